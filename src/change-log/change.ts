@@ -1,0 +1,28 @@
+import type { Cursor } from './cursor.ts'
+
+export type Operation = 'insert' | 'update' | 'delete' | 'truncate'
+
+/** One change as the change log holds it: a row inserted, updated or deleted, or a table truncated. */
+export interface LoggedChange {
+  readonly cursor: Cursor
+  /** Top-level transaction id (xid8, decimal): the same for all changes of one transaction. */
+  readonly xid: string
+  /** Key of the captured table in our `captured_table`; stable over renames, partitions, dump and restore. */
+  readonly tableId: number
+  readonly operation: Operation
+  /** `row_to_json(old)::text`, null for insert and truncate. Redacted columns are null in it. */
+  readonly old: string | null
+  /** `row_to_json(new)::text`, null for delete and truncate. */
+  readonly new: string | null
+  /** The transaction's `changefeed.origin`, or null. */
+  readonly origin: string | null
+  /** The transaction's `changefeed.annotations`, or null. */
+  readonly annotations: string | null
+  /** When the row changed (clock of the database server). */
+  readonly at: Date
+  /**
+   * Null for a whole change. Otherwise the row could not be written as JSON (too large, a failing cast): the text is
+   * the reason, and `old`/`new` hold only the primary key column, or are null where even that failed.
+   */
+  readonly defect: string | null
+}

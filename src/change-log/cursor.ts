@@ -1,0 +1,31 @@
+import { ChangefeedError } from '../errors.ts'
+
+/**
+ * A place in the change feed. `epoch` changes when a database is restored or cloned, `tick` counts the leader's cuts,
+ * `seq` orders changes within a tick. The same change has the same cursor on every node.
+ */
+export interface Cursor {
+  readonly epoch: number
+  readonly tick: bigint
+  readonly seq: bigint
+}
+
+/** The opaque text that messages carry: three base-36 numbers, `1.2s.7x`. */
+export function formatCursor({ epoch, tick, seq }: Cursor): string {
+  return `${epoch.toString(36)}.${tick.toString(36)}.${seq.toString(36)}`
+}
+
+/** Throws `E_USAGE` for anything that {@link formatCursor} did not write. */
+export function parseCursor(text: string): Cursor {
+  const parts = /^([0-9a-z]{1,7})\.([0-9a-z]{1,13})\.([0-9a-z]{1,13})$/.exec(typeof text === 'string' ? text : '')
+  if (!parts) throw new ChangefeedError('E_USAGE', 'Not a cursor: pass on the text that a message carried, unchanged.')
+  return { epoch: Number(base36(parts[1])), tick: base36(parts[2]), seq: base36(parts[3]) }
+}
+
+export function compareCursors(a: Cursor, b: Cursor): number {
+  return a.epoch - b.epoch || compareBigints(a.tick, b.tick) || compareBigints(a.seq, b.seq)
+}
+
+const base36 = (digits = '') => [...digits].reduce((sum, digit) => sum * 36n + BigInt(Number.parseInt(digit, 36)), 0n)
+
+const compareBigints = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0)

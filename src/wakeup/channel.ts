@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto'
+
+/** NOTIFY channel on which triggers wake the listener. LISTEN is per database, so our schema is all that tells feeds apart. */
+export const wakeChannel = (schema: string) => `changefeed_wake_${fingerprint(schema).toString('hex', 0, 6)}`
+
+/** NOTIFY channel on which the leader tells the other nodes of new ticks. */
+export const tickChannel = (schema: string) => `changefeed_tick_${fingerprint(schema).toString('hex', 0, 6)}`
+
+/** Advisory key of the gate: held exclusively while the listener sleeps, shared by every transaction that wrote. */
+export const gateKey = (schema: string): AdvisoryKey => [GATE, fingerprint(schema).readInt32BE(6)]
+
+/** Advisory key of the leader. */
+export const leaderKey = (schema: string): AdvisoryKey => [LEADER, fingerprint(schema).readInt32BE(6)]
+
+/** The two-integer form of an advisory lock key. */
+export type AdvisoryKey = readonly [number, number]
+
+const GATE = 0x57_4c_00_01 // 'WL' and a number: the first integer marks the lock as ours in pg_locks
+const LEADER = 0x57_4c_00_02
+
+const fingerprint = (schema: string) => createHash('md5').update(schema).digest()
