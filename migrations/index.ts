@@ -1,0 +1,10 @@
+import type { Migration } from 'kysely'
+import { changeLog } from './0001_change-log.ts'
+
+/**
+ * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
+ * folder can run. Released steps never change; a later step mends an earlier one.
+ */
+export const migrationsFor = (schema: string): Record<string, Migration> => ({
+  '0001_change-log': changeLog(schema),
+})

@@ -1,0 +1,118 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { ChangefeedError } from '../errors.ts'
+import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
+import type { Tables } from './tables.ts'
+
+export type Client = pg.Client
+export type Pool = pg.Pool
+
+/** What a catalog read or a plan needs of a connection. */
+export interface Queryable {
+  // biome-ignore lint/suspicious/noExplicitAny: the rows of a hand-written query have the shape that the caller gave it
+  query<Row extends pg.QueryResultRow = any>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+}
+
+export interface ConnectionSettings {
+  readonly connectionString: string
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string
+  /** No answer within this time means a dead connection. Default 30,000 ms; 0 for a session that may wait for a lock. */
+  readonly queryTimeoutMs?: number
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+const KEEP_ALIVE_AFTER_MS = 10_000
+
+/** The settings that every connection of ours shares; also what pg-listen gets. */
+export function clientConfig({ connectionString, applicationName, queryTimeoutMs = 30_000 }: ConnectionSettings) {
+  return {
+    connectionString,
+    application_name: applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    ...(queryTimeoutMs > 0 && { query_timeout: queryTimeoutMs }),
+  } satisfies pg.ClientConfig
+}
+
+/**
+ * One connection of its own. `onLost` hears of its end once, whatever the cause; without it an `error` event would end
+ * the process. Throws `E_CONNECT` with the cause, never with the connection string.
+ */
+export async function connectClient(settings: ConnectionSettings, onLost: (error: Error) => void): Promise<Client> {
+  const client = createClient(settings)
+  let lost = false
+  const lose = (error: Error) => {
+    if (!lost) onLost(error)
+    lost = true
+  }
+  client.on('error', lose)
+  client.on('end', () => lose(new Error('The connection to Postgres ended.')))
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    lost = true
+    await client.end().catch(() => {})
+    throw connectError(error)
+  }
+}
+
+function createClient(settings: ConnectionSettings) {
+  try {
+    return new pg.Client(clientConfig(settings))
+  } catch (error) {
+    throw malformed(error)
+  }
+}
+
+export interface Database {
+  readonly pool: Pool
+  /** Queries on our own schema. */
+  readonly kysely: Kysely<Tables>
+  close(): Promise<void>
+}
+
+/** A small pool for everything that is not the hot path. Connects lazily; a lost idle connection is replaced. */
+export function openDatabase(settings: ConnectionSettings, schema: string): Database {
+  const pool = createPool(settings)
+  pool.on('error', () => {}) // an idle connection that breaks is replaced; a query that breaks rejects on its own
+  const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(schema)
+  return { pool, kysely, close: () => kysely.destroy() }
+}
+
+function createPool(settings: ConnectionSettings) {
+  try {
+    return new pg.Pool({ ...clientConfig(settings), max: 3, idleTimeoutMillis: 30_000, allowExitOnIdle: true })
+  } catch (error) {
+    throw malformed(error)
+  }
+}
+
+const malformed = (cause: unknown) =>
+  new ChangefeedError(
+    'E_CONNECT',
+    'connectionString is not a Postgres URL. Write it as postgres://user:password@host:5432/database, with special characters percent-encoded.',
+    { cause },
+  )
+
+/** Turns what pg throws when connecting into an error that says what to mend. */
+export function connectError(cause: unknown): ChangefeedError {
+  const remedy = REMEDIES[sqlstateOf(cause) ?? socketCode(cause) ?? ''] ?? 'See the cause.'
+  const reason = cause instanceof Error && cause.message ? cause.message : String(socketCode(cause) ?? cause)
+  return new ChangefeedError('E_CONNECT', `Cannot connect to Postgres: ${reason}. ${remedy}`, { cause })
+}
+
+const socketCode = (error: unknown) =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+
+const REMEDIES: Record<string, string> = {
+  ECONNREFUSED: 'Is the server running, and are host and port of the connection string right?',
+  ENOTFOUND: 'The host name of the connection string does not resolve.',
+  ETIMEDOUT: 'The server does not answer: check host, port and firewall.',
+  [SQLSTATE.invalidPassword]: 'Check user and password of the connection string.',
+  [SQLSTATE.invalidAuthorization]: 'Check user, database and pg_hba.conf.',
+  [SQLSTATE.invalidCatalogName]: 'Create that database, or name an existing one in the connection string.',
+  [SQLSTATE.tooManyConnections]: 'Raise max_connections, or free connections.',
+}

@@ -1,0 +1,26 @@
+import type { ColumnType, GeneratedAlways } from 'kysely'
+
+/** Our own schema, as Kysely sees it. bigint, xid8 and pg_snapshot come and go as text. */
+export interface Tables {
+  captured_table: {
+    id: GeneratedAlways<number>
+    relation: string
+    identity: string
+    definition: string
+  }
+  tick: { id: string; snapshot: string; at: Timestamp; slot: number }
+  state: {
+    singleton: ColumnType<boolean, never, never>
+    epoch: number
+    system_identifier: string | null
+    database_oid: number | null
+    timeline: string | null
+    slot_seconds: number
+    oldest_tick: string
+  }
+  consumer: { name: string; tick: string; seq: string; updated_at: Timestamp }
+  lease: { singleton: ColumnType<boolean, boolean | undefined, never>; node: string; pid: number; renewed_at: Timestamp }
+  node: { id: string; host: string; pid: number; role: string; tick: string; started_at: Timestamp; seen_at: Timestamp }
+}
+
+type Timestamp = ColumnType<Date, Date | string, Date | string>
