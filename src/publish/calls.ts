@@ -1,0 +1,168 @@
+import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
+import type { AddCall, CreateCall, PublishCall, RefetchCall, RemoveCall } from './call.ts'
+import { type Membership, memberships, sameMembership, statedCollections } from './memberships.ts'
+import { castId, idOf } from './record-id.ts'
+import { type RelatedRows, removesRecord } from './related-rows.ts'
+import type { RowChange } from './row-change.ts'
+
+export interface PublishContext {
+  readonly models: Models
+  /** The answers to `relatedRowsNeeds(change, models)`, in the same order. */
+  readonly related?: readonly RelatedRows[]
+}
+
+/**
+ * The publish calls that one row change stands for, in the order in which they are to be made. Pure.
+ *
+ * - insert: addedTo on the parents, then created;
+ * - update: per foreign key that changed removedFrom, addedTo; then updated. Another primary key: destroyed + created;
+ * - delete: destroyed, then association by association removedFrom on the parents, or news for the children left behind;
+ * - a row of a made-up junction: addedTo or removedFrom on each end that has a collection, and nothing else;
+ * - truncate: refetch.
+ */
+export function publishCalls(change: RowChange, context: PublishContext): PublishCall[] {
+  if (change.operation === 'truncate') return truncateCalls(change.model, context.models)
+  if (change.model.junction) return membershipCalls(change, context.models)
+  if (change.operation === 'insert') return createCalls(change, context.models)
+  if (removesRecord(change)) {
+    const destroyed = destroyCalls(change, context)
+    return change.operation === 'delete' ? destroyed : [...destroyed, ...createCalls(change, context.models)]
+  }
+  return [...membershipCalls(change, context.models), updateCall(change)]
+}
+
+/** "Read it again", for the model and for every model at the other end of its associations. */
+export function refetchCalls(model: Model, models: Models, reason: RefetchCall['reason']): RefetchCall[] {
+  const own: RefetchCall[] = model.junction ? [] : [{ fn: 'refetch', identity: model.identity, reason }]
+  return [...own, ...neighbours(model, models).map(identity => refetch(identity, reason))]
+}
+
+const refetch = (identity: string, reason: RefetchCall['reason']): RefetchCall => ({ fn: 'refetch', identity, reason })
+
+/** The rows of the neighbours are still there: only what is linked to them is gone. */
+function truncateCalls(model: Model, models: Models): RefetchCall[] {
+  const [own, others] = [model.identity, neighbours(model, models)]
+  return [...(model.junction ? [] : [refetch(own, 'truncate')]), ...others.map(identity => refetch(identity, 'bulk'))]
+}
+
+function neighbours(model: Model, models: Models): string[] {
+  const parents = statedCollections(model, models).map(({ parent }) => parent.identity)
+  const children = model.associations.flatMap(association =>
+    association.type === 'collection' && association.via !== undefined ? association.collection : [],
+  )
+  return [...new Set([...parents, ...children])].filter(identity => identity !== model.identity)
+}
+
+function createCalls({ model, new: row = {}, record = {} }: RowChange, models: Models): PublishCall[] {
+  const added = memberships(model, row, models)
+  const announced = added.filter(membership => isAnnouncedByCreate(membership, model, models, record))
+  const create: CreateCall = {
+    fn: 'publishCreate',
+    identity: model.identity,
+    id: idOf(model, row),
+    record,
+    reverse: announced.map(addCall),
+  }
+  return [...added.filter(membership => !announced.includes(membership)).map(addCall), create]
+}
+
+/** `publishCreate` finds parents through the record that it is given, and knows nothing of through models. */
+function isAnnouncedByCreate(
+  { identity, alias, through }: Membership,
+  model: Model,
+  models: Models,
+  record: ModelRecord,
+) {
+  const collection = models.get(identity)?.associations.find(association => association.alias === alias)
+  return (
+    collection?.type === 'collection' &&
+    collection.collection === model.identity &&
+    !collection.through &&
+    record[through] != null
+  )
+}
+
+function updateCall(change: RowChange): PublishCall {
+  const { model, new: row = {}, previous } = change
+  const id = castId(model, idOf(model, row))
+  const call = { fn: 'publishUpdate', identity: model.identity, id, changes: changesOf(change) } as const
+  return previous ? { ...call, previous } : call
+}
+
+/** The id and what changed, of what may be seen; values that `customToJSON` made up are compared themselves. */
+function changesOf({ model, changed, record = {}, previous = {} }: RowChange): ModelRecord {
+  const isNews = (key: string) =>
+    key === model.primaryKey ||
+    (model.attributes.has(key) ? changed.has(key) : JSON.stringify(record[key]) !== JSON.stringify(previous[key]))
+  return Object.fromEntries(Object.entries(record).filter(([key]) => isNews(key)))
+}
+
+/** removedFrom and addedTo for what the row said before and says no longer, attribute by attribute. */
+function membershipCalls({ model, old, new: row }: RowChange, models: Models): PublishCall[] {
+  const before = old ? memberships(model, old, models) : []
+  const after = row ? memberships(model, row, models) : []
+  const removed = before.filter(membership => !after.some(sameMembership(membership)))
+  const added = after.filter(membership => !before.some(sameMembership(membership)))
+  return [...new Set([...removed, ...added].map(({ through }) => through))].flatMap(attribute => [
+    ...removed.filter(({ through }) => through === attribute).map(removeCall),
+    ...added.filter(({ through }) => through === attribute).map(addCall),
+  ])
+}
+
+function destroyCalls(
+  { model, old = {}, previous }: RowChange,
+  { models, related = [] }: PublishContext,
+): PublishCall[] {
+  const id = castId(model, idOf(model, old))
+  const destroy = { fn: 'publishDestroy', identity: model.identity, id } as const
+  const left = memberships(model, old, models)
+  return [
+    previous ? { ...destroy, previous } : destroy,
+    ...model.associations.flatMap(({ alias }) => [
+      ...left.filter(({ through }) => through === alias).map(removeCall),
+      ...related
+        .filter(({ need }) => need.collection.alias === alias)
+        .flatMap(rows => leftBehindCalls(rows, id, models)),
+    ]),
+  ]
+}
+
+/** What the members of a destroyed record's collection are told. */
+function leftBehindCalls(
+  { need, members, complete }: RelatedRows,
+  destroyedId: RecordId,
+  models: Models,
+): PublishCall[] {
+  const { collection, via } = { collection: need.collection.collection, via: farAlias(need, models) }
+  const child = models.get(collection)
+  if (via === undefined || !child) return []
+  if (!complete) return [refetch(collection, 'bulk')]
+  return members
+    .map(member => castId(child, member))
+    .map(
+      (id): PublishCall =>
+        need.collection.through === undefined
+          ? { fn: 'publishUpdate', identity: collection, id, changes: { [via]: null } }
+          : { fn: 'publishRemove', identity: collection, id, alias: via, childId: destroyedId },
+    )
+}
+
+/** The child's attribute that leads back: its foreign key, or its own collection over the same links. */
+function farAlias({ model, member, collection }: RelatedRows['need'], models: Models): string | undefined {
+  if (collection.through === undefined) return collection.via
+  if (model.junction) return model.junction.ends.find(end => end.attribute === member)?.alias
+  return models
+    .get(collection.collection)
+    ?.associations.find(back => back.type === 'collection' && back.through === model.identity && back.via === member)
+    ?.alias
+}
+
+const addCall = ({ identity, id, alias, childId }: Membership): AddCall => ({
+  fn: 'publishAdd',
+  identity,
+  id,
+  alias,
+  childId,
+})
+
+const removeCall = (membership: Membership): RemoveCall => ({ ...addCall(membership), fn: 'publishRemove' })

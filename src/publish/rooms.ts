@@ -1,0 +1,14 @@
+import type { RecordId } from '../ontology/model.ts'
+
+/** The room of everyone who watches a model for new records. */
+export const classRoom = (identity: string) => `sails_model_create_${identity}`
+
+/** The room of everyone who is subscribed to one record. Id 0 has a room of its own, as any other. */
+export const recordRoom = (identity: string, id: RecordId) => `sails_model_${identity}_${id}:${identity}`
+
+/** The id, as text, that a record room of this model is for; undefined for any other room. */
+export function idInRoom(identity: string, room: string): string | undefined {
+  const [head, tail] = [`sails_model_${identity}_`, `:${identity}`]
+  const fits = room.startsWith(head) && room.endsWith(tail) && room.length >= head.length + tail.length
+  return fits ? room.slice(head.length, room.length - tail.length) : undefined
+}
