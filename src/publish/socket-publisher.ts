@@ -20,12 +20,17 @@ export interface SocketPublisherOptions {
   readonly exceptSocketIds?: (origin: string) => readonly string[]
 }
 
+/** Done when `publish` returns. */
+export interface SocketPublisher extends Publisher {
+  publish(call: PublishCall, meta: MessageMeta): void
+}
+
 /**
  * Publishes on a socket.io server with the rooms, events and payloads of Sails. Each message carries `meta` as its second
  * argument. The sockets of this server are in a new record's room before `publish` returns, so that the next message of the
  * record finds them; through a cluster adapter the others follow in the order of the messages.
  */
-export function socketPublisher(io: Server, options: SocketPublisherOptions): Publisher {
+export function socketPublisher(io: Server, options: SocketPublisherOptions): SocketPublisher {
   const { models, scope = 'local', exceptSocketIds = socketNamed(io, scope) } = options
   const to = (rooms: string | string[]) => (scope === 'local' ? io.local.to(rooms) : io.to(rooms))
   const perform = (step: Step, meta: MessageMeta, except: string[]) => {
