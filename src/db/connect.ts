@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import pg from 'pg'
 import { ChangefeedError } from '../errors.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
@@ -68,9 +68,13 @@ function createClient(settings: ConnectionSettings) {
 }
 
 export interface Database {
+  /** Name of our schema, unquoted. */
+  readonly schema: string
   readonly pool: Pool
   /** Queries on our own schema. */
   readonly kysely: Kysely<Tables>
+  /** The qualified name of a table or function of ours, for raw SQL, which Kysely's schema does not reach. */
+  our(name: string): RawBuilder<unknown>
   close(): Promise<void>
 }
 
@@ -79,7 +83,7 @@ export function openDatabase(settings: ConnectionSettings, schema: string): Data
   const pool = createPool(settings)
   pool.on('error', () => {}) // an idle connection that breaks is replaced; a query that breaks rejects on its own
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(schema)
-  return { pool, kysely, close: () => kysely.destroy() }
+  return { schema, pool, kysely, our: name => sql.id(schema, name), close: () => kysely.destroy() }
 }
 
 function createPool(settings: ConnectionSettings) {

@@ -1,0 +1,71 @@
+import { sql } from 'kysely'
+import type { Database } from '../db/connect.ts'
+import { type Tick, WHOLE_TICK } from './tick.ts'
+
+/** How far a reader has published. */
+export interface Position {
+  readonly epoch: number
+  /** The last tick that is done as a whole. */
+  readonly tick: Tick
+  /** Within the tick after it: everything up to this seq is done too. */
+  readonly partial?: { readonly tick: bigint; readonly seq: bigint }
+}
+
+/** The one consumer whose position is kept: whoever leads publishes for all. */
+const PUBLISHER = 'publisher'
+
+export async function storePosition({ kysely }: Database, { tick, partial }: Position): Promise<void> {
+  await kysely
+    .updateTable('consumer')
+    .set({
+      tick: String(partial?.tick ?? tick.id),
+      seq: String(partial?.seq ?? WHOLE_TICK),
+      updated_at: sql`clock_timestamp()`,
+    })
+    .where('name', '=', PUBLISHER)
+    .execute()
+}
+
+/** Null when the ticks that the stored position needs are gone: what lies between is a gap. */
+export async function storedPosition(db: Database, epoch: number): Promise<Position | null> {
+  const stored = await db.kysely
+    .selectFrom('consumer')
+    .select(['tick', 'seq'])
+    .where('name', '=', PUBLISHER)
+    .executeTakeFirstOrThrow()
+  const seq = BigInt(stored.seq)
+  const done = seq === WHOLE_TICK
+  const tick = await newestTick(db, done ? BigInt(stored.tick) : BigInt(stored.tick) - 1n)
+  if (!tick) return null
+  return done ? { epoch, tick } : { epoch, tick, partial: { tick: BigInt(stored.tick), seq } }
+}
+
+/** The newest tick, or the newest up to an id. */
+export async function newestTick({ kysely }: Database, upTo: bigint = WHOLE_TICK): Promise<Tick | undefined> {
+  const row = await kysely
+    .selectFrom('tick')
+    .select(['id', sql<string>`snapshot::text`.as('snapshot')])
+    .where('id', '<=', String(upTo))
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row && { id: BigInt(row.id), snapshot: row.snapshot }
+}
+
+/** The ticks after one, oldest first, at most `limit`. */
+export async function ticksAfter({ kysely }: Database, id: bigint, limit: number): Promise<Tick[]> {
+  const rows = await kysely
+    .selectFrom('tick')
+    .select(['id', sql<string>`snapshot::text`.as('snapshot')])
+    .where('id', '>', String(id))
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map(row => ({ id: BigInt(row.id), snapshot: row.snapshot }))
+}
+
+/** From which tick on nothing has been freed: a position before it has a gap after it. */
+export async function oldestTick({ kysely }: Database): Promise<bigint> {
+  const state = await kysely.selectFrom('state').select('oldest_tick').executeTakeFirstOrThrow()
+  return BigInt(state.oldest_tick)
+}

@@ -1,0 +1,106 @@
+import type { Client } from '../db/connect.ts'
+import type { LoggedChange } from './change.ts'
+import { type ChangeRow, toChange } from './change-row.ts'
+import { changeLogStatements } from './statements.ts'
+import { snapshotBounds } from './snapshot.ts'
+import type { Tick, TickRange } from './tick.ts'
+
+/** A page ends with the row that passes either bound: memory is bounded whatever a transaction wrote. */
+export const PAGE_ROWS = 500
+export const PAGE_BYTES = 4 * 1024 * 1024
+
+export interface Cut {
+  readonly range: TickRange
+  readonly page: readonly LoggedChange[]
+  /** The page bound was reached: the rest of the tick is read with {@link ChangeLogReader.pages}. */
+  readonly more: boolean
+}
+
+/** Reads the change log over one connection, which it has to itself. */
+export class ChangeLogReader {
+  readonly #client: Client
+  readonly #sql: ReturnType<typeof changeLogStatements>
+
+  constructor(client: Client, schema: string) {
+    this.#client = client
+    this.#sql = changeLogStatements(schema)
+  }
+
+  /**
+   * Cuts the next tick and reads its first page, in one statement and so in one snapshot. Null, and nothing written,
+   * when nothing was committed since `previous`.
+   */
+  async cut(epoch: number, previous: Tick): Promise<Cut | null> {
+    const { xmax, running } = snapshotBounds(previous.snapshot)
+    const id = previous.id + 1n
+    const { rows } = await this.#client.query<ChangeRow & { snapshot: string }>({
+      name: 'changefeed_cut',
+      text: this.#sql.cut,
+      values: [xmax, running, PAGE_ROWS, PAGE_BYTES, String(id)],
+    })
+    const [first] = rows
+    if (!first) return null
+    const range = { epoch, from: previous, to: { id, snapshot: first.snapshot } }
+    return { range, page: rows.map(row => toChange(range, row)), more: isFull(rows) }
+  }
+
+  /** Cuts a tick even where there is nothing to read, so that the position of an idle feed does not grow old. */
+  async cutEmpty(previous: Tick): Promise<Tick> {
+    const id = previous.id + 1n
+    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutEmpty, [String(id)])
+    return { id, snapshot: rows[0]?.snapshot ?? previous.snapshot }
+  }
+
+  /** The changes of a tick after `afterSeq`, in order. The snapshot that a long tick is read with ends with the iteration. */
+  async *pages(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
+    const { rows } = await this.#client.query<ChangeRow>({
+      name: 'changefeed_page',
+      text: this.#sql.page,
+      values: [...this.#rangeValues(range, afterSeq), PAGE_ROWS, PAGE_BYTES],
+    })
+    if (rows.length === 0) return
+    const page = rows.map(row => toChange(range, row))
+    yield page
+    const last = page.at(-1)
+    if (last && isFull(rows)) yield* this.#longTick(range, last.cursor.seq)
+  }
+
+  /** A server-side cursor: the tick is sorted once, however many pages it has. */
+  async *#longTick(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
+    await this.#client.query('begin read only')
+    try {
+      await this.#client.query(this.#sql.declare, this.#rangeValues(range, afterSeq))
+      let size = PAGE_ROWS
+      while (true) {
+        const { rows } = await this.#client.query<ChangeRow>(this.#sql.fetch(size))
+        if (rows.length === 0) return
+        yield rows.map(row => toChange(range, row))
+        size = nextPageSize(rows)
+      }
+    } finally {
+      await this.#client.query('rollback')
+    }
+  }
+
+  #rangeValues({ from, to }: TickRange, afterSeq: bigint) {
+    const before = snapshotBounds(from.snapshot)
+    return [before.xmax, before.running, snapshotBounds(to.snapshot).xmax, to.snapshot, String(afterSeq)]
+  }
+}
+
+/** Settings of a reader's session: the statistics of a queue are always stale, so the planner is told what it cannot know. */
+export const READER_SETTINGS = `
+  set enable_seqscan = off;
+  set jit = off;
+  set plan_cache_mode = force_generic_plan;
+  set synchronous_commit = on;
+  set idle_in_transaction_session_timeout = 0;
+  set statement_timeout = 0`
+
+const isFull = (rows: readonly ChangeRow[]) =>
+  rows.length >= PAGE_ROWS || Number(rows.at(-1)?.running_bytes ?? 0) > PAGE_BYTES
+
+function nextPageSize(rows: readonly ChangeRow[]) {
+  const bytes = rows.reduce((sum, row) => sum + (row.old?.length ?? 0) + (row.new?.length ?? 0), 0)
+  return Math.max(1, Math.min(PAGE_ROWS, Math.floor(PAGE_BYTES / Math.max(1, bytes / rows.length))))
+}

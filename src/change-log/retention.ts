@@ -1,0 +1,105 @@
+import { type RawBuilder, sql, type Transaction } from 'kysely'
+import type { Database } from '../db/connect.ts'
+import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
+import type { Tables } from '../db/tables.ts'
+
+const SLOTS = 16
+/** The slots kept behind the present one; the other two are being emptied, each for the length of a slot. */
+const KEPT = SLOTS - 3
+
+/** Length of a slot, in seconds, such that at least `retentionMs` is kept. */
+export const slotSeconds = (retentionMs: number) => Math.max(1, Math.ceil(retentionMs / 1000 / KEPT))
+
+/** Sets the length of a slot. The new ring may keep some changes longer or shorter until it has turned once. */
+export async function setRetention({ kysely, our }: Database, retentionMs: number): Promise<void> {
+  const seconds = slotSeconds(retentionMs)
+  const { slot_seconds: present } = await kysely.selectFrom('state').select('slot_seconds').executeTakeFirstOrThrow()
+  if (present === seconds) return
+  await kysely.transaction().execute(async trx => {
+    const body = `select (pg_catalog.floor(pg_catalog.date_part('epoch', at) / ${seconds})::bigint % ${SLOTS})::smallint`
+    await sql`
+      create or replace function ${our('slot_of')}(at timestamptz) returns smallint
+      language sql stable as ${sql.lit(body)}`.execute(trx)
+    await trx.updateTable('state').set({ slot_seconds: seconds }).execute()
+  })
+}
+
+/**
+ * Frees the slots that the ring is about to reach again, by TRUNCATE of whole partitions: a delete would leave dead
+ * rows for as long as any snapshot is open. Never waits for a lock and makes nobody wait for longer than the statement
+ * takes: a slot that is in use is tried again later. Returns the slots that were freed.
+ */
+export async function freeOldSlots(db: Database, retentionMs: number): Promise<number[]> {
+  const freed: number[] = []
+  for (const slot of await dueSlots(db)) {
+    if (await freeSlot(db, slot, retentionMs)) freed.push(slot)
+  }
+  return freed
+}
+
+async function dueSlots({ kysely, our }: Database): Promise<number[]> {
+  const { rows } = await sql<{ slot: number }>`select ${our('slot_of')}(clock_timestamp()) as slot`.execute(kysely)
+  const present = Number(rows[0]?.slot)
+  return [1, 2].map(ahead => (present + ahead) % SLOTS)
+}
+
+async function freeSlot(db: Database, slot: number, retentionMs: number): Promise<boolean> {
+  const change = db.our(`change_${slot}`)
+  const tick = db.our(`tick_${slot}`)
+  try {
+    return await db.kysely.transaction().execute(async trx => {
+      if (!(await holdsRows(trx, change, tick))) return false
+      await sql`lock table ${change}, ${tick} in access exclusive mode nowait`.execute(trx)
+      const limit = await expiredTick(db, trx, retentionMs)
+      if (!limit || !(await isBehind(trx, change, tick, limit))) return false
+      await sql`truncate ${change}, ${tick}`.execute(trx)
+      await trx.updateTable('state').set({ oldest_tick: limit.id }).where('oldest_tick', '<', limit.id).execute()
+      return true
+    })
+  } catch (error) {
+    if (sqlstateOf(error) === SQLSTATE.lockNotAvailable) return false
+    throw error
+  }
+}
+
+async function holdsRows(trx: Transaction<Tables>, ...tables: RawBuilder<unknown>[]): Promise<boolean> {
+  const exists = sql.join(tables.map(table => sql`exists (select from ${table})`), sql` or `)
+  const { rows } = await sql<{ any: boolean }>`select ${exists} as any`.execute(trx)
+  return rows[0]?.any === true
+}
+
+/** The newest tick that is both consumed and older than the retention: what it sees may go. */
+async function expiredTick({ our }: Database, trx: Transaction<Tables>, retentionMs: number) {
+  const { rows } = await sql<{ id: string; snapshot: string }>`
+    select id, snapshot::text from ${our('tick')}
+    where at < clock_timestamp() - ${retentionMs} * interval '1 millisecond'
+      and id < (select min(tick) from ${our('consumer')})
+    order by id desc limit 1`.execute(trx)
+  return rows[0]
+}
+
+/** With the partition locked nobody is writing to it; what is in it must be seen by the limit, which itself must stay. */
+async function isBehind(
+  trx: Transaction<Tables>,
+  change: RawBuilder<unknown>,
+  tick: RawBuilder<unknown>,
+  limit: { id: string; snapshot: string },
+): Promise<boolean> {
+  const { rows } = await sql<{ behind: boolean }>`
+    select not exists (select from ${tick} where id >= ${limit.id}::bigint)
+      and not exists (
+        select from ${change}
+        where xid >= pg_catalog.pg_snapshot_xmin(${limit.snapshot}::pg_snapshot)
+          and not pg_catalog.pg_visible_in_snapshot(xid, ${limit.snapshot}::pg_snapshot)
+      ) as behind`.execute(trx)
+  return rows[0]?.behind === true
+}
+
+/** What the change log takes up, in bytes, indexes and toasted values included. */
+export async function logBytes({ kysely, schema }: Database): Promise<number> {
+  const { rows } = await sql<{ bytes: string }>`
+    select coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0) as bytes
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${schema} and c.relkind = 'r' and c.relname like 'change\\_%'`.execute(kysely)
+  return Number(rows[0]?.bytes)
+}

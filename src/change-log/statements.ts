@@ -1,0 +1,51 @@
+import pg from 'pg'
+
+/**
+ * The statements of the reading path, for one schema. They are prepared once per connection, hence text and not a
+ * query builder's tree.
+ */
+export function changeLogStatements(schema: string) {
+  const our = (name: string) => `${pg.escapeIdentifier(schema)}.${name}`
+  const change = our('change')
+
+  // Two ranges of one index: what began after the former snapshot, and what was running in it.
+  const since = (condition: string) => `
+    select ${COLUMNS} from ${change} where xid >= $1::xid8 ${condition}
+    union all
+    select ${COLUMNS} from ${change} where xid = any($2::xid8[]) ${condition}`
+  const until = 'and xid < $3::xid8 and pg_catalog.pg_visible_in_snapshot(xid, $4::pg_snapshot) and seq > $5::bigint'
+  const insertTick = (id: string) => `
+    insert into ${our('tick')} (id, snapshot, at, slot)
+    select ${id}::bigint, pg_catalog.pg_current_snapshot(), at, ${our('slot_of')}(at)
+    from pg_catalog.clock_timestamp() as at`
+
+  return {
+    cut: `
+      with fresh as materialized (
+        select * from (${since('')}) as committed order by seq limit $3::int
+      ), bounded as materialized (
+        ${boundedBy('fresh', '$4::bigint')}
+      ), tick as (
+        ${insertTick('$5')} where exists (select from fresh) returning snapshot
+      )
+      select tick.snapshot::text, bounded.* from bounded cross join tick order by bounded.seq`,
+    cutEmpty: `${insertTick('$1')} returning snapshot::text`,
+    page: `
+      with fresh as materialized (
+        select * from (${since(until)}) as committed order by seq limit $6::int
+      )
+      ${boundedBy('fresh', '$7::bigint')} order by seq`,
+    declare: `declare changefeed_tick no scroll cursor for select * from (${since(until)}) as committed order by seq`,
+    fetch: (rows: number) => `fetch forward ${rows} from changefeed_tick`,
+  }
+}
+
+const COLUMNS = `seq, xid, table_id, operation, old, new, origin, annotations, defect,
+      extract(epoch from at) * 1000 as at`
+
+/** Keeps the rows up to and including the one that passes the bound, with the bytes so far. Reads no toasted value. */
+const boundedBy = (rows: string, bytes: string) => `
+      select * from (
+        select *, sum(size) over (order by seq) as running_bytes
+        from (select *, coalesce(octet_length(old), 0) + coalesce(octet_length(new), 0) as size from ${rows}) as sized
+      ) as summed where running_bytes - size <= ${bytes}`

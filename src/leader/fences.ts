@@ -1,0 +1,125 @@
+import { sql } from 'kysely'
+import { WHOLE_TICK } from '../change-log/tick.ts'
+import type { Client, Database } from '../db/connect.ts'
+import { ChangefeedError } from '../errors.ts'
+
+/** What tells one history of a database from another. */
+export interface Identity {
+  readonly systemIdentifier: string
+  readonly databaseOid: number
+  readonly timeline: string
+}
+
+/**
+ * - `same`: the history that the change log was written in
+ * - `promoted`: the same, on a new timeline: the last transactions of the old one may be lost
+ * - `foreign`: restored from a dump, cloned, or reset: transaction ids of the log mean nothing here
+ */
+export type History = 'same' | 'promoted' | 'foreign'
+
+const OLDEST_SERVER = 130_000
+
+/** Throws `E_STANDBY` and `E_VERSION`. */
+export async function readIdentity(client: Client): Promise<Identity> {
+  const { rows } = await client.query<{ standby: boolean; version: number }>(
+    `select pg_catalog.pg_is_in_recovery() as standby, current_setting('server_version_num')::int as version`,
+  )
+  if (rows[0]?.standby) {
+    throw new ChangefeedError('E_STANDBY', 'The server is a standby and takes no writes: connect to the primary.')
+  }
+  if ((rows[0]?.version ?? 0) < OLDEST_SERVER) {
+    throw new ChangefeedError('E_VERSION', 'PostgreSQL 13 or newer is needed: the feed relies on pg_snapshot and xid8.')
+  }
+  return await readPrimaryIdentity(client)
+}
+
+/** The timeline comes from the WAL position, as pg_control keeps the old one until the next checkpoint. */
+async function readPrimaryIdentity(client: Client): Promise<Identity> {
+  const { rows } = await client.query<Identity>(`
+    select system_identifier::text as "systemIdentifier",
+      (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) as "databaseOid",
+      pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) as timeline
+    from pg_catalog.pg_control_system()`)
+  if (!rows[0]) throw new Error('pg_control_system() returned no row.')
+  return rows[0]
+}
+
+export interface State {
+  readonly epoch: number
+  readonly oldestTick: bigint
+  readonly history: History
+}
+
+/** Compares the stored identity and the newest tick with the server that we are connected to. */
+export async function readState({ kysely }: Database, identity: Identity): Promise<State> {
+  const state = await kysely
+    .selectFrom('state')
+    .selectAll()
+    .select(({ selectFrom }) => [
+      selectFrom('tick')
+        .select(
+          sql<boolean>`pg_catalog.pg_snapshot_xmax(snapshot) > pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())`.as(
+            'ahead',
+          ),
+        )
+        .orderBy('id', 'desc')
+        .limit(1)
+        .as('ahead'),
+    ])
+    .executeTakeFirstOrThrow()
+  return { epoch: state.epoch, oldestTick: BigInt(state.oldest_tick), history: historyOf(state, identity) }
+}
+
+interface StoredIdentity {
+  system_identifier: string | null
+  database_oid: number | null
+  timeline: string | null
+  ahead: boolean | null
+}
+
+function historyOf(stored: StoredIdentity, identity: Identity): History {
+  if (stored.ahead) return 'foreign'
+  if (stored.system_identifier === null) return 'same'
+  if (stored.system_identifier !== identity.systemIdentifier) return 'foreign'
+  if (Number(stored.database_oid) !== Number(identity.databaseOid)) return 'foreign'
+  return stored.timeline === identity.timeline ? 'same' : 'promoted'
+}
+
+/** Far more ticks than can have been cut and lost: their ids, which clients may hold in cursors, are not given again. */
+const LOST_TICKS = 1_000_000
+
+/**
+ * Brings the stored state in line with the server, as the leader. After a promotion tick ids jump. In a foreign
+ * history a new epoch begins: whatever the log holds is made ancient, so that one tick delivers it once and no later
+ * comparison of transaction ids meets it.
+ */
+export async function acceptHistory(db: Database, identity: Identity, history: History): Promise<void> {
+  await db.kysely.transaction().setIsolationLevel('repeatable read').execute(async trx => {
+    await trx
+      .updateTable('state')
+      .set({
+        system_identifier: identity.systemIdentifier,
+        database_oid: identity.databaseOid,
+        timeline: identity.timeline,
+      })
+      .execute()
+    if (history === 'promoted') {
+      await sql`
+        insert into ${db.our('tick')} (id, snapshot, at, slot)
+        select id + ${LOST_TICKS}, snapshot, at, slot from ${db.our('tick')} order by id desc limit 1`.execute(trx)
+    }
+    if (history === 'foreign') {
+      await sql`
+        update ${db.our('change')} set xid = '3'::xid8
+        where xid >= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())`.execute(trx)
+      await trx.deleteFrom('tick').execute()
+      await sql`
+        insert into ${db.our('tick')} (id, snapshot, at, slot) values (0, '2:2:', clock_timestamp(), 0)`.execute(trx)
+      await trx.updateTable('consumer').set({ tick: '0', seq: String(WHOLE_TICK) }).execute()
+      await trx
+        .updateTable('state')
+        .set(({ eb }) => ({ epoch: eb('epoch', '+', 1), oldest_tick: '0' }))
+        .execute()
+    }
+  })
+}

@@ -1,0 +1,48 @@
+import { type Client, type ConnectionSettings, connectClient } from '../db/connect.ts'
+import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
+import type { AdvisoryKey } from './channel.ts'
+
+/**
+ * The gate between writers and the listener: an advisory lock K. A transaction that writes tries to share K. While we
+ * hold K, or wait for it, that fails and the transaction sends NOTIFY; otherwise it need not, because we cannot get K
+ * before it has ended. The queued request has a connection of its own, since the reader must go on meanwhile.
+ */
+export class Gate {
+  readonly #client: Client
+  readonly #key: AdvisoryKey
+
+  private constructor(client: Client, key: AdvisoryKey) {
+    this.#client = client
+    this.#key = key
+  }
+
+  static async connect(settings: ConnectionSettings, key: AdvisoryKey, onLost: (error: Error) => void): Promise<Gate> {
+    const client = await connectClient({ ...settings, queryTimeoutMs: 0 }, onLost)
+    await client.query('set statement_timeout = 0')
+    return new Gate(client, key)
+  }
+
+  /**
+   * Asks for K and waits its turn, `patienceMs` at most. True: every later commit will notify, and every transaction
+   * that did not has ended. False: some transaction that did not notify is still open.
+   */
+  async close(patienceMs: number): Promise<boolean> {
+    await this.#client.query("select pg_catalog.set_config('lock_timeout', $1, false)", [String(patienceMs)])
+    try {
+      await this.#client.query('select pg_catalog.pg_advisory_lock($1, $2)', [...this.#key])
+      return true
+    } catch (error) {
+      if (sqlstateOf(error) === SQLSTATE.lockNotAvailable) return false
+      throw error
+    }
+  }
+
+  /** Lets K go: from now on commits are found by polling. */
+  async open(): Promise<void> {
+    await this.#client.query('select pg_catalog.pg_advisory_unlock($1, $2)', [...this.#key])
+  }
+
+  async disconnect(): Promise<void> {
+    await this.#client.end().catch(() => {})
+  }
+}

@@ -1,0 +1,62 @@
+import pgListen, { type Subscriber } from 'pg-listen'
+import { type ConnectionSettings, clientConfig, connectError } from '../db/connect.ts'
+
+/** Closing waits no longer: `close()` of pg-listen may never end when the connection is gone. */
+const CLOSE_DEADLINE_MS = 2_000
+
+export interface NotifierEvents {
+  /** Something arrived on `channel`. A hint only: it may come twice, late, or for nothing. */
+  onNotify(channel: string): void
+  /** The connection is gone; called once. The owner makes a new notifier: this one does not reconnect. */
+  onLost(error: Error): void
+}
+
+/**
+ * LISTEN on a connection of its own, by pg-listen. Its own reconnecting is turned off: a feed that lost one of its
+ * connections starts over with all of them, so that locks, position and subscriptions belong to one life.
+ */
+export class Notifier {
+  readonly #subscriber: Subscriber<Record<string, string>>
+  #closed = false
+
+  private constructor(subscriber: Subscriber<Record<string, string>>) {
+    this.#subscriber = subscriber
+  }
+
+  /** Throws `E_CONNECT`. */
+  static async open(settings: ConnectionSettings, channels: readonly string[], events: NotifierEvents): Promise<Notifier> {
+    const subscriber = pgListen.default<Record<string, string>>(clientConfig(settings), {
+      retryLimit: 1, // the loop runs while attempt < limit: 1 means never
+      retryTimeout: 0,
+      paranoidChecking: false,
+      parse: payload => payload,
+      serialize: payload => payload,
+    })
+    const notifier = new Notifier(subscriber)
+    let open = false
+    subscriber.events.on('error', error => {
+      if (open && !notifier.#closed) events.onLost(error)
+      open = false
+    })
+    subscriber.events.on('notification', ({ channel }) => events.onNotify(channel))
+    try {
+      await subscriber.connect()
+      for (const channel of channels) await subscriber.listenTo(channel)
+    } catch (error) {
+      await notifier.close()
+      throw connectError(error)
+    }
+    open = true
+    return notifier
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, CLOSE_DEADLINE_MS)
+    })
+    await Promise.race([this.#subscriber.close().catch(() => {}), deadline])
+    clearTimeout(timer)
+  }
+}
