@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 
 /** Runs `assertion` until it no longer throws, and gives what it returns. At the deadline its last error is thrown. */
@@ -19,7 +18,7 @@ export async function eventually<T>(
 
 /** The arguments of the next event of that name. */
 export function eventOf<Args extends unknown[] = unknown[]>(
-  emitter: Pick<EventEmitter, 'on' | 'off'>,
+  emitter: Emitter,
   name: string,
   { withinMs = 5_000, where = (..._args: Args): boolean => true } = {},
 ): Promise<Args> {
@@ -38,4 +37,9 @@ export function eventOf<Args extends unknown[] = unknown[]>(
     }
     emitter.on(name, listener)
   })
+}
+
+interface Emitter {
+  on(name: string, listener: (...args: unknown[]) => void): unknown
+  off(name: string, listener: (...args: unknown[]) => void): unknown
 }
