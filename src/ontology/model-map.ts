@@ -1,0 +1,142 @@
+import { ChangefeedError } from '../errors.ts'
+import type { WaterlineAttribute, WaterlineCollection } from './collection.ts'
+import { isCollection } from './collection.ts'
+import type { Association, Attribute, Junction, JunctionEnd, Model, Models } from './model.ts'
+
+export interface ReadModelsOptions {
+  /** Postgres schema by datastore name, where it is not to be read from the datastore's own `schemaName`. */
+  readonly schemas?: Readonly<Record<string, string>>
+}
+
+/**
+ * Reads the models of an initialised Waterline: its `ontology`, the `ontology.collections` in it, or `sails.models`, with the
+ * junction tables that Waterline made up. Throws `E_MODEL` for anything else.
+ *
+ * @example
+ * const models = readModels(ontology.collections)
+ * models.get('user')?.table // 'users'
+ */
+export function readModels(source: object, options: ReadModelsOptions = {}): Models {
+  const collections = collectionsOf(source)
+  const byIdentity = new Map(collections.map(collection => [collection.identity, collection]))
+  return new Map(collections.map(collection => [collection.identity, readModel(collection, byIdentity, options)]))
+}
+
+type Collections = ReadonlyMap<string, WaterlineCollection>
+
+function collectionsOf(source: object): WaterlineCollection[] {
+  const { collections } = (source ?? {}) as { collections?: object }
+  const keyed = collections && typeof collections === 'object' && !isCollection(collections) ? collections : source
+  if (!keyed || typeof keyed !== 'object' || Object.keys(keyed).length === 0) throw noCollections()
+  return Object.entries(keyed).map(([key, value]) => {
+    if (!isCollection(value)) throw notACollection(key)
+    return value
+  })
+}
+
+function readModel(collection: WaterlineCollection, collections: Collections, options: ReadModelsOptions): Model {
+  const attributes = readAttributes(collection)
+  if (!attributes.has(collection.primaryKey)) throw noPrimaryKey(collection)
+  const junction = collection.junctionTable ? readJunction(collection, collections) : undefined
+  const customToJSON = collection.customToJSON
+  return {
+    identity: collection.identity,
+    datastore: collection.datastore,
+    schema: options.schemas?.[collection.datastore] ?? schemaOf(collection),
+    table: collection.tableName,
+    primaryKey: collection.primaryKey,
+    attributes,
+    associations: readAssociations(collection, collections),
+    ...(junction && { junction }),
+    ...(customToJSON && { customToJSON }),
+  }
+}
+
+/** sails-postgresql looks at the datastore only: a model's `meta.schemaName` has no effect on its queries. */
+function schemaOf({ _adapter, datastore }: WaterlineCollection): string {
+  return _adapter?.datastores?.[datastore]?.config?.schemaName || 'public'
+}
+
+/** In the order of Waterline's own transformer, which is the key order of the records that it returns. */
+function readAttributes({ schema }: WaterlineCollection): Map<string, Attribute> {
+  const columns = Object.entries(schema).filter(([, definition]) => !definition.collection)
+  return new Map(columns.map(([name, definition]) => [name, readAttribute(name, definition)]))
+}
+
+function readAttribute(name: string, definition: WaterlineAttribute): Attribute {
+  return {
+    name,
+    column: definition.columnName ?? name,
+    type: definition.type ?? 'ref',
+    encrypt: Boolean(definition.encrypt),
+    autoTimestamp: definition.autoCreatedAt === true || definition.autoUpdatedAt === true,
+    ...(definition.model && { model: definition.model.toLowerCase() }),
+  }
+}
+
+/** Plural associations come from `attributes`, as the app wrote them: Waterline rewrites `via` and `through` in `schema`. */
+function readAssociations(collection: WaterlineCollection, collections: Collections): Association[] {
+  return Object.entries(collection.attributes).flatMap(([alias, written]): Association[] => {
+    if (written.model) return [{ type: 'model', alias, model: written.model.toLowerCase() }]
+    if (!written.collection) return []
+    const through = linkModelOf(collection, alias, collections)
+    return [
+      {
+        type: 'collection',
+        alias,
+        collection: written.collection.toLowerCase(),
+        ...(written.via && { via: written.via }),
+        ...(through && { through }),
+      },
+    ]
+  })
+}
+
+function linkModelOf(collection: WaterlineCollection, alias: string, collections: Collections): string | undefined {
+  const identity = collection.schema[alias]?.referenceIdentity
+  const explicit = collection.attributes[alias]?.through?.toLowerCase()
+  const isLink = identity !== undefined && collections.get(identity)?.junctionTable
+  return explicit ?? (isLink ? identity : undefined)
+}
+
+function readJunction(junction: WaterlineCollection, collections: Collections): Junction {
+  const ends = Object.entries(junction.schema).flatMap(([attribute, { model, columnName }]): JunctionEnd[] => {
+    if (!model) return []
+    const alias = aliasOver(junction, columnName ?? attribute, collections.get(model))
+    return [{ attribute, identity: model, ...(alias && { alias }) }]
+  })
+  const [one, other] = ends
+  if (!one || !other || ends.length > 2) throw oddJunction(junction, ends.length)
+  return { ends: [one, other] }
+}
+
+/** The collection attribute whose members are found by this column of the junction: Waterline notes it as `on`. */
+function aliasOver(junction: WaterlineCollection, column: string, owner?: WaterlineCollection): string | undefined {
+  const aliases = Object.entries(owner?.schema ?? {})
+  return aliases.find(
+    ([, { collection, referenceIdentity, on }]) =>
+      collection && referenceIdentity === junction.identity && on === column,
+  )?.[0]
+}
+
+const HAND_OVER =
+  'Pass `ontology.collections` of an initialised Waterline, or `sails.models` once the ORM hook has loaded.'
+
+const noCollections = () =>
+  new ChangefeedError('E_MODEL', `There are no Waterline collections in what was passed. ${HAND_OVER}`)
+
+const notACollection = (key: string) =>
+  new ChangefeedError('E_MODEL', `\`${key}\` is not an initialised Waterline collection. ${HAND_OVER}`)
+
+const noPrimaryKey = ({ identity, primaryKey }: WaterlineCollection) =>
+  new ChangefeedError(
+    'E_MODEL',
+    `Model \`${identity}\` has no attribute \`${primaryKey}\`, its primary key. Set \`primaryKey\` to one of its attributes.`,
+  )
+
+const oddJunction = ({ identity }: WaterlineCollection, ends: number) =>
+  new ChangefeedError(
+    'E_MODEL',
+    `The junction table \`${identity}\` has ${ends} foreign keys instead of 2. ` +
+      'Give the two sides of this many-to-many association different attribute names.',
+  )
