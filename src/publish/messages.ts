@@ -1,14 +1,15 @@
 import type { ModelRecord, RecordId } from '../ontology/model.ts'
 import type { AddCall, CreateCall, DestroyCall, PublishCall, RemoveCall, UpdateCall } from './call.ts'
-import { classRoom, recordRoom } from './rooms.ts'
+import { classRoom, contextRoom, recordRoom } from './rooms.ts'
 
 /** What is to happen to sockets for one publish call, in order. */
 export type Step =
-  | { readonly do: 'emit'; readonly room: string; readonly event: string; readonly payload: object }
+  /** Once to each socket that is in any of the rooms. */
+  | { readonly do: 'emit'; readonly rooms: string[]; readonly event: string; readonly payload: object }
   /** The members of `from` join `to`, before anything else is emitted. */
   | { readonly do: 'introduce'; readonly from: string; readonly to: string }
-  /** Everyone leaves the room. */
-  | { readonly do: 'retire'; readonly room: string }
+  /** Everyone leaves the rooms of the record. */
+  | { readonly do: 'retire'; readonly identity: string; readonly id: RecordId }
   /** Everyone who is in any room of this model is told to read again. */
   | { readonly do: 'refetch'; readonly identity: string; readonly payload: RefetchPayload }
 
@@ -27,13 +28,13 @@ export function stepsOf(call: PublishCall): Step[] {
     case 'publishCreate':
       return [...call.reverse.flatMap(stepsOf), ...createSteps(call)]
     case 'publishDestroy':
-      return [toRecord(call, destroyedPayload(call)), { do: 'retire', room: recordRoom(call.identity, call.id) }]
+      return [toRecord(call, 'destroy', destroyedPayload(call)), retireStep(call)]
     case 'publishUpdate':
-      return [toRecord(call, updatedPayload(call))]
+      return [toRecord(call, 'update', updatedPayload(call))]
     case 'publishAdd':
-      return [toRecord(call, addedToPayload(call))]
+      return [toRecord(call, `add:${call.alias}`, addedToPayload(call))]
     case 'publishRemove':
-      return [toRecord(call, removedFromPayload(call))]
+      return [toRecord(call, `remove:${call.alias}`, removedFromPayload(call))]
     case 'refetch': {
       const { identity, reason } = call
       return [{ do: 'refetch', identity, payload: { verb: 'refetch', identity, reason } }]
@@ -44,17 +45,25 @@ export function stepsOf(call: PublishCall): Step[] {
 function createSteps({ identity, id, record }: CreateCall): Step[] {
   const from = classRoom(identity)
   return [
-    { do: 'emit', room: from, event: identity, payload: { verb: 'created', data: record, id } },
+    { do: 'emit', rooms: [from], event: identity, payload: { verb: 'created', data: record, id } },
     { do: 'introduce', from, to: recordRoom(identity, id) },
   ]
 }
 
-const toRecord = ({ identity, id }: { identity: string; id: RecordId }, payload: object): Step => ({
+interface OfRecord {
+  readonly identity: string
+  readonly id: RecordId
+}
+
+/** One message to everyone who is subscribed to the record, or to this kind of message about it. */
+export const toRecord = ({ identity, id }: OfRecord, context: string, payload: object): Step => ({
   do: 'emit',
-  room: recordRoom(identity, id),
+  rooms: [recordRoom(identity, id), contextRoom(identity, id, context)],
   event: identity,
   payload,
 })
+
+const retireStep = ({ identity, id }: OfRecord): Step => ({ do: 'retire', identity, id })
 
 const updatedPayload = ({ id, changes, previous }: UpdateCall) => ({
   verb: 'updated',

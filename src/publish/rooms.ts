@@ -1,10 +1,20 @@
-import type { RecordId } from '../ontology/model.ts'
+import type { Model, RecordId } from '../ontology/model.ts'
 
 /** The room of everyone who watches a model for new records. */
 export const classRoom = (identity: string) => `sails_model_create_${identity}`
 
 /** The room of everyone who is subscribed to one record. Id 0 has a room of its own, as any other. */
 export const recordRoom = (identity: string, id: RecordId) => `sails_model_${identity}_${id}:${identity}`
+
+/** The room of those who chose one kind of message about a record, as v0.12 lets them: `update`, `add:pets`, ... */
+export const contextRoom = (identity: string, id: RecordId, context: string) =>
+  `sails_model_${identity}_${id}:${context}`
+
+/** The contexts that a model has. */
+export function contextsOf(model: Model): string[] {
+  const collections = model.associations.filter(({ type }) => type === 'collection')
+  return ['update', 'destroy', 'message', ...collections.flatMap(({ alias }) => [`add:${alias}`, `remove:${alias}`])]
+}
 
 /** The id, as text, that a record room of this model is for; undefined for any other room. */
 export function idInRoom(identity: string, room: string): string | undefined {
