@@ -131,8 +131,11 @@ const TABLES = `
         and indpred is null and indexprs is null
     )
   )::pg_catalog.text as row
-  from pg_catalog.unnest($1::pg_catalog.text[], $2::pg_catalog.text[], $3::pg_catalog.oid[])
-    with ordinality as wanted (schema, name, oid, place)
+  from rows from (
+    pg_catalog.unnest($1::pg_catalog.text[]),
+    pg_catalog.unnest($2::pg_catalog.text[]),
+    pg_catalog.unnest($3::pg_catalog.oid[])
+  ) with ordinality as wanted (schema, name, oid, place)
   join pg_catalog.pg_class as class on class.oid = coalesce(wanted.oid, (
     select named.oid
     from pg_catalog.pg_class as named
