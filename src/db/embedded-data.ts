@@ -27,7 +27,8 @@ export async function fillKept(folder: string, binaries: Binaries, account: Acco
   if (content.length > 0)
     throw embeddedError(`${folder} is not empty and not a Postgres data folder: name another one.`)
   const fresh = `${folder}.new-${process.pid}`
-  await mkdir(fresh, { recursive: true, mode: 0o700 })
+  await mkdir(dirname(folder), { recursive: true })
+  await mkdir(fresh, { mode: 0o700 })
   try {
     await give(fresh, account)
     await initdb(fresh, binaries, account, [])

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import type { TestProject } from 'vitest/node'
 import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
 import { testSettings } from './test-settings.ts'
@@ -9,11 +11,21 @@ declare module 'vitest' {
   }
 }
 
-/** One server for the whole run: `TEST_DATABASE_URL`, or an embedded one. */
+/** Builds what runs in processes of its own, and starts one server for all: an embedded one, or `TEST_DATABASE_URL`. */
 export default async function setup(project: TestProject) {
+  await build()
   const url = process.env.TEST_DATABASE_URL
   if (url) return project.provide('serverUrl', url)
   const server = await startEmbeddedPostgres({ settings: testSettings })
   project.provide('serverUrl', server.connectionString)
   return () => server.stop()
+}
+
+async function build() {
+  try {
+    await promisify(execFile)('npm', ['run', '--silent', 'build'])
+  } catch (error) {
+    // Type errors do not keep the compiler from writing its output; `npm run typecheck` is what fails on them.
+    console.warn(`The build reports errors:\n${(error as { stdout: string }).stdout}`)
+  }
 }
