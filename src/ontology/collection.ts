@@ -1,4 +1,6 @@
+import { ChangefeedError } from '../errors.ts'
 import type { Attribute } from './model.ts'
+import type { TypeParsers } from './type-parsers.ts'
 
 /** What we rely on in a live Waterline model (`ontology.collections.user`, `sails.models.user`). */
 export interface WaterlineCollection {
@@ -13,8 +15,14 @@ export interface WaterlineCollection {
   readonly junctionTable?: boolean
   readonly customToJSON?: (this: object) => unknown
   readonly _adapter?: {
-    readonly datastores?: Readonly<Record<string, { readonly config?: { readonly schemaName?: string } }>>
+    readonly datastores?: Readonly<Record<string, WaterlineDatastore>>
   }
+}
+
+/** What sails-postgresql keeps of a datastore. */
+export interface WaterlineDatastore {
+  readonly config?: { readonly schemaName?: string }
+  readonly driver?: { readonly pg?: { readonly types?: TypeParsers } }
 }
 
 export interface WaterlineAttribute {
@@ -33,7 +41,21 @@ export interface WaterlineAttribute {
   readonly on?: string
 }
 
-export function isCollection(value: unknown): value is WaterlineCollection {
+/**
+ * The collections in an `ontology`, an `ontology.collections` or a `sails.models`. Throws `E_MODEL` for anything else, so
+ * that definitions which Waterline has not seen yet are not taken for models.
+ */
+export function collectionsOf(source: object): WaterlineCollection[] {
+  const { collections } = (source ?? {}) as { collections?: unknown }
+  const keyed = isDictionary(collections) && !isCollection(collections) ? collections : source
+  if (!isDictionary(keyed) || Object.keys(keyed).length === 0) throw noCollections()
+  return Object.entries(keyed).map(([key, value]) => {
+    if (!isCollection(value)) throw notACollection(key)
+    return value
+  })
+}
+
+function isCollection(value: unknown): value is WaterlineCollection {
   if (value === null || typeof value !== 'object') return false
   const { identity, tableName, primaryKey, datastore, attributes, schema } = value as Partial<WaterlineCollection>
   const names = [identity, tableName, primaryKey, datastore]
@@ -42,4 +64,13 @@ export function isCollection(value: unknown): value is WaterlineCollection {
   )
 }
 
-const isDictionary = (value: unknown) => value !== null && typeof value === 'object'
+const isDictionary = (value: unknown): value is object => value !== null && typeof value === 'object'
+
+const HAND_OVER =
+  'Pass `ontology.collections` of an initialised Waterline, or `sails.models` once the ORM hook has loaded.'
+
+const noCollections = () =>
+  new ChangefeedError('E_MODEL', `There are no Waterline collections in what was passed. ${HAND_OVER}`)
+
+const notACollection = (key: string) =>
+  new ChangefeedError('E_MODEL', `\`${key}\` is not an initialised Waterline collection. ${HAND_OVER}`)

@@ -3,15 +3,12 @@ import { ChangefeedError } from '../errors.ts'
 import { columnText, wireTypeOid } from './column-text.ts'
 import type { Attribute, Model, ModelRecord } from './model.ts'
 import type { RawRow } from './row-json.ts'
-
-/** node-postgres' registry (`pg.types`), or one that the app's own driver uses; asked anew for every value. */
-export interface TypeParsers {
-  getTypeParser(oid: number): (text: string) => unknown
-}
+import type { TypeParsers } from './type-parsers.ts'
 
 export interface DecodeTarget {
   readonly model: Model
   readonly shape: TableShape
+  /** {@link adapterTypeParsers}, else our own `pg.types`. */
   readonly parsers: TypeParsers
   /** Columns that never leave the table: whatever the row says of them is dropped. */
   readonly redacted: ReadonlySet<string>

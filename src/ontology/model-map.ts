@@ -1,6 +1,5 @@
 import { ChangefeedError } from '../errors.ts'
-import type { WaterlineAttribute, WaterlineCollection } from './collection.ts'
-import { isCollection } from './collection.ts'
+import { collectionsOf, type WaterlineAttribute, type WaterlineCollection } from './collection.ts'
 import type { Association, Attribute, Junction, JunctionEnd, Model, Models } from './model.ts'
 
 export interface ReadModelsOptions {
@@ -23,16 +22,6 @@ export function readModels(source: object, options: ReadModelsOptions = {}): Mod
 }
 
 type Collections = ReadonlyMap<string, WaterlineCollection>
-
-function collectionsOf(source: object): WaterlineCollection[] {
-  const { collections } = (source ?? {}) as { collections?: object }
-  const keyed = collections && typeof collections === 'object' && !isCollection(collections) ? collections : source
-  if (!keyed || typeof keyed !== 'object' || Object.keys(keyed).length === 0) throw noCollections()
-  return Object.entries(keyed).map(([key, value]) => {
-    if (!isCollection(value)) throw notACollection(key)
-    return value
-  })
-}
 
 function readModel(collection: WaterlineCollection, collections: Collections, options: ReadModelsOptions): Model {
   const attributes = readAttributes(collection)
@@ -118,15 +107,6 @@ function aliasOver(junction: WaterlineCollection, column: string, owner?: Waterl
       collection && referenceIdentity === junction.identity && on === column,
   )?.[0]
 }
-
-const HAND_OVER =
-  'Pass `ontology.collections` of an initialised Waterline, or `sails.models` once the ORM hook has loaded.'
-
-const noCollections = () =>
-  new ChangefeedError('E_MODEL', `There are no Waterline collections in what was passed. ${HAND_OVER}`)
-
-const notACollection = (key: string) =>
-  new ChangefeedError('E_MODEL', `\`${key}\` is not an initialised Waterline collection. ${HAND_OVER}`)
 
 const noPrimaryKey = ({ identity, primaryKey }: WaterlineCollection) =>
   new ChangefeedError(
