@@ -7,7 +7,6 @@ export default class CountReporter implements Reporter {
     const count = (state: string) => tests.filter(test => test.result().state === state).length
     // A file that does not load, or an error outside all tests, has no test to show for it.
     const broken = modules.filter(module => module.errors().length > 0).length + errors.length
-    const skipped = count('skipped')
-    console.log(`${count('passed')} passed, ${count('failed') + broken} failed${skipped ? `, ${skipped} skipped` : ''}`)
+    console.log(`${count('passed')} passed, ${count('failed') + broken} failed`)
   }
 }
