@@ -39,6 +39,8 @@ export interface AddCall {
   readonly id: RecordId
   readonly alias: string
   readonly childId: RecordId
+  /** The child itself, where the caller of a publish function passed it. JSON-ready. */
+  readonly added?: ModelRecord
 }
 
 export interface RemoveCall {

@@ -1,5 +1,6 @@
 import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
-import type { AddCall, CreateCall, PublishCall, RefetchCall, RemoveCall } from './call.ts'
+import type { CreateCall, PublishCall, RefetchCall } from './call.ts'
+import { addCall, memberCalls, removeCall } from './members.ts'
 import { type Membership, memberships, sameMembership, statedCollections } from './memberships.ts'
 import { castId, idOf } from './record-id.ts'
 import { type RelatedRows, removesRecord } from './related-rows.ts'
@@ -127,42 +128,8 @@ function destroyCalls(
   ]
 }
 
-/** What the members of a destroyed record's collection are told. */
-function leftBehindCalls(
-  { need, members, complete }: RelatedRows,
-  destroyedId: RecordId,
-  models: Models,
-): PublishCall[] {
-  const { collection, via } = { collection: need.collection.collection, via: farAlias(need, models) }
-  const child = models.get(collection)
-  if (via === undefined || !child) return []
-  if (!complete) return [refetch(collection, 'bulk')]
-  return members
-    .map(member => castId(child, member))
-    .map(
-      (id): PublishCall =>
-        need.collection.through === undefined
-          ? { fn: 'publishUpdate', identity: collection, id, changes: { [via]: null } }
-          : { fn: 'publishRemove', identity: collection, id, alias: via, childId: destroyedId },
-    )
+/** Of more members than could be looked up only their model is told. */
+function leftBehindCalls({ need, members, complete }: RelatedRows, id: RecordId, models: Models): PublishCall[] {
+  if (!complete) return [refetch(need.collection.collection, 'bulk')]
+  return memberCalls(need.parent, need.collection, { id, members, joined: false }, models)
 }
-
-/** The child's attribute that leads back: its foreign key, or its own collection over the same links. */
-function farAlias({ model, member, collection }: RelatedRows['need'], models: Models): string | undefined {
-  if (collection.through === undefined) return collection.via
-  if (model.junction) return model.junction.ends.find(end => end.attribute === member)?.alias
-  return models
-    .get(collection.collection)
-    ?.associations.find(back => back.type === 'collection' && back.through === model.identity && back.via === member)
-    ?.alias
-}
-
-const addCall = ({ identity, id, alias, childId }: Membership): AddCall => ({
-  fn: 'publishAdd',
-  identity,
-  id,
-  alias,
-  childId,
-})
-
-const removeCall = (membership: Membership): RemoveCall => ({ ...addCall(membership), fn: 'publishRemove' })

@@ -4,14 +4,21 @@ import { classRoom, contextRoom, recordRoom } from './rooms.ts'
 
 /** What is to happen to sockets for one publish call, in order. */
 export type Step =
-  /** Once to each socket that is in any of the rooms. */
-  | { readonly do: 'emit'; readonly rooms: string[]; readonly event: string; readonly payload: object }
+  | EmitStep
   /** The members of `from` join `to`, before anything else is emitted. */
   | { readonly do: 'introduce'; readonly from: string; readonly to: string }
   /** Everyone leaves the rooms of the record. */
   | { readonly do: 'retire'; readonly identity: string; readonly id: RecordId }
   /** Everyone who is in any room of this model is told to read again. */
   | { readonly do: 'refetch'; readonly identity: string; readonly payload: RefetchPayload }
+
+/** Once to each socket that is in any of the rooms. */
+export interface EmitStep {
+  readonly do: 'emit'
+  readonly rooms: string[]
+  readonly event: string
+  readonly payload: object
+}
 
 export interface RefetchPayload {
   readonly verb: 'refetch'
@@ -56,7 +63,7 @@ interface OfRecord {
 }
 
 /** One message to everyone who is subscribed to the record, or to this kind of message about it. */
-export const toRecord = ({ identity, id }: OfRecord, context: string, payload: object): Step => ({
+export const toRecord = ({ identity, id }: OfRecord, context: string, payload: object): EmitStep => ({
   do: 'emit',
   rooms: [recordRoom(identity, id), contextRoom(identity, id, context)],
   event: identity,
@@ -76,11 +83,12 @@ const destroyedPayload = ({ id, previous }: DestroyCall) => ({ verb: 'destroyed'
 
 const withPrevious = (previous: ModelRecord | undefined) => (previous === undefined ? {} : { previous })
 
-const addedToPayload = ({ id, alias, childId }: AddCall) => ({
+const addedToPayload = ({ id, alias, childId, added }: AddCall) => ({
   id,
   verb: 'addedTo',
   attribute: alias,
   addedId: childId,
+  ...(added === undefined ? {} : { added }),
 })
 
 const removedFromPayload = ({ id, alias, childId }: RemoveCall) => ({

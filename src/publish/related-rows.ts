@@ -1,4 +1,5 @@
 import type { Model, Models, RecordId } from '../ontology/model.ts'
+import { backReference } from './members.ts'
 import { type Collection, childAttribute } from './memberships.ts'
 import { idOf } from './record-id.ts'
 import type { RowChange } from './row-change.ts'
@@ -56,19 +57,16 @@ type Place = Pick<RelatedRowsNeed, 'model' | 'attribute' | 'member'>
 /** Where the links of a collection are stored; undefined where nobody at the far end would be told. */
 function placeOfLinks(parent: Model, collection: Collection, models: Models): Place | undefined {
   const links = models.get(collection.through ?? collection.collection)
-  if (!links) return undefined
+  if (!links || backReference(parent, collection, models) === undefined) return undefined
   if (links.junction) return placeInJunction(links, parent, collection)
-  if (collection.via === undefined) return undefined
-  if (collection.through === undefined) return { model: links, attribute: collection.via, member: links.primaryKey }
-  const member = childAttribute(links, collection)
-  return member === undefined ? undefined : { model: links, attribute: collection.via, member }
+  const attribute = collection.via
+  const member = collection.through === undefined ? links.primaryKey : childAttribute(links, collection)
+  return attribute === undefined || member === undefined ? undefined : { model: links, attribute, member }
 }
 
 function placeInJunction(links: Model, parent: Model, collection: Collection): Place | undefined {
   const ends = links.junction?.ends ?? []
   const near = ends.find(end => end.identity === parent.identity && end.alias === collection.alias)
   const far = ends.find(end => end !== near)
-  return near && far?.alias !== undefined
-    ? { model: links, attribute: near.attribute, member: far.attribute }
-    : undefined
+  return near && far && { model: links, attribute: near.attribute, member: far.attribute }
 }

@@ -1,0 +1,52 @@
+import type { Model, Models, RecordId } from '../ontology/model.ts'
+import type { AddCall, PublishCall, RemoveCall } from './call.ts'
+import type { Collection, Membership } from './memberships.ts'
+import { castId } from './record-id.ts'
+
+/**
+ * What the members of a record's collection are told when they join or leave it: their foreign key, or the record's coming
+ * and going in their own collection over the same links. Nothing where the association is one-way.
+ */
+export function memberCalls(
+  parent: Model,
+  collection: Collection,
+  change: { readonly id: RecordId; readonly members: readonly RecordId[]; readonly joined: boolean },
+  models: Models,
+): PublishCall[] {
+  const child = models.get(collection.collection)
+  const back = backReference(parent, collection, models)
+  if (!child || back === undefined) return []
+  return change.members.map(member => {
+    const of = { identity: child.identity, id: castId(child, member) }
+    if (collection.through === undefined) {
+      return { fn: 'publishUpdate', ...of, changes: { [back]: change.joined ? change.id : null } }
+    }
+    return { fn: change.joined ? 'publishAdd' : 'publishRemove', ...of, alias: back, childId: change.id }
+  })
+}
+
+/** The child's attribute that leads back: its foreign key, or its own collection over the same links. */
+export function backReference(parent: Model, collection: Collection, models: Models): string | undefined {
+  if (collection.through === undefined) return collection.via
+  const ends = models.get(collection.through)?.junction?.ends
+  if (ends) return ends.find(end => !(end.identity === parent.identity && end.alias === collection.alias))?.alias
+  return models
+    .get(collection.collection)
+    ?.associations.find(
+      back =>
+        back.type === 'collection' &&
+        back.through === collection.through &&
+        back.collection === parent.identity &&
+        back.via !== collection.via,
+    )?.alias
+}
+
+export const addCall = ({ identity, id, alias, childId }: Membership): AddCall => ({
+  fn: 'publishAdd',
+  identity,
+  id,
+  alias,
+  childId,
+})
+
+export const removeCall = (membership: Membership): RemoveCall => ({ ...addCall(membership), fn: 'publishRemove' })
