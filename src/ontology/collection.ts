@@ -1,5 +1,4 @@
 import { ChangefeedError } from '../errors.ts'
-import type { Attribute } from './model.ts'
 import type { TypeParsers } from './type-parsers.ts'
 
 /** What we rely on in a live Waterline model (`ontology.collections.user`, `sails.models.user`). */
@@ -26,7 +25,7 @@ export interface WaterlineDatastore {
 }
 
 export interface WaterlineAttribute {
-  readonly type?: Attribute['type']
+  readonly type?: string
   readonly columnName?: string
   /** `true`, or the name of the key. */
   readonly encrypt?: boolean | string

@@ -24,7 +24,7 @@ export function readModels(source: object, options: ReadModelsOptions = {}): Mod
 type Collections = ReadonlyMap<string, WaterlineCollection>
 
 function readModel(collection: WaterlineCollection, collections: Collections, options: ReadModelsOptions): Model {
-  const attributes = readAttributes(collection)
+  const attributes = readAttributes(collection, collections)
   if (!attributes.has(collection.primaryKey)) throw noPrimaryKey(collection)
   const junction = collection.junctionTable ? readJunction(collection, collections) : undefined
   const customToJSON = collection.customToJSON
@@ -47,21 +47,31 @@ function schemaOf({ _adapter, datastore }: WaterlineCollection): string {
 }
 
 /** In the order of Waterline's own transformer, which is the key order of the records that it returns. */
-function readAttributes({ schema }: WaterlineCollection): Map<string, Attribute> {
+function readAttributes({ schema }: WaterlineCollection, collections: Collections): Map<string, Attribute> {
   const columns = Object.entries(schema).filter(([, definition]) => !definition.collection)
-  return new Map(columns.map(([name, definition]) => [name, readAttribute(name, definition)]))
+  return new Map(columns.map(([name, definition]) => [name, readAttribute(name, definition, collections)]))
 }
 
-function readAttribute(name: string, definition: WaterlineAttribute): Attribute {
+function readAttribute(name: string, definition: WaterlineAttribute, collections: Collections): Attribute {
   return {
     name,
     column: definition.columnName ?? name,
-    type: definition.type ?? 'ref',
+    type: typeOf(definition, collections),
     encrypt: Boolean(definition.encrypt),
     autoTimestamp: definition.autoCreatedAt === true || definition.autoUpdatedAt === true,
     ...(definition.model && { model: definition.model.toLowerCase() }),
   }
 }
+
+/** waterline-schema may give a foreign key its parent's *column* type as type; what counts is the parent's primary key. */
+function typeOf({ type, model }: WaterlineAttribute, collections: Collections): Attribute['type'] {
+  const known = TYPES.find(each => each === type)
+  const parent = collections.get(model ?? '')
+  const key = parent?.schema[parent.primaryKey]
+  return known ?? (key && key.model !== model ? typeOf(key, collections) : 'ref')
+}
+
+const TYPES = ['string', 'number', 'boolean', 'json', 'ref'] as const
 
 /** Plural associations come from `attributes`, as the app wrote them: Waterline rewrites `via` and `through` in `schema`. */
 function readAssociations(collection: WaterlineCollection, collections: Collections): Association[] {

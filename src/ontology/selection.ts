@@ -1,0 +1,52 @@
+import { ChangefeedError } from '../errors.ts'
+import type { ModelSelection } from '../options.ts'
+import type { Model, Models } from './model.ts'
+
+/**
+ * The models that the options ask for. A made-up junction table goes with the models at its ends: it is in as long as
+ * one of them is. Throws `E_OPTIONS` for an identity that no model has.
+ */
+export function selectModels(models: Models, { only, except, options }: ModelSelection): Models {
+  const named = [...(only ?? []), ...except, ...options.keys()]
+  const unknown = named.filter(identity => !models.has(identity))
+  if (unknown.length > 0) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `Option \`models\` names ${quoted(unknown)}, which is no model. Models: ${[...models.keys()].join(', ')}.`,
+    )
+  }
+  const isNamed = (identity: string) => !except.has(identity) && (only === null || only.has(identity))
+  const isIn = ({ identity, junction }: Model) =>
+    isNamed(identity) || (!except.has(identity) && junction?.ends.some(end => isNamed(end.identity)) === true)
+  return new Map([...models].filter(([, model]) => isIn(model)))
+}
+
+/**
+ * The columns that never leave the table, by model identity: those of `encrypt` attributes and of the option `omit`.
+ * Throws `E_OPTIONS` for an omitted attribute that the model does not have, and for a primary key.
+ */
+export function redactedColumns(models: Models, { options }: ModelSelection): Map<string, ReadonlySet<string>> {
+  return new Map(
+    [...models.values()].map(model => [model.identity, redactedOf(model, options.get(model.identity)?.omit ?? [])]),
+  )
+}
+
+function redactedOf({ identity, primaryKey, attributes }: Model, omit: readonly string[]): Set<string> {
+  const unknown = omit.filter(name => !attributes.has(name))
+  if (unknown.length > 0) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `Option \`models.${identity}.omit\` names ${quoted(unknown)}, which is no attribute with a column. Attributes: ${[...attributes.keys()].join(', ')}.`,
+    )
+  }
+  if (omit.includes(primaryKey)) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `Option \`models.${identity}.omit\` names the primary key \`${primaryKey}\`, without which no record can be told from another.`,
+    )
+  }
+  const redacted = [...attributes.values()].filter(({ name, encrypt }) => encrypt || omit.includes(name))
+  return new Set(redacted.map(({ column }) => column))
+}
+
+const quoted = (names: readonly string[]) => names.map(name => `\`${name}\``).join(', ')
