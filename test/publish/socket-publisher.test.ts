@@ -2,8 +2,7 @@ import { expect, test } from 'vitest'
 import type { PublishCall } from '../../src/publish/call.ts'
 import { classRoom, recordRoom } from '../../src/publish/rooms.ts'
 import { type SocketPublisherOptions, socketPublisher } from '../../src/publish/socket-publisher.ts'
-import { listen } from '../realtime/sails-client.ts'
-import { received, socketServer } from '../realtime/socket-server.ts'
+import { socketServer } from '../realtime/socket-server.ts'
 import { models } from './school-models.ts'
 
 const meta = { cursor: '1.2.3', at: 1_700_000_000_000 }
@@ -12,18 +11,7 @@ async function publishing(options: Partial<SocketPublisherOptions> = {}) {
   const server = await socketServer()
   const publisher = socketPublisher(server.io, { models, ...options })
   const publish = (call: PublishCall, extra = {}) => publisher.publish(call, { ...meta, ...extra })
-  /** A client in these rooms, and what it hears. */
-  const member = async (...rooms: string[]) => {
-    const { client, socket } = await server.connect()
-    await socket.join(rooms)
-    const heard = listen(client, 'pet', 'owner', 'changefeed')
-    const messages = async () => {
-      await received(server.io, client)
-      return heard
-    }
-    return { client, socket, messages }
-  }
-  return { ...server, publish, member }
+  return { ...server, publish }
 }
 
 const created = (id: number): PublishCall => ({
@@ -54,8 +42,8 @@ test.each(['local', 'cluster'] as const)(
     publish({ fn: 'publishDestroy', identity: 'pet', id: 1, previous: { id: 1, name: 'max' } })
     publish(updated(9))
     publish(updated(8))
-    const heard = await watcher.messages()
-    expect(heard.map(([event, payload]) => `${event} ${JSON.stringify(payload)}`)).toEqual([
+    const heard = await watcher.heard()
+    expect(heard.map(({ event, data }) => `${event} ${JSON.stringify(data)}`)).toEqual([
       'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":1}',
       'pet {"verb":"created","data":{"id":1,"name":"rex"},"id":1}',
       'pet {"verb":"updated","data":{"id":1,"name":"max"},"id":1}',
@@ -63,7 +51,7 @@ test.each(['local', 'cluster'] as const)(
       'pet {"verb":"destroyed","id":1,"previous":{"id":1,"name":"max"}}',
       'pet {"verb":"updated","data":{"id":9,"name":"max"},"id":9}',
     ])
-    expect(heard.map(([, , second]) => second)).toEqual(heard.map(() => meta))
+    expect(heard.map(message => message.meta)).toEqual(heard.map(() => meta))
   },
 )
 
@@ -77,7 +65,7 @@ test('watchers are in the room of a new record at once, and everyone leaves that
   expect(watcher.socket.rooms).not.toContain(recordRoom('pet', 1))
   expect(subscriber.socket.rooms).not.toContain(recordRoom('pet', 1))
   publish(updated(1))
-  expect((await subscriber.messages()).map(([, payload]) => payload)).toEqual([{ verb: 'destroyed', id: 1 }])
+  expect((await subscriber.heard()).map(({ data }) => data)).toEqual([{ verb: 'destroyed', id: 1 }])
 })
 
 test.each(['local', 'cluster'] as const)('the socket that a write came from is left out (%s)', async scope => {
@@ -85,8 +73,7 @@ test.each(['local', 'cluster'] as const)('the socket that a write came from is l
   const [writer, other] = [await member(classRoom('pet')), await member(classRoom('pet'))]
   publish(created(1), { origin: writer.socket.id })
   publish(updated(1), { origin: classRoom('pet') })
-  const verbs = async (who: typeof writer) =>
-    (await who.messages()).map(([, payload]) => (payload as { verb: string }).verb)
+  const verbs = async (who: typeof writer) => (await who.heard()).map(({ data }) => data.verb)
   expect(await verbs(writer)).toEqual(['updated'])
   expect(await verbs(other)).toEqual(['created', 'updated'])
 })
@@ -99,9 +86,7 @@ test('an origin can stand for several sockets', async () => {
     await member(classRoom('pet')),
   ]
   publish(created(1), { origin: 'a tab' })
-  expect([(await one.messages()).length, (await two.messages()).length, (await three.messages()).length]).toEqual([
-    0, 0, 1,
-  ])
+  expect([(await one.heard()).length, (await two.heard()).length, (await three.heard()).length]).toEqual([0, 0, 1])
 })
 
 test('everyone who knows a model is told to read it again, once', async () => {
@@ -110,17 +95,17 @@ test('everyone who knows a model is told to read it again, once', async () => {
   const subscriber = await member(recordRoom('pet', 2))
   const stranger = await member(classRoom('owner'), recordRoom('owner', 1))
   publish({ fn: 'refetch', identity: 'pet', reason: 'gap' })
-  const expected = [['changefeed', { verb: 'refetch', identity: 'pet', reason: 'gap' }, meta]]
-  expect(await watcher.messages()).toEqual(expected)
-  expect(await subscriber.messages()).toEqual(expected)
-  expect(await stranger.messages()).toEqual([])
+  const expected = [{ event: 'changefeed', data: { verb: 'refetch', identity: 'pet', reason: 'gap' }, meta }]
+  expect(await watcher.heard()).toEqual(expected)
+  expect(await subscriber.heard()).toEqual(expected)
+  expect(await stranger.heard()).toEqual([])
 })
 
 test('after a truncate each known record is destroyed as well', async () => {
   const { publish, member } = await publishing()
   const watcher = await member(classRoom('pet'), recordRoom('pet', 1), recordRoom('owner', 1))
   publish({ fn: 'refetch', identity: 'pet', reason: 'truncate' })
-  expect((await watcher.messages()).map(([event, payload]) => [event, payload])).toEqual([
+  expect((await watcher.heard()).map(({ event, data }) => [event, data])).toEqual([
     ['changefeed', { verb: 'refetch', identity: 'pet', reason: 'truncate' }],
     ['pet', { verb: 'destroyed', id: 1 }],
   ])

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
+import { connectSailsClient, type SailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { connectSails, type SailsSocket } from './sails-client.ts'
 
 /** A bare socket.io server that today's sails.io.js can talk to, closed when the test ends. */
 export async function socketServer() {
@@ -10,25 +10,24 @@ export async function socketServer() {
   const io = new Server(http, { allowEIO3: true })
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
   afterScope(() => io.close())
-  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
-  /** A client, and the server's side of its socket. */
-  const connect = async () => {
-    const client = await connectSails(url)
-    const socket = io.of('/').sockets.get(client._raw.id)
+  const { port } = http.address() as AddressInfo
+  /** A client in these rooms, the server's side of its socket, and what it has heard. */
+  const member = async (...rooms: string[]) => {
+    const client = await connectSailsClient({ port })
+    const socket = io.of('/').sockets.get(client.id)
     if (!socket) throw new Error('The server has no socket of this client')
-    return { client, socket }
+    await socket.join(rooms)
+    return { client, socket, heard: () => heard(io, client) }
   }
-  return { io, url, connect }
+  return { io, port, member }
 }
 
-/** Resolves once the client has received everything that was emitted to it before. */
-export function received(io: Server, client: SailsSocket): Promise<void> {
-  return new Promise(resolve => {
-    const done = () => {
-      client.off('test:all-received', done)
-      resolve()
-    }
-    client.on('test:all-received', done)
-    io.to(client._raw.id).emit('test:all-received')
-  })
+/** All messages that were emitted to a client so far. */
+export async function heard(io: Server, client: SailsClient) {
+  const last = `all sent ${++sent}`
+  io.to(client.id).emit(last)
+  await client.messages.next(last)
+  return client.messages.all.filter(({ event }) => !event.startsWith('all sent'))
 }
+
+let sent = 0

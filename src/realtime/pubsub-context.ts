@@ -1,0 +1,77 @@
+import type { Server } from 'socket.io'
+import type { Logger } from '../logger.ts'
+import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
+import { toPublic } from '../ontology/public-record.ts'
+import { isRecordId } from '../publish/record-id.ts'
+import type { PerformStep } from '../publish/step-performer.ts'
+import type { PublishCallbacks, PubSubMethods, RecordOrId } from './pubsub-methods.ts'
+import type { Sockets } from './sockets.ts'
+
+/** A live Waterline model with resourceful pub-sub, whoever defined its functions. */
+export type PubSubModel = PubSubMethods & PublishCallbacks & { readonly autosubscribe?: unknown }
+
+/** What the functions of one model work with. */
+export interface PubSubContext {
+  readonly model: Model
+  readonly models: Models
+  readonly io: Server
+  readonly sockets: Sockets
+  readonly logger: Logger
+  readonly perform: PerformStep
+  /** The live model of an identity: calls between models go through it, so that an app's override is heard. */
+  readonly peer: (identity: string) => PubSubModel | undefined
+  readonly self: () => PubSubModel
+  readonly redactedColumns: (identity: string) => ReadonlySet<string>
+  readonly isPublishedByFeed: (identity: string) => boolean
+}
+
+/** Ids as the app gave them, or those of the records that it gave instead. */
+export function idsOf(context: PubSubContext, records: RecordOrId | readonly RecordOrId[], what: string): RecordId[] {
+  const { model, logger } = context
+  const list = Array.isArray(records) ? records : [records]
+  if (!Array.isArray(records) || !list.every(isRecordId)) {
+    logger.debug(`${model.identity}.${what}() takes an array of ids; taking them from what was passed`)
+  }
+  return list.map(record => idOfRecord(model, record))
+}
+
+export function idOfRecord(model: Model, record: RecordOrId): RecordId {
+  const id: unknown = record !== null && typeof record === 'object' ? record[model.primaryKey] : record
+  if (isRecordId(id)) return id
+  throw new TypeError(
+    `${model.identity}: expected an id, or a record with a ${model.primaryKey}. Some values may have been null or undefined.`,
+  )
+}
+
+/** A record as clients may see it, and so the records populated in it. */
+export function presentable(
+  context: PubSubContext,
+  record: ModelRecord,
+  identity = context.model.identity,
+): ModelRecord {
+  const model = context.models.get(identity)
+  if (!model) return record
+  const populated = model.associations.flatMap(association => {
+    const value = record[association.alias]
+    const of = association.type === 'model' ? association.model : association.collection
+    return isPopulated(value) ? [[association.alias, presentableMembers(context, value, of)]] : []
+  })
+  const redacted = context.redactedColumns(identity)
+  return toPublic(model, { ...record, ...Object.fromEntries(populated) }, { redacted })
+}
+
+const presentableMembers = (context: PubSubContext, value: object, identity: string) =>
+  Array.isArray(value)
+    ? value.map(each => (isPopulated(each) ? presentable(context, each as ModelRecord, identity) : each))
+    : presentable(context, value as ModelRecord, identity)
+
+const isPopulated = (value: unknown): value is object => value !== null && typeof value === 'object'
+
+/**
+ * Changes as clients may see them: of the whole record where it is known, as `customToJSON` may need all of it, only what is
+ * among the changes is kept.
+ */
+export function presentableChanges(context: PubSubContext, changes: ModelRecord, previous?: ModelRecord): ModelRecord {
+  const shown = presentable(context, { ...previous, ...changes })
+  return Object.fromEntries(Object.entries(shown).filter(([key]) => Object.hasOwn(changes, key)))
+}

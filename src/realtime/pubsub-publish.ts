@@ -1,0 +1,145 @@
+import type { ModelRecord, RecordId } from '../ontology/model.ts'
+import type { AddCall, PublishCall } from '../publish/call.ts'
+import { stepsOf } from '../publish/messages.ts'
+import { castId, isRecordId } from '../publish/record-id.ts'
+import { type PubSubContext, presentable, presentableChanges } from './pubsub-context.ts'
+import type { PublishOptions, PubSubMethods, RecordOrId } from './pubsub-methods.ts'
+import { omitted } from './pubsub-rooms.ts'
+import { reverseCalls } from './reverse-calls.ts'
+import { parseSocket } from './sockets.ts'
+
+type PublishMethods = Pick<
+  PubSubMethods,
+  '_publishCreate' | '_publishUpdate' | '_publishDestroy' | '_publishAdd' | '_publishRemove'
+>
+
+/** Messages of a model that its app asks for, with the news for the other ends of associations and the app's callbacks. */
+export function publishMethods(context: PubSubContext): PublishMethods {
+  const { model, models, logger, perform, peer } = context
+  const { identity } = model
+  const reverse = reverseCalls(model, models)
+  const isSilent = () => context.isPublishedByFeed(identity)
+
+  const deliver = (call: PublishCall, req: unknown, skip?: 'introduce') => {
+    for (const step of stepsOf(call)) {
+      if (step.do !== skip) perform(step, { except: omitted(req) })
+    }
+  }
+  /** The other ends speak for themselves: an app may have changed how. */
+  const tellOthers = (calls: PublishCall[], req: unknown) => {
+    for (const call of calls) tell(peer(call.identity), call, req)
+  }
+  const misused = (usage: string) => logger.error(`Invalid usage of ${identity}._publish${usage}`)
+  const callbacks = (name: string, args: unknown[]) => {
+    const self = context.self() as unknown as Record<string, unknown>
+    const call = (when: 'before' | 'after') => {
+      for (const callback of [self[`_${when}Publish${name}`], self[`${when}Publish${name}`]]) {
+        if (typeof callback === 'function') callback.apply(self, args)
+      }
+    }
+    return { before: () => call('before'), after: () => call('after') }
+  }
+
+  const publishOne = (record: ModelRecord, req: unknown, noIntroduce: boolean) => {
+    const id = record?.[model.primaryKey]
+    if (!isRecordId(id)) return misused(`Create(record, [req]): the record has no ${model.primaryKey}`)
+    if (isSilent()) return
+    const callback = callbacks('Create', [record, req])
+    callback.before()
+    tellOthers(reverse.created(castId(model, id), record), req)
+    const call = { fn: 'publishCreate', identity, id, record: presentable(context, record), reverse: [] } as const
+    deliver(call, req, noIntroduce ? 'introduce' : undefined)
+    callback.after()
+  }
+
+  return {
+    _publishCreate: (records, req, { noIntroduce = false } = {}) => {
+      for (const record of [records].flat()) publishOne(record as ModelRecord, req, noIntroduce)
+    },
+
+    _publishUpdate: (rawId, changes, req, options = {}) => {
+      if (!isRecordId(rawId)) return misused('Update(id, changes, [req])')
+      if (isSilent()) return
+      const callback = callbacks('Update', [rawId, changes, req, options])
+      callback.before()
+      const id = castId(model, rawId)
+      const { previous } = options ?? {}
+      if (previous && !options.noReverse) tellOthers(reverse.updated(id, changes, previous), req)
+      const shown = presentableChanges(context, changes, previous)
+      deliver({ fn: 'publishUpdate', identity, id, changes: shown, ...before(context, previous) }, req)
+      callback.after()
+    },
+
+    _publishDestroy: (rawId, req, options = {}) => {
+      if (!isRecordId(rawId)) return misused('Destroy(id, [req])')
+      if (isSilent()) return
+      const callback = callbacks('Destroy', [rawId, req, options])
+      callback.before()
+      const id = castId(model, rawId)
+      const { previous } = options ?? {}
+      deliver({ fn: 'publishDestroy', identity, id, ...before(context, previous) }, req)
+      if (previous) tellOthers(reverse.destroyed(id, previous), req)
+      callback.after()
+    },
+
+    _publishAdd: (rawId, alias, added, req, options = {}) => {
+      const member = memberOf(context, alias, added)
+      const others =
+        member && isRecordId(rawId) ? reverse.moved(castId(model, rawId), alias, member.id, true) : undefined
+      if (!member || !others) return misused('Add(id, alias, idAdded|recordAdded, [req])')
+      const socket = parseSocket(req)
+      if (socket && !options.noReverse) peer(member.identity)?.subscribe(socket, [member.id])
+      if (isSilent()) return
+      const callback = callbacks('Add', [rawId, alias, member.id, req])
+      callback.before()
+      const call = { fn: 'publishAdd', identity, id: castId(model, rawId), alias, childId: member.id } as const
+      deliver(withRecord(call, context, member), req)
+      if (!options.noReverse) tellOthers(others, req)
+      callback.after()
+    },
+
+    _publishRemove: (rawId, alias, removedId, req, options = {}) => {
+      const member = isRecordId(removedId) ? memberOf(context, alias, removedId) : undefined
+      const others =
+        member && isRecordId(rawId) ? reverse.moved(castId(model, rawId), alias, member.id, false) : undefined
+      if (!member || !others) return misused('Remove(id, alias, idRemoved, [req])')
+      if (isSilent()) return
+      const callback = callbacks('Remove', [rawId, alias, member.id, req])
+      callback.before()
+      deliver({ fn: 'publishRemove', identity, id: castId(model, rawId), alias, childId: member.id }, req)
+      if (!options.noReverse) tellOthers(others, req)
+      callback.after()
+    },
+  }
+}
+
+const before = (context: PubSubContext, previous: ModelRecord | undefined) =>
+  previous ? { previous: presentable(context, previous) } : {}
+
+interface Member {
+  readonly identity: string
+  readonly id: RecordId
+  readonly record?: ModelRecord
+}
+
+/** The child that was passed by its id or as a record; undefined for neither, or where there is no such collection. */
+function memberOf({ model, models }: PubSubContext, alias: string, added: RecordOrId): Member | undefined {
+  const collection = model.associations.find(each => each.type === 'collection' && each.alias === alias)
+  const child = collection?.type === 'collection' ? models.get(collection.collection) : undefined
+  if (!child || added === null || added === undefined) return undefined
+  const record = typeof added === 'object' ? added : undefined
+  const id = record ? record[child.primaryKey] : added
+  if (!isRecordId(id)) return undefined
+  return { identity: child.identity, id: castId(child, id), ...(record && { record }) }
+}
+
+const withRecord = (call: AddCall, context: PubSubContext, { record, identity }: Member): AddCall =>
+  record ? { ...call, added: presentable(context, record, identity) } : call
+
+function tell(model: PubSubMethods | undefined, call: PublishCall, req: unknown) {
+  const options: PublishOptions = { noReverse: true }
+  const asker = req as Parameters<PubSubMethods['_publishAdd']>[3]
+  if (call.fn === 'publishUpdate') model?._publishUpdate(call.id, call.changes, asker, options)
+  if (call.fn === 'publishAdd') model?._publishAdd(call.id, call.alias, call.childId, asker, options)
+  if (call.fn === 'publishRemove') model?._publishRemove(call.id, call.alias, call.childId, asker, options)
+}
