@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
+import { snapshotBounds } from './snapshot.ts'
 import { type Tick, WHOLE_TICK } from './tick.ts'
 
 /** How far a reader has published. */
@@ -68,4 +69,19 @@ export async function ticksAfter({ kysely }: Database, id: bigint, limit: number
 export async function oldestTick({ kysely }: Database): Promise<bigint> {
   const state = await kysely.selectFrom('state').select('oldest_tick').executeTakeFirstOrThrow()
   return BigInt(state.oldest_tick)
+}
+
+export async function currentSnapshot({ kysely }: Database): Promise<string> {
+  const { rows } = await sql<{ snapshot: string }>`select pg_catalog.pg_current_snapshot()::text as snapshot`.execute(kysely)
+  return rows[0]?.snapshot ?? ''
+}
+
+/** Whether a change is seen by the snapshot `to` that `from` does not see. */
+export async function hasChangesBetween({ kysely, our }: Database, from: string, to: string): Promise<boolean> {
+  const { xmax, running } = snapshotBounds(from)
+  const until = sql`pg_catalog.pg_visible_in_snapshot(xid, ${to}::pg_snapshot)`
+  const { rows } = await sql<{ any: boolean }>`
+    select exists (select from ${our('change')} where xid >= ${xmax}::xid8 and ${until})
+      or exists (select from ${our('change')} where xid = any(${running}::xid8[]) and ${until}) as any`.execute(kysely)
+  return rows[0]?.any === true
 }

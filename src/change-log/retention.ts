@@ -37,10 +37,14 @@ export async function freeOldSlots(db: Database, retentionMs: number): Promise<n
   return freed
 }
 
-async function dueSlots({ kysely, our }: Database): Promise<number[]> {
-  const { rows } = await sql<{ slot: number }>`select ${our('slot_of')}(clock_timestamp()) as slot`.execute(kysely)
-  const present = Number(rows[0]?.slot)
+async function dueSlots(db: Database): Promise<number[]> {
+  const present = await presentSlot(db)
   return [1, 2].map(ahead => (present + ahead) % SLOTS)
+}
+
+async function presentSlot({ kysely, our }: Database): Promise<number> {
+  const { rows } = await sql<{ slot: number }>`select ${our('slot_of')}(clock_timestamp()) as slot`.execute(kysely)
+  return Number(rows[0]?.slot)
 }
 
 async function freeSlot(db: Database, slot: number, retentionMs: number): Promise<boolean> {
@@ -102,4 +106,26 @@ export async function logBytes({ kysely, schema }: Database): Promise<number> {
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = ${schema} and c.relkind = 'r' and c.relname like 'change\\_%'`.execute(kysely)
   return Number(rows[0]?.bytes)
+}
+
+/** The bytes of the slots that hold anything a position has not yet seen: what freeing could not touch. */
+export async function unpublishedBytes(db: Database, snapshot: string): Promise<number> {
+  let bytes = 0
+  for (const name of [...Array(SLOTS).keys(), 'default'].map(slot => `change_${slot}`)) {
+    const { rows } = await sql<{ bytes: string }>`
+      select pg_catalog.pg_total_relation_size(tableoid) as bytes from ${db.our(name)}
+      where not pg_catalog.pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot) limit 1`.execute(db.kysely)
+    bytes += Number(rows[0]?.bytes ?? 0)
+  }
+  return bytes
+}
+
+/** Frees every slot that has been published, whatever its age, but the one that is being written: for when space is needed. */
+export async function freePublishedSlots(db: Database): Promise<number[]> {
+  const present = await presentSlot(db)
+  const freed: number[] = []
+  for (let slot = 0; slot < SLOTS; slot++) {
+    if (slot !== present && (await freeSlot(db, slot, 0))) freed.push(slot)
+  }
+  return freed
 }

@@ -13,6 +13,9 @@ export interface Queryable {
   query<Row extends pg.QueryResultRow = any>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
 }
 
+/** The parsers that node-postgres applies to a value, by type oid; the app may have set some of its own. */
+export const typeParsers = pg.types
+
 export interface ConnectionSettings {
   readonly connectionString: string
   /** Shown in pg_stat_activity. */

@@ -1,0 +1,254 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { formatCursor } from './change-log/cursor.ts'
+import type { Position } from './change-log/position.ts'
+import { WHOLE_TICK } from './change-log/tick.ts'
+import { type ConnectionSettings, openDatabase } from './db/connect.ts'
+import { ChangefeedError } from './errors.ts'
+import type { FeedContext } from './feed/context.ts'
+import { Delivery } from './feed/delivery.ts'
+import { FeedEmitter } from './feed/events.ts'
+import { Session } from './feed/session.ts'
+import { Settlement } from './feed/settlement.ts'
+import { type CapturePlan, Installation } from './installation.ts'
+import type { Role } from './leader/nodes.ts'
+import { readModels } from './ontology/model-map.ts'
+import type { Models } from './ontology/model.ts'
+import { redactedColumns, selectModels } from './ontology/selection.ts'
+import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
+import type { Publisher } from './publish/publisher.ts'
+import { isInMemory } from './publish/adapter.ts'
+import { socketPublisher } from './publish/socket-publisher.ts'
+import type { Mode } from './wakeup/pace.ts'
+
+const RECONNECT_FIRST_MS = 100
+const RECONNECT_LAST_MS = 10_000
+
+export type FeedState = 'stopped' | 'starting' | 'running' | 'reconnecting' | 'stopping'
+
+export interface FeedStatus {
+  readonly state: FeedState
+  /** Null while there is no connection. */
+  readonly role: Role | null
+  /** How the leader reads: by interrupt (`asleep`), by polling, or on the way from this to that. */
+  readonly mode: Mode | null
+  /** This process among those that run a feed on the database. */
+  readonly node: string
+  /** Identities of the models whose changes are published. */
+  readonly models: readonly string[]
+  /** Where this node stands; null before it read anything. */
+  readonly cursor: string | null
+  /** When the last published change happened, in milliseconds since the epoch. */
+  readonly lastChangeAt: number | null
+}
+
+/**
+ * A change feed of Waterline models on PostgreSQL: every committed write, whoever made it, reaches the subscribed
+ * sockets.
+ *
+ * Throws `E_OPTIONS` for options that do not fit and `E_MODEL` for collections that are none. Connects to nothing yet.
+ *
+ * @example
+ * const feed = createChangefeed({ connectionString, collections: ontology.collections, io })
+ * await feed.install()
+ * await feed.start()
+ */
+export function createChangefeed(options: ChangefeedOptions): Changefeed {
+  return new Changefeed(parseOptions(options))
+}
+
+export class Changefeed extends FeedEmitter {
+  readonly #settings: Settings
+  readonly #models: Models
+  readonly #node = randomUUID()
+  #state: FeedState = 'stopped'
+  #session: Session | null = null
+  #context: FeedContext | null = null
+  #running: Promise<void> = Promise.resolve()
+  #stopping = new AbortController()
+
+  /** Use {@link createChangefeed}. */
+  constructor(settings: Settings) {
+    super()
+    this.#settings = settings
+    this.#models = selectModels(readModels(settings.collections), settings.models)
+  }
+
+  /** What {@link install} would do, without doing it. Throws `E_CONNECT`, `E_PRIVILEGE`, `E_VERSION`. */
+  async plan(): Promise<CapturePlan> {
+    return await this.#installation().plan()
+  }
+
+  /**
+   * Creates or updates our schema and the triggers on the models' tables. Does nothing where all is in place, and
+   * nothing at all where anything cannot be done.
+   *
+   * Throws `E_MODEL` when a model cannot be captured, `E_PRIVILEGE`, `E_LOCKED` when a table stayed locked, `E_CONNECT`.
+   */
+  async install(): Promise<CapturePlan> {
+    return await this.#installation().install()
+  }
+
+  /** Takes our triggers off every table and drops our schema with all that it holds. */
+  async uninstall(): Promise<void> {
+    await this.#installation().uninstall()
+  }
+
+  /**
+   * Begins to publish, and resolves once this node listens. A connection that is lost later is made again, for ever.
+   *
+   * Throws `E_CONNECT`, `E_STANDBY`, `E_VERSION`, `E_NOT_INSTALLED`, and `E_STATE` when the feed runs already.
+   */
+  async start(): Promise<void> {
+    if (this.#state !== 'stopped') throw new ChangefeedError('E_STATE', `The feed is ${this.#state}: stop it first.`)
+    this.#state = 'starting'
+    try {
+      await this.#installation().check()
+      await this.#begin()
+    } catch (error) {
+      this.#state = 'stopped'
+      throw error
+    }
+  }
+
+  /** Ends after the change that is being published. What was not published is published after the next start. */
+  async stop(): Promise<void> {
+    if (this.#state === 'stopped') return
+    this.#state = 'stopping'
+    this.#stopping.abort()
+    this.#session?.stop()
+    await this.#running
+    this.#context?.settlement.abandon()
+    await this.#context?.db.close()
+    this.#context = null
+    this.#state = 'stopped'
+  }
+
+  /**
+   * Resolves when every change that was committed before this call has been published.
+   * Throws `E_STATE` when the feed does not run or is stopped meanwhile.
+   */
+  async settled(): Promise<void> {
+    const context = this.#context
+    if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
+    await context.settlement.wait(() => this.#session?.hurry())
+  }
+
+  status(): FeedStatus {
+    return {
+      state: this.#state,
+      role: this.#session?.role ?? null,
+      mode: this.#session?.mode ?? null,
+      node: this.#node,
+      models: [...this.#models.keys()],
+      cursor: cursorOf(this.#session?.position ?? null),
+      lastChangeAt: this.#context?.delivery.last?.at ?? null,
+    }
+  }
+
+  #installation(): Installation {
+    return new Installation(this.#settings, this.#models, this.#connection('install'))
+  }
+
+  #connection(purpose: string): ConnectionSettings {
+    const { connectionString } = this.#settings
+    return { connectionString, applicationName: `waterline-changefeed ${purpose}` }
+  }
+
+  async #begin() {
+    this.#stopping = new AbortController()
+    const context = this.#createContext()
+    this.#context = context
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#running = this.#keepRunning(context, resolve, reject)
+      })
+    } catch (error) {
+      this.#context = null
+      await context.db.close()
+      throw error
+    }
+  }
+
+  #createContext(): FeedContext {
+    const settings = this.#settings
+    const connection = { ...this.#connection(''), applicationName: 'waterline-changefeed' }
+    const db = openDatabase(connection, settings.schema)
+    const everyNodePublishes = publishesEverywhere(settings)
+    const publisher = publisherOf(settings, this.#models, everyNodePublishes)
+    const redacted = redactedColumns(this.#models, settings.models)
+    const { logger } = settings
+    return {
+      node: this.#node,
+      settings,
+      connection,
+      db,
+      delivery: new Delivery({ db, models: this.#models, redacted, publisher, events: this, logger }),
+      settlement: new Settlement(db),
+      events: this,
+      logger,
+      everyNodePublishes,
+    }
+  }
+
+  /** One session after the other. The first must come to life; after that only {@link stop} ends the row. */
+  async #keepRunning(context: FeedContext, onReady: () => void, onFailure: (error: unknown) => void) {
+    let remembered: Position | null = null
+    let failures = 0
+    let everReady = false
+    while (!this.#stopping.signal.aborted) {
+      const session = new Session(context, remembered)
+      this.#session = session
+      try {
+        await session.run(() => {
+          failures = 0
+          everReady = true
+          this.#ready(onReady)
+        })
+      } catch (error) {
+        if (!everReady) return onFailure(error)
+        this.#disconnected(context, error as Error)
+        await this.#backOff(failures++)
+      }
+      remembered = session.position
+      this.#session = null
+    }
+  }
+
+  #ready(onReady: () => void) {
+    if (this.#state !== 'stopping') this.#state = 'running'
+    this.emit('connected')
+    onReady()
+  }
+
+  #disconnected({ logger }: FeedContext, error: Error) {
+    if (this.#state === 'stopping') return
+    this.#state = 'reconnecting'
+    logger.warn('The feed lost the database and connects again', { error: error.message })
+    this.emit('disconnected')
+    this.report(error)
+  }
+
+  /** Full jitter, so that many nodes do not come back at once. */
+  async #backOff(failures: number) {
+    const ceiling = Math.min(RECONNECT_FIRST_MS * 2 ** failures, RECONNECT_LAST_MS)
+    await pause(ceiling * (0.5 + Math.random() / 2), undefined, { signal: this.#stopping.signal }).catch(() => {})
+  }
+}
+
+function cursorOf(position: Position | null): string | null {
+  if (!position) return null
+  const { epoch, tick, partial } = position
+  return formatCursor({ epoch, tick: partial?.tick ?? tick.id, seq: partial?.seq ?? WHOLE_TICK })
+}
+
+function publishesEverywhere({ publish, io, publisher }: Settings): boolean {
+  if (publish !== 'auto') return publish === 'local'
+  return io ? isInMemory(io) : publisher === undefined
+}
+
+function publisherOf({ io, publisher }: Settings, models: Models, everywhere: boolean): Publisher {
+  if (publisher) return publisher
+  if (io) return socketPublisher(io, { models, scope: everywhere ? 'local' : 'cluster' })
+  return { publish() {} }
+}

@@ -1,0 +1,21 @@
+import type { ConnectionSettings, Database } from '../db/connect.ts'
+import type { Logger } from '../logger.ts'
+import type { Settings } from '../options.ts'
+import type { Delivery } from './delivery.ts'
+import type { FeedEmitter } from './events.ts'
+import type { Settlement } from './settlement.ts'
+
+/** What outlives a lost connection, and so is shared by the sessions of one feed. */
+export interface FeedContext {
+  /** This process among those that run a feed on the database. */
+  readonly node: string
+  readonly settings: Settings
+  readonly connection: ConnectionSettings
+  readonly db: Database
+  readonly delivery: Delivery
+  readonly settlement: Settlement
+  readonly events: FeedEmitter
+  readonly logger: Logger
+  /** Whether a node that does not lead publishes too, to its own sockets. */
+  readonly everyNodePublishes: boolean
+}

@@ -1,0 +1,231 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { LoggedChange } from '../change-log/change.ts'
+import { chained } from '../change-log/chain.ts'
+import { formatCursor } from '../change-log/cursor.ts'
+import type { Position } from '../change-log/position.ts'
+import { type Database, typeParsers } from '../db/connect.ts'
+import { sqlstateOf } from '../db/sqlstate.ts'
+import type { TableShape } from '../db/table-shape.ts'
+import type { Logger } from '../logger.ts'
+import { decodeRow, fitsShape } from '../ontology/decode.ts'
+import type { Model, ModelRecord, Models } from '../ontology/model.ts'
+import { toPublic } from '../ontology/public-record.ts'
+import { changedAttributes, parseRow, type RawRow } from '../ontology/row-json.ts'
+import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
+import { publishCalls, refetchCalls } from '../publish/calls.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { relatedRowsNeeds } from '../publish/related-rows.ts'
+import type { RowChange } from '../publish/row-change.ts'
+import { CapturedTables } from './captured-tables.ts'
+import type { FeedEmitter } from './events.ts'
+import { readRelatedRows } from './related.ts'
+
+const RETRY_FIRST_MS = 100
+const RETRY_LAST_MS = 5_000
+
+export interface DeliveryParts {
+  readonly db: Database
+  readonly models: Models
+  /** Columns that never leave the table, by model identity. */
+  readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
+  readonly publisher: Publisher
+  readonly events: FeedEmitter
+  readonly logger: Logger
+}
+
+/** Takes logged changes to the publisher: decode, map, call, one after the other. */
+export class Delivery {
+  readonly #parts: DeliveryParts
+  readonly #tables: CapturedTables
+  #last: MessageMeta | null = null
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts
+    this.#tables = new CapturedTables(parts.db, parts.models)
+  }
+
+  /** `at` and cursor of the last change that was published or skipped. */
+  get last(): MessageMeta | null {
+    return this.#last
+  }
+
+  /**
+   * Publishes a page in order and reports each seq that is done. A change that cannot be published is reported and
+   * skipped. Rejects only with the reason of `signal`, or with what `check`, called before each change, throws.
+   */
+  async deliver(
+    page: readonly LoggedChange[],
+    done: (seq: bigint) => void,
+    signal: AbortSignal,
+    check: () => void,
+  ): Promise<void> {
+    const ordered = await this.#inOrder(page)
+    for (const change of ordered) {
+      signal.throwIfAborted()
+      check()
+      await this.#deliverChange(change, signal)
+      if (ordered === page) done(change.cursor.seq)
+    }
+    const last = page.at(-1)
+    if (last) done(last.cursor.seq)
+  }
+
+  async #inOrder(page: readonly LoggedChange[]): Promise<readonly LoggedChange[]> {
+    for (const { tableId } of page) await this.#tables.find(tableId)
+    return chained(page, change => this.#recordOf(change))
+  }
+
+  /** The primary key as JSON text; null where there is none to be had. */
+  #recordOf({ tableId, new: after, old: before, defect }: LoggedChange): string | null {
+    const model = this.#tables.known(tableId)?.models[0]
+    const row = after ?? before
+    const column = model?.attributes.get(model.primaryKey)?.column
+    if (!model || row === null || defect !== null || column === undefined) return null
+    try {
+      return parseRow(row, model).get(column) ?? null
+    } catch {
+      return null // delivering it will say what is wrong
+    }
+  }
+
+  /** Tells the clients of every model that changes are missing. */
+  async declareGap(reason: RefetchCall['reason'], { epoch, tick }: Position): Promise<void> {
+    const { models, events, logger } = this.#parts
+    const meta = { cursor: formatCursor({ epoch, tick: tick.id, seq: 0n }), at: Date.now() }
+    const published = [...models.values()].filter(model => !model.junction)
+    logger.warn('Changes are missing: clients are told to read again', { reason, cursor: meta.cursor })
+    events.emit('gap', { reason, identities: published.map(({ identity }) => identity) })
+    for (const { identity } of published) await this.#publish({ fn: 'refetch', identity, reason }, meta)
+  }
+
+  async #deliverChange(change: LoggedChange, signal: AbortSignal) {
+    const table = await this.#tables.find(change.tableId)
+    const meta = metaOf(change)
+    for (const model of table?.models ?? []) {
+      try {
+        for (const call of await this.#callsFor(change, model, meta)) await this.#publishSurely(call, meta, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (error instanceof Unreachable) throw error.cause
+        this.#skip(model, meta, error as Error)
+      }
+    }
+    this.#last = meta
+  }
+
+  async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta): Promise<PublishCall[]> {
+    const { models, db, events } = this.#parts
+    if (logged.defect !== null) return this.#defectCalls(logged, model, meta)
+    const change = await this.#rowChange(logged, model)
+    events.emit('change', changeEvent(change, meta))
+    const related = await reachably(() => readRelatedRows(db, relatedRowsNeeds(change, models)))
+    return publishCalls(change, { models, related })
+  }
+
+  /** The row could not be logged, so nobody knows what it says now: a declared gap of one model. */
+  #defectCalls({ defect }: LoggedChange, model: Model, { cursor }: MessageMeta) {
+    this.#parts.logger.error('A change was logged without its row', { model: model.identity, cursor, defect })
+    this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
+    return refetchCalls(model, this.#parts.models, 'gap')
+  }
+
+  async #rowChange(logged: LoggedChange, model: Model): Promise<RowChange> {
+    const before = logged.old === null ? undefined : parseRow(logged.old, model)
+    const after = logged.new === null ? undefined : parseRow(logged.new, model)
+    const shape = await this.#shapeFor(logged.tableId, before, after)
+    const old = before && this.#decode(model, shape, before)
+    const row = after && this.#decode(model, shape, after)
+    return {
+      model,
+      operation: logged.operation,
+      ...(old && { old, previous: this.#toPublic(model, old) }),
+      ...(row && { new: row, record: this.#toPublic(model, row) }),
+      changed: before && after ? changedAttributes(model, before, after) : new Set(),
+    }
+  }
+
+  /** Columns that the shape does not know were added since it was read. */
+  async #shapeFor(tableId: number, ...rows: (RawRow | undefined)[]): Promise<TableShape> {
+    const known = await this.#tables.find(tableId)
+    const fits = rows.every(row => !row || !known || fitsShape(known.shape, row))
+    if (!fits) await reachably(() => this.#tables.refresh())
+    const table = fits ? known : await this.#tables.find(tableId)
+    if (!table) throw new Error('The table has been dropped.')
+    return table.shape
+  }
+
+  #decode(model: Model, shape: TableShape, row: RawRow): ModelRecord {
+    return decodeRow({ model, shape, parsers: typeParsers, redacted: this.#redacted(model) }, row)
+  }
+
+  #toPublic(model: Model, record: ModelRecord): ModelRecord {
+    return toPublic(model, record, { redacted: this.#redacted(model) })
+  }
+
+  #redacted({ identity }: Model): ReadonlySet<string> {
+    return this.#parts.redacted.get(identity) ?? new Set()
+  }
+
+  /** While the publisher's backend is down nothing is lost: the same call is made again, until it comes back. */
+  async #publishSurely(call: PublishCall, meta: MessageMeta, signal: AbortSignal) {
+    for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
+      try {
+        return await this.#publish(call, meta)
+      } catch (error) {
+        if ((error as { retryable?: unknown }).retryable !== true) throw error
+        this.#parts.logger.warn('The publisher is not ready; the feed waits', { error: (error as Error).message })
+        this.#parts.events.report(error as Error)
+        await pause(waitMs, undefined, { signal })
+      }
+    }
+  }
+
+  async #publish(call: PublishCall, meta: MessageMeta) {
+    const result = this.#parts.publisher.publish(call, meta)
+    if (result) await result
+    this.#parts.events.emit('published', { call, meta })
+  }
+
+  #skip({ identity }: Model, { cursor }: MessageMeta, error: Error) {
+    this.#parts.logger.error('A change could not be published and was skipped', {
+      model: identity,
+      cursor,
+      error: error.message,
+    })
+    this.#parts.events.emit('skipped', { identity, cursor, error })
+  }
+}
+
+/** The database is out of reach: no fault of the change, which must not be skipped for it. */
+class Unreachable extends Error {}
+
+/** Passes on what Postgres says of a query, and marks everything that says nothing of it. */
+async function reachably<T>(query: () => Promise<T>): Promise<T> {
+  try {
+    return await query()
+  } catch (error) {
+    const state = sqlstateOf(error)
+    if (state !== undefined && !/^(08|53|57|58)/.test(state)) throw error
+    throw new Unreachable('The database is out of reach.', { cause: error })
+  }
+}
+
+function metaOf({ cursor, at, origin, annotations }: LoggedChange): MessageMeta {
+  return {
+    cursor: formatCursor(cursor),
+    at: at.getTime(),
+    ...(origin !== null && { origin }),
+    ...(annotations !== null && { annotations }),
+  }
+}
+
+function changeEvent({ model, operation, previous, record, changed }: RowChange, meta: MessageMeta) {
+  return {
+    identity: model.identity,
+    operation,
+    changed: [...changed],
+    meta,
+    ...(previous && { previous }),
+    ...(record && { record }),
+  }
+}

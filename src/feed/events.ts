@@ -1,0 +1,50 @@
+import { EventEmitter } from 'node:events'
+import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
+import type { RowChange } from '../publish/row-change.ts'
+
+/** A change that was read, on its way to the publisher. */
+export interface ChangeEvent extends Omit<RowChange, 'model' | 'old' | 'new' | 'changed'> {
+  readonly identity: string
+  readonly changed: readonly string[]
+  readonly meta: MessageMeta
+}
+
+export interface PublishedEvent {
+  readonly call: PublishCall
+  readonly meta: MessageMeta
+}
+
+export interface SkippedEvent {
+  /** Model identity. */
+  readonly identity: string
+  readonly cursor: string
+  readonly error: Error
+}
+
+export interface GapEvent {
+  readonly reason: RefetchCall['reason']
+  readonly identities: readonly string[]
+}
+
+/** What a feed tells of itself. Without a listener for `error`, errors are only logged. */
+export interface ChangefeedEvents {
+  change: [ChangeEvent]
+  published: [PublishedEvent]
+  /** A change whose mapping or publishing threw; the feed went on. */
+  skipped: [SkippedEvent]
+  /** Changes are missing; the clients were told to read again. */
+  gap: [GapEvent]
+  /** Something failed that the feed recovers from by itself, as a lost connection. */
+  error: [Error]
+  /** Whether this node leads from now on. */
+  leader: [boolean]
+  connected: []
+  disconnected: []
+}
+
+export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
+  /** An `error` without a listener would end the process. */
+  report(error: Error): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error)
+  }
+}

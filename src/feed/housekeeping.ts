@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
+import { type Position, storePosition } from '../change-log/position.ts'
+import { type Role, removeNode, reportNode } from '../leader/nodes.ts'
+import { tickChannel } from '../wakeup/channel.ts'
+import type { FeedContext } from './context.ts'
+import { repeat } from './repeat.ts'
+
+const HEARTBEAT_MS = 5_000
+const REPORT_MS = 5_000
+const STORE_MS = 1_000
+
+interface Subject {
+  readonly role: Role
+  readonly position: Position | null
+}
+
+/** What every session does by the clock: prove that notifications arrive, store its position, show itself to the others. */
+export class Housekeeping {
+  readonly #context: FeedContext
+  readonly #subject: Subject
+  readonly #onLost: (error: Error) => void
+  readonly #stops: (() => void)[] = []
+  #stored: Position | null = null
+  #others = 0
+  #announcing = false
+  #answerDue = false
+
+  constructor(context: FeedContext, subject: Subject, onLost: (error: Error) => void) {
+    this.#context = context
+    this.#subject = subject
+    this.#onLost = onLost
+  }
+
+  /** A channel of this node's own: what arrives there was sent by {@link Housekeeping}. */
+  static heartbeatChannel(node: string): string {
+    return `changefeed_node_${createHash('md5').update(node).digest('hex').slice(0, 16)}`
+  }
+
+  async start(): Promise<void> {
+    await this.#report()
+    this.#repeat(HEARTBEAT_MS, () => this.#beat(), this.#onLost)
+    this.#repeat(REPORT_MS, () => this.#report())
+    this.#repeat(STORE_MS, () => this.store())
+  }
+
+  /** The heartbeat came back: the server still knows that we listen, and the way to us is open. */
+  heard(): void {
+    this.#answerDue = false
+  }
+
+  /** Only the leader's position is stored: what it has published, nobody need publish again. */
+  async store(): Promise<void> {
+    const { role, position } = this.#subject
+    if (role !== 'leader' || !position || position === this.#stored) return
+    await storePosition(this.#context.db, position)
+    this.#stored = position
+  }
+
+  /** Wakes the other nodes for a new tick; the leader does, and one notification at a time serves any number of ticks. */
+  announceTick(): void {
+    if (this.#others === 0 || this.#announcing) return
+    this.#announcing = true
+    this.#notify(tickChannel(this.#context.settings.schema))
+      .catch(() => {}) // a hint: they look by themselves every second
+      .finally(() => {
+        this.#announcing = false
+      })
+  }
+
+  /** Lets the others stand for election at once. */
+  async handOver(): Promise<void> {
+    if (this.#others > 0) await this.#notify(tickChannel(this.#context.settings.schema))
+  }
+
+  /** Ends what runs by the clock, and the traces of this node. */
+  async end(): Promise<void> {
+    for (const stop of this.#stops) stop()
+    await removeNode(this.#context.db, this.#context.node)
+  }
+
+  async #beat() {
+    if (this.#answerDue) throw new Error(`No notification has come back within ${HEARTBEAT_MS} ms.`)
+    this.#answerDue = true
+    await this.#notify(Housekeeping.heartbeatChannel(this.#context.node))
+  }
+
+  async #notify(channel: string) {
+    await sql`select pg_catalog.pg_notify(${channel}, '')`.execute(this.#context.db.kysely)
+  }
+
+  async #report() {
+    const { role, position } = this.#subject
+    this.#others = await reportNode(this.#context.db, this.#context.node, role, position?.tick.id ?? 0n)
+  }
+
+  #repeat(ms: number, task: () => Promise<unknown>, onError = this.#log) {
+    this.#stops.push(repeat(ms, task, error => onError(error as Error)))
+  }
+
+  readonly #log = (error: Error) => {
+    this.#context.logger.debug('Housekeeping failed; it will be tried again', { error: error.message })
+  }
+}

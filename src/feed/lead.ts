@@ -1,0 +1,114 @@
+import { freeOldSlots, freePublishedSlots, logBytes, slotSeconds, unpublishedBytes } from '../change-log/retention.ts'
+import type { Election } from '../leader/election.ts'
+import type { Alarm } from '../wakeup/alarm.ts'
+import { gateKey } from '../wakeup/channel.ts'
+import { Gate } from '../wakeup/gate.ts'
+import { afterRead, type GateCommand, gateGranted, gateRefused, type Mode, type Pace, startPace } from '../wakeup/pace.ts'
+import type { FeedContext } from './context.ts'
+import { repeat } from './repeat.ts'
+
+const RENEW_MS = 2_000
+/** How long one request for the gate waits before the pace is looked at again. */
+const PATIENCE_MS = 2_000
+
+/** What a session gives its lead. */
+export interface LeadParts {
+  readonly election: Election
+  readonly alarm: Alarm
+  onLost(error: Error): void
+  /** Called when the backlog has outgrown its limit. */
+  abandonBacklog(): void
+  /** The snapshot of the last tick that was published as a whole. */
+  publishedSnapshot(): Promise<string | undefined>
+}
+
+/** What the leader has and does beyond publishing: the gate and the pace of reading, the lease, the freeing of space. */
+export class Lead {
+  readonly #context: FeedContext
+  readonly #parts: LeadParts
+  readonly #gate: Gate
+  readonly #stops: (() => void)[] = []
+  #pace: Pace = startPace(performance.now())
+  #ended = false
+
+  private constructor(context: FeedContext, parts: LeadParts, gate: Gate) {
+    this.#context = context
+    this.#parts = parts
+    this.#gate = gate
+  }
+
+  static async take(context: FeedContext, parts: LeadParts): Promise<Lead> {
+    const { connection, settings } = context
+    const gateConnection = { ...connection, applicationName: `${connection.applicationName} gate` }
+    const gate = await Gate.connect(gateConnection, gateKey(settings.schema), error => parts.onLost(error))
+    const lead = new Lead(context, parts, gate)
+    lead.#repeat(RENEW_MS, () => parts.election.renew(), lead.#fail)
+    lead.#repeat(Math.max(1_000, slotSeconds(settings.retentionMs) * 250), () => lead.#free())
+    lead.#command('close')
+    return lead
+  }
+
+  get mode(): Mode {
+    return this.#pace.mode
+  }
+
+  /** How long to wait for a wake before the next read, in milliseconds. */
+  get waitMs(): number {
+    return this.#pace.waitMs
+  }
+
+  afterRead(read: { woken: boolean; found: boolean }): void {
+    const [pace, command] = afterRead(this.#pace, performance.now(), read)
+    this.#pace = pace
+    this.#command(command)
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true
+    for (const stop of this.#stops) stop()
+    await this.#gate.disconnect()
+  }
+
+  #command(command: GateCommand) {
+    if (command === 'open') this.#gate.open().catch(this.#fail)
+    if (command === 'close') this.#gate.close(PATIENCE_MS).then(this.#answered, this.#fail)
+  }
+
+  readonly #answered = (granted: boolean) => {
+    if (this.#ended) return
+    if (granted) {
+      this.#pace = gateGranted(this.#pace)
+      this.#parts.alarm.ring() // what committed before the grant did not notify
+      return
+    }
+    const [pace, command] = gateRefused(this.#pace, performance.now())
+    this.#pace = pace
+    this.#command(command)
+  }
+
+  readonly #fail = (error: Error) => {
+    if (!this.#ended) this.#parts.onLost(error)
+  }
+
+  #repeat(ms: number, task: () => Promise<unknown>, onError = this.#log) {
+    this.#stops.push(repeat(ms, task, error => onError(error as Error)))
+  }
+
+  readonly #log = (error: Error) => {
+    this.#context.logger.warn('Freeing space in the change log failed; it will be tried again', { error: error.message })
+  }
+
+  async #free() {
+    const { db, settings, logger } = this.#context
+    const freed = await freeOldSlots(db, settings.retentionMs)
+    if (freed.length > 0) logger.debug('Freed old slots of the change log', { slots: freed.length })
+    if ((await logBytes(db)) <= settings.backlogLimitBytes) return
+    await freePublishedSlots(db)
+    const published = await this.#parts.publishedSnapshot()
+    if (published === undefined) return
+    const bytes = await unpublishedBytes(db, published)
+    if (bytes <= settings.backlogLimitBytes) return
+    logger.error('The backlog of the change log has passed backlogLimitBytes: giving it up', { bytes })
+    this.#parts.abandonBacklog()
+  }
+}

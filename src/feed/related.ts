@@ -1,0 +1,32 @@
+import { sql } from 'kysely'
+import type { Database } from '../db/connect.ts'
+import { ChangefeedError } from '../errors.ts'
+import type { Model, RecordId } from '../ontology/model.ts'
+import type { RelatedRows, RelatedRowsNeed } from '../publish/related-rows.ts'
+
+/** Looks up who still points at a destroyed record. One query a need; most changes have none. */
+export async function readRelatedRows(
+  { kysely }: Database,
+  needs: readonly RelatedRowsNeed[],
+): Promise<RelatedRows[]> {
+  const found: RelatedRows[] = []
+  for (const need of needs) {
+    const member = column(need.model, need.member)
+    const { rows } = await sql<{ member: RecordId }>`
+      select distinct ${member} as member from ${table(need.model)}
+      where ${column(need.model, need.attribute)} = ${need.value} and ${member} is not null
+        and not exists (select from ${table(need.parent)} where ${column(need.parent, need.parent.primaryKey)} = ${need.value})
+      limit ${need.limit + 1}`.execute(kysely)
+    const members = rows.map(row => row.member)
+    found.push({ need, members: members.slice(0, need.limit), complete: members.length <= need.limit })
+  }
+  return found
+}
+
+const table = (model: Model) => sql.id(model.schema, model.table)
+
+function column(model: Model, attribute: string) {
+  const name = model.attributes.get(attribute)?.column
+  if (name === undefined) throw new ChangefeedError('E_MODEL', `Model \`${model.identity}\` has no \`${attribute}\`.`)
+  return sql.id(name)
+}

@@ -1,0 +1,219 @@
+import { type Position, storedPosition } from '../change-log/position.ts'
+import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
+import { type Client, connectClient } from '../db/connect.ts'
+import { Election } from '../leader/election.ts'
+import { acceptHistory, type Identity, readIdentity, readState } from '../leader/fences.ts'
+import type { Role } from '../leader/nodes.ts'
+import { Alarm } from '../wakeup/alarm.ts'
+import { leaderKey, tickChannel, wakeChannel } from '../wakeup/channel.ts'
+import { Notifier } from '../wakeup/notifier.ts'
+import type { Mode } from '../wakeup/pace.ts'
+import type { FeedContext } from './context.ts'
+import { Housekeeping } from './housekeeping.ts'
+import { Lead } from './lead.ts'
+import { resume, Track } from './track.ts'
+
+/** How often a node that does not lead looks for ticks, and stands for election, without being told. */
+const BACKSTOP_MS = 1_000
+
+/**
+ * One connected life of a feed: its connections, its locks, its place in the log. Whatever breaks ends it as a whole,
+ * and the feed begins another one with the position that this one reached. So no lock, subscription or snapshot of an
+ * old connection can meet those of a new one.
+ */
+export class Session {
+  readonly #context: FeedContext
+  readonly #alarm = new Alarm()
+  readonly #end = new AbortController()
+  readonly #housekeeping: Housekeeping
+  #remembered: Position | null
+  #reader: Client | null = null
+  #notifier: Notifier | null = null
+  #identity: Identity | null = null
+  #election: Election | null = null
+  #track: Track | null = null
+  #lead: Lead | null = null
+  /** Ends what is being delivered, and only that. */
+  #turn = new AbortController()
+  #abandoning = false
+
+  constructor(context: FeedContext, remembered: Position | null) {
+    this.#context = context
+    this.#remembered = remembered
+    this.#housekeeping = new Housekeeping(context, this, this.#lose)
+  }
+
+  get position(): Position | null {
+    return this.#track?.position ?? this.#remembered
+  }
+
+  get role(): Role {
+    if (this.#lead) return 'leader'
+    return this.#context.everyNodePublishes ? 'follower' : 'standby'
+  }
+
+  get mode(): Mode | null {
+    return this.#lead?.mode ?? null
+  }
+
+  /** Runs until {@link stop}; rejects when a connection or a lock is lost, or the server is not one to read from. */
+  async run(onReady: () => void): Promise<void> {
+    try {
+      await this.#begin()
+      onReady()
+      while (!this.#end.signal.aborted) await this.#takeTurn()
+    } catch (error) {
+      this.#end.abort(error)
+    } finally {
+      await this.#close()
+    }
+    if (this.#end.signal.reason !== STOPPED) throw this.#end.signal.reason
+  }
+
+  /** Ends the session after the change that is being published; its position is stored and its locks are free then. */
+  stop(): void {
+    this.#finish(STOPPED)
+  }
+
+  /** Reads now rather than at the next wake. */
+  hurry(): void {
+    this.#alarm.ring()
+  }
+
+  async #begin() {
+    const { connection, settings, node, db } = this.#context
+    this.#reader = await connectClient(
+      { ...connection, applicationName: `${connection.applicationName} reader` },
+      this.#lose,
+    )
+    this.#identity = await readIdentity(this.#reader)
+    await this.#reader.query(READER_SETTINGS)
+    this.#notifier = await this.#listen()
+    this.#election = new Election(this.#reader, db, leaderKey(settings.schema), node)
+    await this.#stand()
+    if (!this.#lead && this.#context.everyNodePublishes) await this.#findTrack('follower')
+    await this.#housekeeping.start()
+  }
+
+  #listen() {
+    const { connection, settings, node } = this.#context
+    const heartbeat = Housekeeping.heartbeatChannel(node)
+    return Notifier.open(
+      { ...connection, applicationName: `${connection.applicationName} listener` },
+      [wakeChannel(settings.schema), tickChannel(settings.schema), heartbeat],
+      {
+        onNotify: channel => (channel === heartbeat ? this.#housekeeping.heard() : this.#alarm.ring()),
+        onLost: this.#lose,
+      },
+    )
+  }
+
+  async #takeTurn() {
+    const woken = await this.#alarm.wait(this.#lead?.waitMs ?? BACKSTOP_MS)
+    if (this.#end.signal.aborted) return
+    const found = await this.#read()
+    if (this.#lead) this.#lead.afterRead({ woken, found })
+    else if (!found) await this.#stand()
+    await this.#context.settlement.release(() => this.#publishedSnapshot())
+  }
+
+  async #read(): Promise<boolean> {
+    if (this.#abandoning) await this.#skipBacklog()
+    this.#turn = new AbortController()
+    try {
+      return await this.#readTrack()
+    } catch (error) {
+      if (!this.#abandoning || this.#end.signal.aborted) throw error
+      this.hurry()
+      return true
+    }
+  }
+
+  async #readTrack(): Promise<boolean> {
+    const track = this.#track
+    if (!track) return false
+    const signal = AbortSignal.any([this.#end.signal, this.#turn.signal])
+    const deliver: Parameters<Track['follow']>[0] = (page, done) =>
+      this.#context.delivery.deliver(page, done, signal, this.#checkLease)
+    if (await track.follow(deliver)) {
+      this.#alarm.ring() // there may be more ticks, and a leader cuts only behind the last one
+      return true
+    }
+    return this.#lead !== null && (await track.cut(deliver, () => this.#housekeeping.announceTick()))
+  }
+
+  /** A leader that was stopped for a while must not publish what its successor may have published. */
+  readonly #checkLease = () => {
+    if (this.#lead && !this.#election?.trusted) throw new Error('The lease of the leader has run out.')
+  }
+
+  async #stand() {
+    if (!this.#election || !(await this.#election.stand())) return
+    await this.#findTrack('leader')
+    this.#lead = await Lead.take(this.#context, {
+      election: this.#election,
+      alarm: this.#alarm,
+      onLost: this.#lose,
+      abandonBacklog: this.#abandonBacklog,
+      publishedSnapshot: () => this.#publishedSnapshot(),
+    })
+    this.#context.logger.info('This node leads', { node: this.#context.node })
+    this.#context.events.emit('leader', true)
+    this.#alarm.ring()
+  }
+
+  /** Where to read from. Only a leader may put the stored state right when the server has another history than it says. */
+  async #findTrack(as: 'leader' | 'follower') {
+    if (!this.#reader || !this.#identity) return
+    const { db, settings, delivery } = this.#context
+    const { history } = await readState(db, this.#identity)
+    if (as === 'leader') await acceptHistory(db, this.#identity, history)
+    const { epoch } = await readState(db, this.#identity)
+    const { position, gap } = await resume(db, epoch, history === 'same' ? this.position : null, as === 'leader')
+    this.#track = new Track(db, new ChangeLogReader(this.#reader, settings.schema), position)
+    if (gap || history === 'foreign') await delivery.declareGap(history === 'foreign' ? 'epoch' : 'gap', position)
+  }
+
+  async #publishedSnapshot(): Promise<string | undefined> {
+    const { db } = this.#context
+    if (this.#track) return this.#track.position.tick.snapshot
+    return (await storedPosition(db, 0))?.tick.snapshot
+  }
+
+  readonly #abandonBacklog = () => {
+    this.#abandoning = true
+    this.#turn.abort(new Error('The backlog is given up.'))
+    this.#alarm.ring()
+  }
+
+  async #skipBacklog() {
+    this.#abandoning = false
+    await this.#track?.skipToNow()
+    if (this.#track) await this.#context.delivery.declareGap('gap', this.#track.position)
+  }
+
+  readonly #lose = (error: Error) => this.#finish(error)
+
+  #finish(reason: unknown) {
+    this.#end.abort(reason)
+    this.#alarm.ring()
+  }
+
+  /** In this order: publish no more, store the position, hand over. A connection that is gone must not keep us. */
+  async #close() {
+    const clean = this.#end.signal.reason === STOPPED
+    if (clean) await this.#housekeeping.store().catch(() => {})
+    await this.#housekeeping.end().catch(() => {})
+    const led = this.#lead !== null
+    await this.#lead?.end()
+    await this.#notifier?.close()
+    await this.#reader?.end().catch(() => {})
+    if (led && clean) await this.#housekeeping.handOver().catch(() => {})
+    if (led) this.#context.events.emit('leader', false)
+    this.#remembered = this.position
+    this.#lead = null
+  }
+}
+
+/** The reason of an end that was asked for. */
+const STOPPED = Symbol('stopped')

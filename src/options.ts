@@ -1,0 +1,145 @@
+import type { Server } from 'socket.io'
+import { z } from 'zod'
+import { ChangefeedError } from './errors.ts'
+import { type Logger, silentLogger } from './logger.ts'
+import type { Publisher } from './publish/publisher.ts'
+
+export interface ChangefeedOptions {
+  /** Postgres URL of the primary, `postgres://user:password@host:5432/database`. */
+  connectionString: string
+  /** Waterline's models: `ontology.collections` of an initialised Waterline, or `sails.models`. */
+  collections: object
+  /** The socket.io server whose sockets are told. One of `io` and `publisher`, or neither to use the events alone. */
+  io?: Server
+  /** Publishes instead of `io`. */
+  publisher?: Publisher
+  /**
+   * Which models: their identities, or settings by identity (`false` leaves one out, the others are all in).
+   * @default all models of a Postgres datastore
+   */
+  models?: readonly string[] | Readonly<Record<string, boolean | ModelOptions>>
+  /** Name of our own Postgres schema. @default 'changefeed' */
+  schema?: string
+  /**
+   * Who publishes where several processes run a feed: each to its own sockets (`local`), or the leader alone, through
+   * the cluster adapter of `io` (`leader`). @default 'auto': `local` with socket.io's in-memory adapter
+   */
+  publish?: 'auto' | 'local' | 'leader'
+  /** How long the change log keeps what was published, for clients that come back, in milliseconds. @default 900_000 */
+  retentionMs?: number
+  /**
+   * Size of the change log, in bytes, at which changes that could not be published are given up: a gap is declared and
+   * the clients are told to read again. @default 1 GiB
+   */
+  backlogLimitBytes?: number
+  /** Whether an UPDATE that changes nothing is published, as a blueprint would. @default 'publish' */
+  noopUpdates?: 'publish' | 'ignore'
+  /** How long `install()` may wait for the lock on a table of the app, in milliseconds. @default 5_000 */
+  lockTimeoutMs?: number
+  /** Where the feed logs. @default nowhere */
+  logger?: Logger
+}
+
+export interface ModelOptions {
+  /** Attributes that never leave the table: the trigger leaves their columns out. `encrypt` attributes always are. */
+  omit?: readonly string[]
+  /** As the option of the same name, for this model. */
+  noopUpdates?: 'publish' | 'ignore'
+}
+
+/** The options with every default in place. */
+export interface Settings extends Required<Omit<ChangefeedOptions, 'io' | 'publisher' | 'models'>> {
+  readonly io: Server | undefined
+  readonly publisher: Publisher | undefined
+  /** Identities that are left out, and settings of those that are in. `only` is the list, where there is one. */
+  readonly models: ModelSelection
+}
+
+export interface ModelSelection {
+  readonly only: ReadonlySet<string> | null
+  readonly except: ReadonlySet<string>
+  readonly options: ReadonlyMap<string, ModelOptions>
+}
+
+const noopUpdates = z.enum(['publish', 'ignore'], "must be 'publish' or 'ignore'")
+
+const modelOptions = z.strictObject(
+  {
+    omit: z.array(z.string(), 'must be a list of attribute names').readonly(),
+    noopUpdates,
+  },
+  'must be true, false, or an object such as { omit: [...] }',
+).partial()
+
+const hasMethods = (...names: string[]) => (value: unknown) =>
+  typeof value === 'object' && value !== null && names.every(name => typeof Reflect.get(value, name) === 'function')
+
+const duration = z.int('must be a whole number of milliseconds').positive('must be above 0')
+
+const schema = z.strictObject({
+  connectionString: z
+    .string('is required: a Postgres URL such as postgres://user:password@host:5432/database')
+    .regex(/^postgres(ql)?:\/\//, 'must be a Postgres URL that begins with postgres:// or postgresql://'),
+  collections: z.custom<object>(
+    value => typeof value === 'object' && value !== null,
+    'is required: ontology.collections of an initialised Waterline, or sails.models',
+  ),
+  io: z.custom<Server>(hasMethods('to', 'emit', 'of'), 'must be a socket.io Server').optional(),
+  publisher: z.custom<Publisher>(hasMethods('publish'), 'must have a publish function').optional(),
+  models: z
+    .union(
+      [z.array(z.string()).readonly(), z.record(z.string(), z.union([z.boolean(), modelOptions])).readonly()],
+      'must be a list of model identities, or settings by identity such as { user: { omit: ["password"] }, log: false }',
+    )
+    .optional(),
+  schema: z
+    .string('must be the name of a Postgres schema')
+    .min(1, 'must not be empty')
+    .refine(name => Buffer.byteLength(name) < 64 && !name.includes('\0'), 'must be shorter than 64 bytes')
+    .refine(name => !/^(pg_|public$)/.test(name), 'must be a schema of its own: not public, not pg_...')
+    .default('changefeed'),
+  publish: z.enum(['auto', 'local', 'leader'], "must be 'auto', 'local' or 'leader'").default('auto'),
+  retentionMs: duration.default(15 * 60_000),
+  backlogLimitBytes: z.int('must be a whole number of bytes').positive('must be above 0').default(2 ** 30),
+  noopUpdates: noopUpdates.default('publish'),
+  lockTimeoutMs: duration.default(5_000),
+  logger: z
+    .custom<Logger>(hasMethods('error', 'warn', 'info', 'debug'), 'must have error, warn, info and debug functions')
+    .default(silentLogger),
+})
+
+/** Throws `E_OPTIONS`, naming each option that does not fit and what it must be. */
+export function parseOptions(options: ChangefeedOptions): Settings {
+  const parsed = schema.safeParse(options)
+  if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error))
+  const { models, io, publisher, ...rest } = parsed.data
+  if (io && publisher) {
+    throw new ChangefeedError('E_OPTIONS', 'Option `publisher` takes the place of `io`: pass one of them.')
+  }
+  return Object.freeze({ ...rest, io, publisher, models: selectionOf(models) })
+}
+
+function describe({ issues }: z.ZodError): string {
+  return issues
+    .map(({ path, message, code, ...issue }) => {
+      if (code === 'unrecognized_keys' && 'keys' in issue) {
+        return `There is no option ${(issue.keys as string[]).map(key => `\`${[...path, key].join('.')}\``).join(', ')}. Known options: ${Object.keys(schema.shape).join(', ')}.`
+      }
+      return path.length === 0 ? 'Pass an object with options.' : `Option \`${path.join('.')}\` ${message}.`
+    })
+    .join(' ')
+}
+
+function selectionOf(models: z.infer<typeof schema>['models']): ModelSelection {
+  const lower = (identity: string) => identity.toLowerCase()
+  if (models === undefined) return { only: null, except: new Set(), options: new Map() }
+  if (Array.isArray(models)) return { only: new Set(models.map(lower)), except: new Set(), options: new Map() }
+  const entries = Object.entries(models as Record<string, boolean | ModelOptions>)
+  return {
+    only: null,
+    except: new Set(entries.filter(([, value]) => value === false).map(([identity]) => lower(identity))),
+    options: new Map(
+      entries.flatMap(([identity, value]) => (typeof value === 'object' ? [[lower(identity), value] as const] : [])),
+    ),
+  }
+}
