@@ -111,7 +111,7 @@ test('a folder of another major version, a foreign one and one in use are refuse
   expect(await readdir(foreign)).toEqual(['letter.txt'])
 })
 
-test('a port that is taken is refused, and nothing is left', async () => {
+test('a port that is taken is refused, and no server is left', async () => {
   const listener = createServer()
   afterScope(() => listener.close())
   await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
@@ -120,7 +120,19 @@ test('a port that is taken is refused, and nothing is left', async () => {
   const dataDir = join(await scratchFolder(), 'data')
   const taken = { code: 'E_EMBEDDED', message: expect.stringContaining(`Port ${port} of 127.0.0.1 is taken`) }
   await expect(start({ port, dataDir })).rejects.toMatchObject(taken)
+  await expect(stat(join(dataDir, 'postmaster.pid'))).rejects.toMatchObject(missing)
 })
+
+test.runIf(process.geteuid?.() === 0)(
+  'a data folder that the server may not reach is refused by the name of its parent',
+  async () => {
+    const closed = join(await scratchFolder(), 'closed')
+    await mkdir(closed, { mode: 0o700 })
+    const blocked = { code: 'E_EMBEDDED', message: expect.stringContaining(`cannot pass through ${closed}`) }
+    await expect(start({ dataDir: join(closed, 'data') })).rejects.toMatchObject(blocked)
+    expect(await readdir(closed)).toEqual([])
+  },
+)
 
 test('a setting that Postgres refuses is told in its own words', async () => {
   const wrong = {
