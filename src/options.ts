@@ -2,6 +2,7 @@ import type { Server } from 'socket.io'
 import { z } from 'zod'
 import { ChangefeedError } from './errors.ts'
 import { type Logger, silentLogger } from './logger.ts'
+import type { ModelOptions, ModelSelection } from './ontology/selection.ts'
 import type { Publisher } from './publish/publisher.ts'
 
 export interface ChangefeedOptions {
@@ -40,13 +41,6 @@ export interface ChangefeedOptions {
   logger?: Logger
 }
 
-export interface ModelOptions {
-  /** Attributes that never leave the table: the trigger leaves their columns out. `encrypt` attributes always are. */
-  omit?: readonly string[]
-  /** As the option of the same name, for this model. */
-  noopUpdates?: 'publish' | 'ignore'
-}
-
 /** The options with every default in place. */
 export interface Settings extends Required<Omit<ChangefeedOptions, 'io' | 'publisher' | 'models'>> {
   readonly io: Server | undefined
@@ -55,24 +49,22 @@ export interface Settings extends Required<Omit<ChangefeedOptions, 'io' | 'publi
   readonly models: ModelSelection
 }
 
-export interface ModelSelection {
-  readonly only: ReadonlySet<string> | null
-  readonly except: ReadonlySet<string>
-  readonly options: ReadonlyMap<string, ModelOptions>
-}
-
 const noopUpdates = z.enum(['publish', 'ignore'], "must be 'publish' or 'ignore'")
 
-const modelOptions = z.strictObject(
-  {
-    omit: z.array(z.string(), 'must be a list of attribute names').readonly(),
-    noopUpdates,
-  },
-  'must be true, false, or an object such as { omit: [...] }',
-).partial()
+const modelOptions = z
+  .strictObject(
+    {
+      omit: z.array(z.string(), 'must be a list of attribute names').readonly(),
+      noopUpdates,
+    },
+    'must be true, false, or an object such as { omit: [...] }',
+  )
+  .partial()
 
-const hasMethods = (...names: string[]) => (value: unknown) =>
-  typeof value === 'object' && value !== null && names.every(name => typeof Reflect.get(value, name) === 'function')
+const hasMethods =
+  (...names: string[]) =>
+  (value: unknown) =>
+    typeof value === 'object' && value !== null && names.every(name => typeof Reflect.get(value, name) === 'function')
 
 const duration = z.int('must be a whole number of milliseconds').positive('must be above 0')
 
@@ -100,7 +92,10 @@ const schema = z.strictObject({
     .default('changefeed'),
   publish: z.enum(['auto', 'local', 'leader'], "must be 'auto', 'local' or 'leader'").default('auto'),
   retentionMs: duration.default(15 * 60_000),
-  backlogLimitBytes: z.int('must be a whole number of bytes').positive('must be above 0').default(2 ** 30),
+  backlogLimitBytes: z
+    .int('must be a whole number of bytes')
+    .positive('must be above 0')
+    .default(2 ** 30),
   noopUpdates: noopUpdates.default('publish'),
   lockTimeoutMs: duration.default(5_000),
   logger: z

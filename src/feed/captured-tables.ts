@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { Database } from '../db/connect.ts'
 import { readTableShapes } from '../db/catalog.ts'
+import type { Database } from '../db/connect.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model, Models } from '../ontology/model.ts'
 
@@ -35,7 +35,10 @@ export class CapturedTables {
   }
 
   async refresh(): Promise<void> {
-    const captured = await this.#db.kysely.selectFrom('captured_table').select(['id', sql<string>`relation::oid`.as('oid')]).execute()
+    const captured = await this.#db.kysely
+      .selectFrom('captured_table')
+      .select(['id', sql<string>`relation::oid`.as('oid')])
+      .execute()
     const shapes = await readTableShapes(
       this.#db.pool,
       captured.map(({ oid }) => ({ oid: Number(oid) })),

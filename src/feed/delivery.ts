@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { LoggedChange } from '../change-log/change.ts'
 import { chained } from '../change-log/chain.ts'
+import type { LoggedChange } from '../change-log/change.ts'
 import { formatCursor } from '../change-log/cursor.ts'
 import type { Position } from '../change-log/position.ts'
 import { type Database, typeParsers } from '../db/connect.ts'

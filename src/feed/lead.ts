@@ -3,7 +3,15 @@ import type { Election } from '../leader/election.ts'
 import type { Alarm } from '../wakeup/alarm.ts'
 import { gateKey } from '../wakeup/channel.ts'
 import { Gate } from '../wakeup/gate.ts'
-import { afterRead, type GateCommand, gateGranted, gateRefused, type Mode, type Pace, startPace } from '../wakeup/pace.ts'
+import {
+  afterRead,
+  type GateCommand,
+  gateGranted,
+  gateRefused,
+  type Mode,
+  type Pace,
+  startPace,
+} from '../wakeup/pace.ts'
 import type { FeedContext } from './context.ts'
 import { repeat } from './repeat.ts'
 
@@ -95,7 +103,9 @@ export class Lead {
   }
 
   readonly #log = (error: Error) => {
-    this.#context.logger.warn('Freeing space in the change log failed; it will be tried again', { error: error.message })
+    this.#context.logger.warn('Freeing space in the change log failed; it will be tried again', {
+      error: error.message,
+    })
   }
 
   async #free() {

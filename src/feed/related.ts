@@ -5,10 +5,7 @@ import type { Model, RecordId } from '../ontology/model.ts'
 import type { RelatedRows, RelatedRowsNeed } from '../publish/related-rows.ts'
 
 /** Looks up who still points at a destroyed record. One query a need; most changes have none. */
-export async function readRelatedRows(
-  { kysely }: Database,
-  needs: readonly RelatedRowsNeed[],
-): Promise<RelatedRows[]> {
+export async function readRelatedRows({ kysely }: Database, needs: readonly RelatedRowsNeed[]): Promise<RelatedRows[]> {
   const found: RelatedRows[] = []
   for (const need of needs) {
     const member = column(need.model, need.member)

@@ -90,7 +90,8 @@ export async function resume(
 ): Promise<Resumption> {
   const oldest = await oldestTick(db)
   const newest = await newestTick(db)
-  if (!newest) throw new Error('The change log has no tick: its tables were emptied by hand. Uninstall and install again.')
+  if (!newest)
+    throw new Error('The change log has no tick: its tables were emptied by hand. Uninstall and install again.')
   const now = { position: { epoch, tick: newest }, gap: true }
   const usable = (position: Position | null): position is Position =>
     position !== null && position.epoch === epoch && position.tick.id >= oldest && position.tick.id <= newest.id

@@ -1,6 +1,20 @@
 import { ChangefeedError } from '../errors.ts'
-import type { ModelSelection } from '../options.ts'
 import type { Model, Models } from './model.ts'
+
+export interface ModelOptions {
+  /** Attributes that never leave the table: the trigger leaves their columns out. `encrypt` attributes always are. */
+  readonly omit?: readonly string[] | undefined
+  /** Whether an UPDATE that changes nothing is published, for this model. */
+  readonly noopUpdates?: 'publish' | 'ignore' | undefined
+}
+
+/** Which models, and the settings of single ones, by identity. */
+export interface ModelSelection {
+  /** The list of those that are in, where there is one. */
+  readonly only: ReadonlySet<string> | null
+  readonly except: ReadonlySet<string>
+  readonly options: ReadonlyMap<string, ModelOptions>
+}
 
 /**
  * The models that the options ask for. A made-up junction table goes with the models at its ends: it is in as long as
