@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
 import { testSettings } from './test-settings.ts'
@@ -15,7 +16,10 @@ declare module 'vitest' {
 export default async function setup(project: TestProject) {
   await build()
   const url = process.env.TEST_DATABASE_URL
-  if (url) return project.provide('serverUrl', url)
+  if (url) {
+    await assertFit(url)
+    return project.provide('serverUrl', url)
+  }
   const server = await startEmbeddedPostgres({ settings: testSettings })
   project.provide('serverUrl', server.connectionString)
   return () => server.stop()
@@ -29,3 +33,21 @@ async function build() {
     console.warn(`The build reports errors:\n${(error as { stdout: string }).stdout}`)
   }
 }
+
+/** Says at once what else some tests would fail on, one by one. */
+async function assertFit(connectionString: string) {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  const { rows } = await client
+    .query<{ name: string; setting: string }>('select name, setting from pg_settings where name = any($1)', [
+      Object.keys(testSettings),
+    ])
+    .finally(() => client.end())
+  const unfit = rows.filter(({ name, setting }) => !isEnough(setting, testSettings[name as keyof typeof testSettings]))
+  if (unfit.length === 0) return
+  const wanted = unfit.map(({ name }) => `${name}=${testSettings[name as keyof typeof testSettings]}`)
+  throw new Error(`the server of TEST_DATABASE_URL must run with ${wanted.join(', ')}`)
+}
+
+const isEnough = (setting: string, wanted: string) =>
+  Number.isNaN(Number(wanted)) ? setting === wanted : Number(setting) >= Number(wanted)
