@@ -29,8 +29,8 @@ test.each([
   ['bare', { 'src/errors.ts': "import './logger.ts'", 'src/logger.ts': '' }, /errors.ts comes before logger.ts/],
   [
     'sideways',
-    { 'src/capture/a.ts': "import b from '../wakeup/b.ts'", 'src/wakeup/b.ts': '' },
-    /capture comes before wakeup/,
+    { 'src/change-log/a.ts': "import b from '../wakeup/b.ts'", 'src/wakeup/b.ts': '' },
+    /change-log comes before wakeup/,
   ],
   ['a test', { 'src/db/a.ts': "import b from '../../test/b.ts'" }, /not in a room of src/],
   ['migrations', { 'src/cli/a.ts': "import b from '../../migrations/b.ts'", 'migrations/b.ts': '' }, /only db knows/],

@@ -72,7 +72,9 @@ export async function oldestTick({ kysely }: Database): Promise<bigint> {
 }
 
 export async function currentSnapshot({ kysely }: Database): Promise<string> {
-  const { rows } = await sql<{ snapshot: string }>`select pg_catalog.pg_current_snapshot()::text as snapshot`.execute(kysely)
+  const { rows } = await sql<{ snapshot: string }>`select pg_catalog.pg_current_snapshot()::text as snapshot`.execute(
+    kysely,
+  )
   return rows[0]?.snapshot ?? ''
 }
 

@@ -1,8 +1,8 @@
 import type { Client } from '../db/connect.ts'
 import type { LoggedChange } from './change.ts'
 import { type ChangeRow, toChange } from './change-row.ts'
-import { changeLogStatements } from './statements.ts'
 import { snapshotBounds } from './snapshot.ts'
+import { changeLogStatements } from './statements.ts'
 import type { Tick, TickRange } from './tick.ts'
 
 /** A page ends with the row that passes either bound: memory is bounded whatever a transaction wrote. */

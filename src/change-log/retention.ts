@@ -67,7 +67,10 @@ async function freeSlot(db: Database, slot: number, retentionMs: number): Promis
 }
 
 async function holdsRows(trx: Transaction<Tables>, ...tables: RawBuilder<unknown>[]): Promise<boolean> {
-  const exists = sql.join(tables.map(table => sql`exists (select from ${table})`), sql` or `)
+  const exists = sql.join(
+    tables.map(table => sql`exists (select from ${table})`),
+    sql` or `,
+  )
   const { rows } = await sql<{ any: boolean }>`select ${exists} as any`.execute(trx)
   return rows[0]?.any === true
 }

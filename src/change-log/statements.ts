@@ -1,11 +1,11 @@
-import pg from 'pg'
+import { qualify } from '../db/quote.ts'
 
 /**
  * The statements of the reading path, for one schema. They are prepared once per connection, hence text and not a
  * query builder's tree.
  */
 export function changeLogStatements(schema: string) {
-  const our = (name: string) => `${pg.escapeIdentifier(schema)}.${name}`
+  const our = (name: string) => qualify(schema, name)
   const change = our('change')
 
   // Two ranges of one index: what began after the former snapshot, and what was running in it.

@@ -3,6 +3,7 @@ import pg from 'pg'
 import { migrationsFor } from '../../migrations/index.ts'
 import { ChangefeedError } from '../errors.ts'
 import { type ConnectionSettings, clientConfig, connectError } from './connect.ts'
+import { qualify } from './quote.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 
 /** Session lock that lets one process at a time create or change a schema of ours. */
@@ -42,7 +43,7 @@ export async function pendingMigrations(settings: ConnectionSettings, schema: st
 }
 
 async function appliedMigrations(client: pg.Client, schema: string): Promise<string[]> {
-  const table = `${pg.escapeIdentifier(schema)}.${MIGRATION_TABLE}`
+  const table = qualify(schema, MIGRATION_TABLE)
   try {
     const { rows } = await client.query<{ name: string }>(`select name from ${table} order by name`)
     return rows.map(row => row.name)

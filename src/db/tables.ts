@@ -19,7 +19,12 @@ export interface Tables {
     oldest_tick: string
   }
   consumer: { name: string; tick: string; seq: string; updated_at: Timestamp }
-  lease: { singleton: ColumnType<boolean, boolean | undefined, never>; node: string; pid: number; renewed_at: Timestamp }
+  lease: {
+    singleton: ColumnType<boolean, boolean | undefined, never>
+    node: string
+    pid: number
+    renewed_at: Timestamp
+  }
   node: { id: string; host: string; pid: number; role: string; tick: string; started_at: Timestamp; seen_at: Timestamp }
 }
 
