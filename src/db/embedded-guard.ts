@@ -72,6 +72,18 @@ export class GuardedProcess {
   async #end() {
     await Promise.race([once(this.#child, 'exit'), once(this.#child, 'error')]).catch(() => {})
     this.#watcher.end('ended\n')
+    await this.#lastWordsRead()
+  }
+
+  /** Its children may hold the pipe for a moment longer than we care to listen. */
+  async #lastWordsRead() {
+    const { stderr } = this.#child
+    if (!stderr || stderr.readableEnded) return
+    const listening = new AbortController()
+    const ended = once(stderr, 'end', listening)
+    await Promise.race([ended, setTimeout(LISTEN_MS, undefined, listening)]).catch(() => {})
+    listening.abort()
+    await ended.catch(() => {})
   }
 
   #collect(onLine?: (line: string) => void) {
@@ -96,6 +108,8 @@ export interface GuardOptions {
   readonly removeAfter?: string | undefined
   readonly onLine?: ((line: string) => void) | undefined
 }
+
+const LISTEN_MS = 1_000
 
 /** The watcher is a grandchild, as the program must not find a child that it does not know. */
 const GUARD = `

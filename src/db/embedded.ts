@@ -151,10 +151,12 @@ export class EmbeddedPostgres {
 
   #flags(port: number): string[] {
     const unsafe = { fsync: 'off', full_page_writes: 'off' } // a temp folder need not survive a power cut
+    const discreet = { log_min_error_statement: 'panic', log_error_verbosity: 'terse' } // no values in a log of ours
     const settings = {
       listen_addresses: '127.0.0.1',
       unix_socket_directories: '',
       ...(this.#setup.temporary && unsafe),
+      ...discreet,
       ...this.#setup.settings,
       port: String(port),
     }

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from '../../src/db/embedded.ts'
 import { serverAccount } from '../../src/db/embedded-account.ts'
 import { embeddedBinaries, nativeFolder } from '../../src/db/embedded-binaries.ts'
+import { silentLogger } from '../../src/logger.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { scratchFolder } from '../helpers/folder.ts'
 import { built, startCode } from '../helpers/program.ts'
@@ -62,6 +63,19 @@ test('a temporary server is reachable on 127.0.0.1 only, and leaves no process, 
   expect(isAlive(pid)).toBe(false)
   await expect(stat(folder)).rejects.toMatchObject(missing)
   await expect(query(connectionString, 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+})
+
+test('what goes wrong in a statement is logged without its values', async () => {
+  const lines: string[] = []
+  const debug = (_message: string, fields?: object) => void lines.push(JSON.stringify(fields))
+  const server = await start({ logger: { ...silentLogger, debug } })
+  await query(server.connectionString, 'create table people (name text primary key)')
+  const insert = () => query(server.connectionString, "insert into people values ('hush')")
+  await insert()
+  await expect(insert()).rejects.toMatchObject({ code: '23505' })
+  await server.stop()
+  expect(lines.join()).toContain('duplicate key value')
+  expect(lines.join()).not.toContain('hush')
 })
 
 test.runIf(process.geteuid?.() === 0)('root does not run the server as root', async () => {
