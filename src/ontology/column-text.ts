@@ -3,7 +3,8 @@ import { readArray, readObject } from './row-json.ts'
 
 /**
  * The text that Postgres' own output function gives for a value, rebuilt from what `row_to_json` made of it: what
- * node-postgres receives for a column of this type. Null for SQL NULL. Throws where the JSON form is not enough.
+ * node-postgres receives for a column of this type. Null for SQL NULL. Throws {@link NotRebuildable} where
+ * the JSON form is not enough.
  */
 export function columnText(json: string, type: TypeShape): string | null {
   if (json === 'null') return null
@@ -18,6 +19,9 @@ export function columnText(json: string, type: TypeShape): string | null {
       return TEXTS.get(type.oid)?.(json) ?? plainText(json, type.name)
   }
 }
+
+/** The JSON of a value does not say all that its text would. The message speaks of the type, never of the value. */
+export class NotRebuildable extends Error {}
 
 /** The oid by which node-postgres looks up a parser: the wire protocol names the base type of a domain. */
 export function wireTypeOid(type: TypeShape): number {
@@ -44,7 +48,7 @@ function plainText(json: string, typeName: string): string {
   if (json.startsWith('"')) return JSON.parse(json)
   if (json.startsWith('{') && typeName === 'hstore') return hstoreText(json)
   if (/^[-\d]/.test(json)) return json
-  throw new TypeError('its type has a cast to json of its own, from which the value cannot be rebuilt')
+  throw new NotRebuildable('its type has a cast to json of its own, from which the value cannot be rebuilt')
 }
 
 /** `bytea_output = escape` writes printable bytes as they are, a backslash doubled, all others as three octal digits. */

@@ -1,6 +1,6 @@
 import type { ColumnShape, TableShape } from '../db/table-shape.ts'
 import { ChangefeedError } from '../errors.ts'
-import { columnText, wireTypeOid } from './column-text.ts'
+import { columnText, NotRebuildable, wireTypeOid } from './column-text.ts'
 import type { Attribute, Model, ModelRecord } from './model.ts'
 import type { RawRow } from './row-json.ts'
 import type { TypeParsers } from './type-parsers.ts'
@@ -56,7 +56,7 @@ function decodeValue({ model, parsers }: DecodeTarget, attribute: Attribute, col
 
 /** No cause: messages of JSON.parse and of parsers quote the value. */
 function undecodable({ identity }: Model, { name, type }: ColumnShape, error: unknown): ChangefeedError {
-  const reason = error instanceof TypeError ? error.message : 'its text is not what this type writes'
+  const reason = error instanceof NotRebuildable ? error.message : 'its text is not what this type writes'
   return new ChangefeedError(
     'E_DECODE',
     `Column "${name}" (${type.name}) of model \`${identity}\` cannot be decoded: ${reason}. ` +
