@@ -12,10 +12,14 @@ export const gateKey = (schema: string): AdvisoryKey => [GATE, fingerprint(schem
 /** Advisory key of the leader. */
 export const leaderKey = (schema: string): AdvisoryKey => [LEADER, fingerprint(schema).readInt32BE(6)]
 
+/** Advisory key of whoever installs or removes capture. */
+export const installKey = (schema: string): AdvisoryKey => [INSTALL, fingerprint(schema).readInt32BE(6)]
+
 /** The two-integer form of an advisory lock key. */
 export type AdvisoryKey = readonly [number, number]
 
 const GATE = 0x57_4c_00_01 // 'WL' and a number: the first integer marks the lock as ours in pg_locks
 const LEADER = 0x57_4c_00_02
+const INSTALL = 0x57_4c_00_03
 
 const fingerprint = (schema: string) => createHash('md5').update(schema).digest()

@@ -1,0 +1,156 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { readTableShapes } from '../db/catalog.ts'
+import type { Queryable } from '../db/connect.ts'
+import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
+import type { TableShape } from '../db/table-shape.ts'
+import { ChangefeedError } from '../errors.ts'
+import type { Models } from '../ontology/model.ts'
+import { installKey } from '../wakeup/channel.ts'
+import { type CaptureOptions, isSelected } from './capture-options.ts'
+import { inspectCapture } from './inspect.ts'
+import { type CapturePlan, type CaptureStep, pendingSteps, planCapture, planRemoval } from './plan.ts'
+
+export interface InstallOptions extends CaptureOptions {
+  /** How long to try for the locks on the app's tables, in milliseconds. @default 5_000 */
+  readonly lockTimeoutMs?: number
+}
+
+/** Reads the catalog and plans; changes nothing. Our schema need not exist yet. */
+export async function readCapturePlan(db: Queryable, models: Models, options: CaptureOptions): Promise<CapturePlan> {
+  const shapes = await readShapes(db, models, options)
+  const oids = [...shapes.values()].map(({ oid }) => oid)
+  const installed = await inspectCapture(db, options.schema, oids)
+  return planCapture({ models, shapes, installed, options })
+}
+
+/**
+ * Makes the database capture exactly the selected models, in one transaction, and returns the plan that it followed.
+ * Where nothing is to be done it takes no lock. `db` is one connection, without an open transaction.
+ *
+ * Throws the code of the first problem in the plan, `E_LOCKED` when a table stayed locked, `E_NOT_INSTALLED` without our
+ * schema; then nothing has been changed.
+ */
+export async function installCapture(db: Queryable, models: Models, options: InstallOptions): Promise<CapturePlan> {
+  const plan = await readCapturePlan(db, models, options)
+  refuseProblems(plan)
+  if (pendingSteps(plan).length === 0) return plan
+  return await applyAlone(db, options, () => readCapturePlan(db, models, options))
+}
+
+/** Takes all triggers and functions of ours away; the log itself stays. Otherwise as {@link installCapture}. */
+export async function uninstallCapture(
+  db: Queryable,
+  options: Pick<InstallOptions, 'schema' | 'lockTimeoutMs'>,
+): Promise<CapturePlan> {
+  const { schema } = options
+  const { migrated } = await inspectCapture(db, schema, [])
+  if (!migrated) return { steps: [], problems: [], warnings: [] }
+  return await applyAlone(db, options, async () => planRemoval(await inspectCapture(db, schema, []), schema))
+}
+
+async function readShapes(db: Queryable, models: Models, options: CaptureOptions): Promise<Map<string, TableShape>> {
+  const wanted = [...models.values()].filter(({ identity }) => isSelected(identity, options.models))
+  const shapes = await readTableShapes(
+    db,
+    wanted.map(({ schema, table }) => ({ schema, name: table })),
+  )
+  return new Map(wanted.flatMap(({ identity }, index) => (shapes[index] ? [[identity, shapes[index]] as const] : [])))
+}
+
+type ApplyOptions = Pick<InstallOptions, 'schema' | 'lockTimeoutMs'>
+
+/** One process at a time; whoever comes second plans on what the first one left. */
+async function applyAlone(
+  db: Queryable,
+  options: ApplyOptions,
+  makePlan: () => Promise<CapturePlan>,
+): Promise<CapturePlan> {
+  await db.query('begin')
+  try {
+    await db.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [...installKey(options.schema)])
+    const plan = await makePlan()
+    refuseProblems(plan)
+    await applySteps(db, pendingSteps(plan), options)
+    await db.query('commit')
+    return plan
+  } catch (error) {
+    await db.query('rollback').catch(() => {}) // the connection is gone, and the transaction with it
+    throw applyError(error, options)
+  }
+}
+
+/** Shorter than the default deadlock_timeout: no deadlock check ever picks a transaction of the app as its victim. */
+const LOCK_ATTEMPT_MS = 100
+const LOCK_PAUSE_MS = 50
+
+/**
+ * A request for a lock holds up every writer behind it, and the locks of several tables can cross with the app's. So all
+ * steps are tried with a short wait, and undone before trying again, until the time is over.
+ */
+async function applySteps(db: Queryable, steps: readonly CaptureStep[], { lockTimeoutMs = 5_000 }: ApplyOptions) {
+  const deadline = Date.now() + lockTimeoutMs
+  await db.query("select pg_catalog.set_config('lock_timeout', $1, true)", [
+    String(Math.min(lockTimeoutMs, LOCK_ATTEMPT_MS)),
+  ])
+  for (;;) {
+    await db.query('savepoint changefeed_attempt')
+    try {
+      for (const step of steps) await applyStep(db, step)
+      return
+    } catch (error) {
+      if (!(error instanceof Locked) || Date.now() >= deadline) throw error
+      await db.query('rollback to savepoint changefeed_attempt')
+    }
+    await delay(LOCK_PAUSE_MS)
+  }
+}
+
+async function applyStep(db: Queryable, step: CaptureStep) {
+  try {
+    for (const statement of step.statements) await db.query(statement)
+  } catch (error) {
+    throw sqlstateOf(error) === SQLSTATE.lockNotAvailable ? new Locked(step, { cause: error }) : error
+  }
+}
+
+/** A table that some other transaction holds. */
+class Locked extends Error {
+  readonly step: CaptureStep
+
+  constructor(step: CaptureStep, options: ErrorOptions) {
+    super('locked', options)
+    this.step = step
+  }
+}
+
+function refuseProblems({ problems }: CapturePlan) {
+  const [first] = problems
+  if (!first) return
+  throw new ChangefeedError(first.code, `Nothing was installed. ${problems.map(({ message }) => message).join(' ')}`)
+}
+
+function applyError(error: unknown, { schema, lockTimeoutMs = 5_000 }: ApplyOptions): unknown {
+  if (error instanceof Locked) {
+    const message =
+      `Nothing was changed: another transaction held ${error.step.table} for ${lockTimeoutMs} ms. ` +
+      'Try again when it has ended, or raise `lockTimeoutMs`. See pg_catalog.pg_locks for who holds it.'
+    return new ChangefeedError('E_LOCKED', message, { cause: error.cause })
+  }
+  switch (sqlstateOf(error)) {
+    case SQLSTATE.insufficientPrivilege:
+      return new ChangefeedError(
+        'E_PRIVILEGE',
+        `Nothing was changed: ${(error as Error).message}. Install as the owner of the tables and of the schema "${schema}".`,
+        { cause: error },
+      )
+    case SQLSTATE.undefinedTable:
+    case SQLSTATE.invalidSchemaName:
+      return new ChangefeedError(
+        'E_NOT_INSTALLED',
+        `Nothing was changed: ${(error as Error).message}. Create or update the feed's schema "${schema}" first: run the installation as a whole.`,
+        { cause: error },
+      )
+    default:
+      return error
+  }
+}

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto'
+import pg from 'pg'
+import { rowSettings } from '../db/row-settings.ts'
+import type { TableShape } from '../db/table-shape.ts'
+import type { Model } from '../ontology/model.ts'
+import { type CaptureOptions, redactedColumns } from './capture-options.ts'
+import type { Relation, TableTree } from './installed.ts'
+import { functionName, ours, qualified, triggerName } from './names.ts'
+import { rowFunctionBody } from './row-function.ts'
+
+/** Everything that captures one model's table: a function, and the triggers that call it. */
+export interface CaptureDefinition {
+  readonly tableId: number
+  readonly functionBody: string
+  /** Settings that hold while the function runs, by name. */
+  readonly functionSettings: ReadonlyMap<string, string>
+  readonly functionSql: string
+  readonly triggers: readonly TriggerDefinition[]
+  /** Changes when any of the above does. */
+  readonly fingerprint: string
+}
+
+export interface TriggerDefinition {
+  readonly name: string
+  readonly relation: Relation
+  /** As pg_trigger.tgtype. */
+  readonly type: number
+  readonly conditional: boolean
+  /** As pg_trigger.tgenabled. */
+  readonly enabled: 'O' | 'A'
+  /** Partitions to which Postgres clones it. */
+  readonly clonedTo: readonly Relation[]
+  readonly sql: readonly string[]
+}
+
+export interface CaptureSource {
+  readonly model: Model
+  readonly shape: TableShape
+  readonly tree: TableTree
+  readonly options: CaptureOptions
+}
+
+export function defineCapture(tableId: number, source: CaptureSource): CaptureDefinition {
+  const { schema } = source.options
+  const functionBody = bodyOf(tableId, source)
+  const functionSettings = new Map([
+    ['search_path', 'pg_catalog, pg_temp'],
+    ...Object.entries(rowSettings(source.shape)),
+  ])
+  const functionSql = createFunction(ours(schema, functionName(tableId)), functionBody, functionSettings)
+  const triggers = triggersOf(tableId, source)
+  const statements = [functionSql, ...triggers.flatMap(({ sql }) => sql)]
+  const fingerprint = createHash('sha256').update(JSON.stringify(statements)).digest('hex')
+  return { tableId, functionBody, functionSettings, functionSql, triggers, fingerprint }
+}
+
+function bodyOf(tableId: number, { model, shape, options }: CaptureSource): string {
+  const redacted = redactedColumns(model, options)
+  return rowFunctionBody({
+    schema: options.schema,
+    tableId,
+    primaryKey: model.attributes.get(model.primaryKey)?.column ?? '',
+    redacted: [...redacted],
+    listed: needsList(shape, redacted) ? [...shape.columns.keys()].filter(column => !redacted.has(column)) : null,
+    originTag: options.originTag ?? false,
+  })
+}
+
+/** A domain may refuse null, now or after an ALTER DOMAIN. */
+export const needsList = (shape: TableShape, redacted: ReadonlySet<string>): boolean =>
+  [...redacted].some(column => shape.columns.get(column)?.type.kind === 'domain')
+
+/**
+ * SECURITY DEFINER: whoever may write to the app's table need have no right on ours. EXECUTE stays with everyone, since
+ * Postgres asks it of the owner of a captured table who creates a partition; our schema is closed to them.
+ */
+function createFunction(name: string, body: string, settings: ReadonlyMap<string, string>): string {
+  const clauses = [...settings].map(
+    ([setting, value]) => `set ${pg.escapeIdentifier(setting)} = ${settingText(setting, value)}`,
+  )
+  return `create or replace function ${name}() returns trigger language plpgsql security definer ${clauses.join(' ')} as ${pg.escapeLiteral(body).trim()}`
+}
+
+/** A list of schemas is not one string. */
+const settingText = (setting: string, value: string) => (setting === 'search_path' ? value : pg.escapeLiteral(value))
+
+const TYPE = { row: 1, insert: 4, delete: 8, update: 16, truncate: 32 } as const
+
+function triggersOf(tableId: number, source: CaptureSource): TriggerDefinition[] {
+  const { root, partitions } = source.tree
+  const truncatable = [root, ...partitions].filter(({ kind }) => kind !== 'foreign')
+  const trigger = (kind: string, relation: Relation, parts: TriggerParts) =>
+    triggerOf(tableId, kind, relation, parts, source)
+  return [
+    ...rowTriggers(source).map(parts => trigger(parts.kind, root, { ...parts, clonedTo: partitions })),
+    ...truncatable.map(relation => trigger('truncate', relation, TRUNCATE)),
+  ]
+}
+
+interface TriggerParts {
+  readonly events: string
+  readonly type: number
+  readonly condition?: string
+  readonly clonedTo: readonly Relation[]
+}
+
+const TRUNCATE: TriggerParts = { events: 'truncate', type: TYPE.truncate, clonedTo: [] }
+
+function rowTriggers({ model, options }: CaptureSource) {
+  const noopUpdates = options.models.options.get(model.identity)?.noopUpdates ?? options.noopUpdates
+  if (noopUpdates === 'publish') {
+    return [
+      { kind: 'row', events: 'insert or update or delete', type: TYPE.row | TYPE.insert | TYPE.update | TYPE.delete },
+    ]
+  }
+  return [
+    { kind: 'row', events: 'insert or delete', type: TYPE.row | TYPE.insert | TYPE.delete },
+    // The comparison of bytes: `is distinct from` needs an equality that json, for one, has not.
+    {
+      kind: 'update',
+      events: 'update',
+      type: TYPE.row | TYPE.update,
+      condition: 'old.* operator(pg_catalog.*<>) new.*',
+    },
+  ]
+}
+
+function triggerOf(
+  tableId: number,
+  kind: string,
+  relation: Relation,
+  { events, type, condition, clonedTo }: TriggerParts,
+  { options: { schema, enableAlways } }: CaptureSource,
+): TriggerDefinition {
+  const name = triggerName(schema, tableId, kind)
+  const table = qualified(relation)
+  const level = type & TYPE.row ? 'row' : 'statement'
+  const when = condition ? ` when (${condition})` : ''
+  const always = `alter table ${table} enable always trigger ${pg.escapeIdentifier(name)}`
+  return {
+    name,
+    relation,
+    type,
+    conditional: condition !== undefined,
+    enabled: enableAlways ? 'A' : 'O',
+    clonedTo,
+    sql: [
+      `create trigger ${pg.escapeIdentifier(name)} after ${events} on ${table} for each ${level}${when} execute function ${ours(schema, functionName(tableId))}()`,
+      ...(enableAlways ? [always] : []),
+    ],
+  }
+}

@@ -1,0 +1,146 @@
+import type { Queryable } from '../db/connect.ts'
+import type { CapturedTable, InstalledCapture, TableTree } from './installed.ts'
+import { functionName, ours } from './names.ts'
+
+/**
+ * Reads what is installed in our schema, and the partitions and rights of the tables that models stand for. Takes no
+ * lock on the app's tables.
+ */
+export async function inspectCapture(
+  db: Queryable,
+  schema: string,
+  tables: readonly number[],
+): Promise<InstalledCapture> {
+  const state = await inspectSchema(db, schema)
+  const captured = readable(state) ? await inspectCaptured(db, schema) : []
+  const roots = [...new Set([...tables, ...captured.flatMap(({ relation }) => relation?.oid ?? [])])]
+  const trees = await readOne<TableTree[]>(db, TREES, [roots.map(String)])
+  return { ...state, captured, trees: new Map(trees.map(tree => [tree.root.oid, tree])) }
+}
+
+/** Which model a captured table stands for, by its id: for reading the change log. */
+export async function readCapturedIdentities(db: Queryable, schema: string): Promise<Map<number, string>> {
+  const rows = await readOne<[number, string][]>(
+    db,
+    `select coalesce(json_agg(json_build_array(id, identity)), '[]')::text as it from ${ours(schema, 'captured_table')}`,
+  )
+  return new Map(rows)
+}
+
+async function inspectSchema(db: Queryable, schema: string) {
+  const state = await readOne<Omit<InstalledCapture, 'captured' | 'trees' | 'nextId'>>(db, SCHEMA, [
+    schema,
+    ours(schema, 'captured_table'),
+    ours(schema, 'change'),
+    ours(schema, 'change_seq'),
+  ])
+  return { ...state, nextId: readable(state) ? await readNextId(db, schema) : 1 }
+}
+
+/** A role that lacks rights on our schema is told so by the plan. */
+const readable = ({ migrated, missingRights }: Pick<InstalledCapture, 'migrated' | 'missingRights'>) =>
+  migrated && missingRights.length === 0
+
+const readNextId = (db: Queryable, schema: string) =>
+  readOne<number>(
+    db,
+    `select (1 + coalesce(pg_catalog.pg_sequence_last_value(
+      pg_catalog.pg_get_serial_sequence($1, 'id')::pg_catalog.regclass), 0))::text as it`,
+    [ours(schema, 'captured_table')],
+  )
+
+async function inspectCaptured(db: Queryable, schema: string): Promise<CapturedTable[]> {
+  const table = ours(schema, 'captured_table')
+  return await readOne<CapturedTable[]>(db, capturedTables(table), [schema, functionName(0).replace('0', '')])
+}
+
+/** Results travel as JSON text: the app may have changed node-postgres' parsers of the types that we read. */
+async function readOne<T>(db: Queryable, sql: string, params: unknown[] = []): Promise<T> {
+  const { rows } = await db.query<{ it: string }>(sql, params)
+  return JSON.parse(rows[0]?.it ?? 'null') as T
+}
+
+// A right is only asked for where its object exists. The owner of the functions is the role that installs: the rights
+// on the log are those with which every later write of the app logs its change.
+const SCHEMA = `
+  with found as (
+    select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) as namespace,
+      pg_catalog.to_regclass($2) as captured, pg_catalog.to_regclass($3) as change, pg_catalog.to_regclass($4) as sequence
+  ), needed (may, what) as (
+    select pg_catalog.has_schema_privilege(namespace, 'create'), 'create on schema ' || namespace::text from found
+    union all
+    select pg_catalog.has_schema_privilege(namespace, 'usage'), 'usage on schema ' || namespace::text from found
+    union all
+    select pg_catalog.has_table_privilege(captured, r), r || ' on ' || captured::text
+    from found, pg_catalog.unnest(array['select', 'insert', 'update', 'delete']) as r
+    union all
+    select pg_catalog.has_table_privilege(change, 'insert'), 'insert on ' || change::text from found
+    union all
+    select pg_catalog.has_sequence_privilege(sequence, 'usage'), 'usage on sequence ' || sequence::text from found
+  )
+  select pg_catalog.json_build_object(
+    'migrated', (select captured is not null and change is not null from found),
+    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
+    'role', current_user,
+    'missingRights', (select coalesce(pg_catalog.json_agg(what), '[]') from needed where not may)
+  )::text as it`
+
+const relationObject = (of: string) => `
+    pg_catalog.json_build_object(
+      'oid', ${of}.oid::pg_catalog.int8,
+      'schema', (select nspname from pg_catalog.pg_namespace where oid = ${of}.relnamespace),
+      'name', ${of}.relname,
+      'kind', case ${of}.relkind when 'r' then 'table' when 'p' then 'partitioned' when 'f' then 'foreign' else 'other' end,
+      'owner', pg_catalog.pg_get_userbyid(${of}.relowner),
+      'owned', pg_catalog.pg_has_role(${of}.relowner, 'usage'),
+      'triggerRight', pg_catalog.has_table_privilege(${of}.oid, 'trigger')
+    )`
+
+const capturedTables = (table: string) => `
+  select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+    'id', captured.id,
+    'identity', captured.identity,
+    'definition', captured.definition,
+    'relation', (select ${relationObject('class')} from pg_catalog.pg_class as class where class.oid = captured.relation),
+    'function', (
+      select pg_catalog.json_build_object('source', prosrc, 'settings', coalesce(proconfig, '{}'), 'securityDefiner', prosecdef)
+      from pg_catalog.pg_proc where pg_proc.oid = fn.oid
+    ),
+    'triggers', (
+      select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+        'name', tgname,
+        'relation', ${relationObject('class')},
+        'type', tgtype,
+        'conditional', tgqual is not null,
+        'enabled', tgenabled,
+        'cloned', tgparentid <> 0
+      ) order by tgname), '[]')
+      from pg_catalog.pg_trigger join pg_catalog.pg_class as class on class.oid = tgrelid
+      where tgfoid = fn.oid
+    )
+  ) order by captured.id), '[]')::text as it
+  from ${table} as captured
+  left join pg_catalog.pg_proc as fn on fn.proname = $2 || captured.id and fn.pronargs = 0
+    and fn.pronamespace = (select oid from pg_catalog.pg_namespace where nspname = $1)`
+
+// By pg_inherits and not pg_partition_tree(), which locks.
+const TREES = `
+  with recursive tree (root, relation) as (
+    select root, root from pg_catalog.unnest($1::pg_catalog.oid[]) as root
+    union
+    select tree.root, inhrelid
+    from tree
+    join pg_catalog.pg_inherits on inhparent = tree.relation
+    join pg_catalog.pg_class on pg_class.oid = inhrelid and relispartition
+  )
+  select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+    'root', ${relationObject('class')},
+    'partitions', (
+      select coalesce(pg_catalog.json_agg(${relationObject('part')} order by part.oid), '[]')
+      from tree join pg_catalog.pg_class as part on part.oid = tree.relation
+      where tree.root = class.oid and part.oid <> class.oid
+    ),
+    'inherited', class.relkind = 'r' and exists (select from pg_catalog.pg_inherits where inhparent = class.oid)
+  )), '[]')::text as it
+  from pg_catalog.unnest($1::pg_catalog.oid[]) as root
+  join pg_catalog.pg_class as class on class.oid = root`

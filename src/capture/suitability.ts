@@ -1,0 +1,135 @@
+import type { TableShape } from '../db/table-shape.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { Model } from '../ontology/model.ts'
+import { type CaptureOptions, redactedAttributes, redactedColumns } from './capture-options.ts'
+import { needsList } from './definition.ts'
+import type { InstalledCapture, Relation, TableTree } from './installed.ts'
+import { qualified } from './names.ts'
+
+/** Why something cannot be captured. */
+export interface CaptureProblem {
+  readonly code: ErrorCode
+  /** What is wrong and how to mend it. */
+  readonly message: string
+  /** Absent where it is not about one model. */
+  readonly identity?: string
+}
+
+const FIRST_VERSION = 130_000 // xid8
+
+/** What stands in the way whatever the models are. */
+export function serverProblems({ serverVersion, role, missingRights }: InstalledCapture): CaptureProblem[] {
+  const tooOld = serverVersion < FIRST_VERSION
+  return [
+    ...(tooOld
+      ? [problem('E_VERSION', 'The server is older than PostgreSQL 13, which capture needs. Upgrade it.')]
+      : []),
+    ...(missingRights.length > 0
+      ? [
+          problem(
+            'E_PRIVILEGE',
+            `The role "${role}" lacks rights on the feed's own schema: ${missingRights.join(', ')}. ` +
+              'Grant them, or install as the role that created the schema.',
+          ),
+        ]
+      : []),
+  ]
+}
+
+/** What keeps one model from being captured; the first of its kind, as the others follow from it. */
+export function modelProblem(
+  model: Model,
+  shape: TableShape | undefined,
+  options: CaptureOptions,
+): CaptureProblem | null {
+  const message =
+    tableFault(model, shape) ??
+    keyFault(model, shape as TableShape) ??
+    redactionFault(model, shape as TableShape, options)
+  return message ? { ...problem('E_MODEL', `Model \`${model.identity}\`: ${message}`), identity: model.identity } : null
+}
+
+function tableFault(model: Model, shape: TableShape | undefined): string | undefined {
+  const table = qualified({ schema: model.schema, name: model.table })
+  if (!shape) return `there is no table ${table}. Create it, or leave the model out with the option \`models\`.`
+  if (shape.kind === 'table' || shape.kind === 'partitioned') return undefined
+  const kind = { view: 'a view', foreign: 'a foreign table', other: 'no ordinary table' }[shape.kind]
+  return `${table} is ${kind}, whose row changes Postgres triggers do not see. Leave the model out with the option \`models\`.`
+}
+
+function keyFault(model: Model, shape: TableShape): string | undefined {
+  const name = model.attributes.get(model.primaryKey)?.column ?? model.primaryKey
+  const column = shape.columns.get(name)
+  const of = `the primary key column "${name}" of ${qualified(shape)}`
+  if (!column) return `${of} does not exist. Correct \`primaryKey\` or its \`columnName\`.`
+  if (column.generated === 'virtual')
+    return `${of} is a virtual generated column, which triggers cannot read. Make it stored.`
+  if (!column.notNull)
+    return `${of} may be null. Run: alter table ${qualified(shape)} alter column ${quoted(name)} set not null.`
+  if (!isUnique(shape, name)) {
+    return `${of} is not unique by itself. Add a primary key or a unique index on it alone (not deferrable, not partial).`
+  }
+  return undefined
+}
+
+const isUnique = (shape: TableShape, column: string) =>
+  isUniqueAlone(shape, column) || isPartOfPartitionedKey(shape, column)
+
+const isUniqueAlone = ({ uniqueKeys }: TableShape, column: string) =>
+  uniqueKeys.some(key => key.length === 1 && key[0] === column)
+
+/** A unique index of a partitioned table has to hold the partition key as well. */
+const isPartOfPartitionedKey = ({ kind, uniqueKeys }: TableShape, column: string) =>
+  kind === 'partitioned' && uniqueKeys.some(key => key.includes(column))
+
+function redactionFault(model: Model, shape: TableShape, options: CaptureOptions): string | undefined {
+  for (const name of redactedAttributes(model, options)) {
+    const attribute = model.attributes.get(name)
+    if (!attribute) return `\`omit\` names "${name}", which is no attribute with a column. Correct the name.`
+    if (name === model.primaryKey)
+      return `the primary key "${name}" is to be left out of the feed, which needs it. Do not omit or encrypt it.`
+    if (!shape.columns.has(attribute.column)) {
+      return `the attribute "${name}" is to be left out, but ${qualified(shape)} has no column "${attribute.column}". Create it, or correct its \`columnName\`.`
+    }
+  }
+  return undefined
+}
+
+/** The rights on the app's table that a step needs: triggers are created by right, and dropped by ownership. */
+export function rightsProblem(
+  identity: string,
+  relations: readonly Relation[],
+  role: string,
+  needsOwner: boolean,
+): CaptureProblem | null {
+  const refused = relations.find(({ owned, triggerRight }) => !(needsOwner ? owned : triggerRight))
+  if (!refused) return null
+  const table = qualified(refused)
+  const message = needsOwner
+    ? `Model \`${identity}\`: only the owner of ${table} may change its triggers, and the role "${role}" is not "${refused.owner}". Install as the owner, or run: grant ${quoted(refused.owner)} to ${quoted(role)}.`
+    : `Model \`${identity}\`: the role "${role}" may not create a trigger on ${table}. Install as its owner "${refused.owner}", or run: grant trigger on table ${table} to ${quoted(role)}.`
+  return { ...problem('E_PRIVILEGE', message), identity }
+}
+
+/** What an operator should know of a model that can be captured all the same. */
+export function modelWarnings(model: Model, shape: TableShape, tree: TableTree, options: CaptureOptions): string[] {
+  const table = qualified(shape)
+  const key = model.attributes.get(model.primaryKey)?.column ?? ''
+  const foreign = tree.partitions.filter(({ kind }) => kind === 'foreign').map(qualified)
+  const warnings = [
+    shape.kind === 'partitioned' &&
+      !isUniqueAlone(shape, key) &&
+      `"${key}" is unique in ${table} only together with the partition key: two records with one ${key} would be taken for one.`,
+    shape.kind === 'partitioned' &&
+      `TRUNCATE of one single partition of ${table} is captured only for partitions that exist now: install again after adding some.`,
+    foreign.length > 0 && `writes made on the foreign server itself are not captured: ${foreign.join(', ')}.`,
+    tree.inherited && `rows of tables that inherit from ${table} are not captured.`,
+    needsList(shape, redactedColumns(model, options)) &&
+      `a redacted column of ${table} has a domain type: install again after adding or dropping a column.`,
+  ]
+  return warnings.filter(warning => warning !== false).map(warning => `Model \`${model.identity}\`: ${warning}`)
+}
+
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
+
+const problem = (code: ErrorCode, message: string): CaptureProblem => ({ code, message })
