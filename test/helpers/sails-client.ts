@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module'
 import SailsIOClient from 'sails.io.js'
+import socketIoClient from 'socket.io-client'
 import { eventOf } from './eventually.ts'
 import { Inbox } from './inbox.ts'
 import { afterScope } from './scope.ts'
@@ -43,7 +43,7 @@ interface RawSocket {
   onevent(packet: { data?: unknown[] }): void
 }
 
-export interface SailsIo {
+interface SailsIo {
   readonly sails: {
     autoConnect: boolean
     useCORSRouteToGetCookie: boolean
@@ -123,7 +123,7 @@ function record(socket: SailsSocket, messages: Inbox) {
 
 const recorded = new WeakSet<object>()
 
-const io = SailsIOClient(createRequire(import.meta.url)('socket.io-client'))
+const io = SailsIOClient(socketIoClient) as SailsIo
 io.sails.autoConnect = false
 io.sails.useCORSRouteToGetCookie = false
 io.sails.environment = 'production' // it logs to the console otherwise

@@ -19,5 +19,10 @@ declare module 'sails-postgresql' {
 }
 
 declare module 'sails.io.js' {
-  export default function SailsIOClient(io: unknown): import('./sails-client.ts').SailsIo
+  export default function SailsIOClient(io: unknown): unknown
+}
+
+declare module 'socket.io-client' {
+  const io: unknown
+  export default io
 }
