@@ -10,14 +10,14 @@ import { Delivery } from './feed/delivery.ts'
 import { FeedEmitter } from './feed/events.ts'
 import { Session } from './feed/session.ts'
 import { Settlement } from './feed/settlement.ts'
-import { type CapturePlan, Installation } from './installation.ts'
+import { Installation, type InstallationPlan } from './installation.ts'
 import type { Role } from './leader/nodes.ts'
-import { readModels } from './ontology/model-map.ts'
 import type { Models } from './ontology/model.ts'
+import { readModels } from './ontology/model-map.ts'
 import { redactedColumns, selectModels } from './ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
-import type { Publisher } from './publish/publisher.ts'
 import { isInMemory } from './publish/adapter.ts'
+import type { Publisher } from './publish/publisher.ts'
 import { socketPublisher } from './publish/socket-publisher.ts'
 import type { Mode } from './wakeup/pace.ts'
 
@@ -75,7 +75,7 @@ export class Changefeed extends FeedEmitter {
   }
 
   /** What {@link install} would do, without doing it. Throws `E_CONNECT`, `E_PRIVILEGE`, `E_VERSION`. */
-  async plan(): Promise<CapturePlan> {
+  async plan(): Promise<InstallationPlan> {
     return await this.#installation().plan()
   }
 
@@ -85,7 +85,7 @@ export class Changefeed extends FeedEmitter {
    *
    * Throws `E_MODEL` when a model cannot be captured, `E_PRIVILEGE`, `E_LOCKED` when a table stayed locked, `E_CONNECT`.
    */
-  async install(): Promise<CapturePlan> {
+  async install(): Promise<InstallationPlan> {
     return await this.#installation().install()
   }
 

@@ -94,32 +94,38 @@ const LOST_TICKS = 1_000_000
  * comparison of transaction ids meets it.
  */
 export async function acceptHistory(db: Database, identity: Identity, history: History): Promise<void> {
-  await db.kysely.transaction().setIsolationLevel('repeatable read').execute(async trx => {
-    await trx
-      .updateTable('state')
-      .set({
-        system_identifier: identity.systemIdentifier,
-        database_oid: identity.databaseOid,
-        timeline: identity.timeline,
-      })
-      .execute()
-    if (history === 'promoted') {
-      await sql`
-        insert into ${db.our('tick')} (id, snapshot, at, slot)
-        select id + ${LOST_TICKS}, snapshot, at, slot from ${db.our('tick')} order by id desc limit 1`.execute(trx)
-    }
-    if (history === 'foreign') {
-      await sql`
-        update ${db.our('change')} set xid = '3'::xid8
-        where xid >= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())`.execute(trx)
-      await trx.deleteFrom('tick').execute()
-      await sql`
-        insert into ${db.our('tick')} (id, snapshot, at, slot) values (0, '2:2:', clock_timestamp(), 0)`.execute(trx)
-      await trx.updateTable('consumer').set({ tick: '0', seq: String(WHOLE_TICK) }).execute()
+  await db.kysely
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute(async trx => {
       await trx
         .updateTable('state')
-        .set(({ eb }) => ({ epoch: eb('epoch', '+', 1), oldest_tick: '0' }))
+        .set({
+          system_identifier: identity.systemIdentifier,
+          database_oid: identity.databaseOid,
+          timeline: identity.timeline,
+        })
         .execute()
-    }
-  })
+      if (history === 'promoted') {
+        await sql`
+        insert into ${db.our('tick')} (id, snapshot, at, slot)
+        select id + ${LOST_TICKS}, snapshot, at, slot from ${db.our('tick')} order by id desc limit 1`.execute(trx)
+      }
+      if (history === 'foreign') {
+        await sql`
+        update ${db.our('change')} set xid = '3'::xid8
+        where xid >= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())`.execute(trx)
+        await trx.deleteFrom('tick').execute()
+        await sql`
+        insert into ${db.our('tick')} (id, snapshot, at, slot) values (0, '2:2:', clock_timestamp(), 0)`.execute(trx)
+        await trx
+          .updateTable('consumer')
+          .set({ tick: '0', seq: String(WHOLE_TICK) })
+          .execute()
+        await trx
+          .updateTable('state')
+          .set(({ eb }) => ({ epoch: eb('epoch', '+', 1), oldest_tick: '0' }))
+          .execute()
+      }
+    })
 }

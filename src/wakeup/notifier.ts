@@ -24,7 +24,11 @@ export class Notifier {
   }
 
   /** Throws `E_CONNECT`. */
-  static async open(settings: ConnectionSettings, channels: readonly string[], events: NotifierEvents): Promise<Notifier> {
+  static async open(
+    settings: ConnectionSettings,
+    channels: readonly string[],
+    events: NotifierEvents,
+  ): Promise<Notifier> {
     const subscriber = pgListen.default<Record<string, string>>(clientConfig(settings), {
       retryLimit: 1, // the loop runs while attempt < limit: 1 means never
       retryTimeout: 0,

@@ -42,7 +42,11 @@ export const startPace = (now: number): Pace => ({
 })
 
 /** After each read that ended level: `woken` tells whether a notification caused it, `found` whether it found a change. */
-export function afterRead(pace: Pace, now: number, { woken, found }: { woken: boolean; found: boolean }): [Pace, GateCommand] {
+export function afterRead(
+  pace: Pace,
+  now: number,
+  { woken, found }: { woken: boolean; found: boolean },
+): [Pace, GateCommand] {
   const counted = countWake(pace, now, woken)
   const seen = found ? { ...counted, lastFound: now } : counted
   switch (seen.mode) {

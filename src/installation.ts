@@ -1,0 +1,106 @@
+import { installCapture, readCapturePlan, uninstallCapture } from './capture/apply.ts'
+import type { CaptureOptions } from './capture/capture-options.ts'
+import { type CapturePlan, pendingSteps } from './capture/plan.ts'
+import { setRetention } from './change-log/retention.ts'
+import { type Client, type ConnectionSettings, connectClient, openDatabase } from './db/connect.ts'
+import { migrateSchema, pendingMigrations } from './db/migrate.ts'
+import { qualify, quoteName } from './db/quote.ts'
+import { SQLSTATE, sqlstateOf } from './db/sqlstate.ts'
+import { ChangefeedError } from './errors.ts'
+import type { Models } from './ontology/model.ts'
+import type { Settings } from './options.ts'
+
+export type { CapturePlan }
+
+/** What an installation would do, or has done. */
+export interface InstallationPlan {
+  /** Steps of our own schema that are to be run, by name. */
+  readonly migrations: readonly string[]
+  /** What is to be done to the tables of the models, table by table. */
+  readonly capture: CapturePlan
+}
+
+/** Everything of ours in the database: our schema, and the triggers on the app's tables. */
+export class Installation {
+  readonly #settings: Settings
+  readonly #models: Models
+  readonly #connection: ConnectionSettings
+
+  constructor(settings: Settings, models: Models, connection: ConnectionSettings) {
+    this.#settings = settings
+    this.#models = models
+    this.#connection = connection
+  }
+
+  async plan(): Promise<InstallationPlan> {
+    const migrations = await pendingMigrations(this.#connection, this.#settings.schema)
+    const capture = await this.#withClient(client => readCapturePlan(client, this.#models, this.#captureOptions()))
+    return { migrations, capture }
+  }
+
+  /** Refuses before it creates anything: a schema of ours without any capture would be half an installation. */
+  async install(): Promise<InstallationPlan> {
+    const { schema, retentionMs, lockTimeoutMs } = this.#settings
+    const before = await this.plan()
+    const [problem] = before.capture.problems
+    const migrations = problem ? [] : await migrateSchema(this.#connection, schema)
+    const options = { ...this.#captureOptions(), lockTimeoutMs }
+    const capture = await this.#withClient(client => installCapture(client, this.#models, options))
+    const db = openDatabase(this.#connection, schema)
+    try {
+      await setRetention(db, retentionMs)
+    } finally {
+      await db.close()
+    }
+    return { migrations, capture }
+  }
+
+  async uninstall(): Promise<void> {
+    const { schema, lockTimeoutMs } = this.#settings
+    await this.#withClient(async client => {
+      await uninstallCapture(client, { schema, lockTimeoutMs })
+      await client.query(`drop schema if exists ${quoteName(schema)} cascade`)
+    })
+  }
+
+  /** Throws `E_NOT_INSTALLED` when our schema is missing or behind, or the role may not read it. */
+  async check(): Promise<void> {
+    const { schema } = this.#settings
+    const pending = await pendingMigrations(this.#connection, schema)
+    if (pending.length > 0) throw notInstalled(schema)
+    await this.#withClient(client => client.query(`select 1 from ${qualify(schema, 'state')}`)).catch(error => {
+      throw sqlstateOf(error) === SQLSTATE.insufficientPrivilege ? noRights(schema, error) : error
+    })
+  }
+
+  #captureOptions(): CaptureOptions {
+    const { schema, noopUpdates, models } = this.#settings
+    return { schema, noopUpdates, models: { only: null, except: new Set(), options: models.options } }
+  }
+
+  async #withClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
+    const client = await connectClient(this.#connection, () => {})
+    try {
+      return await use(client)
+    } finally {
+      await client.end().catch(() => {})
+    }
+  }
+}
+
+/** True when there is nothing to be done. */
+export const isComplete = ({ migrations, capture }: InstallationPlan): boolean =>
+  migrations.length === 0 && capture.problems.length === 0 && pendingSteps(capture).length === 0
+
+const notInstalled = (schema: string) =>
+  new ChangefeedError(
+    'E_NOT_INSTALLED',
+    `The schema "${schema}" of the change feed is missing or behind. Call feed.install() first, or run: npx waterline-changefeed install`,
+  )
+
+const noRights = (schema: string, cause: unknown) =>
+  new ChangefeedError(
+    'E_PRIVILEGE',
+    `The role may not read the schema "${schema}" of the change feed. Connect as the role that installed it, or grant it usage on the schema and all rights on its tables.`,
+    { cause },
+  )
