@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { formatCursor } from './change-log/cursor.ts'
 import type { Position } from './change-log/position.ts'
 import { WHOLE_TICK } from './change-log/tick.ts'
-import { type ConnectionSettings, openDatabase } from './db/connect.ts'
+import { type ConnectionSettings, openDatabase, typeParsers } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
 import type { FeedContext } from './feed/context.ts'
 import { Delivery } from './feed/delivery.ts'
@@ -15,6 +15,7 @@ import type { Role } from './leader/nodes.ts'
 import type { Models } from './ontology/model.ts'
 import { readModels } from './ontology/model-map.ts'
 import { redactedColumns, selectModels } from './ontology/selection.ts'
+import { adapterTypeParsers } from './ontology/type-parsers.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
 import { isInMemory } from './publish/adapter.ts'
 import type { Publisher } from './publish/publisher.ts'
@@ -177,13 +178,14 @@ export class Changefeed extends FeedEmitter {
     const everyNodePublishes = publishesEverywhere(settings)
     const publisher = publisherOf(settings, this.#models, everyNodePublishes)
     const redacted = redactedColumns(this.#models, settings.models)
-    const { logger } = settings
+    const { logger, collections } = settings
+    const parsersOf = (datastore: string) => adapterTypeParsers(collections, datastore) ?? typeParsers
     return {
       node: this.#node,
       settings,
       connection,
       db,
-      delivery: new Delivery({ db, models: this.#models, redacted, publisher, events: this, logger }),
+      delivery: new Delivery({ db, models: this.#models, parsersOf, redacted, publisher, events: this, logger }),
       settlement: new Settlement(db),
       events: this,
       logger,

@@ -134,7 +134,10 @@ function selectionOf(models: z.infer<typeof schema>['models']): ModelSelection {
     only: null,
     except: new Set(entries.filter(([, value]) => value === false).map(([identity]) => lower(identity))),
     options: new Map(
-      entries.flatMap(([identity, value]) => (typeof value === 'object' ? [[lower(identity), value] as const] : [])),
+      entries.flatMap(([identity, value]) => {
+        if (value === false) return []
+        return [[lower(identity), value === true ? {} : value] as const]
+      }),
     ),
   }
 }

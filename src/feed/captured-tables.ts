@@ -4,18 +4,21 @@ import type { Database } from '../db/connect.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model, Models } from '../ontology/model.ts'
 
-/** A table with capture, and whose changes it holds. */
+/** A captured table and the model whose changes its triggers log. */
 export interface CapturedTable {
   readonly shape: TableShape
-  /** Mostly one. */
-  readonly models: readonly Model[]
+  readonly model: Model
 }
 
-/** Finds the models of a logged change by its table id. What the catalog says is kept until it proves out of date. */
+/** Rows that fit no shape, as those from before a column was dropped, cause no more than this many looks at the catalog. */
+const REFRESH_MS = 1_000
+
+/** Finds the model of a logged change by its table id, with what the catalog says of the table. */
 export class CapturedTables {
   readonly #db: Database
   readonly #models: Models
   #tables: Map<number, CapturedTable | null> = new Map()
+  #refreshedAt = Number.NEGATIVE_INFINITY
 
   constructor(db: Database, models: Models) {
     this.#db = db
@@ -34,24 +37,27 @@ export class CapturedTables {
     return this.#tables.get(tableId) ?? undefined
   }
 
+  /** Looks at the catalog again, unless it did so a moment ago. */
+  async refreshStale(): Promise<void> {
+    if (performance.now() - this.#refreshedAt > REFRESH_MS) await this.refresh()
+  }
+
   async refresh(): Promise<void> {
+    this.#refreshedAt = performance.now()
     const captured = await this.#db.kysely
       .selectFrom('captured_table')
-      .select(['id', sql<string>`relation::oid`.as('oid')])
+      .select(['id', 'identity', sql<string>`relation::oid`.as('oid')])
       .execute()
     const shapes = await readTableShapes(
       this.#db.pool,
       captured.map(({ oid }) => ({ oid: Number(oid) })),
     )
     this.#tables = new Map(
-      captured.flatMap(({ id }, index) => {
+      captured.flatMap(({ id, identity }, index) => {
         const shape = shapes[index]
-        return shape ? [[id, { shape, models: this.#modelsOf(shape) }] as const] : []
+        const model = this.#models.get(identity)
+        return [[id, shape && model ? { shape, model } : null] as const]
       }),
     )
-  }
-
-  #modelsOf({ schema, name }: TableShape): Model[] {
-    return [...this.#models.values()].filter(model => model.schema === schema && model.table === name)
   }
 }

@@ -3,7 +3,7 @@ import { chained } from '../change-log/chain.ts'
 import type { LoggedChange } from '../change-log/change.ts'
 import { formatCursor } from '../change-log/cursor.ts'
 import type { Position } from '../change-log/position.ts'
-import { type Database, typeParsers } from '../db/connect.ts'
+import type { Database } from '../db/connect.ts'
 import { sqlstateOf } from '../db/sqlstate.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Logger } from '../logger.ts'
@@ -11,6 +11,7 @@ import { decodeRow, fitsShape } from '../ontology/decode.ts'
 import type { Model, ModelRecord, Models } from '../ontology/model.ts'
 import { toPublic } from '../ontology/public-record.ts'
 import { changedAttributes, parseRow, type RawRow } from '../ontology/row-json.ts'
+import type { TypeParsers } from '../ontology/type-parsers.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import { publishCalls, refetchCalls } from '../publish/calls.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -26,6 +27,8 @@ const RETRY_LAST_MS = 5_000
 export interface DeliveryParts {
   readonly db: Database
   readonly models: Models
+  /** The parsers of the app's own driver for a datastore. */
+  parsersOf(datastore: string): TypeParsers
   /** Columns that never leave the table, by model identity. */
   readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
   readonly publisher: Publisher
@@ -42,6 +45,11 @@ export class Delivery {
   constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#tables = new CapturedTables(parts.db, parts.models)
+  }
+
+  /** Learns of altered columns before they are met; to be called now and then. */
+  async lookAround(): Promise<void> {
+    await this.#tables.refreshStale()
   }
 
   /** `at` and cursor of the last change that was published or skipped. */
@@ -77,7 +85,7 @@ export class Delivery {
 
   /** The primary key as JSON text; null where there is none to be had. */
   #recordOf({ tableId, new: after, old: before, defect }: LoggedChange): string | null {
-    const model = this.#tables.known(tableId)?.models[0]
+    const model = this.#tables.known(tableId)?.model
     const row = after ?? before
     const column = model?.attributes.get(model.primaryKey)?.column
     if (!model || row === null || defect !== null || column === undefined) return null
@@ -101,22 +109,24 @@ export class Delivery {
   async #deliverChange(change: LoggedChange, signal: AbortSignal) {
     const table = await this.#tables.find(change.tableId)
     const meta = metaOf(change)
-    for (const model of table?.models ?? []) {
-      try {
-        for (const call of await this.#callsFor(change, model, meta)) await this.#publishSurely(call, meta, signal)
-      } catch (error) {
-        signal.throwIfAborted()
-        if (error instanceof Unreachable) throw error.cause
-        this.#skip(model, meta, error as Error)
-      }
-    }
+    if (table) await this.#deliverAs(table.model, change, meta, signal)
     this.#last = meta
+  }
+
+  async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, signal: AbortSignal) {
+    try {
+      for (const call of await this.#callsFor(change, model, meta)) await this.#publishSurely(call, meta, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof Unreachable) throw error.cause
+      this.#skip(model, meta, error as Error)
+    }
   }
 
   async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta): Promise<PublishCall[]> {
     const { models, db, events } = this.#parts
     if (logged.defect !== null) return this.#defectCalls(logged, model, meta)
-    const change = await this.#rowChange(logged, model)
+    const change = await this.#decodeSurely(logged, model)
     events.emit('change', changeEvent(change, meta))
     const related = await reachably(() => readRelatedRows(db, relatedRowsNeeds(change, models)))
     return publishCalls(change, { models, related })
@@ -127,6 +137,17 @@ export class Delivery {
     this.#parts.logger.error('A change was logged without its row', { model: model.identity, cursor, defect })
     this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
     return refetchCalls(model, this.#parts.models, 'gap')
+  }
+
+  /** A column may have another type since the catalog was looked at. */
+  async #decodeSurely(logged: LoggedChange, model: Model): Promise<RowChange> {
+    try {
+      return await this.#rowChange(logged, model)
+    } catch (error) {
+      if (error instanceof Unreachable) throw error
+      await reachably(() => this.#tables.refreshStale())
+      return await this.#rowChange(logged, model)
+    }
   }
 
   async #rowChange(logged: LoggedChange, model: Model): Promise<RowChange> {
@@ -148,14 +169,17 @@ export class Delivery {
   async #shapeFor(tableId: number, ...rows: (RawRow | undefined)[]): Promise<TableShape> {
     const known = await this.#tables.find(tableId)
     const fits = rows.every(row => !row || !known || fitsShape(known.shape, row))
-    if (!fits) await reachably(() => this.#tables.refresh())
+    if (!fits) await reachably(() => this.#tables.refreshStale())
     const table = fits ? known : await this.#tables.find(tableId)
     if (!table) throw new Error('The table has been dropped.')
     return table.shape
   }
 
   #decode(model: Model, shape: TableShape, row: RawRow): ModelRecord {
-    return decodeRow({ model, shape, parsers: typeParsers, redacted: this.#redacted(model) }, row)
+    return decodeRow(
+      { model, shape, parsers: this.#parts.parsersOf(model.datastore), redacted: this.#redacted(model) },
+      row,
+    )
   }
 
   #toPublic(model: Model, record: ModelRecord): ModelRecord {

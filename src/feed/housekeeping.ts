@@ -9,6 +9,7 @@ import { repeat } from './repeat.ts'
 const HEARTBEAT_MS = 5_000
 const REPORT_MS = 5_000
 const STORE_MS = 1_000
+const LOOK_AROUND_MS = 2_000
 
 interface Subject {
   readonly role: Role
@@ -42,6 +43,7 @@ export class Housekeeping {
     this.#repeat(HEARTBEAT_MS, () => this.#beat(), this.#onLost)
     this.#repeat(REPORT_MS, () => this.#report())
     this.#repeat(STORE_MS, () => this.store())
+    this.#repeat(LOOK_AROUND_MS, () => this.#context.delivery.lookAround())
   }
 
   /** The heartbeat came back: the server still knows that we listen, and the way to us is open. */

@@ -16,9 +16,12 @@ export interface ModelSelection {
   readonly options: ReadonlyMap<string, ModelOptions>
 }
 
+/** Waterline's own model for `archive()`: its rows hold whole records of other models, what is hidden there included. */
+const ARCHIVE = 'archive'
+
 /**
  * The models that the options ask for. A made-up junction table goes with the models at its ends: it is in as long as
- * one of them is. Throws `E_OPTIONS` for an identity that no model has.
+ * one of them is. Waterline's `archive` is in only where it is named. Throws `E_OPTIONS` for an identity that no model has.
  */
 export function selectModels(models: Models, { only, except, options }: ModelSelection): Models {
   const named = [...(only ?? []), ...except, ...options.keys()]
@@ -29,7 +32,8 @@ export function selectModels(models: Models, { only, except, options }: ModelSel
       `Option \`models\` names ${quoted(unknown)}, which is no model. Models: ${[...models.keys()].join(', ')}.`,
     )
   }
-  const isNamed = (identity: string) => !except.has(identity) && (only === null || only.has(identity))
+  const isNamed = (identity: string) =>
+    !except.has(identity) && (only === null ? identity !== ARCHIVE || options.has(identity) : only.has(identity))
   const isIn = ({ identity, junction }: Model) =>
     isNamed(identity) || (!except.has(identity) && junction?.ends.some(end => isNamed(end.identity)) === true)
   return new Map([...models].filter(([, model]) => isIn(model)))

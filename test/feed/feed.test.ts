@@ -1,45 +1,175 @@
 import { expect, test } from 'vitest'
-import { createChangefeed } from '../../src/changefeed.ts'
-import type { PublishedEvent } from '../../src/feed/events.ts'
-import { testDatabase } from '../helpers/database.ts'
-import { afterScope } from '../helpers/scope.ts'
-import { startWaterline } from '../helpers/waterline.ts'
-
-const models = {
-  user: { attributes: { name: { type: 'string' }, password: { type: 'string' }, pets: { collection: 'pet', via: 'owner' } } },
-  pet: { attributes: { name: { type: 'string' }, owner: { model: 'user' } } },
-}
-
-async function startFeed(options = {}) {
-  const database = await testDatabase()
-  const { collections } = await startWaterline({ connectionString: database.connectionString, models, migrate: 'drop' })
-  const published: PublishedEvent[] = []
-  const feed = createChangefeed({
-    connectionString: database.connectionString,
-    collections,
-    models: { user: { omit: ['password'] } },
-    ...options,
-  })
-  feed.on('published', event => published.push(event))
-  afterScope(() => feed.stop())
-  await feed.install()
-  await feed.start()
-  return { database, collections, feed, published }
-}
+import { openShop, summary } from './fixture.ts'
 
 test.each(['changefeed', 'Odd "Sch'])('a raw SQL write is published (schema %s)', async schema => {
-  const { database, feed, published } = await startFeed({ schema })
+  const { database, feed: newFeed, published } = await openShop()
+  const feed = newFeed({ schema, models: { user: { omit: ['password'] } } })
+  await feed.install()
+  await feed.start()
   await database.query(`insert into "user" (id, name, password) values (1, 'ada', 'secret')`)
   await database.query(`insert into pet (id, name, owner) values (7, 'rex', 1)`)
   await database.query(`update pet set name = 'max' where id = 7`)
-  await database.query(`delete from pet`)
+  await database.query('delete from pet')
   await feed.settled()
-  expect(published.map(({ call }) => [call.fn, call.identity, 'id' in call ? call.id : null])).toEqual([
-    ['publishCreate', 'user', 1],
-    ['publishCreate', 'pet', 7],
-    ['publishUpdate', 'pet', 7],
-    ['publishDestroy', 'pet', 7],
-    ['publishRemove', 'user', 1],
+  expect(summary(published)).toEqual([
+    'publishCreate user 1',
+    'publishCreate pet 7',
+    'publishUpdate pet 7',
+    'publishDestroy pet 7',
+    'publishRemove user 1',
   ])
   expect(JSON.stringify(published)).not.toContain('secret')
+})
+
+test('what was written while no feed ran is published by the next one, once', async () => {
+  const { database, feed: newFeed, published } = await openShop()
+  const first = newFeed()
+  await first.install()
+  await database.query(`insert into pet (id, name) values (1, 'before the first start')`)
+  await first.start()
+  await first.settled()
+  await first.stop()
+  await database.query(`update pet set name = 'while stopped'`)
+  const second = newFeed()
+  await second.start()
+  await second.settled()
+  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishUpdate pet 1'])
+})
+
+test('a change whose mapping throws is reported and skipped; the feed goes on', async () => {
+  const { database, feed: newFeed, collections, published } = await openShop()
+  collections.pet.customToJSON = function toJson(this: { name: string }) {
+    if (this.name === 'bad') throw new Error('no bad pets')
+    return { ...this }
+  }
+  const feed = newFeed()
+  const skipped: unknown[] = []
+  feed.on('skipped', event => skipped.push(event))
+  await feed.install()
+  await feed.start()
+  await database.query(`insert into pet (id, name) values (1, 'good'), (2, 'bad'), (3, 'good')`)
+  await feed.settled()
+  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishCreate pet 3'])
+  expect(skipped).toEqual([
+    { identity: 'pet', cursor: expect.any(String), error: expect.objectContaining({ message: 'no bad pets' }) },
+  ])
+})
+
+test('a publisher that is not ready holds the feed; nothing is lost and nothing overtakes', async () => {
+  const { database, feed: newFeed } = await openShop()
+  const seen: string[] = []
+  let down = 3
+  const publisher = {
+    async publish({ identity, fn }: { identity: string; fn: string }) {
+      if (down-- > 0) throw Object.assign(new Error('backend down'), { retryable: true })
+      seen.push(`${fn} ${identity}`)
+    },
+  }
+  const feed = newFeed({ publisher })
+  await feed.install()
+  await feed.start()
+  await database.query(`insert into pet (id, name) values (1, 'rex'); delete from pet`)
+  await feed.settled()
+  expect(seen).toEqual(['publishCreate pet', 'publishDestroy pet'])
+})
+
+test('columns that are added, dropped and retyped while the feed runs', async () => {
+  const { database, feed: newFeed, published } = await openShop()
+  const feed = newFeed()
+  await feed.install()
+  await feed.start()
+  await database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await feed.settled()
+  await database.query(`alter table pet add column weight integer`)
+  await database.query(`update pet set weight = 3`)
+  await database.query(`alter table pet drop column weight`)
+  await database.query(`update pet set name = 'max'`)
+  await feed.settled()
+  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishUpdate pet 1', 'publishUpdate pet 1'])
+  expect(published.at(-1)?.call).toMatchObject({ changes: { id: 1, name: 'max' }, previous: { name: 'rex' } })
+})
+
+test('an UPDATE that changes nothing is published, or not, as the option says', async () => {
+  for (const [noopUpdates, expected] of [
+    ['publish', ['publishUpdate pet 1']],
+    ['ignore', []],
+  ] as const) {
+    const { database, feed: newFeed, published } = await openShop()
+    const feed = newFeed({ noopUpdates })
+    await feed.install()
+    await database.query(`insert into pet (id, name) values (1, 'rex')`)
+    await feed.start()
+    await feed.settled()
+    published.length = 0
+    await database.query('update pet set name = name')
+    await feed.settled()
+    expect(summary(published)).toEqual(expected)
+  }
+})
+
+test('TRUNCATE tells clients to read again', async () => {
+  const { database, feed: newFeed, published } = await openShop()
+  const feed = newFeed()
+  await feed.install()
+  await feed.start()
+  await database.query('truncate pet')
+  await feed.settled()
+  expect(published.map(({ call }) => call)).toEqual([
+    { fn: 'refetch', identity: 'pet', reason: 'truncate' },
+    { fn: 'refetch', identity: 'user', reason: 'bulk' },
+  ])
+})
+
+test('origin and annotations of a transaction travel with its messages', async () => {
+  const { database, feed: newFeed, published } = await openShop()
+  const feed = newFeed()
+  await feed.install()
+  await feed.start()
+  await database.query(`
+    begin;
+    set local changefeed.origin = 'cron';
+    set local changefeed.annotations = 'nightly';
+    insert into pet (id, name) values (1, 'rex');
+    commit;
+    insert into pet (id, name) values (2, 'max')`)
+  await feed.settled()
+  expect(published.map(({ meta }) => [meta.origin, meta.annotations])).toEqual([
+    ['cron', 'nightly'],
+    [undefined, undefined],
+  ])
+})
+
+test('feeds that are used wrongly say so', async () => {
+  const { database, feed: newFeed } = await openShop()
+  const feed = newFeed()
+  await expect(feed.settled()).rejects.toMatchObject({ code: 'E_STATE' })
+  await expect(feed.start()).rejects.toMatchObject({ code: 'E_NOT_INSTALLED' })
+  await feed.install()
+  await feed.start()
+  await expect(feed.start()).rejects.toMatchObject({ code: 'E_STATE' })
+  expect(feed.status()).toMatchObject({ state: 'running', role: 'leader', models: ['user', 'pet'] })
+  await feed.stop()
+  expect(feed.status()).toMatchObject({ state: 'stopped', role: null })
+  const wrong = (url: string) => newFeed({ connectionString: url }).start()
+  await expect(wrong('postgres://127.0.0.1:1/none')).rejects.toMatchObject({ code: 'E_CONNECT' })
+  await expect(wrong(database.connectionString.replace(database.name, 'nowhere'))).rejects.toMatchObject({
+    code: 'E_CONNECT',
+    message: expect.stringContaining('nowhere'),
+  })
+})
+
+test('uninstall leaves nothing behind', async () => {
+  const { database, feed: newFeed } = await openShop()
+  const catalog = () =>
+    database.query(`
+      select 'trigger ' || tgname as it from pg_trigger where not tgisinternal
+      union all select 'function ' || proname from pg_proc where pronamespace::regnamespace::text !~ '^(pg_|information)'
+      union all select 'schema ' || nspname from pg_namespace
+      order by 1`)
+  const before = await catalog()
+  const feed = newFeed()
+  await feed.install()
+  expect((await catalog()).length).toBeGreaterThan(before.length)
+  await feed.uninstall()
+  expect(await catalog()).toEqual(before)
 })

@@ -1,0 +1,49 @@
+import { type Changefeed, createChangefeed } from '../../src/changefeed.ts'
+import type { ChangefeedOptions } from '../../src/options.ts'
+import type { MessageMeta, PublishCall } from '../../src/publish/call.ts'
+import { type TestDatabase, testDatabase } from '../helpers/database.ts'
+import { afterScope } from '../helpers/scope.ts'
+import { type Orm, startWaterline } from '../helpers/waterline.ts'
+
+export const petShop = {
+  user: {
+    attributes: {
+      name: { type: 'string' },
+      password: { type: 'string' },
+      pets: { collection: 'pet', via: 'owner' },
+    },
+  },
+  pet: { attributes: { name: { type: 'string' }, owner: { model: 'user' } } },
+}
+
+export interface Published {
+  readonly call: PublishCall
+  readonly meta: MessageMeta
+}
+
+export interface Shop {
+  readonly database: TestDatabase
+  readonly collections: Orm['collections']
+  /** A feed on this database that publishes into `published`, not installed, not started. */
+  feed(options?: Partial<ChangefeedOptions>): Changefeed
+  readonly published: Published[]
+}
+
+/** A real Waterline app on a database of its own. */
+export async function openShop(database?: TestDatabase): Promise<Shop> {
+  const own = database ?? (await testDatabase())
+  const { connectionString } = own
+  const { collections } = await startWaterline({ connectionString, models: petShop, migrate: 'drop' })
+  const published: Published[] = []
+  const publisher = { publish: (call: PublishCall, meta: MessageMeta) => void published.push({ call, meta }) }
+  const feed = (options: Partial<ChangefeedOptions> = {}) => {
+    const made = createChangefeed({ connectionString, collections, publisher, ...options })
+    afterScope(() => made.stop())
+    return made
+  }
+  return { database: own, collections, feed, published }
+}
+
+/** `publishUpdate pet 7`, for each call. */
+export const summary = (published: readonly Published[]) =>
+  published.map(({ call }) => `${call.fn} ${call.identity}${'id' in call ? ` ${call.id}` : ''}`)
