@@ -16,7 +16,7 @@ export interface CaptureDefinition {
   readonly functionSettings: ReadonlyMap<string, string>
   readonly functionSql: string
   readonly triggers: readonly TriggerDefinition[]
-  /** Changes when any of the above does. */
+  /** Kept with the captured table, to be compared. */
   readonly fingerprint: string
 }
 
@@ -49,10 +49,17 @@ export function defineCapture(tableId: number, source: CaptureSource): CaptureDe
   ])
   const functionSql = createFunction(ours(schema, functionName(tableId)), functionBody, functionSettings)
   const triggers = triggersOf(tableId, source)
-  const statements = [functionSql, ...triggers.flatMap(({ sql }) => sql)]
-  const fingerprint = createHash('sha256').update(JSON.stringify(statements)).digest('hex')
+  const fingerprint = fingerprintOf([
+    functionBody,
+    [...functionSettings],
+    rowTriggers(source),
+    source.options.enableAlways,
+  ])
   return { tableId, functionBody, functionSettings, functionSql, triggers, fingerprint }
 }
+
+/** Of what the options and the columns decide; a renamed table or a new partition does not change it. */
+const fingerprintOf = (parts: unknown[]) => createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 
 function bodyOf(tableId: number, { model, shape, options }: CaptureSource): string {
   const redacted = redactedColumns(model, options)
@@ -88,12 +95,11 @@ const TYPE = { row: 1, insert: 4, delete: 8, update: 16, truncate: 32 } as const
 
 function triggersOf(tableId: number, source: CaptureSource): TriggerDefinition[] {
   const { root, partitions } = source.tree
-  const truncatable = [root, ...partitions].filter(({ kind }) => kind !== 'foreign')
   const trigger = (kind: string, relation: Relation, parts: TriggerParts) =>
     triggerOf(tableId, kind, relation, parts, source)
   return [
     ...rowTriggers(source).map(parts => trigger(parts.kind, root, { ...parts, clonedTo: partitions })),
-    ...truncatable.map(relation => trigger('truncate', relation, TRUNCATE)),
+    ...[root, ...partitions].map(relation => trigger('truncate', relation, TRUNCATE)),
   ]
 }
 

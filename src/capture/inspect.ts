@@ -28,12 +28,7 @@ export async function readCapturedIdentities(db: Queryable, schema: string): Pro
 }
 
 async function inspectSchema(db: Queryable, schema: string) {
-  const state = await readOne<Omit<InstalledCapture, 'captured' | 'trees' | 'nextId'>>(db, SCHEMA, [
-    schema,
-    ours(schema, 'captured_table'),
-    ours(schema, 'change'),
-    ours(schema, 'change_seq'),
-  ])
+  const state = await readOne<Omit<InstalledCapture, 'captured' | 'trees' | 'nextId'>>(db, SCHEMA, [schema])
   return { ...state, nextId: readable(state) ? await readNextId(db, schema) : 1 }
 }
 
@@ -63,20 +58,27 @@ async function readOne<T>(db: Queryable, sql: string, params: unknown[] = []): P
 // A right is only asked for where its object exists. The owner of the functions is the role that installs: the rights
 // on the log are those with which every later write of the app logs its change.
 const SCHEMA = `
-  with found as (
-    select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) as namespace,
-      pg_catalog.to_regclass($2) as captured, pg_catalog.to_regclass($3) as change, pg_catalog.to_regclass($4) as sequence
+  with namespace as (
+    select oid from pg_catalog.pg_namespace where nspname = $1
+  ), ours as (
+    select oid, relname from pg_catalog.pg_class where relnamespace = (select oid from namespace)
+  ), found as (
+    select
+      (select oid from namespace) as namespace,
+      (select oid from ours where relname = 'captured_table') as captured,
+      (select oid from ours where relname = 'change') as change,
+      (select oid from ours where relname = 'change_seq') as sequence
   ), needed (may, what) as (
-    select pg_catalog.has_schema_privilege(namespace, 'create'), 'create on schema ' || namespace::text from found
+    select pg_catalog.has_schema_privilege(namespace, 'create'), 'create on schema ' || pg_catalog.quote_ident($1) from found
     union all
-    select pg_catalog.has_schema_privilege(namespace, 'usage'), 'usage on schema ' || namespace::text from found
+    select pg_catalog.has_schema_privilege(namespace, 'usage'), 'usage on schema ' || pg_catalog.quote_ident($1) from found
     union all
-    select pg_catalog.has_table_privilege(captured, r), r || ' on ' || captured::text
+    select pg_catalog.has_table_privilege(captured, r), r || ' on ' || captured::pg_catalog.regclass::text
     from found, pg_catalog.unnest(array['select', 'insert', 'update', 'delete']) as r
     union all
-    select pg_catalog.has_table_privilege(change, 'insert'), 'insert on ' || change::text from found
+    select pg_catalog.has_table_privilege(change, 'insert'), 'insert on ' || change::pg_catalog.regclass::text from found
     union all
-    select pg_catalog.has_sequence_privilege(sequence, 'usage'), 'usage on sequence ' || sequence::text from found
+    select pg_catalog.has_sequence_privilege(sequence, 'usage'), 'usage on sequence ' || sequence::pg_catalog.regclass::text from found
   )
   select pg_catalog.json_build_object(
     'migrated', (select captured is not null and change is not null from found),
@@ -90,7 +92,6 @@ const relationObject = (of: string) => `
       'oid', ${of}.oid::pg_catalog.int8,
       'schema', (select nspname from pg_catalog.pg_namespace where oid = ${of}.relnamespace),
       'name', ${of}.relname,
-      'kind', case ${of}.relkind when 'r' then 'table' when 'p' then 'partitioned' when 'f' then 'foreign' else 'other' end,
       'owner', pg_catalog.pg_get_userbyid(${of}.relowner),
       'owned', pg_catalog.pg_has_role(${of}.relowner, 'usage'),
       'triggerRight', pg_catalog.has_table_privilege(${of}.oid, 'trigger')

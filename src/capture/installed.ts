@@ -45,7 +45,6 @@ export interface InstalledTrigger {
 
 export interface Relation extends RelationName {
   readonly oid: number
-  readonly kind: 'table' | 'partitioned' | 'foreign' | 'other'
   readonly owner: string
   /** Whether the installing role acts as the owner, who alone may drop a trigger. */
   readonly owned: boolean
@@ -55,7 +54,7 @@ export interface Relation extends RelationName {
 
 export interface TableTree {
   readonly root: Relation
-  /** All of them, at any depth. */
+  /** All of them, at any depth; none is foreign, as a table with such has no unique index. */
   readonly partitions: readonly Relation[]
   /** Whether other tables inherit from it without being partitions. */
   readonly inherited: boolean

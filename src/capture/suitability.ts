@@ -115,14 +115,12 @@ export function rightsProblem(
 export function modelWarnings(model: Model, shape: TableShape, tree: TableTree, options: CaptureOptions): string[] {
   const table = qualified(shape)
   const key = model.attributes.get(model.primaryKey)?.column ?? ''
-  const foreign = tree.partitions.filter(({ kind }) => kind === 'foreign').map(qualified)
   const warnings = [
     shape.kind === 'partitioned' &&
       !isUniqueAlone(shape, key) &&
       `"${key}" is unique in ${table} only together with the partition key: two records with one ${key} would be taken for one.`,
     shape.kind === 'partitioned' &&
       `TRUNCATE of one single partition of ${table} is captured only for partitions that exist now: install again after adding some.`,
-    foreign.length > 0 && `writes made on the foreign server itself are not captured: ${foreign.join(', ')}.`,
     tree.inherited && `rows of tables that inherit from ${table} are not captured.`,
     needsList(shape, redactedColumns(model, options)) &&
       `a redacted column of ${table} has a domain type: install again after adding or dropping a column.`,
