@@ -1,0 +1,70 @@
+import pc from 'picocolors'
+import { formatPlan } from '../../capture/format-plan.ts'
+import { migrationSql } from '../../db/migration-sql.ts'
+import { type InstallationPlan, isComplete } from '../../installation.ts'
+import { EXIT } from '../exit-code.ts'
+import type { ProgramSettings } from '../settings.ts'
+import { note, print, printJson } from '../terminal.ts'
+import { withWorkspace } from '../workspace.ts'
+
+interface JsonFlag {
+  readonly json?: boolean
+}
+
+/** Shows what `install` would do, statement by statement, and does nothing. */
+export async function plan(settings: ProgramSettings, { json }: JsonFlag): Promise<number> {
+  return await withWorkspace(settings, async workspace => {
+    const feed = await workspace.feed()
+    const found = await feed.plan()
+    const statements = await migrationSql(settings.schema, found.migrations)
+    if (json) printJson({ ...found, migrationStatements: statements, complete: isComplete(found) })
+    else printPlan(found, statements)
+    return exitCodeOf(found)
+  })
+}
+
+export async function install(settings: ProgramSettings, { json }: JsonFlag): Promise<number> {
+  return await withWorkspace(settings, async workspace => {
+    const feed = await workspace.feed()
+    const done = await feed.install()
+    if (json) printJson(done)
+    else printDone(done)
+    return exitCodeOf(done)
+  })
+}
+
+interface UninstallFlags {
+  readonly yes?: boolean
+}
+
+/** What is in the change log goes with it, so it wants to be told twice. */
+export async function uninstall(settings: ProgramSettings, { yes }: UninstallFlags): Promise<number> {
+  if (!yes) {
+    note(
+      `This takes the triggers off every table and drops the schema "${settings.schema}" with all that it holds. To do it: waterline-changefeed uninstall --yes`,
+    )
+    return EXIT.usage
+  }
+  return await withWorkspace(settings, async workspace => {
+    await workspace.uninstall()
+    print(`Uninstalled: no trigger of ours is left, and the schema "${settings.schema}" is gone.`)
+    return EXIT.ok
+  })
+}
+
+const exitCodeOf = ({ capture }: InstallationPlan) => (capture.problems.length > 0 ? EXIT.notReady : EXIT.ok)
+
+function printPlan(found: InstallationPlan, migrationStatements: readonly string[]) {
+  if (migrationStatements.length > 0) {
+    print(pc.bold(`Our schema: ${found.migrations.join(', ')}`))
+    for (const statement of migrationStatements) print(`${statement.replace(/^/gm, '    ')};`)
+  }
+  print(pc.bold('Tables of the models:'))
+  print(formatPlan(found.capture, { sql: true }))
+  if (isComplete(found)) note('All is installed already.')
+}
+
+function printDone({ migrations, capture }: InstallationPlan) {
+  for (const name of migrations) print(`+ ${name}`)
+  print(formatPlan(capture))
+}

@@ -1,0 +1,95 @@
+import { type Command, Option } from 'commander'
+import { loadConfigFile } from './config-file.ts'
+import { type Given, type ProgramSettings, resolveSettings, type SettingName } from './settings.ts'
+
+interface Flag {
+  readonly flags: string
+  readonly env: string
+  readonly text: string
+}
+
+/** How each setting is given on the command line and in the environment; a flag goes before a variable. */
+const FLAGS = {
+  connectionString: { flags: '--database-url <url>', env: 'DATABASE_URL', text: 'Postgres URL of the primary' },
+  schema: { flags: '--schema <name>', env: 'CHANGEFEED_SCHEMA', text: 'our own Postgres schema (default: changefeed)' },
+  app: { flags: '--app <folder>', env: 'CHANGEFEED_APP', text: 'Sails app whose models to load (default: here)' },
+  models: { flags: '--models <identities>', env: 'CHANGEFEED_MODELS', text: 'only these models, with commas between' },
+  redisUrl: {
+    flags: '--redis-url <url>',
+    env: 'CHANGEFEED_REDIS_URL',
+    text: "Redis of the app's @socket.io/redis-adapter",
+  },
+  channelPrefix: {
+    flags: '--channel-prefix <text>',
+    env: 'CHANGEFEED_CHANNEL_PREFIX',
+    text: "prefix of the adapter's channels (default: socket.io)",
+  },
+  adapter: {
+    flags: '--adapter <name>',
+    env: 'CHANGEFEED_ADAPTER',
+    text: 'postgres: publish through @socket.io/postgres-adapter',
+  },
+  httpPort: {
+    flags: '--http-port <port>',
+    env: 'CHANGEFEED_HTTP_PORT',
+    text: 'health, metrics and status page; off for none (default: 9464)',
+  },
+  httpHost: {
+    flags: '--http-host <host>',
+    env: 'CHANGEFEED_HTTP_HOST',
+    text: 'address that they are served on (default: 127.0.0.1)',
+  },
+  token: {
+    flags: '--token <text>',
+    env: 'CHANGEFEED_TOKEN',
+    text: 'asked for by the status page and metrics; better given as a variable',
+  },
+  readyLagMs: {
+    flags: '--ready-lag-ms <ms>',
+    env: 'CHANGEFEED_READY_LAG_MS',
+    text: 'lag from which /readyz says no (default: 30000)',
+  },
+  logLevel: {
+    flags: '--log-level <level>',
+    env: 'CHANGEFEED_LOG_LEVEL',
+    text: 'error, warn, info, debug or silent (default: info)',
+  },
+} as const satisfies Partial<Record<SettingName, Flag>>
+
+type FlagName = keyof typeof FLAGS
+
+export const DATABASE_FLAGS = ['connectionString', 'schema'] as const
+export const MODEL_FLAGS = [...DATABASE_FLAGS, 'app', 'models'] as const
+export const PUBLISH_FLAGS = [...MODEL_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
+export const SERVICE_FLAGS = [...PUBLISH_FLAGS, 'httpPort', 'httpHost', 'token', 'readyLagMs'] as const
+
+/** Adds flags to a command, and the one that names the config file. */
+export function addFlags(command: Command, names: readonly FlagName[]): Command {
+  for (const name of names) {
+    const { flags, env, text } = FLAGS[name]
+    command.addOption(new Option(flags, text).env(env))
+  }
+  const config = 'config file (default: changefeed.config.{ts,mjs,js,cjs} here)'
+  return command.addOption(new Option('--config <file>', config).env('CHANGEFEED_CONFIG'))
+}
+
+/** Flag before variable before file. Throws `E_OPTIONS`. */
+export async function readSettings(command: Command): Promise<ProgramSettings> {
+  const file = await loadConfigFile(command.opts().config as string | undefined, process.cwd())
+  return resolveSettings(givenSettings(command), file)
+}
+
+function givenSettings(command: Command): Map<SettingName, Given> {
+  const given = new Map<SettingName, Given>()
+  for (const [name, { flags, env }] of Object.entries(FLAGS) as [FlagName, Flag][]) {
+    const option = command.options.find(option => option.flags === flags)
+    const key = option?.attributeName() ?? ''
+    const value = command.getOptionValue(key)
+    if (!option || value === undefined || value === '') continue
+    const from = command.getOptionValueSource(key) === 'env' ? env : (option.long ?? flags)
+    given.set(name, { value: name === 'models' ? identitiesIn(String(value)) : value, from })
+  }
+  return given
+}
+
+const identitiesIn = (list: string) => list.split(',').flatMap(identity => identity.trim().toLowerCase() || [])

@@ -1,0 +1,34 @@
+import { Writable } from 'node:stream'
+import pino from 'pino'
+import pretty from 'pino-pretty'
+import type { Logger } from '../logger.ts'
+import type { Hide } from './secrets.ts'
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const
+
+export interface LogOptions {
+  readonly level: (typeof LOG_LEVELS)[number]
+  readonly hide: Hide
+  readonly to: NodeJS.WriteStream
+}
+
+/** JSON lines for machines, coloured lines for people: whichever reads the stream. No secret passes. */
+export function createLog({ level, hide, to }: LogOptions): Logger {
+  const hidden = new Writable({
+    decodeStrings: false,
+    write(line, _encoding, done) {
+      to.write(hide(String(line)), () => done())
+    },
+  })
+  const target = to.isTTY
+    ? pretty({ destination: hidden, colorize: to.hasColors(), ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
+    : hidden
+  return asLogger(pino({ level, base: { pid: process.pid } }, target))
+}
+
+/** pino wants the fields first. */
+function asLogger(log: pino.Logger): Logger {
+  const at = (level: 'error' | 'warn' | 'info' | 'debug') => (message: string, fields?: object) =>
+    fields ? log[level](fields, message) : log[level](message)
+  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') }
+}

@@ -1,0 +1,44 @@
+import type { Command } from 'commander'
+import pc from 'picocolors'
+import { ChangefeedError } from '../errors.ts'
+import { exitCodeOf } from './exit-code.ts'
+import { readSettings } from './flags.ts'
+import { hider } from './secrets.ts'
+import type { ProgramSettings } from './settings.ts'
+import { note } from './terminal.ts'
+
+export type CommandAction<Flags> = (settings: ProgramSettings, flags: Flags, args: readonly string[]) => Promise<number>
+
+/**
+ * Makes an action of a command out of a function that gets the settings and gives the exit code. What it throws is
+ * told in a sentence; only what nobody expects shows where it comes from.
+ */
+export function action<Flags>(run: CommandAction<Flags>) {
+  return async (...given: unknown[]) => {
+    const command = given.at(-1) as Command
+    let settings: ProgramSettings | undefined
+    try {
+      settings = await readSettings(command)
+      process.exitCode = await run(settings, command.opts() as Flags, command.args)
+    } catch (error) {
+      note(describe(error, settings))
+      process.exitCode = exitCodeOf(error)
+    }
+  }
+}
+
+function describe(error: unknown, settings: ProgramSettings | undefined): string {
+  const hide = hider(secretsOf(settings))
+  const text = error instanceof ChangefeedError ? error.message : error instanceof Error ? error.stack : String(error)
+  const code = error instanceof ChangefeedError ? ` ${pc.dim(`[${error.code}]`)}` : ''
+  return `${pc.red('error')} ${hide(text ?? '')}${code}`
+}
+
+/** Variables as well: an error may speak of them before the settings are there. */
+export function secretsOf(settings: ProgramSettings | undefined): (string | undefined)[] {
+  const { DATABASE_URL, CHANGEFEED_REDIS_URL, CHANGEFEED_TOKEN, PGPASSWORD } = process.env
+  return [
+    ...[DATABASE_URL, CHANGEFEED_REDIS_URL, CHANGEFEED_TOKEN, PGPASSWORD],
+    ...[settings?.connectionString, settings?.redisUrl, settings?.token],
+  ]
+}

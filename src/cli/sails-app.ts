@@ -1,0 +1,87 @@
+import { access } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ChangefeedError } from '../errors.ts'
+import type { Application } from './application.ts'
+import type { AdapterFactory } from './settings.ts'
+
+/** What we use of a loaded Sails app. */
+interface SailsApp {
+  readonly models: object
+  readonly config: {
+    readonly datastores?: Readonly<Record<string, { readonly url?: string; readonly adapter?: unknown } | undefined>>
+    readonly sockets?: {
+      readonly adapter?: unknown
+      readonly adapterModule?: unknown
+      readonly adapterOptions?: object
+    }
+  }
+  load(config: object, done: (error?: Error) => void): void
+  lower(done: (error?: Error) => void): void
+}
+
+/** Nothing of the app runs but what its models need: no server, no routes, no bootstrap, no migration of tables. */
+const HOOKS = ['moduleloader', 'userconfig', 'orm']
+
+/** Throws `E_MODEL` for a folder that holds no Sails app, or one that does not load. */
+export async function loadSailsApp(folder: string): Promise<Application> {
+  const require = createRequire(join(folder, 'package.json'))
+  const Sails = await requireFromApp(require, 'sails', folder)
+  const orm = await requireFromApp(require, 'sails-hook-orm', folder)
+  const sails: SailsApp = new Sails.Sails()
+  try {
+    await promisify(sails.load.bind(sails))({
+      appPath: folder,
+      hooks: { orm },
+      loadHooks: HOOKS,
+      globals: false,
+      log: { level: 'silent' },
+      models: { migrate: 'safe' },
+    })
+  } catch (cause) {
+    throw new ChangefeedError('E_MODEL', `The Sails app in ${folder} does not load: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+  return {
+    collections: sails.models,
+    connectionString: urlOf(sails),
+    adapter: () => adapterOf(sails, require),
+    stop: async () => await promisify(sails.lower.bind(sails))(),
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: Sails has no types
+async function requireFromApp(require: NodeJS.Require, name: string, folder: string): Promise<any> {
+  if (!(await isFolder(folder))) {
+    throw new ChangefeedError('E_MODEL', `There is no folder ${folder}: correct --app or CHANGEFEED_APP.`)
+  }
+  try {
+    return require(name)
+  } catch (cause) {
+    throw new ChangefeedError(
+      'E_MODEL',
+      `${folder} is no Sails app that can be loaded, as \`${name}\` is not installed there: run npm install in it, or correct --app.`,
+      { cause },
+    )
+  }
+}
+
+const isFolder = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+
+function urlOf({ config }: SailsApp): string | undefined {
+  const urls = Object.values(config.datastores ?? {}).flatMap(datastore => datastore?.url ?? [])
+  return urls.find(url => /^postgres(ql)?:\/\//.test(url))
+}
+
+/** `adapterModule` is called with the adapter's options by the sockets hook of Sails, and so it is here. */
+function adapterOf({ config: { sockets } }: SailsApp, require: NodeJS.Require): AdapterFactory | undefined {
+  if (!sockets?.adapter || sockets.adapter === 'memory') return undefined
+  const create = typeof sockets.adapterModule === 'function' ? sockets.adapterModule : require(String(sockets.adapter))
+  return create(sockets.adapterOptions ?? {}) as AdapterFactory
+}

@@ -1,0 +1,40 @@
+/**
+ * Takes secrets out of a text that a person or a log will see: everything that looks like a URL with a user in it, and
+ * each of the given secrets wherever it stands.
+ */
+export type Hide = (text: string) => string
+
+const HIDDEN = '[hidden]'
+
+/** Scheme and host may be seen, what stands before the `@` and after the `?` may not. */
+const CREDENTIALS = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s"'`<>@/]*(?:\/[^\s"'`<>@]*)?@([^\s"'`<>?]*)(\?[^\s"'`<>]*)?/gi
+
+export function hider(secrets: readonly (string | undefined)[]): Hide {
+  const known = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length)
+  return text => {
+    const withoutUrls = text.replace(CREDENTIALS, (_match, scheme, place) => `${scheme}${HIDDEN}@${place}`)
+    return known.reduce((left, secret) => left.replaceAll(secret, HIDDEN), withoutUrls)
+  }
+}
+
+/** The password of a URL, as written and decoded; anything else as it is. Each also as it stands within JSON. */
+function formsOf(secret: string | undefined): string[] {
+  if (!secret) return []
+  const forms = passwordOf(secret) ?? [secret]
+  return forms.filter(form => form.length > 3).flatMap(form => [form, JSON.stringify(form).slice(1, -1)])
+}
+
+function passwordOf(secret: string): string[] | undefined {
+  const encoded = /^[a-z][a-z0-9+.-]*:\/\/[^@]*?:([^@]*)@/i.exec(secret)?.[1]
+  const inQuery = /^[a-z][a-z0-9+.-]*:\/\/.*[?&]password=([^&]*)/i.exec(secret)?.[1]
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(secret)) return undefined
+  return [encoded, inQuery].flatMap(text => (text ? [text, decoded(text)] : []))
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,174 @@
+import { resolve } from 'node:path'
+import type { Server } from 'socket.io'
+import { z } from 'zod'
+import { ChangefeedError } from '../errors.ts'
+import type { ChangefeedOptions } from '../options.ts'
+import type { ConfigFile } from './config-file.ts'
+import { LOG_LEVELS } from './log.ts'
+
+/** What a socket.io server takes as `io.adapter(...)`. */
+export type AdapterFactory = Parameters<Server['adapter']>[0]
+
+/**
+ * The settings of the program: what `changefeed.config.mjs` exports by default. Flags and environment variables go
+ * before it. What `createChangefeed()` takes besides may stand in it too, and is checked there.
+ *
+ * @example
+ * export default { app: '.', models: { user: { omit: ['password'] } }, redisUrl: 'redis://127.0.0.1' }
+ */
+export interface ConfigFileSettings extends Partial<Omit<ChangefeedOptions, 'logger' | 'io' | 'publisher'>> {
+  /** Folder of a Sails app: its models, and what else is not set here, its database and its socket.io adapter. */
+  app?: string
+  /** Definitions of Waterline models by identity, as in a Sails app's api/models. */
+  definitions?: Record<string, object>
+  /** `ontology.collections` of an initialised Waterline, or a function that returns it, perhaps later. */
+  collections?: ChangefeedOptions['collections'] | (() => object | Promise<object>)
+  /** A Redis server that the app's sockets share through @socket.io/redis-adapter. */
+  redisUrl?: string
+  /** Prefix of the adapter's channels, as the app sets it. @default 'socket.io' */
+  channelPrefix?: string
+  /** Any other adapter that the app's socket.io servers share; `postgres` for @socket.io/postgres-adapter. */
+  adapter?: 'postgres' | AdapterFactory | (() => AdapterFactory | Promise<AdapterFactory>)
+  /** Where health, metrics and the status page are served; false for nowhere. @default 127.0.0.1:9464 */
+  httpPort?: number | false
+  httpHost?: string
+  /** Asked for by the status page and by /metrics. Needed where `httpHost` is not this machine alone. */
+  token?: string
+  /** Lag from which on /readyz says no. @default 30_000 */
+  readyLagMs?: number
+  logLevel?: (typeof LOG_LEVELS)[number]
+}
+
+const port = z.coerce
+  .number()
+  .int('must be a whole number')
+  .min(0, 'must be 0 or more')
+  .max(65_535, 'must be below 65536')
+
+const definition = z.object({
+  connectionString: z
+    .string('must be a Postgres URL')
+    .regex(/^postgres(ql)?:\/\//, 'must be a Postgres URL such as postgres://user:password@host:5432/database')
+    .optional(),
+  schema: z.string('must be the name of a Postgres schema').min(1, 'must not be empty').default('changefeed'),
+  models: z.unknown().optional(),
+  app: z.string('must be the path of a folder').min(1, 'must be the path of a folder').optional(),
+  definitions: z.record(z.string(), z.custom<object>(isObject, 'must be a model definition')).optional(),
+  collections: z
+    .custom<object>(
+      value => isObject(value) || typeof value === 'function',
+      'must be ontology.collections of an initialised Waterline, or a function that returns it',
+    )
+    .optional(),
+  redisUrl: z
+    .string('must be a Redis URL')
+    .regex(/^rediss?:\/\//, 'must be a Redis URL such as redis://127.0.0.1:6379')
+    .optional(),
+  channelPrefix: z.string('must be a text').min(1, 'must not be empty').optional(),
+  adapter: z
+    .custom<'postgres' | AdapterFactory>(
+      value => value === 'postgres' || typeof value === 'function',
+      "must be 'postgres', or a function such as createAdapter(...) returns",
+    )
+    .optional(),
+  httpPort: z
+    .preprocess(
+      value => (value === 'off' ? false : value),
+      z.union([z.literal(false), port], "must be a port, or 'off'"),
+    )
+    .default(9464),
+  httpHost: z.string('must be a host name or address').min(1, 'must not be empty').default('127.0.0.1'),
+  token: z
+    .string('must be a text')
+    .min(16, 'must have 16 characters or more, such as `openssl rand -hex 16` prints')
+    .optional(),
+  readyLagMs: z.coerce.number('must be a number of milliseconds').positive('must be above 0').default(30_000),
+  logLevel: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
+})
+
+export type ProgramSettings = z.infer<typeof definition> & {
+  /** What is left of the config file: options of the feed. */
+  readonly feed: Partial<ChangefeedOptions>
+  readonly configPath: string | null
+}
+
+export type SettingName = keyof typeof definition.shape
+
+/** A value with the flag or variable that it comes from. */
+export interface Given {
+  readonly value: unknown
+  /** As a person would name it: `--schema`, `CHANGEFEED_SCHEMA`. */
+  readonly from: string
+}
+
+const OWN_IN_FILE = new Set<string>([...Object.keys(definition.shape)])
+const OF_THE_FEED = new Set(['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'lockTimeoutMs'])
+
+/** Throws `E_OPTIONS`, naming where each value comes from and what it must be. */
+export function resolveSettings(given: ReadonlyMap<SettingName, Given>, file: ConfigFile | null): ProgramSettings {
+  const content = contentOf(file)
+  const own = Object.fromEntries(Object.entries(content).filter(([name]) => OWN_IN_FILE.has(name)))
+  const merged = { ...own, ...Object.fromEntries([...given].map(([name, { value }]) => [name, value])) }
+  const parsed = definition.safeParse(merged)
+  if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error, given, file))
+  const feed = Object.fromEntries(Object.entries(content).filter(([name]) => OF_THE_FEED.has(name)))
+  return checkTogether({ ...withAbsolutePaths(parsed.data, given, file), feed, configPath: file?.path ?? null })
+}
+
+function contentOf(file: ConfigFile | null): Record<string, unknown> {
+  if (!file) return {}
+  if (!isObject(file.content)) {
+    throw new ChangefeedError('E_OPTIONS', `${file.path} exports no object: write \`export default { app: '.' }\`.`)
+  }
+  const known = [...OWN_IN_FILE, ...OF_THE_FEED]
+  const unknown = Object.keys(file.content).find(name => !known.includes(name))
+  if (unknown !== undefined) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `There is no setting \`${unknown}\` (${file.path}). Known: ${known.join(', ')}.`,
+    )
+  }
+  return file.content as Record<string, unknown>
+}
+
+function describe({ issues }: z.ZodError, given: ReadonlyMap<SettingName, Given>, file: ConfigFile | null): string {
+  return issues
+    .map(({ path, message }) => {
+      const from = given.get(path[0] as SettingName)?.from
+      return from ? `${from} ${message}.` : `Setting \`${path.join('.')}\` ${message} (${file?.path}).`
+    })
+    .join(' ')
+}
+
+/** A path in the file starts at the file, one on the command line where the person is. */
+function withAbsolutePaths<T extends { app?: string | undefined }>(
+  settings: T,
+  given: ReadonlyMap<SettingName, Given>,
+  file: ConfigFile | null,
+): T {
+  if (settings.app === undefined) return settings
+  return { ...settings, app: resolve(given.has('app') || !file ? process.cwd() : file.folder, settings.app) }
+}
+
+function checkTogether(settings: ProgramSettings): ProgramSettings {
+  const { redisUrl, adapter, token, httpHost, httpPort } = settings
+  if (redisUrl !== undefined && adapter !== undefined) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      'Both `redisUrl` and `adapter` are set: the app has one adapter, so name one.',
+    )
+  }
+  if (httpPort !== false && token === undefined && !isLoopback(httpHost)) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `The status page would be open to everyone at ${httpHost}: set CHANGEFEED_TOKEN, keep --http-host at 127.0.0.1, or turn it off with --http-port off.`,
+    )
+  }
+  return Object.freeze(settings)
+}
+
+export const isLoopback = (host: string) => /^(127(\.\d+){3}|localhost|::1)$/.test(host)
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}

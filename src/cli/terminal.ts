@@ -1,0 +1,48 @@
+import Table from 'cli-table3'
+import pc from 'picocolors'
+
+/** Where a command writes: results to `out`, what a person wants to know besides to `err`. */
+export interface Terminal {
+  readonly out: NodeJS.WriteStream
+  readonly err: NodeJS.WriteStream
+}
+
+export const terminal: Terminal = { out: process.stdout, err: process.stderr }
+
+export const print = (text: string) => void terminal.out.write(`${text}\n`)
+export const note = (text: string) => void terminal.err.write(`${text}\n`)
+export const printJson = (value: unknown) => print(JSON.stringify(value, jsonValue))
+
+/** A bigint is sent as the text of its digits, as a JSON number could lose some. */
+const jsonValue = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
+
+/** Columns without borders: they can be read and cut. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = new Table({
+    head: head.map(title => pc.dim(title)),
+    chars: BORDERLESS,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+  })
+  lines.push(...rows.map(row => [...row]))
+  return lines.toString()
+}
+
+const BORDERLESS = Object.fromEntries(
+  [
+    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
+    ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
+  ].map(part => [part, '']),
+)
+
+export function bytes(size: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const step = Math.min(units.length - 1, Math.floor(Math.log(Math.max(size, 1)) / Math.log(1024)))
+  return `${(size / 1024 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`
+}
+
+export function seconds(total: number): string {
+  if (total < 1) return `${Math.round(total * 1000)} ms`
+  if (total < 60) return `${total.toFixed(1)} s`
+  const [days, hours, minutes] = [total / 86_400, (total % 86_400) / 3_600, (total % 3_600) / 60].map(Math.floor)
+  return [days && `${days} d`, hours && `${hours} h`, minutes && `${minutes} min`].filter(Boolean).join(' ') || '1 min'
+}

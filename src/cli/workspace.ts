@@ -1,0 +1,94 @@
+import { type Changefeed, createChangefeed } from '../changefeed.ts'
+import { type Database, openDatabase } from '../db/connect.ts'
+import { ChangefeedError } from '../errors.ts'
+import { Installation } from '../installation.ts'
+import type { Models } from '../ontology/model.ts'
+import { readModels } from '../ontology/model-map.ts'
+import { selectModels } from '../ontology/selection.ts'
+import { type ChangefeedOptions, parseOptions, type Settings } from '../options.ts'
+import { type Application, loadApplication } from './application.ts'
+import type { ProgramSettings } from './settings.ts'
+
+/** The database and the models that a command works with, each loaded when it is first asked for. */
+export class Workspace {
+  readonly settings: ProgramSettings
+  #application: Promise<Application> | null = null
+  #database: Database | null = null
+
+  constructor(settings: ProgramSettings) {
+    this.settings = settings
+  }
+
+  application(): Promise<Application> {
+    this.#application ??= loadApplication(this.settings)
+    return this.#application
+  }
+
+  /** Where nothing names a database, the app's own is meant. Throws `E_OPTIONS`. */
+  async connectionString(): Promise<string> {
+    if (this.settings.connectionString !== undefined) return this.settings.connectionString
+    const { connectionString } = await this.application().catch(error => {
+      throw error instanceof ChangefeedError && error.code === 'E_OPTIONS' ? NO_DATABASE : error
+    })
+    if (connectionString === undefined) throw NO_DATABASE
+    return connectionString
+  }
+
+  /** A small pool, for everything but the feed itself. */
+  async database(purpose: string): Promise<Database> {
+    const connectionString = await this.connectionString()
+    const applicationName = `waterline-changefeed ${purpose}`
+    this.#database ??= openDatabase({ connectionString, applicationName }, this.settings.schema)
+    return this.#database
+  }
+
+  async feed(options: Partial<ChangefeedOptions> = {}): Promise<Changefeed> {
+    return createChangefeed(await this.#feedOptions(options))
+  }
+
+  /** The options of the feed with all their defaults, and the models that it captures. */
+  async feedSettings(): Promise<{ settings: Settings; models: Models }> {
+    const settings = parseOptions(await this.#feedOptions({}))
+    return { settings, models: selectModels(readModels(settings.collections), settings.models) }
+  }
+
+  /** Needs no models: what is there is taken away, whoever asked for it. */
+  async uninstall(): Promise<void> {
+    const connectionString = await this.connectionString()
+    const { feed, schema } = this.settings
+    const settings = parseOptions({ ...feed, connectionString, schema, collections: {} })
+    const connection = { connectionString, applicationName: 'waterline-changefeed uninstall' }
+    await new Installation(settings, new Map(), connection).uninstall()
+  }
+
+  async close(): Promise<void> {
+    await this.#database?.close()
+    const application = await this.#application?.catch(() => null)
+    await application?.stop()
+  }
+
+  async #feedOptions(options: Partial<ChangefeedOptions>): Promise<ChangefeedOptions> {
+    const { feed, schema, models } = this.settings
+    const { collections } = await this.application()
+    const selection = models === undefined ? {} : { models: models as NonNullable<ChangefeedOptions['models']> }
+    return { ...feed, ...selection, schema, collections, connectionString: await this.connectionString(), ...options }
+  }
+}
+
+const NO_DATABASE = new ChangefeedError(
+  'E_OPTIONS',
+  'Nothing names the database: set DATABASE_URL, pass --database-url, or name a Sails app whose datastore has a url with --app.',
+)
+
+/** Opens a workspace for as long as `use` takes. */
+export async function withWorkspace<T>(
+  settings: ProgramSettings,
+  use: (workspace: Workspace) => Promise<T>,
+): Promise<T> {
+  const workspace = new Workspace(settings)
+  try {
+    return await use(workspace)
+  } finally {
+    await workspace.close()
+  }
+}
