@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import pg from 'pg'
+import { qualify, quoteName, quoteText } from '../db/quote.ts'
 import { rowSettings } from '../db/row-settings.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model } from '../ontology/model.ts'
 import { type CaptureOptions, redactedColumns } from './capture-options.ts'
 import type { Relation, TableTree } from './installed.ts'
-import { functionName, ours, qualified, triggerName } from './names.ts'
+import { functionName, qualified, triggerName } from './names.ts'
 import { rowFunctionBody } from './row-function.ts'
 
 /** Everything that captures one model's table: a function, and the triggers that call it. */
@@ -47,7 +47,7 @@ export function defineCapture(tableId: number, source: CaptureSource): CaptureDe
     ['search_path', 'pg_catalog, pg_temp'],
     ...Object.entries(rowSettings(source.shape)),
   ])
-  const functionSql = createFunction(ours(schema, functionName(tableId)), functionBody, functionSettings)
+  const functionSql = createFunction(qualify(schema, functionName(tableId)), functionBody, functionSettings)
   const triggers = triggersOf(tableId, source)
   const fingerprint = fingerprintOf([
     functionBody,
@@ -82,14 +82,12 @@ export const needsList = (shape: TableShape, redacted: ReadonlySet<string>): boo
  * Postgres asks it of the owner of a captured table who creates a partition; our schema is closed to them.
  */
 function createFunction(name: string, body: string, settings: ReadonlyMap<string, string>): string {
-  const clauses = [...settings].map(
-    ([setting, value]) => `set ${pg.escapeIdentifier(setting)} = ${settingText(setting, value)}`,
-  )
-  return `create or replace function ${name}() returns trigger language plpgsql security definer ${clauses.join(' ')} as ${pg.escapeLiteral(body).trim()}`
+  const clauses = [...settings].map(([setting, value]) => `set ${quoteName(setting)} = ${settingText(setting, value)}`)
+  return `create or replace function ${name}() returns trigger language plpgsql security definer ${clauses.join(' ')} as ${quoteText(body)}`
 }
 
 /** A list of schemas is not one string. */
-const settingText = (setting: string, value: string) => (setting === 'search_path' ? value : pg.escapeLiteral(value))
+const settingText = (setting: string, value: string) => (setting === 'search_path' ? value : quoteText(value))
 
 const TYPE = { row: 1, insert: 4, delete: 8, update: 16, truncate: 32 } as const
 
@@ -142,7 +140,7 @@ function triggerOf(
   const table = qualified(relation)
   const level = type & TYPE.row ? 'row' : 'statement'
   const when = condition ? ` when (${condition})` : ''
-  const always = `alter table ${table} enable always trigger ${pg.escapeIdentifier(name)}`
+  const always = `alter table ${table} enable always trigger ${quoteName(name)}`
   return {
     name,
     relation,
@@ -151,7 +149,7 @@ function triggerOf(
     enabled: enableAlways ? 'A' : 'O',
     clonedTo,
     sql: [
-      `create trigger ${pg.escapeIdentifier(name)} after ${events} on ${table} for each ${level}${when} execute function ${ours(schema, functionName(tableId))}()`,
+      `create trigger ${quoteName(name)} after ${events} on ${table} for each ${level}${when} execute function ${qualify(schema, functionName(tableId))}()`,
       ...(enableAlways ? [always] : []),
     ],
   }

@@ -1,6 +1,7 @@
 import type { Queryable } from '../db/connect.ts'
+import { qualify } from '../db/quote.ts'
 import type { CapturedTable, InstalledCapture, TableTree } from './installed.ts'
-import { functionName, ours } from './names.ts'
+import { functionName } from './names.ts'
 
 /**
  * Reads what is installed in our schema, and the partitions and rights of the tables that models stand for. Takes no
@@ -22,7 +23,7 @@ export async function inspectCapture(
 export async function readCapturedIdentities(db: Queryable, schema: string): Promise<Map<number, string>> {
   const rows = await readOne<[number, string][]>(
     db,
-    `select coalesce(json_agg(json_build_array(id, identity)), '[]')::text as it from ${ours(schema, 'captured_table')}`,
+    `select coalesce(json_agg(json_build_array(id, identity)), '[]')::text as it from ${qualify(schema, 'captured_table')}`,
   )
   return new Map(rows)
 }
@@ -41,11 +42,11 @@ const readNextId = (db: Queryable, schema: string) =>
     db,
     `select (1 + coalesce(pg_catalog.pg_sequence_last_value(
       pg_catalog.pg_get_serial_sequence($1, 'id')::pg_catalog.regclass), 0))::text as it`,
-    [ours(schema, 'captured_table')],
+    [qualify(schema, 'captured_table')],
   )
 
 async function inspectCaptured(db: Queryable, schema: string): Promise<CapturedTable[]> {
-  const table = ours(schema, 'captured_table')
+  const table = qualify(schema, 'captured_table')
   return await readOne<CapturedTable[]>(db, capturedTables(table), [schema, functionName(0).replace('0', '')])
 }
 
@@ -60,14 +61,14 @@ async function readOne<T>(db: Queryable, sql: string, params: unknown[] = []): P
 const SCHEMA = `
   with namespace as (
     select oid from pg_catalog.pg_namespace where nspname = $1
-  ), ours as (
+  ), relation as (
     select oid, relname from pg_catalog.pg_class where relnamespace = (select oid from namespace)
   ), found as (
     select
       (select oid from namespace) as namespace,
-      (select oid from ours where relname = 'captured_table') as captured,
-      (select oid from ours where relname = 'change') as change,
-      (select oid from ours where relname = 'change_seq') as sequence
+      (select oid from relation where relname = 'captured_table') as captured,
+      (select oid from relation where relname = 'change') as change,
+      (select oid from relation where relname = 'change_seq') as sequence
   ), needed (may, what) as (
     select pg_catalog.has_schema_privilege(namespace, 'create'), 'create on schema ' || pg_catalog.quote_ident($1) from found
     union all

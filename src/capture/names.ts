@@ -1,19 +1,13 @@
 import { createHash } from 'node:crypto'
-import pg from 'pg'
+import { qualify } from '../db/quote.ts'
 
 export interface RelationName {
   readonly schema: string
   readonly name: string
 }
 
-const { escapeIdentifier } = pg
-
 /** A quoted, qualified name, for SQL and for messages. */
-export const qualified = ({ schema, name }: RelationName): string =>
-  `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`
-
-/** The qualified name of an object in our own schema. */
-export const ours = (schema: string, name: string): string => qualified({ schema, name })
+export const qualified = ({ schema, name }: RelationName): string => qualify(schema, name)
 
 /** Tells the feeds of one database apart where the name of our schema does not fit. */
 export const nameMark = (schema: string): string => createHash('md5').update(schema).digest('hex').slice(0, 8)

@@ -1,11 +1,11 @@
-import pg from 'pg'
+import { qualify, quoteName, quoteText } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import { type CaptureOptions, isSelected, namedIdentities } from './capture-options.ts'
 import { type CaptureDefinition, defineCapture } from './definition.ts'
 import { differences, type TriggerDifferences } from './differences.ts'
 import type { CapturedTable, InstalledCapture, Relation, TableTree } from './installed.ts'
-import { functionName, ours, qualified } from './names.ts'
+import { functionName, qualified } from './names.ts'
 import { type CaptureProblem, modelProblem, modelWarnings, rightsProblem, serverProblems } from './suitability.ts'
 
 /** What has to be done so that exactly the wanted models are captured. */
@@ -155,7 +155,7 @@ function replacement(
     ...(replaceFunction ? [functionSql] : []),
     ...drop.map(dropTrigger),
     ...create.flatMap(({ sql }) => sql),
-    `update ${ours(request.options.schema, 'captured_table')} set relation = ${regclass(tree.root)}, definition = ${lit(fingerprint)} where id = ${tableId}`,
+    `update ${qualify(request.options.schema, 'captured_table')} set relation = ${regclass(tree.root)}, definition = ${quoteText(fingerprint)} where id = ${tableId}`,
   ]
 }
 
@@ -168,10 +168,10 @@ const stepOf = ({ identity, tree: { root }, definition: { tableId } }: Target) =
 
 /** The id is chosen by the plan, so that the plan can show what it runs; the sequence follows. */
 function register({ identity, tree, definition: { tableId, fingerprint }, request }: Target): string[] {
-  const table = ours(request.options.schema, 'captured_table')
+  const table = qualify(request.options.schema, 'captured_table')
   return [
-    `insert into ${table} (id, relation, identity, definition) overriding system value values (${tableId}, ${regclass(tree.root)}, ${lit(identity)}, ${lit(fingerprint)})`,
-    `select pg_catalog.setval(pg_catalog.pg_get_serial_sequence(${lit(table)}, 'id'), ${tableId})`,
+    `insert into ${table} (id, relation, identity, definition) overriding system value values (${tableId}, ${regclass(tree.root)}, ${quoteText(identity)}, ${quoteText(fingerprint)})`,
+    `select pg_catalog.setval(pg_catalog.pg_get_serial_sequence(${quoteText(table)}, 'id'), ${tableId})`,
   ]
 }
 
@@ -180,8 +180,8 @@ function planDrop(captured: CapturedTable, { installed, options }: DropContext):
   const droppable = triggers.filter(({ cloned }) => !cloned)
   const statements = [
     ...droppable.map(dropTrigger),
-    ...(captured.function ? [`drop function ${ours(options.schema, functionName(id))}()`] : []),
-    `delete from ${ours(options.schema, 'captured_table')} where id = ${id}`,
+    ...(captured.function ? [`drop function ${qualify(options.schema, functionName(id))}()`] : []),
+    `delete from ${qualify(options.schema, 'captured_table')} where id = ${id}`,
   ]
   return {
     step: {
@@ -209,7 +209,6 @@ interface DropContext {
 }
 
 const dropTrigger = ({ name, relation }: { name: string; relation: Relation }) =>
-  `drop trigger ${pg.escapeIdentifier(name)} on ${qualified(relation)}`
+  `drop trigger ${quoteName(name)} on ${qualified(relation)}`
 
-const lit = (text: string) => pg.escapeLiteral(text).trim()
-const regclass = (relation: Relation) => `${lit(qualified(relation))}::pg_catalog.regclass`
+const regclass = (relation: Relation) => `${quoteText(qualified(relation))}::pg_catalog.regclass`

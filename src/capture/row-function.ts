@@ -1,6 +1,6 @@
-import pg from 'pg'
+import { qualify, quoteName, quoteText } from '../db/quote.ts'
 import { gateKey, wakeChannel } from '../wakeup/channel.ts'
-import { nameMark, ours } from './names.ts'
+import { nameMark } from './names.ts'
 
 /** What the trigger function of one captured table has to know; all of it becomes literals in its body. */
 export interface RowFunction {
@@ -18,9 +18,6 @@ export interface RowFunction {
  * would (Postgres builds a row in one piece of 1 GB at most), and no listener could send it on.
  */
 const ROW_BYTES_MAX = 128 * 1024 * 1024
-
-const { escapeIdentifier: id, escapeLiteral } = pg
-const lit = (text: string) => escapeLiteral(text).trim()
 
 /**
  * The body of the trigger function, in plpgsql. It runs inside the app's writes, so it may not fail, wait, or depend on
@@ -54,7 +51,7 @@ begin
       end;
     end;
   end if;${fn.originTag ? tagRead(fn) : ''}
-  insert into ${ours(fn.schema, 'change')}
+  insert into ${qualify(fn.schema, 'change')}
     (seq, xid, table_id, operation, old, new, origin, annotations, at, defect, slot)
   values (
     pg_catalog.nextval(${sequence(fn)}),
@@ -67,7 +64,7 @@ begin
     nullif(pg_catalog.current_setting('changefeed.annotations', true), ''),
     moment,
     reason,
-    ${ours(fn.schema, 'slot_of')}(moment)
+    ${qualify(fn.schema, 'slot_of')}(moment)
   );
   if tg_op = 'TRUNCATE' then
     perform pg_catalog.set_config(${truncateMark(fn)}, '${fn.tableId}:' || pg_catalog.currval(${sequence(fn)}), true);
@@ -75,22 +72,22 @@ begin
   return null;
 end`
 
-const sequence = ({ schema }: RowFunction) => `${lit(ours(schema, 'change_seq'))}::pg_catalog.regclass`
+const sequence = ({ schema }: RowFunction) => `${quoteText(qualify(schema, 'change_seq'))}::pg_catalog.regclass`
 
 function rowText({ redacted, listed }: RowFunction, row: 'old' | 'new'): string {
   if (listed) {
-    const columns = listed.map(column => `${row}.${id(column)}`).join(', ')
+    const columns = listed.map(column => `${row}.${quoteName(column)}`).join(', ')
     return `
         select pg_catalog.row_to_json(kept.*)::pg_catalog.text into ${row}_row from (select ${columns}) as kept;`
   }
-  return `${redacted.map(column => `\n        ${row}.${id(column)} := null;`).join('')}
+  return `${redacted.map(column => `\n        ${row}.${quoteName(column)} := null;`).join('')}
         ${row}_row := pg_catalog.row_to_json(${row})::pg_catalog.text;`
 }
 
 const keyText = ({ primaryKey }: RowFunction, row: 'old' | 'new', absentIn: string) => `
         ${row}_row := null;
         if tg_op <> '${absentIn}' then
-          ${row}_row := pg_catalog.json_build_object(${lit(primaryKey)}::pg_catalog.text, ${row}.${id(primaryKey)})::pg_catalog.text;
+          ${row}_row := pg_catalog.json_build_object(${quoteText(primaryKey)}::pg_catalog.text, ${row}.${quoteName(primaryKey)})::pg_catalog.text;
         end if;`
 
 /**
@@ -99,7 +96,7 @@ const keyText = ({ primaryKey }: RowFunction, row: 'old' | 'new', absentIn: stri
  */
 const truncateGuard = (fn: RowFunction) => `
     if not exists (
-      select from ${ours(fn.schema, 'captured_table')} as captured
+      select from ${qualify(fn.schema, 'captured_table')} as captured
       where captured.id = ${fn.tableId} and (
         captured.relation::pg_catalog.oid = tg_relid
         or exists (
@@ -156,7 +153,7 @@ function wake({ schema }: RowFunction): string {
     if pg_catalog.current_setting('changefeed.notify', true) is distinct from 'off'
       and pg_catalog.pg_notification_queue_usage() < 0.5
     then
-      perform pg_catalog.pg_notify(${lit(wakeChannel(schema))}, '');
+      perform pg_catalog.pg_notify(${quoteText(wakeChannel(schema))}, '');
     end if;
   end if;`
 }

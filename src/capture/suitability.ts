@@ -1,3 +1,4 @@
+import { quoteName } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Model } from '../ontology/model.ts'
@@ -65,7 +66,7 @@ function keyFault(model: Model, shape: TableShape): string | undefined {
   if (column.generated === 'virtual')
     return `${of} is a virtual generated column, which triggers cannot read. Make it stored.`
   if (!column.notNull)
-    return `${of} may be null. Run: alter table ${qualified(shape)} alter column ${quoted(name)} set not null.`
+    return `${of} may be null. Run: alter table ${qualified(shape)} alter column ${quoteName(name)} set not null.`
   if (!isUnique(shape, name)) {
     return `${of} is not unique by itself. Add a primary key or a unique index on it alone (not deferrable, not partial).`
   }
@@ -106,8 +107,8 @@ export function rightsProblem(
   if (!refused) return null
   const table = qualified(refused)
   const message = needsOwner
-    ? `Model \`${identity}\`: only the owner of ${table} may change its triggers, and the role "${role}" is not "${refused.owner}". Install as the owner, or run: grant ${quoted(refused.owner)} to ${quoted(role)}.`
-    : `Model \`${identity}\`: the role "${role}" may not create a trigger on ${table}. Install as its owner "${refused.owner}", or run: grant trigger on table ${table} to ${quoted(role)}.`
+    ? `Model \`${identity}\`: only the owner of ${table} may change its triggers, and the role "${role}" is not "${refused.owner}". Install as the owner, or run: grant ${quoteName(refused.owner)} to ${quoteName(role)}.`
+    : `Model \`${identity}\`: the role "${role}" may not create a trigger on ${table}. Install as its owner "${refused.owner}", or run: grant trigger on table ${table} to ${quoteName(role)}.`
   return { ...problem('E_PRIVILEGE', message), identity }
 }
 
@@ -127,7 +128,5 @@ export function modelWarnings(model: Model, shape: TableShape, tree: TableTree, 
   ]
   return warnings.filter(warning => warning !== false).map(warning => `Model \`${model.identity}\`: ${warning}`)
 }
-
-const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
 
 const problem = (code: ErrorCode, message: string): CaptureProblem => ({ code, message })
