@@ -75,7 +75,7 @@ export class Installation {
 
   #captureOptions(): CaptureOptions {
     const { schema, noopUpdates, models } = this.#settings
-    return { schema, noopUpdates, models: { only: null, except: new Set(), options: models.options } }
+    return { schema, noopUpdates, models: models.options }
   }
 
   async #withClient<T>(use: (client: Client) => Promise<T>): Promise<T> {

@@ -6,7 +6,7 @@ import type { TableShape } from '../db/table-shape.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Models } from '../ontology/model.ts'
 import { installKey } from '../wakeup/channel.ts'
-import { type CaptureOptions, isSelected } from './capture-options.ts'
+import type { CaptureOptions } from './capture-options.ts'
 import { inspectCapture } from './inspect.ts'
 import { type CapturePlan, type CaptureStep, pendingSteps, planCapture, planRemoval } from './plan.ts'
 
@@ -17,14 +17,14 @@ export interface InstallOptions extends CaptureOptions {
 
 /** Reads the catalog and plans; changes nothing. Our schema need not exist yet. */
 export async function readCapturePlan(db: Queryable, models: Models, options: CaptureOptions): Promise<CapturePlan> {
-  const shapes = await readShapes(db, models, options)
+  const shapes = await readShapes(db, models)
   const oids = [...shapes.values()].map(({ oid }) => oid)
   const installed = await inspectCapture(db, options.schema, oids)
   return planCapture({ models, shapes, installed, options })
 }
 
 /**
- * Makes the database capture exactly the selected models, in one transaction, and returns the plan that it followed.
+ * Makes the database capture exactly these models, in one transaction, and returns the plan that it followed.
  * Where nothing is to be done it takes no lock. `db` is one connection, without an open transaction.
  *
  * Throws the code of the first problem in the plan, `E_LOCKED` when a table stayed locked, `E_NOT_INSTALLED` without our
@@ -48,13 +48,11 @@ export async function uninstallCapture(
   return await applyAlone(db, options, async () => planRemoval(await inspectCapture(db, schema, []), schema))
 }
 
-async function readShapes(db: Queryable, models: Models, options: CaptureOptions): Promise<Map<string, TableShape>> {
-  const wanted = [...models.values()].filter(({ identity }) => isSelected(identity, options.models))
-  const shapes = await readTableShapes(
-    db,
-    wanted.map(({ schema, table }) => ({ schema, name: table })),
-  )
-  return new Map(wanted.flatMap(({ identity }, index) => (shapes[index] ? [[identity, shapes[index]] as const] : [])))
+async function readShapes(db: Queryable, models: Models): Promise<Map<string, TableShape>> {
+  const names = [...models.values()].map(({ schema, table }) => ({ schema, name: table }))
+  const shapes = await readTableShapes(db, names)
+  const found = [...models.keys()].map((identity, index) => [identity, shapes[index]] as const)
+  return new Map(found.flatMap(([identity, shape]) => (shape ? [[identity, shape] as const] : [])))
 }
 
 type ApplyOptions = Pick<InstallOptions, 'schema' | 'lockTimeoutMs'>

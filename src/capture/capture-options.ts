@@ -1,15 +1,17 @@
-import type { Model } from '../ontology/model.ts'
+import type { ModelOptions } from '../ontology/selection.ts'
 
-/** What to capture, and how. */
+/** How the selected models are captured. */
 export interface CaptureOptions {
   /** Name of our own Postgres schema. */
   readonly schema: string
-  readonly models: CaptureSelection
+  /** Settings of single models, by identity. */
+  readonly models: ReadonlyMap<string, ModelOptions>
   /** Whether an UPDATE that changes nothing is logged. */
-  readonly noopUpdates: NoopUpdates
+  readonly noopUpdates: 'publish' | 'ignore'
   /**
-   * Whether the trigger looks for an origin in the statement itself: `/*changefeed:origin=TOKEN*\/` at its very start or
-   * very end. @default false
+   * Whether the trigger looks for an origin in the statement itself: the comment `changefeed:origin=TOKEN`, set in slash
+   * and star without spaces, at the very start or the very end of the text that the client sent. A TOKEN is 1 to 200 of
+   * `A-Z a-z 0-9 _ . : = ~ -`. @default false
    */
   readonly originTag?: boolean
   /**
@@ -17,39 +19,4 @@ export interface CaptureOptions {
    * @default false
    */
   readonly enableAlways?: boolean
-}
-
-export type NoopUpdates = 'publish' | 'ignore'
-
-/** Identities that are in or out, and the settings of single models. */
-export interface CaptureSelection {
-  readonly only: ReadonlySet<string> | null
-  readonly except: ReadonlySet<string>
-  readonly options: ReadonlyMap<string, ModelCaptureOptions>
-}
-
-export interface ModelCaptureOptions {
-  /** Attributes whose columns the trigger leaves out. */
-  readonly omit?: readonly string[] | undefined
-  readonly noopUpdates?: NoopUpdates | undefined
-}
-
-export const isSelected = (identity: string, { only, except }: CaptureSelection): boolean =>
-  (only === null || only.has(identity)) && !except.has(identity)
-
-/** Identities that the selection speaks of, wanted or not. */
-export const namedIdentities = ({ only, except, options }: CaptureSelection): string[] => [
-  ...new Set([...(only ?? []), ...except, ...options.keys()]),
-]
-
-/** The attributes that never leave the table: those that Waterline encrypts, and those that the options omit. */
-export function redactedAttributes(model: Model, options: CaptureOptions): string[] {
-  const encrypted = [...model.attributes.values()].filter(({ encrypt }) => encrypt).map(({ name }) => name)
-  return [...new Set([...encrypted, ...(options.models.options.get(model.identity)?.omit ?? [])])]
-}
-
-/** The columns of {@link redactedAttributes}; what decode has to expect to be missing. */
-export function redactedColumns(model: Model, options: CaptureOptions): Set<string> {
-  const attributes = redactedAttributes(model, options)
-  return new Set(attributes.flatMap(name => model.attributes.get(name)?.column ?? []))
 }

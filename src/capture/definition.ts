@@ -3,7 +3,7 @@ import { qualify, quoteName, quoteText } from '../db/quote.ts'
 import { rowSettings } from '../db/row-settings.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model } from '../ontology/model.ts'
-import { type CaptureOptions, redactedColumns } from './capture-options.ts'
+import type { CaptureOptions } from './capture-options.ts'
 import type { Relation, TableTree } from './installed.ts'
 import { functionName, qualified, triggerName } from './names.ts'
 import { rowFunctionBody } from './row-function.ts'
@@ -37,6 +37,8 @@ export interface CaptureSource {
   readonly model: Model
   readonly shape: TableShape
   readonly tree: TableTree
+  /** Columns that the trigger leaves out. */
+  readonly redacted: ReadonlySet<string>
   readonly options: CaptureOptions
 }
 
@@ -61,8 +63,7 @@ export function defineCapture(tableId: number, source: CaptureSource): CaptureDe
 /** Of what the options and the columns decide; a renamed table or a new partition does not change it. */
 const fingerprintOf = (parts: unknown[]) => createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 
-function bodyOf(tableId: number, { model, shape, options }: CaptureSource): string {
-  const redacted = redactedColumns(model, options)
+function bodyOf(tableId: number, { model, shape, redacted, options }: CaptureSource): string {
   return rowFunctionBody({
     schema: options.schema,
     tableId,
@@ -111,7 +112,7 @@ interface TriggerParts {
 const TRUNCATE: TriggerParts = { events: 'truncate', type: TYPE.truncate, clonedTo: [] }
 
 function rowTriggers({ model, options }: CaptureSource) {
-  const noopUpdates = options.models.options.get(model.identity)?.noopUpdates ?? options.noopUpdates
+  const noopUpdates = options.models.get(model.identity)?.noopUpdates ?? options.noopUpdates
   if (noopUpdates === 'publish') {
     return [
       { kind: 'row', events: 'insert or update or delete', type: TYPE.row | TYPE.insert | TYPE.update | TYPE.delete },

@@ -1,7 +1,8 @@
 import { qualify, quoteName, quoteText } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model, Models } from '../ontology/model.ts'
-import { type CaptureOptions, isSelected, namedIdentities } from './capture-options.ts'
+import { redactedColumns } from '../ontology/selection.ts'
+import type { CaptureOptions } from './capture-options.ts'
 import { type CaptureDefinition, defineCapture } from './definition.ts'
 import { differences, type TriggerDifferences } from './differences.ts'
 import type { CapturedTable, InstalledCapture, Relation, TableTree } from './installed.ts'
@@ -30,6 +31,7 @@ export interface CaptureStep {
 }
 
 export interface CaptureRequest {
+  /** All models that are to be captured; any other is not to be. */
   readonly models: Models
   /** By model identity; a model without a table is absent. */
   readonly shapes: ReadonlyMap<string, TableShape>
@@ -37,21 +39,19 @@ export interface CaptureRequest {
   readonly options: CaptureOptions
 }
 
-/** Pure: compares what is wanted with what is installed. */
+/** Pure: compares what is wanted with what is installed. Throws `E_OPTIONS` as {@link redactedColumns} does. */
 export function planCapture(request: CaptureRequest): CapturePlan {
   const { models, installed, options } = request
-  const wanted = [...models.values()].filter(({ identity }) => isSelected(identity, options.models))
-  const planned = wanted.map((model, index) => planModel(model, request, installed.nextId + index))
-  const unwanted = installed.captured.filter(({ identity }) => !wanted.some(model => model.identity === identity))
+  const redacted = redactedColumns(models, { options: options.models })
+  const planned = [...models.values()].map((model, index) =>
+    planModel(model, redacted.get(model.identity) ?? new Set(), request, installed.nextId + index),
+  )
+  const unwanted = installed.captured.filter(({ identity }) => !models.has(identity))
   const parts = [...planned, ...unwanted.map(captured => planDrop(captured, request))]
   const steps = parts.flatMap(({ step }) => step ?? [])
   return {
     steps: steps.sort((a, b) => a.oid - b.oid).map(({ oid: _, ...step }) => step),
-    problems: [
-      ...serverProblems(installed),
-      ...selectionProblems(request),
-      ...parts.flatMap(({ problem }) => problem ?? []),
-    ],
+    problems: [...serverProblems(installed), ...parts.flatMap(({ problem }) => problem ?? [])],
     warnings: parts.flatMap(({ warnings }) => warnings),
   }
 }
@@ -79,25 +79,16 @@ interface Part {
   readonly warnings: readonly string[]
 }
 
-function selectionProblems({ models, options }: CaptureRequest): CaptureProblem[] {
-  return namedIdentities(options.models)
-    .filter(identity => !models.has(identity))
-    .map(identity => ({
-      code: 'E_OPTIONS',
-      identity,
-      message: `Option \`models\` names \`${identity}\`, but there is no such model. Correct or remove the name.`,
-    }))
-}
-
-function planModel(model: Model, request: CaptureRequest, freshId: number): Part {
+function planModel(model: Model, redacted: ReadonlySet<string>, request: CaptureRequest, freshId: number): Part {
   const { installed, options, shapes } = request
   const shape = shapes.get(model.identity)
-  const problem = modelProblem(model, shape, options)
+  const problem = modelProblem(model, shape, redacted)
   const tree = shape && installed.trees.get(shape.oid)
   if (problem || !shape || !tree) return { step: null, problem, warnings: [] }
   const captured = installed.captured.find(({ identity }) => identity === model.identity)
-  const definition = defineCapture(captured?.id ?? freshId, { model, shape, tree, options })
-  const warnings = modelWarnings(model, shape, tree, options)
+  const source = { model, shape, tree, redacted, options }
+  const definition = defineCapture(captured?.id ?? freshId, source)
+  const warnings = modelWarnings(source)
   const target: Target = { identity: model.identity, tree, definition, request }
   return { ...(captured ? planExisting(captured, target) : planCreate(target)), warnings }
 }

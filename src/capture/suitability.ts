@@ -2,9 +2,8 @@ import { quoteName } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Model } from '../ontology/model.ts'
-import { type CaptureOptions, redactedAttributes, redactedColumns } from './capture-options.ts'
-import { needsList } from './definition.ts'
-import type { InstalledCapture, Relation, TableTree } from './installed.ts'
+import { type CaptureSource, needsList } from './definition.ts'
+import type { InstalledCapture, Relation } from './installed.ts'
 import { qualified } from './names.ts'
 
 /** Why something cannot be captured. */
@@ -41,12 +40,12 @@ export function serverProblems({ serverVersion, role, missingRights }: Installed
 export function modelProblem(
   model: Model,
   shape: TableShape | undefined,
-  options: CaptureOptions,
+  redacted: ReadonlySet<string>,
 ): CaptureProblem | null {
   const message =
     tableFault(model, shape) ??
     keyFault(model, shape as TableShape) ??
-    redactionFault(model, shape as TableShape, options)
+    redactionFault(model, shape as TableShape, redacted)
   return message ? { ...problem('E_MODEL', `Model \`${model.identity}\`: ${message}`), identity: model.identity } : null
 }
 
@@ -83,17 +82,14 @@ const isUniqueAlone = ({ uniqueKeys }: TableShape, column: string) =>
 const isPartOfPartitionedKey = ({ kind, uniqueKeys }: TableShape, column: string) =>
   kind === 'partitioned' && uniqueKeys.some(key => key.includes(column))
 
-function redactionFault(model: Model, shape: TableShape, options: CaptureOptions): string | undefined {
-  for (const name of redactedAttributes(model, options)) {
-    const attribute = model.attributes.get(name)
-    if (!attribute) return `\`omit\` names "${name}", which is no attribute with a column. Correct the name.`
-    if (name === model.primaryKey)
-      return `the primary key "${name}" is to be left out of the feed, which needs it. Do not omit or encrypt it.`
-    if (!shape.columns.has(attribute.column)) {
-      return `the attribute "${name}" is to be left out, but ${qualified(shape)} has no column "${attribute.column}". Create it, or correct its \`columnName\`.`
-    }
+function redactionFault(model: Model, shape: TableShape, redacted: ReadonlySet<string>): string | undefined {
+  const attributes = [...model.attributes.values()].filter(({ column }) => redacted.has(column))
+  if (attributes.some(({ name }) => name === model.primaryKey)) {
+    return `the primary key "${model.primaryKey}" is to be left out of the feed, which needs it. Do not encrypt it.`
   }
-  return undefined
+  const missing = attributes.find(({ column }) => !shape.columns.has(column))
+  if (!missing) return undefined
+  return `the attribute "${missing.name}" is to be left out, but ${qualified(shape)} has no column "${missing.column}". Create it, or correct its \`columnName\`.`
 }
 
 /** The rights on the app's table that a step needs: triggers are created by right, and dropped by ownership. */
@@ -113,7 +109,7 @@ export function rightsProblem(
 }
 
 /** What an operator should know of a model that can be captured all the same. */
-export function modelWarnings(model: Model, shape: TableShape, tree: TableTree, options: CaptureOptions): string[] {
+export function modelWarnings({ model, shape, tree, redacted }: CaptureSource): string[] {
   const table = qualified(shape)
   const key = model.attributes.get(model.primaryKey)?.column ?? ''
   const warnings = [
@@ -123,7 +119,7 @@ export function modelWarnings(model: Model, shape: TableShape, tree: TableTree, 
     shape.kind === 'partitioned' &&
       `TRUNCATE of one single partition of ${table} is captured only for partitions that exist now: install again after adding some.`,
     tree.inherited && `rows of tables that inherit from ${table} are not captured.`,
-    needsList(shape, redactedColumns(model, options)) &&
+    needsList(shape, redacted) &&
       `a redacted column of ${table} has a domain type: install again after adding or dropping a column.`,
   ]
   return warnings.filter(warning => warning !== false).map(warning => `Model \`${model.identity}\`: ${warning}`)

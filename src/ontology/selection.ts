@@ -43,7 +43,10 @@ export function selectModels(models: Models, { only, except, options }: ModelSel
  * The columns that never leave the table, by model identity: those of `encrypt` attributes and of the option `omit`.
  * Throws `E_OPTIONS` for an omitted attribute that the model does not have, and for a primary key.
  */
-export function redactedColumns(models: Models, { options }: ModelSelection): Map<string, ReadonlySet<string>> {
+export function redactedColumns(
+  models: Models,
+  { options }: Pick<ModelSelection, 'options'>,
+): Map<string, ReadonlySet<string>> {
   return new Map(
     [...models.values()].map(model => [model.identity, redactedOf(model, options.get(model.identity)?.omit ?? [])]),
   )

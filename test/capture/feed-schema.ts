@@ -1,8 +1,9 @@
 import pg from 'pg'
 import { installCapture } from '../../src/capture/apply.ts'
-import type { CaptureOptions, ModelCaptureOptions } from '../../src/capture/capture-options.ts'
+import type { CaptureOptions } from '../../src/capture/capture-options.ts'
 import { migrateSchema } from '../../src/db/migrate.ts'
 import type { Attribute, Model, Models } from '../../src/ontology/model.ts'
+import type { ModelOptions } from '../../src/ontology/selection.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 
 /** The hardest name that the option `schema` allows. */
@@ -51,16 +52,14 @@ export function modelOf(identity: string, parts: ModelParts = {}): Model {
 export const modelsOf = (...models: readonly Model[]): Models => new Map(models.map(model => [model.identity, model]))
 
 interface OptionParts extends Partial<Omit<CaptureOptions, 'models'>> {
-  readonly only?: readonly string[]
-  readonly except?: readonly string[]
-  readonly of?: Readonly<Record<string, ModelCaptureOptions>>
+  readonly of?: Readonly<Record<string, ModelOptions>>
 }
 
-export const captureOptions = ({ only, except = [], of = {}, ...rest }: OptionParts = {}): CaptureOptions => ({
+export const captureOptions = ({ of = {}, ...rest }: OptionParts = {}): CaptureOptions => ({
   schema: SCHEMA,
   noopUpdates: 'publish',
   ...rest,
-  models: { only: only ? new Set(only) : null, except: new Set(except), options: new Map(Object.entries(of)) },
+  models: new Map(Object.entries(of)),
 })
 
 /** Installs on a connection of its own. */
