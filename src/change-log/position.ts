@@ -15,7 +15,8 @@ export interface Position {
 /** The one consumer whose position is kept: whoever leads publishes for all. */
 const PUBLISHER = 'publisher'
 
-export async function storePosition({ kysely }: Database, { tick, partial }: Position): Promise<void> {
+/** Changes nothing unless `node` has the lease: a leader that was stopped and wakes up must not undo what its successor did. */
+export async function storePosition({ kysely }: Database, { tick, partial }: Position, node: string): Promise<void> {
   await kysely
     .updateTable('consumer')
     .set({
@@ -24,6 +25,7 @@ export async function storePosition({ kysely }: Database, { tick, partial }: Pos
       updated_at: sql`clock_timestamp()`,
     })
     .where('name', '=', PUBLISHER)
+    .where(({ exists, selectFrom }) => exists(selectFrom('lease').select('node').where('node', '=', node)))
     .execute()
 }
 

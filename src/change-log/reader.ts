@@ -44,7 +44,15 @@ export class ChangeLogReader {
     return { range, page: rows.map(row => toChange(range, row)), more: isFull(rows) }
   }
 
-  /** Cuts a tick even where there is nothing to read, so that the position of an idle feed does not grow old. */
+  /** Cuts a tick if there is nothing to read, so that the position of an idle feed does not grow old. */
+  async cutIdle(previous: Tick): Promise<Tick | null> {
+    const { xmax, running } = snapshotBounds(previous.snapshot)
+    const id = previous.id + 1n
+    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutIdle, [xmax, running, String(id)])
+    return rows[0] ? { id, snapshot: rows[0].snapshot } : null
+  }
+
+  /** Cuts a tick whatever there is to read: what was not read before is passed over. */
   async cutEmpty(previous: Tick): Promise<Tick> {
     const id = previous.id + 1n
     const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutEmpty, [String(id)])

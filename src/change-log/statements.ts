@@ -29,6 +29,9 @@ export function changeLogStatements(schema: string) {
         ${insertTick('$5')} where exists (select from fresh) returning snapshot
       )
       select tick.snapshot::text, bounded.* from bounded cross join tick order by bounded.seq`,
+    cutIdle: `
+      with fresh as materialized (${since('')} limit 1)
+      ${insertTick('$3')} where not exists (select from fresh) returning snapshot::text`,
     cutEmpty: `${insertTick('$1')} returning snapshot::text`,
     page: `
       with fresh as materialized (

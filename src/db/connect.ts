@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import pg from 'pg'
 import { ChangefeedError } from '../errors.ts'
@@ -44,7 +45,7 @@ export function clientConfig({ connectionString, applicationName, queryTimeoutMs
  * the process. Throws `E_CONNECT` with the cause, never with the connection string.
  */
 export async function connectClient(settings: ConnectionSettings, onLost: (error: Error) => void): Promise<Client> {
-  const client = createClient(settings)
+  const client = wellFormed(() => new pg.Client(clientConfig(settings)))
   let lost = false
   const lose = (error: Error) => {
     if (!lost) onLost(error)
@@ -62,12 +63,20 @@ export async function connectClient(settings: ConnectionSettings, onLost: (error
   }
 }
 
-function createClient(settings: ConnectionSettings) {
-  try {
-    return new pg.Client(clientConfig(settings))
-  } catch (error) {
-    throw malformed(error)
-  }
+/** A connection that is broken without a sign would never end by itself. */
+const END_DEADLINE_MS = 2_000
+
+/** Ends a connection; one that does not answer is cut. */
+export async function endClient(client: Client): Promise<void> {
+  const timer = setTimeout(() => cutClient(client), END_DEADLINE_MS)
+  await client.end().catch(() => {})
+  clearTimeout(timer)
+}
+
+/** Ends a connection without a word to the server. Its queries reject at once. */
+export function cutClient(client: Client): void {
+  const { connection } = client as unknown as { connection: { stream: Duplex } }
+  connection.stream.destroy()
 }
 
 export interface Database {
@@ -78,20 +87,53 @@ export interface Database {
   readonly kysely: Kysely<Tables>
   /** The qualified name of a table or function of ours, for raw SQL, which Kysely's schema does not reach. */
   our(name: string): RawBuilder<unknown>
+  /** Goes on with fresh connections. Those of before, which may hang, are cut, and their queries reject. */
+  renew(): void
   close(): Promise<void>
 }
 
 /** A small pool for everything that is not the hot path. Connects lazily; a lost idle connection is replaced. */
 export function openDatabase(settings: ConnectionSettings, schema: string): Database {
-  const pool = createPool(settings)
-  pool.on('error', () => {}) // an idle connection that breaks is replaced; a query that breaks rejects on its own
+  let current = createPool(settings)
+  const pool = { connect: () => current.pool.connect(), end: () => current.pool.end() }
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(schema)
-  return { schema, pool, kysely, our: name => sql.id(schema, name), close: () => kysely.destroy() }
+  const renew = () => {
+    current.cut()
+    current = createPool(settings)
+  }
+  return {
+    schema,
+    get pool() {
+      return current.pool
+    },
+    kysely,
+    our: name => sql.id(schema, name),
+    renew,
+    close: () => kysely.destroy(),
+  }
 }
 
 function createPool(settings: ConnectionSettings) {
+  const config = { ...clientConfig(settings), max: 3, idleTimeoutMillis: 30_000, allowExitOnIdle: true }
+  const pool = wellFormed(() => new pg.Pool(config))
+  const clients = new Set<Client>()
+  pool.on('connect', client => {
+    clients.add(client)
+    client.on('error', () => {}) // while it is lent out the pool does not listen, and an unheard `error` ends the process
+  })
+  pool.on('remove', client => clients.delete(client))
+  pool.on('error', () => {}) // an idle connection that breaks is replaced; a query that breaks rejects on its own
+  const cut = () => {
+    pool.end().catch(() => {})
+    for (const client of clients) cutClient(client)
+  }
+  return { pool, cut }
+}
+
+/** pg throws when it cannot read the connection string. */
+function wellFormed<T>(create: () => T): T {
   try {
-    return new pg.Pool({ ...clientConfig(settings), max: 3, idleTimeoutMillis: 30_000, allowExitOnIdle: true })
+    return create()
   } catch (error) {
     throw malformed(error)
   }

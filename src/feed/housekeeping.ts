@@ -55,7 +55,7 @@ export class Housekeeping {
   async store(): Promise<void> {
     const { role, position } = this.#subject
     if (role !== 'leader' || !position || position === this.#stored) return
-    await storePosition(this.#context.db, position)
+    await storePosition(this.#context.db, position, this.#context.node)
     this.#stored = position
   }
 
@@ -75,9 +75,15 @@ export class Housekeeping {
     if (this.#others > 0) await this.#notify(tickChannel(this.#context.settings.schema))
   }
 
-  /** Ends what runs by the clock, and the traces of this node. */
-  async end(): Promise<void> {
+  /** Ends what runs by the clock. */
+  end(): void {
     for (const stop of this.#stops) stop()
+  }
+
+  /** Stores the position and takes this node off the list that the others see. */
+  async leave(): Promise<void> {
+    this.end()
+    await this.store()
     await removeNode(this.#context.db, this.#context.node)
   }
 

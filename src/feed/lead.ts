@@ -1,5 +1,5 @@
-import { freeOldSlots, freePublishedSlots, logBytes, slotSeconds, unpublishedBytes } from '../change-log/retention.ts'
-import type { Election } from '../leader/election.ts'
+import { freeOldSlots, freePublishedSlots, logBytes, unpublishedBytes } from '../change-log/retention.ts'
+import { type Election, endFormerGate } from '../leader/election.ts'
 import type { Alarm } from '../wakeup/alarm.ts'
 import { gateKey } from '../wakeup/channel.ts'
 import { Gate } from '../wakeup/gate.ts'
@@ -16,6 +16,7 @@ import type { FeedContext } from './context.ts'
 import { repeat } from './repeat.ts'
 
 const RENEW_MS = 2_000
+const FREE_MS = 2_000
 /** How long one request for the gate waits before the pace is looked at again. */
 const PATIENCE_MS = 2_000
 
@@ -47,11 +48,14 @@ export class Lead {
 
   static async take(context: FeedContext, parts: LeadParts): Promise<Lead> {
     const { connection, settings } = context
+    const key = gateKey(settings.schema)
+    await endFormerGate(context.db, key)
     const gateConnection = { ...connection, applicationName: `${connection.applicationName} gate` }
-    const gate = await Gate.connect(gateConnection, gateKey(settings.schema), error => parts.onLost(error))
+    const gate = await Gate.connect(gateConnection, key, error => parts.onLost(error))
     const lead = new Lead(context, parts, gate)
     lead.#repeat(RENEW_MS, () => parts.election.renew(), lead.#fail)
-    lead.#repeat(Math.max(1_000, slotSeconds(settings.retentionMs) * 250), () => lead.#free())
+    lead.#repeat(RENEW_MS / 2, () => lead.#checkTrust(), lead.#fail)
+    lead.#repeat(FREE_MS, () => lead.#free())
     lead.#command('close')
     return lead
   }
@@ -69,6 +73,11 @@ export class Lead {
     const [pace, command] = afterRead(this.#pace, performance.now(), read)
     this.#pace = pace
     this.#command(command)
+  }
+
+  /** Renewing may hang on a connection that is broken without a sign. */
+  async #checkTrust() {
+    if (!this.#parts.election.trusted) throw new Error('The lease of the leader could not be renewed in time.')
   }
 
   async end(): Promise<void> {

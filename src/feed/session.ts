@@ -1,6 +1,7 @@
 import { type Position, storedPosition } from '../change-log/position.ts'
 import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
-import { type Client, connectClient } from '../db/connect.ts'
+import { slotSeconds } from '../change-log/retention.ts'
+import { type Client, connectClient, cutClient, endClient } from '../db/connect.ts'
 import { Election } from '../leader/election.ts'
 import { acceptHistory, type Identity, readIdentity, readState } from '../leader/fences.ts'
 import type { Role } from '../leader/nodes.ts'
@@ -112,8 +113,10 @@ export class Session {
     const woken = await this.#alarm.wait(this.#lead?.waitMs ?? BACKSTOP_MS)
     if (this.#end.signal.aborted) return
     const found = await this.#read()
-    if (this.#lead) this.#lead.afterRead({ woken, found })
-    else if (!found) await this.#stand()
+    if (this.#lead) {
+      if (!found) await this.#track?.keepUp(slotSeconds(this.#context.settings.retentionMs) * 1_000)
+      this.#lead.afterRead({ woken, found })
+    } else if (!found) await this.#stand()
     await this.#context.settlement.release(() => this.#publishedSnapshot())
   }
 
@@ -192,7 +195,13 @@ export class Session {
     if (this.#track) await this.#context.delivery.declareGap('gap', this.#track.position)
   }
 
-  readonly #lose = (error: Error) => this.#finish(error)
+  /** What hangs on a broken connection is not waited for. */
+  readonly #lose = (error: Error) => {
+    if (this.#end.signal.aborted) return
+    this.#finish(error)
+    if (this.#reader) cutClient(this.#reader)
+    this.#context.db.renew()
+  }
 
   #finish(reason: unknown) {
     this.#end.abort(reason)
@@ -201,17 +210,22 @@ export class Session {
 
   /** In this order: publish no more, store the position, hand over. A connection that is gone must not keep us. */
   async #close() {
-    const clean = this.#end.signal.reason === STOPPED
-    if (clean) await this.#housekeeping.store().catch(() => {})
-    await this.#housekeeping.end().catch(() => {})
     const led = this.#lead !== null
+    const clean = this.#end.signal.reason === STOPPED
+    if (clean) await this.#housekeeping.leave().catch(() => {})
+    this.#housekeeping.end()
     await this.#lead?.end()
+    if (led && clean) await this.#handOver().catch(() => {})
     await this.#notifier?.close()
-    await this.#reader?.end().catch(() => {})
-    if (led && clean) await this.#housekeeping.handOver().catch(() => {})
+    if (this.#reader) await endClient(this.#reader)
     if (led) this.#context.events.emit('leader', false)
     this.#remembered = this.position
     this.#lead = null
+  }
+
+  async #handOver() {
+    await this.#election?.resign()
+    await this.#housekeeping.handOver()
   }
 }
 

@@ -17,6 +17,7 @@ export class Track {
   readonly #db: Database
   readonly #reader: ChangeLogReader
   #position: Position
+  #tickedAt = Number.NEGATIVE_INFINITY
 
   constructor(db: Database, reader: ChangeLogReader, position: Position) {
     this.#db = db
@@ -47,6 +48,13 @@ export class Track {
     return true
   }
 
+  /** Moves on with the time where nothing is written: what the position no longer needs can be freed. */
+  async keepUp(slotMs: number): Promise<void> {
+    if (performance.now() - this.#tickedAt < slotMs) return
+    const tick = await this.#reader.cutIdle(this.#position.tick)
+    if (tick) this.#complete(tick)
+  }
+
   /** Leaves everything behind that is not published: the position is a new tick. */
   async skipToNow(): Promise<void> {
     const newest = (await newestTick(this.#db)) ?? this.#position.tick
@@ -71,6 +79,7 @@ export class Track {
   }
 
   #complete(tick: Tick) {
+    this.#tickedAt = performance.now()
     this.#position = { epoch: this.#position.epoch, tick }
   }
 }

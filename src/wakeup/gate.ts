@@ -1,4 +1,4 @@
-import { type Client, type ConnectionSettings, connectClient } from '../db/connect.ts'
+import { type Client, type ConnectionSettings, connectClient, endClient } from '../db/connect.ts'
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
 import type { AdvisoryKey } from './channel.ts'
 
@@ -43,6 +43,6 @@ export class Gate {
   }
 
   async disconnect(): Promise<void> {
-    await this.#client.end().catch(() => {})
+    await endClient(this.#client)
   }
 }

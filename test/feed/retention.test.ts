@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest'
+import { eventOf, eventually } from '../helpers/eventually.ts'
+import { openShop, summary } from './fixture.ts'
+
+test('what is older than the retention is freed, and what is not published stays', async () => {
+  const { database, feed: newFeed, published } = await openShop()
+  const feed = newFeed({ retentionMs: 1_000 })
+  await feed.install()
+  await database.query(`insert into pet (id, name) select id, 'old' from generate_series(1, 100) as id`)
+  const logged = async () =>
+    (await database.query<{ n: number }>('select count(*)::int as n from changefeed.change'))[0]?.n
+  expect(await logged()).toBe(100)
+  await feed.start()
+  await eventually(async () => expect(await logged()).toBe(0), { withinMs: 25_000, everyMs: 200 })
+  expect(published).toHaveLength(100)
+  await database.query(`update pet set name = 'new' where id = 1`)
+  await feed.settled()
+  expect(summary(published).at(-1)).toBe('publishUpdate pet 1')
+})
+
+test('a backlog past its limit is given up: a gap is declared, space is freed, the feed goes on', async () => {
+  const { database, feed: newFeed } = await openShop()
+  const calls: string[] = []
+  let stuck = true
+  const publisher = {
+    async publish({ fn, identity, ...call }: { fn: string; identity: string; id?: unknown }) {
+      if (stuck && fn !== 'refetch') throw Object.assign(new Error('backend down'), { retryable: true })
+      calls.push(`${fn} ${identity}${call.id === undefined ? '' : ` ${call.id}`}`)
+    },
+  }
+  const feed = newFeed({ publisher, backlogLimitBytes: 1_000_000 } as never)
+  await feed.install()
+  await feed.start()
+  const gap = eventOf(feed, 'gap', { withinMs: 25_000 })
+  await database.query(`insert into pet (id, name) select id, repeat('x', 500) from generate_series(1, 5000) as id`)
+  expect(await gap).toEqual([{ reason: 'gap', identities: ['user', 'pet'] }])
+  stuck = false
+  await database.query(`insert into pet (id, name) values (0, 'after the gap')`)
+  await feed.settled()
+  expect(calls).toEqual(['refetch user', 'refetch pet', 'publishCreate pet 0'])
+})
+
+test('a database that was restored or cloned begins a new epoch: what the log holds comes once, clients refetch', async () => {
+  const { database, feed: newFeed, published } = await openShop()
+  const feed = newFeed()
+  await feed.install()
+  await feed.start()
+  await database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await feed.settled()
+  await feed.stop()
+  // As after pg_restore elsewhere: another system, whose transaction ids are far behind those in the log.
+  await database.query(`update changefeed.state set system_identifier = '1'`)
+  await database.query(`update changefeed.change set xid = '99999999'`)
+  await database.query(`update changefeed.tick set snapshot = '99999999:99999999:' where id > 0`)
+  published.length = 0
+  const clone = newFeed()
+  await clone.start()
+  await clone.settled()
+  expect(summary(published)).toEqual(['refetch user', 'refetch pet', 'publishCreate pet 1'])
+  expect(clone.status().cursor).toMatch(/^2\./)
+  await database.query('update pet set name = $1', ['max'])
+  await clone.settled()
+  expect(summary(published).slice(3)).toEqual(['publishUpdate pet 1'])
+})
+
+test('after a promotion tick ids jump, so that no cursor of the lost timeline is given again', async () => {
+  const { database, feed: newFeed, published } = await openShop()
+  const feed = newFeed()
+  await feed.install()
+  await feed.start()
+  await database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await feed.settled()
+  await feed.stop()
+  await database.query(`update changefeed.state set timeline = 'FFFFFFFF'`)
+  await database.query(`insert into pet (id, name) values (2, 'max')`)
+  const promoted = newFeed()
+  await promoted.start()
+  await promoted.settled()
+  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishCreate pet 2'])
+  const tick = (cursor = '') => Number.parseInt(cursor.split('.')[1] ?? '', 36)
+  expect(tick(published[1]?.meta.cursor) - tick(published[0]?.meta.cursor)).toBeGreaterThan(1_000_000)
+})
