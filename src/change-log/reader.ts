@@ -70,15 +70,15 @@ export class ChangeLogReader {
     const page = rows.map(row => toChange(range, row))
     yield page
     const last = page.at(-1)
-    if (last && isFull(rows)) yield* this.#longTick(range, last.cursor.seq)
+    if (last && isFull(rows)) yield* this.#longTick(range, last.cursor.seq, nextPageSize(rows))
   }
 
   /** A server-side cursor: the tick is sorted once, however many pages it has. */
-  async *#longTick(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
+  async *#longTick(range: TickRange, afterSeq: bigint, firstSize: number): AsyncGenerator<LoggedChange[]> {
     await this.#client.query('begin read only')
     try {
       await this.#client.query(this.#sql.declare, this.#rangeValues(range, afterSeq))
-      let size = PAGE_ROWS
+      let size = firstSize
       while (true) {
         const { rows } = await this.#client.query<ChangeRow>(this.#sql.fetch(size))
         if (rows.length === 0) return

@@ -1,0 +1,80 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { expect, test } from 'vitest'
+import type { PublishCall } from '../../src/publish/call.ts'
+import { openShop } from './fixture.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+/** What is alive, in MiB. */
+function liveMemory() {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return (heapUsed + external) / 2 ** 20
+}
+
+/** Counts, and measures at every `every`th call. */
+function counter(every: number) {
+  const samples: number[] = []
+  let calls = 0
+  const ids: unknown[] = []
+  const publisher = {
+    publish(call: PublishCall) {
+      calls += 1
+      if ('id' in call && ids.at(-1) !== call.id) ids[0] = call.id
+      if (calls % every === 0) samples.push(liveMemory())
+    },
+  }
+  return { publisher, samples, calls: () => calls }
+}
+
+test('200,000 rows in one transaction pass with flat memory', { timeout: 120_000 }, async () => {
+  const { database, feed: newFeed } = await openShop()
+  const { publisher, samples, calls } = counter(20_000)
+  const feed = newFeed({ publisher })
+  await feed.install()
+  await feed.start()
+  await database.query(`insert into pet (id, name) select id, 'pet ' || id from generate_series(1, 200000) as id`)
+  await feed.settled()
+  expect(calls()).toBe(200_000)
+  expect(Math.max(...samples) - Math.min(...samples)).toBeLessThan(16)
+})
+
+test('so do rows of 2 MiB each', { timeout: 120_000 }, async () => {
+  const { database, feed: newFeed } = await openShop()
+  const { publisher, samples, calls } = counter(5)
+  const feed = newFeed({ publisher })
+  await feed.install()
+  const before = liveMemory()
+  await database.query(
+    `insert into pet (id, name) select id, repeat('x', 2 * 1024 * 1024) from generate_series(1, 60) as id`,
+  )
+  await feed.start()
+  await feed.settled()
+  expect(calls()).toBe(60)
+  expect(Math.max(...samples) - before).toBeLessThan(64)
+})
+
+test('stopped in the middle of a large transaction, the next feed goes on where it was', async () => {
+  const { database, feed: newFeed } = await openShop()
+  const seen: unknown[] = []
+  const first = newFeed({
+    publisher: {
+      publish(call: PublishCall) {
+        if ('id' in call) seen.push(call.id)
+        if (seen.length === 1_700) void first.stop()
+      },
+    },
+  })
+  await first.install()
+  await database.query(`insert into pet (id, name) select id, 'pet' from generate_series(1, 3000) as id`)
+  await first.start()
+  await first.settled().catch(() => {})
+  await first.stop()
+  expect(seen).toHaveLength(1_700)
+  const second = newFeed({ publisher: { publish: (call: PublishCall) => void ('id' in call && seen.push(call.id)) } })
+  await second.start()
+  await second.settled()
+  expect(seen).toEqual(Array.from({ length: 3_000 }, (_, index) => index + 1))
+})
