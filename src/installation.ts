@@ -74,8 +74,8 @@ export class Installation {
   }
 
   #captureOptions(): CaptureOptions {
-    const { schema, noopUpdates, models } = this.#settings
-    return { schema, noopUpdates, models: models.options }
+    const { schema, noopUpdates, models, originTag } = this.#settings
+    return { schema, noopUpdates, models: models.options, originTag }
   }
 
   async #withClient<T>(use: (client: Client) => Promise<T>): Promise<T> {

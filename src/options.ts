@@ -37,6 +37,11 @@ export interface ChangefeedOptions {
   noopUpdates?: 'publish' | 'ignore'
   /** How long `install()` may wait for the lock on a table of the app, in milliseconds. @default 5_000 */
   lockTimeoutMs?: number
+  /**
+   * Whether an origin is looked for in each writing statement as well, where `set local changefeed.origin` cannot be used:
+   * `/*changefeed:origin=TOKEN*\/` at its very start or end. @default false
+   */
+  originTag?: boolean
   /** Where the feed logs. @default nowhere */
   logger?: Logger
 }
@@ -98,6 +103,7 @@ const schema = z.strictObject({
     .default(2 ** 30),
   noopUpdates: noopUpdates.default('publish'),
   lockTimeoutMs: duration.default(5_000),
+  originTag: z.boolean('must be true or false').default(false),
   logger: z
     .custom<Logger>(hasMethods('error', 'warn', 'info', 'debug'), 'must have error, warn, info and debug functions')
     .default(silentLogger),

@@ -1,0 +1,96 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomBytes } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import { formatOrigin, parseOrigin } from './origin.ts'
+import { Publications } from './publications.ts'
+import type { ActionRequest, SailsApp } from './sails-app.ts'
+
+/** How long the changes of a request can still be told from others after it was answered, in milliseconds. */
+const REMEMBERED_MS = 5 * 60_000
+
+/** A request that an action of this process is or was working on. */
+export interface KnownRequest {
+  readonly origin: string
+  readonly publications: Publications
+  /** When it was last seen to be alive, in milliseconds since the epoch. */
+  seenAt: number
+}
+
+/**
+ * The requests to the actions of a Sails app. Whatever an action starts, however asynchronous, finds its request here;
+ * and so does a change that carries its origin.
+ */
+export class ActionRequests {
+  readonly node = randomBytes(6).toString('hex')
+  readonly #sails: SailsApp
+  readonly #current = new AsyncLocalStorage<KnownRequest>()
+  /** By what the origin calls them, oldest first. Only those that wrote something. */
+  readonly #known = new Map<string, KnownRequest>()
+  #count = 0
+
+  constructor(sails: SailsApp) {
+    this.#sails = sails
+  }
+
+  /** Before Sails binds its routes. */
+  watch(): void {
+    this.#sails.registerActionMiddleware((req, res, next) => this.#enter(req, res, next), '*')
+  }
+
+  get current(): KnownRequest | undefined {
+    return this.#current.getStore()
+  }
+
+  /** The origin of a statement that is sent now; its request will be known. */
+  readonly originNow = (): string | undefined => {
+    const request = this.#current.getStore()
+    if (request) this.#remember(request)
+    return request?.origin
+  }
+
+  /** The request of this process that a change came from; undefined for one of another process, and once it is forgotten. */
+  find(origin: string | undefined): KnownRequest | undefined {
+    return origin === undefined ? undefined : this.#known.get(origin)
+  }
+
+  #enter(req: ActionRequest, res: ServerResponse, next: () => void) {
+    const blueprint = isBlueprint(this.#sails, req)
+    const origin = formatOrigin({
+      node: this.node,
+      request: (this.#count++).toString(36),
+      blueprint,
+      mirror: Boolean(req.options?.mirror ?? this.#sails.config.blueprints?.mirror),
+      ...socketIdOf(req),
+    })
+    const publications = new Publications({ expected: blueprint })
+    const answered = () => publications.complete()
+    res.once('finish', answered)
+    res.once('close', answered)
+    this.#current.run({ origin, publications, seenAt: Date.now() }, next)
+  }
+
+  #remember(request: KnownRequest) {
+    request.seenAt = Date.now()
+    this.#known.delete(request.origin)
+    this.#known.set(request.origin, request)
+    for (const [origin, { seenAt }] of this.#known) {
+      if (request.seenAt - seenAt < REMEMBERED_MS) break
+      this.#known.delete(origin)
+    }
+  }
+}
+
+function isBlueprint(sails: SailsApp, { options }: ActionRequest): boolean {
+  const action = sails.getActions()[options?.action ?? '']
+  return action?._middlewareType?.startsWith('BLUEPRINT') ?? false
+}
+
+function socketIdOf({ isSocket, socket }: ActionRequest): { socketId?: string } {
+  return isSocket ? { socketId: String((socket as { id?: unknown }).id) } : {}
+}
+
+/** Whether the socket of this origin is to be left out of messages about its change. */
+export function omittedSocket(origin: string | undefined): string[] {
+  const { socketId, mirror } = parseOrigin(origin) ?? {}
+  return socketId !== undefined && !mirror ? [socketId] : []
+}

@@ -1,0 +1,105 @@
+import type { Server } from 'socket.io'
+import type { Models } from '../ontology/model.ts'
+import { readModels } from '../ontology/model-map.ts'
+import { isInMemory } from '../publish/adapter.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { stepPerformer } from '../publish/step-performer.ts'
+import { addLegacyPubSub } from '../realtime/pubsub.ts'
+import type { ActionRequests } from './action-requests.ts'
+import { Broadcasts } from './broadcasts.ts'
+import type { AppDatabase } from './databases.ts'
+import type { SailsApp, SailsModel, SailsSockets } from './sails-app.ts'
+import { SailsPublisher } from './sails-publisher.ts'
+import type { SailsSettings } from './settings.ts'
+import { silence } from './silent-models.ts'
+
+/** The sockets of a lifted app, as the feeds publish to them and the models speak to them. */
+export class AppSockets {
+  readonly #sails: SailsApp
+  readonly #settings: SailsSettings
+  readonly #requests: ActionRequests
+  readonly #io: Server
+  readonly #broadcasts: Broadcasts
+  /** Whether each process publishes to its own sockets, or the leader to all. */
+  readonly publish: 'local' | 'leader'
+
+  private constructor(parts: AppSocketsParts) {
+    const { sails, settings, requests, io, sockets } = parts
+    this.#sails = sails
+    this.#settings = settings
+    this.#requests = requests
+    this.#io = io
+    const { publish = 'auto' } = settings.feed
+    this.publish = publish === 'auto' ? (isInMemory(io) ? 'local' : 'leader') : publish
+    this.#broadcasts = new Broadcasts({ io, sockets, requests, scope: this.#scope })
+  }
+
+  /** Undefined where the app has no sockets, or no resourceful pub-sub. */
+  static of(sails: SailsApp, settings: SailsSettings, requests: ActionRequests): AppSockets | undefined {
+    const { io, sockets, hooks } = sails
+    return io && sockets && hooks.pubsub ? new AppSockets({ sails, settings, requests, io, sockets }) : undefined
+  }
+
+  /** `covered`: identities of the models whose changes the feeds publish. */
+  attach(covered: readonly string[]): void {
+    this.#broadcasts.attach()
+    if (this.#settings.blueprints === 'keep') return
+    const delivering = () => this.#broadcasts.delivering
+    for (const identity of covered) {
+      const model = this.#model(identity)
+      if (model) silence(model, { delivering, model: this.#model })
+    }
+  }
+
+  detach(): void {
+    this.#broadcasts.detach()
+  }
+
+  publisherOf(database: AppDatabase): Publisher {
+    const models = readModels(database.models)
+    this.#addLegacyNames(models)
+    return new SailsPublisher({
+      broadcasts: this.#broadcasts,
+      requests: this.#requests,
+      model: this.#model,
+      perform: stepPerformer(this.#io, { models, scope: this.#scope }),
+      blueprints: this.#settings.blueprints,
+    })
+  }
+
+  get #scope() {
+    return this.publish === 'local' ? 'local' : 'cluster'
+  }
+
+  readonly #model = (identity: string): SailsModel | undefined => this.#sails.models?.[identity]
+
+  /** `User.publishCreate(newUser)`, `message`, `watch` and so on, as v0.12 had them. */
+  #addLegacyNames(models: Models) {
+    const sockets = this.#sails.sockets as SailsSockets
+    const subscribers = (room: string) => [...(this.#io.of('/').adapter.rooms.get(room) ?? [])]
+    const shared = { broadcast: broadcastOf(sockets), leave: leaveOf(sockets), subscribers }
+    for (const model of models.values()) {
+      const live = this.#model(model.identity)
+      if (live) addLegacyPubSub(live, model, shared)
+    }
+  }
+}
+
+interface AppSocketsParts {
+  readonly sails: SailsApp
+  readonly settings: SailsSettings
+  readonly requests: ActionRequests
+  readonly io: Server
+  readonly sockets: SailsSockets
+}
+
+/** Looked up at each call: the hook stands before it, and apps replace it. */
+const broadcastOf =
+  (sockets: SailsSockets) =>
+  (...args: Parameters<SailsSockets['broadcast']>): void =>
+    sockets.broadcast(...args)
+
+const leaveOf =
+  (sockets: SailsSockets) =>
+  (socket: unknown, room: string): unknown =>
+    sockets.leave(socket, room)

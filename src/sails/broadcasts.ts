@@ -1,0 +1,103 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Server } from 'socket.io'
+import type { MessageMeta } from '../publish/call.ts'
+import type { Scope } from '../publish/step-performer.ts'
+import type { ActionRequests } from './action-requests.ts'
+import { keyOfMessage, type MessageKey } from './message-key.ts'
+import type { Rooms, SailsSockets } from './sails-app.ts'
+
+/** What the feed is publishing while a model's publish function runs. */
+export interface FeedDelivery {
+  readonly meta: MessageMeta
+  /** Ids of sockets that are left out, on whichever node they are. */
+  readonly except: string[]
+  /** The messages that are to be sent; what else the function would tell has been or will be told by a change of its own. */
+  readonly keys: ReadonlySet<MessageKey>
+}
+
+export interface BroadcastsOptions {
+  readonly io: Server
+  readonly sockets: SailsSockets
+  readonly requests: ActionRequests
+  /** Whose sockets the feed's messages go to: those of this process, or of all that share the adapter. */
+  readonly scope: Scope
+}
+
+/**
+ * Stands before the functions of `sails.sockets` through which every message and every change of rooms of a model goes.
+ * What the feed publishes gets its cursor, its scope and the sockets that it leaves out here; what an action publishes is
+ * noted, so that nobody hears of it twice. Everything else passes unchanged.
+ */
+export class Broadcasts {
+  readonly #options: BroadcastsOptions
+  readonly #delivery = new AsyncLocalStorage<FeedDelivery>()
+  readonly #original: Pick<SailsSockets, 'broadcast' | 'addRoomMembersToRooms' | 'removeRoomMembersFromRooms'>
+
+  constructor(options: BroadcastsOptions) {
+    this.#options = options
+    const { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms } = options.sockets
+    this.#original = { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms }
+  }
+
+  attach(): void {
+    const { sockets, requests } = this.#options
+    const { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms } = this.#original
+    sockets.broadcast = (rooms, ...rest) => {
+      const delivery = this.#delivery.getStore()
+      if (delivery) return this.#emit(delivery, rooms, rest)
+      const key = keyOfMessage(rest[0], rest[1])
+      if (key !== undefined && requests.current?.publications.byAction(key) === false) return
+      broadcast.call(sockets, rooms, ...rest)
+    }
+    sockets.addRoomMembersToRooms = (from, to, done) => {
+      if (!this.#delivery.getStore()) return addRoomMembersToRooms.call(sockets, from, to, done)
+      this.join(from, to)
+      done?.()
+    }
+    sockets.removeRoomMembersFromRooms = (from, of, done) => {
+      if (!this.#delivery.getStore()) return removeRoomMembersFromRooms.call(sockets, from, of, done)
+      this.leave(of)
+      done?.()
+    }
+  }
+
+  detach(): void {
+    Object.assign(this.#options.sockets, this.#original)
+  }
+
+  /** Whether it is the feed that calls. */
+  get delivering(): boolean {
+    return this.#delivery.getStore() !== undefined
+  }
+
+  /** Runs a publish function of a model in the name of the feed, an app's asynchronous override included. */
+  deliver<T>(delivery: FeedDelivery, publish: () => T): T {
+    return this.#delivery.run(delivery, publish)
+  }
+
+  /** At once for the sockets of this process, so that the next message finds them. */
+  join(from: string, to: Rooms): void {
+    const { io, scope } = this.#options
+    io.local.in(from).socketsJoin(to)
+    if (scope === 'cluster') io.in(from).socketsJoin(to)
+  }
+
+  /** All of the members: a record that is gone has no subscribers, whether they watched its model or not. */
+  leave(rooms: Rooms): void {
+    const { io, scope } = this.#options
+    io.local.in(rooms).socketsLeave(rooms)
+    if (scope === 'cluster') io.in(rooms).socketsLeave(rooms)
+  }
+
+  #emit({ meta, except, keys }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
+    const { io, scope } = this.#options
+    const key = keyOfMessage(event, data)
+    if (key !== undefined && !keys.has(key)) return
+    const named = typeof event === 'string' ? event : 'message'
+    const payload = typeof event === 'string' ? data : event
+    for (const room of [rooms].flat()) {
+      const members = scope === 'cluster' ? io.to(room) : io.local.to(room)
+      members.except(except).emit(named, payload, meta)
+    }
+  }
+}

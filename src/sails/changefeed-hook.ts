@@ -1,0 +1,137 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { FeedState } from '../changefeed.ts'
+import { ChangefeedError } from '../errors.ts'
+import { ActionRequests } from './action-requests.ts'
+import { AppSockets } from './app-sockets.ts'
+import { DatabaseFeed, type DatabasePlan, type DatabaseStatus } from './database-feed.ts'
+import { databasesOf } from './databases.ts'
+import type { SailsApp } from './sails-app.ts'
+import { readSettings, type SailsSettings } from './settings.ts'
+
+/** How long shutting down may wait for what was committed before it, in milliseconds. */
+const DRAIN_MS = 5_000
+
+export interface HookStatus {
+  /** `off` where the app turned the hook off, or has nothing to capture. */
+  readonly state: 'off' | FeedState
+  /** Identities of the models whose changes are published. */
+  readonly models: readonly string[]
+  /** One for each Postgres database of the app. */
+  readonly feeds: readonly DatabaseStatus[]
+}
+
+/** The change feed of a lifted Sails app: one feed for each Postgres database that its models are in. */
+export class ChangefeedHook {
+  readonly #sails: SailsApp
+  #settings: SailsSettings | undefined
+  #requests: ActionRequests | undefined
+  #sockets: AppSockets | undefined
+  #feeds: DatabaseFeed[] = []
+  #work: Promise<unknown> = Promise.resolve()
+
+  constructor(sails: SailsApp) {
+    this.#sails = sails
+  }
+
+  /** Resolves when the feeds run, or there is none to run. Rejects with what keeps the app from being lifted. */
+  async start(): Promise<void> {
+    const sails = this.#sails
+    this.#settings = readSettings(sails.config.changefeed)
+    if (!this.#settings || !sails.hooks.orm) return
+    this.#requests = new ActionRequests(sails)
+    this.#requests.watch()
+    this.#drainOnShutdown()
+    await occurred(sails, 'hook:orm:loaded')
+    if (sails.hooks.pubsub) await occurred(sails, 'hook:pubsub:loaded')
+    await this.#inTurn(() => this.#begin())
+    sails.on('hook:pubsub:reloaded', () => void this.#inTurn(() => this.#reload()))
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#feeds.map(feed => feed.settled()))
+  }
+
+  status(): HookStatus {
+    const feeds = this.#feeds.map(feed => feed.status())
+    const state = feeds.map(feed => feed.state).find(state => state !== 'running')
+    return {
+      state: feeds.length === 0 ? 'off' : (state ?? 'running'),
+      models: feeds.flatMap(({ models }) => models),
+      feeds,
+    }
+  }
+
+  async plan(): Promise<DatabasePlan[]> {
+    return await Promise.all(this.#feeds.map(feed => feed.plan()))
+  }
+
+  async install(): Promise<DatabasePlan[]> {
+    return await Promise.all(this.#feeds.map(feed => feed.install()))
+  }
+
+  async #begin() {
+    const { models = {}, log } = this.#sails
+    const { databases, others } = databasesOf(models, this.#given.connectionString)
+    if (others.length > 0) {
+      log.verbose(`changefeed: only Postgres is captured, so not the models of: ${others.join(', ')}`)
+    }
+    const requests = this.#requests ?? new ActionRequests(this.#sails)
+    const sockets = AppSockets.of(this.#sails, this.#given, requests)
+    this.#feeds = databases.map(database => {
+      const publisher = sockets?.publisherOf(database)
+      const publish = sockets?.publish ?? 'leader'
+      return new DatabaseFeed({ sails: this.#sails, settings: this.#given, requests, database, publisher, publish })
+    })
+    sockets?.attach(this.#feeds.flatMap(feed => feed.models))
+    this.#sockets = sockets
+    for (const feed of this.#feeds) await feed.start()
+  }
+
+  /** The ORM has other models and connections now; with `migrate` it may have made its tables anew. */
+  async #reload() {
+    try {
+      await this.#end()
+      await this.#begin()
+    } catch (error) {
+      this.#sails.log.error('changefeed: could not be started again after the ORM was reloaded:', error)
+    }
+  }
+
+  async #end() {
+    await Promise.all(this.#feeds.map(feed => feed.stop()))
+    this.#sockets?.detach()
+    this.#feeds = []
+  }
+
+  /** There is no hook for shutting down: the app's own `beforeShutdown` runs first, as it may write. */
+  #drainOnShutdown() {
+    const { config, log } = this.#sails
+    const before = config.beforeShutdown ?? (done => done())
+    config.beforeShutdown = done => {
+      before(error => {
+        this.#inTurn(() => this.#drain())
+          .catch((problem: unknown) => log.error('changefeed: shutting down failed:', problem))
+          .finally(() => done(error))
+      })
+    }
+  }
+
+  async #drain() {
+    await Promise.race([this.settled().catch(() => {}), pause(DRAIN_MS, undefined, { ref: false })])
+    await this.#end()
+  }
+
+  get #given(): SailsSettings {
+    if (!this.#settings) throw new ChangefeedError('E_STATE', 'The change feed of this app is turned off.')
+    return this.#settings
+  }
+
+  /** Starting, reloading and shutting down never overlap. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#work.then(work)
+    this.#work = turn.catch(() => {})
+    return turn
+  }
+}
+
+const occurred = (sails: SailsApp, event: string) => new Promise<void>(resolve => sails.after(event, resolve))

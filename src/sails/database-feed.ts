@@ -1,0 +1,125 @@
+import { pendingSteps } from '../capture/plan.ts'
+import { type Changefeed, createChangefeed, type FeedStatus } from '../changefeed.ts'
+import { ChangefeedError } from '../errors.ts'
+import { type InstallationPlan, isComplete } from '../installation.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import type { ActionRequests } from './action-requests.ts'
+import type { AppDatabase } from './databases.ts'
+import { logThrough } from './log.ts'
+import type { SailsApp } from './sails-app.ts'
+import { modelSettings, type SailsSettings } from './settings.ts'
+import { tagStatements } from './statement-tags.ts'
+
+export interface DatabaseStatus extends FeedStatus {
+  readonly datastores: readonly string[]
+}
+
+export interface DatabasePlan extends InstallationPlan {
+  readonly datastores: readonly string[]
+}
+
+export interface DatabaseFeedParts {
+  readonly sails: SailsApp
+  readonly settings: SailsSettings
+  readonly requests: ActionRequests
+  readonly database: AppDatabase
+  /** Undefined where the app has no sockets to publish to. */
+  readonly publisher: Publisher | undefined
+  readonly publish: 'local' | 'leader'
+}
+
+/** The feed of one Postgres database of the app. */
+export class DatabaseFeed {
+  readonly #parts: DatabaseFeedParts
+  readonly #feed: Changefeed
+
+  constructor(parts: DatabaseFeedParts) {
+    this.#parts = parts
+    const { sails, settings, database, publisher, publish } = parts
+    this.#feed = createChangefeed({
+      ...settings.feed,
+      connectionString: database.connectionString,
+      collections: database.models,
+      models: modelSettings(Object.values(database.models), settings.models),
+      publish,
+      originTag: true,
+      logger: logThrough(sails.log),
+      ...(publisher && { publisher }),
+    })
+  }
+
+  /** Identities of the models whose changes it publishes. */
+  get models(): readonly string[] {
+    return this.#feed.status().models
+  }
+
+  async start(): Promise<void> {
+    if (this.models.length === 0) return
+    if (mayInstall(this.#parts)) await this.install()
+    else await this.#nameWhatIsMissing()
+    if (!this.#parts.publisher) return
+    this.#tag()
+    await this.#startUnlessMissing()
+  }
+
+  async stop(): Promise<void> {
+    await this.#feed.stop()
+  }
+
+  async settled(): Promise<void> {
+    await this.#feed.settled()
+  }
+
+  status(): DatabaseStatus {
+    return { datastores: this.#parts.database.datastores, ...this.#feed.status() }
+  }
+
+  async plan(): Promise<DatabasePlan> {
+    return { datastores: this.#parts.database.datastores, ...(await this.#feed.plan()) }
+  }
+
+  async install(): Promise<DatabasePlan> {
+    return { datastores: this.#parts.database.datastores, ...(await this.#feed.install()) }
+  }
+
+  /** So that the changes of an action are known by its request. */
+  #tag() {
+    const { database, requests, sails } = this.#parts
+    const untagged = database.pools.filter(pool => !tagStatements(pool, requests.originNow))
+    if (untagged.length === 0) return
+    sails.log.warn(
+      `changefeed: writes of blueprints cannot be told from others on ${database.datastores.join(', ')}, as the adapter ` +
+        'does not show its connections. Their messages may come twice; `blueprints: "replace"` avoids that.',
+    )
+  }
+
+  async #nameWhatIsMissing() {
+    const { log } = this.#parts.sails
+    const plan = await this.#feed.plan()
+    if (isComplete(plan)) return
+    const steps = pendingSteps(plan.capture).map(({ identity, action }) => `${identity} (${action})`)
+    const missing = [...plan.migrations.map(name => `schema ${name}`), ...steps]
+    const problems = plan.capture.problems.map(({ message }) => message)
+    if (missing.length > 0) log.warn(`changefeed: not everything is captured. Missing: ${missing.join(', ')}.`)
+    for (const problem of problems) log.warn(`changefeed: ${problem}`)
+    log.warn('changefeed: to install it, run: npx waterline-changefeed install')
+  }
+
+  async #startUnlessMissing() {
+    const { log } = this.#parts.sails
+    try {
+      await this.#feed.start()
+      log.info(`changefeed: publishes the changes of ${this.models.join(', ')}`)
+    } catch (error) {
+      if (!(error instanceof ChangefeedError) || error.code !== 'E_NOT_INSTALLED') throw error
+      log.warn('changefeed: does not run, as nothing is installed.')
+    }
+  }
+}
+
+/** Never by itself where the app's tables are not Sails' to change. */
+function mayInstall({ settings: { install }, sails: { config } }: DatabaseFeedParts): boolean {
+  if (install !== 'auto') return install
+  const production = config.environment === 'production' || process.env.NODE_ENV === 'production'
+  return !production && ['drop', 'alter'].includes(config.models?.migrate ?? '')
+}

@@ -1,0 +1,39 @@
+import type { PublishCall } from '../publish/call.ts'
+
+/**
+ * Tells two messages of resourceful pub-sub apart, or that they are two copies of one: model, verb, record, and for
+ * members the attribute and the member.
+ */
+export type MessageKey = string
+
+const VERBS = new Set(['created', 'updated', 'destroyed', 'addedTo', 'removedFrom'])
+
+/** Undefined for a message that is none of a record's changes. */
+export function keyOfMessage(event: unknown, payload: unknown): MessageKey | undefined {
+  if (typeof event !== 'string' || payload === null || typeof payload !== 'object') return undefined
+  const { verb, id, attribute, addedId, removedId } = payload as Record<string, unknown>
+  if (typeof verb !== 'string' || !VERBS.has(verb) || id === undefined) return undefined
+  return keyOf(event, verb, id, attribute, addedId ?? removedId ?? '')
+}
+
+/** Of the message that the call itself stands for. */
+export function keyOfCall(call: PublishCall): MessageKey | undefined {
+  switch (call.fn) {
+    case 'publishCreate':
+      return keyOf(call.identity, 'created', call.id)
+    case 'publishUpdate':
+      return keyOf(call.identity, 'updated', call.id)
+    case 'publishDestroy':
+      return keyOf(call.identity, 'destroyed', call.id)
+    case 'publishAdd':
+      return keyOf(call.identity, 'addedTo', call.id, call.alias, call.childId)
+    case 'publishRemove':
+      return keyOf(call.identity, 'removedFrom', call.id, call.alias, call.childId)
+    case 'refetch':
+      return undefined
+  }
+}
+
+function keyOf(identity: string, verb: string, id: unknown, attribute: unknown = '', member: unknown = ''): MessageKey {
+  return JSON.stringify([identity, verb, String(id), attribute, String(member)])
+}

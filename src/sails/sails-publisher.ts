@@ -1,0 +1,108 @@
+import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { classRoom, recordRoom } from '../publish/rooms.ts'
+import type { PerformStep } from '../publish/step-performer.ts'
+import { type ActionRequests, omittedSocket } from './action-requests.ts'
+import type { Broadcasts } from './broadcasts.ts'
+import { keyOfCall, type MessageKey } from './message-key.ts'
+import { parseOrigin } from './origin.ts'
+import type { Publications } from './publications.ts'
+import type { SailsModel } from './sails-app.ts'
+
+export interface SailsPublisherOptions {
+  readonly broadcasts: Broadcasts
+  readonly requests: ActionRequests
+  /** The models as they are now: a reload of the ORM makes others. */
+  readonly model: (identity: string) => SailsModel | undefined
+  readonly perform: PerformStep
+  /** `keep`: actions publish as ever, and what they published is not published again. */
+  readonly blueprints: 'keep' | 'replace'
+}
+
+/**
+ * Publishes through the models' own functions, so that what an app has overridden or added (`_publishCreate`,
+ * `_afterPublishUpdate`, ...) is called for every change, whoever made it.
+ */
+export class SailsPublisher implements Publisher {
+  readonly #options: SailsPublisherOptions
+
+  constructor(options: SailsPublisherOptions) {
+    this.#options = options
+  }
+
+  async publish(call: PublishCall, meta: MessageMeta): Promise<void> {
+    if (call.fn === 'refetch') return this.#refetch(call, meta)
+    const publications = await this.#publications(meta)
+    const untold = partsOf(call).filter(part => !isTold(part, publications))
+    if (untold.includes(call)) {
+      await this.#call(call, untold, meta)
+    } else {
+      for (const part of untold) await this.#call(part, [part], meta)
+      this.#moveSockets(call)
+    }
+  }
+
+  /** What the action that wrote this has published by now, where it is one of this process that may publish. */
+  async #publications({ origin }: MessageMeta): Promise<Publications | undefined> {
+    const { requests, blueprints } = this.#options
+    if (blueprints === 'replace') return undefined
+    const publications = requests.find(origin)?.publications
+    await publications?.completed()
+    return publications
+  }
+
+  async #call(call: PublishCall, told: readonly PublishCall[], meta: MessageMeta) {
+    const model = this.#options.model(call.identity)
+    if (!model) return
+    const keys = new Set(told.map(keyOfCall).filter((key): key is MessageKey => key !== undefined))
+    const delivery = { meta: shown(meta), except: omittedSocket(meta.origin), keys }
+    await this.#options.broadcasts.deliver(delivery, () => callModel(model, call))
+  }
+
+  /** An action's own publishing subscribes its sockets later than the next message may come, or not at all. */
+  #moveSockets(call: PublishCall) {
+    const { broadcasts } = this.#options
+    if (call.fn === 'publishCreate') broadcasts.join(classRoom(call.identity), recordRoom(call.identity, call.id))
+    if (call.fn === 'publishDestroy') broadcasts.leave(recordRoom(call.identity, call.id))
+  }
+
+  #refetch({ identity, reason }: RefetchCall, meta: MessageMeta) {
+    const payload = { verb: 'refetch', identity, reason } as const
+    this.#options.perform({ do: 'refetch', identity, payload }, { meta: shown(meta), except: [] })
+  }
+}
+
+/** A record's creation is announced to others first; each announcement may have been made already. */
+const partsOf = (call: PublishCall): PublishCall[] => (call.fn === 'publishCreate' ? [...call.reverse, call] : [call])
+
+function isTold(call: PublishCall, publications: Publications | undefined): boolean {
+  const key = keyOfCall(call)
+  return publications !== undefined && key !== undefined && !publications.byFeed(key)
+}
+
+/** Which socket asked is nobody else's business. */
+function shown({ origin, ...meta }: MessageMeta): MessageMeta {
+  return origin === undefined || parseOrigin(origin) ? meta : { ...meta, origin }
+}
+
+/** The functions may be an app's, and give a promise. */
+function callModel(model: SailsModel, call: PublishCall): unknown {
+  const options = { noReverse: true }
+  switch (call.fn) {
+    case 'publishCreate':
+      return model._publishCreate(call.record)
+    case 'publishUpdate':
+      return model._publishUpdate(call.id, call.changes, undefined, { ...options, ...previousOf(call) })
+    case 'publishDestroy':
+      return model._publishDestroy(call.id, undefined, { ...options, ...previousOf(call) })
+    case 'publishAdd':
+      return model._publishAdd(call.id, call.alias, call.added ?? call.childId, undefined, options)
+    case 'publishRemove':
+      return model._publishRemove(call.id, call.alias, call.childId, undefined, options)
+    case 'refetch':
+      return undefined
+  }
+}
+
+const previousOf = ({ previous }: Pick<Extract<PublishCall, { fn: 'publishUpdate' }>, 'previous'>) =>
+  previous ? { previous } : {}

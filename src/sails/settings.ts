@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import { ChangefeedError } from '../errors.ts'
+import type { ModelOptions } from '../ontology/selection.ts'
+import type { ChangefeedOptions } from '../options.ts'
+
+/** `sails.config.changefeed`. */
+export interface SailsChangefeedConfig
+  extends Partial<
+    Pick<
+      ChangefeedOptions,
+      | 'backlogLimitBytes'
+      | 'connectionString'
+      | 'lockTimeoutMs'
+      | 'models'
+      | 'noopUpdates'
+      | 'publish'
+      | 'retentionMs'
+      | 'schema'
+    >
+  > {
+  /**
+   * Whether to install capture on the tables at lift. `auto`: with `migrate` drop or alter, and never in production; then
+   * what is missing is only named.
+   * @default 'auto'
+   */
+  install?: 'auto' | boolean
+  /**
+   * `keep`: blueprints publish as ever, and the feed publishes every other change. `replace`: the feed alone publishes, in
+   * the order of the commits.
+   * @default 'keep'
+   */
+  blueprints?: 'keep' | 'replace'
+}
+
+/** The settings of the hook itself, and those that it passes on. */
+export interface SailsSettings {
+  readonly install: 'auto' | boolean
+  readonly blueprints: 'keep' | 'replace'
+  readonly models: ChangefeedOptions['models']
+  readonly connectionString: string | undefined
+  readonly feed: Omit<SailsChangefeedConfig, 'install' | 'blueprints' | 'models' | 'connectionString'>
+}
+
+const own = z.object({
+  install: z.union([z.literal('auto'), z.boolean()], "must be 'auto', true or false").default('auto'),
+  blueprints: z.enum(['keep', 'replace'], "must be 'keep' or 'replace'").default('keep'),
+})
+
+/**
+ * Undefined where the app turned the feed off. What is passed on is looked at by the feed.
+ * Throws `E_OPTIONS`, naming each setting that does not fit and what it must be.
+ */
+export function readSettings(config: unknown = {}): SailsSettings | undefined {
+  if (config === false) return undefined
+  if (config === null || typeof config !== 'object') throw notSettings()
+  const { install, blueprints, models, connectionString, _hookTimeout, ...feed } = config as SailsChangefeedConfig & {
+    _hookTimeout?: number
+  }
+  const parsed = own.safeParse({ install, blueprints })
+  if (!parsed.success) throw unfit(parsed.error)
+  return { ...parsed.data, models, connectionString, feed }
+}
+
+/** What there is to know of a model to settle what is to be done with it. */
+interface ConfiguredModel {
+  readonly identity: string
+  readonly junctionTable?: boolean
+  /** The key `changefeed` of its definition. */
+  readonly changefeed?: unknown
+}
+
+/** Settings by identity: the key `changefeed` of a model's definition wins over `models` in the config. */
+export function modelSettings(
+  models: readonly ConfiguredModel[],
+  configured: ChangefeedOptions['models'],
+): Record<string, boolean | ModelOptions> {
+  const listed = Array.isArray(configured) ? new Set(configured.map(lower)) : undefined
+  const named = listed ? whatIsNotListed(models, listed) : lowerKeys((configured ?? {}) as ByIdentity)
+  const own = models.filter(({ changefeed }) => changefeed !== undefined)
+  return { ...named, ...Object.fromEntries(own.map(model => [model.identity, model.changefeed as boolean])) }
+}
+
+type ByIdentity = Record<string, boolean | ModelOptions>
+
+/** Junction tables go with the models at their ends. */
+function whatIsNotListed(models: readonly ConfiguredModel[], listed: ReadonlySet<string>): ByIdentity {
+  const unlisted = models.filter(({ identity, junctionTable }) => !junctionTable && !listed.has(identity))
+  return {
+    ...Object.fromEntries([...listed].map(identity => [identity, {}])),
+    ...Object.fromEntries(unlisted.map(({ identity }) => [identity, false])),
+  }
+}
+
+const lower = (identity: unknown) => String(identity).toLowerCase()
+
+const lowerKeys = (record: ByIdentity): ByIdentity =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [lower(key), value]))
+
+const notSettings = () =>
+  new ChangefeedError(
+    'E_OPTIONS',
+    '`sails.config.changefeed` must be an object with settings, or false to turn it off.',
+  )
+
+function unfit({ issues }: z.ZodError): ChangefeedError {
+  const complaints = issues.map(({ path, message }) => `\`sails.config.changefeed.${path.join('.')}\` ${message}.`)
+  return new ChangefeedError('E_OPTIONS', complaints.join(' '))
+}

@@ -1,0 +1,64 @@
+import { AsyncResource } from 'node:async_hooks'
+
+/** A node-postgres pool, as far as sails-postgresql uses it. */
+interface Pool {
+  connect(callback?: Done): unknown
+  on(event: 'connect', listener: (client: Client) => void): unknown
+}
+
+interface Client {
+  query(...args: unknown[]): unknown
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: node-postgres' callbacks differ in what they are called with
+type Done = (...args: any[]) => void
+
+/**
+ * Writes `/*changefeed:origin=...*\/` before each writing statement that is sent through this pool while `originNow` knows
+ * an origin. Connections of the pool are told apart from all others of the process: those of other pools stay as they are.
+ * Gives false, and does nothing, for what is no such pool.
+ *
+ * A pool calls back from whatever made a connection free, and a connection from its socket, so both would go on in the
+ * name of another request: callbacks are bound to the caller's.
+ */
+export function tagStatements(pool: unknown, originNow: () => string | undefined): boolean {
+  if (!isPool(pool)) return false
+  const connect = pool.connect
+  pool.connect = callback => connect.call(pool, callback && AsyncResource.bind(callback))
+  pool.on('connect', client => tagClient(client, originNow))
+  return true
+}
+
+function tagClient(client: Client, originNow: () => string | undefined) {
+  const query = client.query
+  client.query = (...args) => {
+    const callback = args.at(-1)
+    if (typeof callback === 'function') args[args.length - 1] = AsyncResource.bind(callback as Done)
+    const origin = originNow()
+    if (origin !== undefined) args[0] = tagged(args[0], origin)
+    return query.apply(client, args)
+  }
+}
+
+/** A named statement is prepared once under its text, which must stay the same; a query object is not ours to change. */
+function tagged(statement: unknown, origin: string): unknown {
+  if (typeof statement === 'string')
+    return WRITES.test(statement) ? `/*changefeed:origin=${origin}*/ ${statement}` : statement
+  if (!isPlainStatement(statement)) return statement
+  return { ...statement, text: tagged(statement.text, origin) }
+}
+
+/** A function that a SELECT calls may write as well; its changes have no origin then. */
+const WRITES = /^\s*(?:insert|update|delete|merge|with|call|do|truncate)\b/i
+
+const isPlainStatement = (statement: unknown): statement is { text: string } =>
+  typeof statement === 'object' &&
+  statement !== null &&
+  Object.getPrototypeOf(statement) === Object.prototype &&
+  'text' in statement &&
+  !('name' in statement && statement.name)
+
+function isPool(pool: unknown): pool is Pool {
+  const { connect, on } = (pool ?? {}) as Partial<Pool>
+  return typeof connect === 'function' && typeof on === 'function'
+}
