@@ -1,0 +1,16 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+/** Benches are programs, not tests: they print figures and take their time. One at a time, as they share the machine. */
+export default defineConfig({
+  test: {
+    root: fileURLToPath(new URL('../..', import.meta.url)),
+    include: ['test/bench/*.bench.ts'],
+    setupFiles: ['test/helpers/scope.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 0,
+    hookTimeout: 0,
+    disableConsoleIntercept: true,
+  },
+})
