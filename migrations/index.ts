@@ -1,5 +1,6 @@
 import type { Migration } from 'kysely'
 import { changeLog } from './0001_change-log.ts'
+import { operations } from './0002_operations.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -7,4 +8,5 @@ import { changeLog } from './0001_change-log.ts'
  */
 export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0001_change-log': changeLog(schema),
+  '0002_operations': operations(schema),
 })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { formatCursor } from './change-log/cursor.ts'
+import { type Lag, readLag, readStoredLag } from './change-log/lag.ts'
 import type { Position } from './change-log/position.ts'
 import { WHOLE_TICK } from './change-log/tick.ts'
 import { type ConnectionSettings, openDatabase, typeParsers } from './db/connect.ts'
@@ -8,6 +9,7 @@ import { ChangefeedError } from './errors.ts'
 import type { FeedContext } from './feed/context.ts'
 import { Delivery } from './feed/delivery.ts'
 import { FeedEmitter } from './feed/events.ts'
+import { Pauses } from './feed/pauses.ts'
 import { Session } from './feed/session.ts'
 import { Settlement } from './feed/settlement.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
@@ -35,6 +37,8 @@ export interface FeedStatus {
   readonly mode: Mode | null
   /** This process among those that run a feed on the database. */
   readonly node: string
+  /** Whether it is proven that notifications arrive: one of our own has come back since the last connect. */
+  readonly listening: boolean
   /** Identities of the models whose changes are published. */
   readonly models: readonly string[]
   /** Where this node stands; null before it read anything. */
@@ -135,12 +139,25 @@ export class Changefeed extends FeedEmitter {
     await context.settlement.wait(() => this.#session?.hurry())
   }
 
+  /**
+   * How far this node is behind what has been committed; a standby, how far the leader is. Throws `E_STATE` when the feed
+   * does not run.
+   */
+  async lag(): Promise<Lag> {
+    const context = this.#context
+    if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
+    const { role, position } = this.#session ?? {}
+    const own = role !== 'standby' && position
+    return own ? await readLag(context.db, own) : await readStoredLag(context.db)
+  }
+
   status(): FeedStatus {
     return {
       state: this.#state,
       role: this.#session?.role ?? null,
       mode: this.#session?.mode ?? null,
       node: this.#node,
+      listening: this.#session?.listening ?? false,
       models: [...this.#models.keys()],
       cursor: cursorOf(this.#session?.position ?? null),
       lastChangeAt: this.#context?.delivery.last?.at ?? null,
@@ -179,14 +196,25 @@ export class Changefeed extends FeedEmitter {
     const publisher = publisherOf(settings, this.#models, everyNodePublishes)
     const redacted = redactedColumns(this.#models, settings.models)
     const { logger, collections } = settings
+    const pauses = new Pauses(db, everyNodePublishes)
     const parsersOf = (datastore: string) => adapterTypeParsers(collections, datastore) ?? typeParsers
     return {
       node: this.#node,
       settings,
       connection,
       db,
-      delivery: new Delivery({ db, models: this.#models, parsersOf, redacted, publisher, events: this, logger }),
+      delivery: new Delivery({
+        db,
+        models: this.#models,
+        parsersOf,
+        redacted,
+        publisher,
+        events: this,
+        logger,
+        pauses,
+      }),
       settlement: new Settlement(db),
+      pauses,
       events: this,
       logger,
       everyNodePublishes,

@@ -90,6 +90,7 @@ function waterlineOf(folder: string): WaterlineModule {
 }
 
 const UNCONNECTED = {
+  datastores: { default: {} },
   registerDatastore: (_config: object, _models: object, done: () => void) => done(),
   teardown: (_name: string, done: () => void) => done(),
 }

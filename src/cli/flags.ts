@@ -85,8 +85,9 @@ function givenSettings(command: Command): Map<SettingName, Given> {
     const option = command.options.find(option => option.flags === flags)
     const key = option?.attributeName() ?? ''
     const value = command.getOptionValue(key)
-    if (!option || value === undefined || value === '') continue
-    const from = command.getOptionValueSource(key) === 'env' ? env : (option.long ?? flags)
+    const isVariable = command.getOptionValueSource(key) === 'env'
+    if (!option || value === undefined || (isVariable && value === '')) continue
+    const from = isVariable ? env : (option.long ?? flags)
     given.set(name, { value: name === 'models' ? identitiesIn(String(value)) : value, from })
   }
   return given

@@ -25,7 +25,22 @@ export interface Tables {
     pid: number
     renewed_at: Timestamp
   }
-  node: { id: string; host: string; pid: number; role: string; tick: string; started_at: Timestamp; seen_at: Timestamp }
+  node: {
+    id: string
+    host: string
+    pid: number
+    role: string
+    tick: string
+    started_at: Timestamp
+    seen_at: Timestamp
+    sockets: number | null
+  }
+  pause: {
+    identity: string
+    paused_at: Timestamp
+    resumed_at: ColumnType<Date | null, Date | string | null, Date | string | null>
+    withheld: ColumnType<string, string | undefined, string>
+  }
 }
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>

@@ -3,6 +3,7 @@ import type { Logger } from '../logger.ts'
 import type { Settings } from '../options.ts'
 import type { Delivery } from './delivery.ts'
 import type { FeedEmitter } from './events.ts'
+import type { Pauses } from './pauses.ts'
 import type { Settlement } from './settlement.ts'
 
 /** What outlives a lost connection, and so is shared by the sessions of one feed. */
@@ -14,6 +15,7 @@ export interface FeedContext {
   readonly db: Database
   readonly delivery: Delivery
   readonly settlement: Settlement
+  readonly pauses: Pauses
   readonly events: FeedEmitter
   readonly logger: Logger
   /** Whether a node that does not lead publishes too, to its own sockets. */

@@ -19,6 +19,7 @@ import { relatedRowsNeeds } from '../publish/related-rows.ts'
 import type { RowChange } from '../publish/row-change.ts'
 import { CapturedTables } from './captured-tables.ts'
 import type { FeedEmitter } from './events.ts'
+import type { Pauses } from './pauses.ts'
 import { readRelatedRows } from './related.ts'
 
 const RETRY_FIRST_MS = 100
@@ -34,6 +35,15 @@ export interface DeliveryParts {
   readonly publisher: Publisher
   readonly events: FeedEmitter
   readonly logger: Logger
+  readonly pauses: Pauses
+}
+
+/** The circumstances under which a change is published. */
+export interface Turn {
+  /** Ends it after the present call. */
+  readonly signal: AbortSignal
+  /** Called before each call is published; throws when this node may not publish any more. */
+  check(): void
 }
 
 /** Takes logged changes to the publisher: decode, map, call, one after the other. */
@@ -59,19 +69,13 @@ export class Delivery {
 
   /**
    * Publishes a page in order and reports each seq that is done. A change that cannot be published is reported and
-   * skipped. Rejects only with the reason of `signal`, or with what `check`, called before each change, throws.
+   * skipped, one of a paused model is passed over. Rejects only with what the turn says.
    */
-  async deliver(
-    page: readonly LoggedChange[],
-    done: (seq: bigint) => void,
-    signal: AbortSignal,
-    check: () => void,
-  ): Promise<void> {
+  async deliver(page: readonly LoggedChange[], done: (seq: bigint) => void, turn: Turn): Promise<void> {
     const ordered = await this.#inOrder(page)
     for (const change of ordered) {
-      signal.throwIfAborted()
-      check()
-      await this.#deliverChange(change, signal)
+      turn.signal.throwIfAborted()
+      await this.#deliverChange(change, turn)
       if (ordered === page) done(change.cursor.seq)
     }
     const last = page.at(-1)
@@ -96,31 +100,55 @@ export class Delivery {
     }
   }
 
-  /** Tells the clients of every model that changes are missing. */
-  async declareGap(reason: RefetchCall['reason'], { epoch, tick }: Position): Promise<void> {
+  /** Tells the clients that changes are missing: those of every model, or of some. */
+  async declareGap(
+    reason: RefetchCall['reason'],
+    { epoch, tick }: Position,
+    turn: Turn,
+    only: readonly string[] = [...this.#parts.models.keys()],
+  ): Promise<void> {
     const { models, events, logger } = this.#parts
     const meta = { cursor: formatCursor({ epoch, tick: tick.id, seq: 0n }), at: Date.now() }
-    const published = [...models.values()].filter(model => !model.junction)
-    logger.warn('Changes are missing: clients are told to read again', { reason, cursor: meta.cursor })
-    events.emit('gap', { reason, identities: published.map(({ identity }) => identity) })
-    for (const { identity } of published) await this.#publish({ fn: 'refetch', identity, reason }, meta)
+    const identities = only.filter(identity => models.get(identity)?.junction === undefined && models.has(identity))
+    logger.warn('Changes are missing: clients are told to read again', { reason, cursor: meta.cursor, identities })
+    events.emit('gap', { reason, identities })
+    for (const identity of identities) await this.#tellToRefetch({ fn: 'refetch', identity, reason }, meta, turn)
   }
 
-  async #deliverChange(change: LoggedChange, signal: AbortSignal) {
+  async #tellToRefetch(call: RefetchCall, meta: MessageMeta, turn: Turn) {
+    try {
+      await this.#publishSurely(call, meta, turn)
+    } catch (error) {
+      this.#failed(call.identity, meta, turn, error)
+    }
+  }
+
+  async #deliverChange(change: LoggedChange, turn: Turn) {
     const table = await this.#tables.find(change.tableId)
     const meta = metaOf(change)
-    if (table) await this.#deliverAs(table.model, change, meta, signal)
+    if (table && this.#parts.pauses.has(table.model.identity)) this.#withhold(table.model, meta)
+    else if (table) await this.#deliverAs(table.model, change, meta, turn)
     this.#last = meta
   }
 
-  async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, signal: AbortSignal) {
+  async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, turn: Turn) {
     try {
-      for (const call of await this.#callsFor(change, model, meta)) await this.#publishSurely(call, meta, signal)
+      for (const call of await this.#callsFor(change, model, meta)) await this.#publishSurely(call, meta, turn)
     } catch (error) {
-      signal.throwIfAborted()
-      if (error instanceof Unreachable) throw error.cause
-      this.#skip(model, meta, error as Error)
+      this.#failed(model.identity, meta, turn, error)
     }
+  }
+
+  /** What is no fault of the change ends the turn, and the change comes again; otherwise it is skipped. */
+  #failed(identity: string, meta: MessageMeta, { signal }: Turn, error: unknown) {
+    signal.throwIfAborted()
+    if (error instanceof Unreachable || error instanceof Overtaken) throw error.cause
+    this.#skip(identity, meta, error as Error)
+  }
+
+  #withhold({ identity }: Model, { cursor }: MessageMeta) {
+    this.#parts.pauses.count(identity)
+    this.#parts.events.emit('withheld', { identity, cursor })
   }
 
   async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta): Promise<PublishCall[]> {
@@ -191,8 +219,9 @@ export class Delivery {
   }
 
   /** While the publisher's backend is down nothing is lost: the same call is made again, until it comes back. */
-  async #publishSurely(call: PublishCall, meta: MessageMeta, signal: AbortSignal) {
+  async #publishSurely(call: PublishCall, meta: MessageMeta, { check, signal }: Turn) {
     for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
+      overtaken(check)
       try {
         return await this.#publish(call, meta)
       } catch (error) {
@@ -205,18 +234,30 @@ export class Delivery {
   }
 
   async #publish(call: PublishCall, meta: MessageMeta) {
+    const started = performance.now()
     const result = this.#parts.publisher.publish(call, meta)
     if (result) await result
-    this.#parts.events.emit('published', { call, meta })
+    this.#parts.events.emit('published', { call, meta, tookMs: performance.now() - started })
   }
 
-  #skip({ identity }: Model, { cursor }: MessageMeta, error: Error) {
+  #skip(identity: string, { cursor }: MessageMeta, error: Error) {
     this.#parts.logger.error('A change could not be published and was skipped', {
       model: identity,
       cursor,
       error: error.message,
     })
     this.#parts.events.emit('skipped', { identity, cursor, error })
+  }
+}
+
+/** Somebody else has taken over: the change is his. */
+class Overtaken extends Error {}
+
+function overtaken(check: () => void) {
+  try {
+    check()
+  } catch (error) {
+    throw new Overtaken('This node may no longer publish.', { cause: error })
   }
 }
 

@@ -12,6 +12,8 @@ export interface ChangeEvent extends Omit<RowChange, 'model' | 'old' | 'new' | '
 export interface PublishedEvent {
   readonly call: PublishCall
   readonly meta: MessageMeta
+  /** Until the publisher was done with it. */
+  readonly tookMs: number
 }
 
 export interface SkippedEvent {
@@ -19,6 +21,23 @@ export interface SkippedEvent {
   readonly identity: string
   readonly cursor: string
   readonly error: Error
+}
+
+/** A change of a model whose publishing is paused; it was passed over. */
+export interface WithheldEvent {
+  readonly identity: string
+  readonly cursor: string
+}
+
+/** One look at the change log. */
+export interface ReadEvent {
+  /** Whether a notification caused it; otherwise it was a poll. */
+  readonly woken: boolean
+  readonly changes: number
+  /** What the database took for it. */
+  readonly readMs: number
+  /** What publishing took. */
+  readonly publishMs: number
 }
 
 export interface GapEvent {
@@ -32,6 +51,8 @@ export interface ChangefeedEvents {
   published: [PublishedEvent]
   /** A change whose mapping or publishing threw; the feed went on. */
   skipped: [SkippedEvent]
+  withheld: [WithheldEvent]
+  read: [ReadEvent]
   /** Changes are missing; the clients were told to read again. */
   gap: [GapEvent]
   /** Something failed that the feed recovers from by itself, as a lost connection. */

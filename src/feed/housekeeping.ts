@@ -26,6 +26,7 @@ export class Housekeeping {
   #others = 0
   #announcing = false
   #answerDue = false
+  #proven = false
 
   constructor(context: FeedContext, subject: Subject, onLost: (error: Error) => void) {
     this.#context = context
@@ -40,6 +41,7 @@ export class Housekeeping {
 
   async start(): Promise<void> {
     await this.#report()
+    await this.#beat()
     this.#repeat(HEARTBEAT_MS, () => this.#beat(), this.#onLost)
     this.#repeat(REPORT_MS, () => this.#report())
     this.#repeat(STORE_MS, () => this.store())
@@ -49,6 +51,12 @@ export class Housekeeping {
   /** The heartbeat came back: the server still knows that we listen, and the way to us is open. */
   heard(): void {
     this.#answerDue = false
+    this.#proven = true
+  }
+
+  /** Whether a notification of ours has come back in this session. */
+  get proven(): boolean {
+    return this.#proven
   }
 
   /** Only the leader's position is stored: what it has published, nobody need publish again. */
@@ -99,7 +107,11 @@ export class Housekeeping {
 
   async #report() {
     const { role, position } = this.#subject
-    this.#others = await reportNode(this.#context.db, this.#context.node, role, position?.tick.id ?? 0n)
+    const { db, node, pauses, settings } = this.#context
+    const sockets = settings.io?.engine?.clientsCount ?? null
+    this.#others = await reportNode(db, { id: node, role, tick: position?.tick.id ?? 0n, sockets })
+    pauses.look()
+    if (role === 'leader') await pauses.tidy()
   }
 
   #repeat(ms: number, task: () => Promise<unknown>, onError = this.#log) {

@@ -6,10 +6,11 @@ import { Election } from '../leader/election.ts'
 import { acceptHistory, type Identity, readIdentity, readState } from '../leader/fences.ts'
 import type { Role } from '../leader/nodes.ts'
 import { Alarm } from '../wakeup/alarm.ts'
-import { leaderKey, tickChannel, wakeChannel } from '../wakeup/channel.ts'
+import { leaderKey, pauseChannel, tickChannel, wakeChannel } from '../wakeup/channel.ts'
 import { Notifier } from '../wakeup/notifier.ts'
 import type { Mode } from '../wakeup/pace.ts'
 import type { FeedContext } from './context.ts'
+import type { Turn } from './delivery.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lead } from './lead.ts'
 import { resume, Track } from './track.ts'
@@ -34,9 +35,13 @@ export class Session {
   #election: Election | null = null
   #track: Track | null = null
   #lead: Lead | null = null
-  /** Ends what is being delivered, and only that. */
+  /** Set once the leader has followed all ticks that others cut: all that come now are its own. */
+  #cutsNext = false
+  /** Ends what is being delivered. */
   #turn = new AbortController()
   #abandoning = false
+  /** Of the present turn. */
+  #progress = { changes: 0, publishMs: 0 }
 
   constructor(context: FeedContext, remembered: Position | null) {
     this.#context = context
@@ -55,6 +60,11 @@ export class Session {
 
   get mode(): Mode | null {
     return this.#lead?.mode ?? null
+  }
+
+  /** Whether a notification has come back to this node. */
+  get listening(): boolean {
+    return this.#housekeeping.proven
   }
 
   /** Runs until {@link stop}; rejects when a connection or a lock is lost, or the server is not one to read from. */
@@ -97,13 +107,18 @@ export class Session {
   }
 
   #listen() {
-    const { connection, settings, node } = this.#context
+    const { connection, settings, node, pauses } = this.#context
     const heartbeat = Housekeeping.heartbeatChannel(node)
+    const paused = pauseChannel(settings.schema)
     return Notifier.open(
       { ...connection, applicationName: `${connection.applicationName} listener` },
-      [wakeChannel(settings.schema), tickChannel(settings.schema), heartbeat],
+      [wakeChannel(settings.schema), tickChannel(settings.schema), paused, heartbeat],
       {
-        onNotify: channel => (channel === heartbeat ? this.#housekeeping.heard() : this.#alarm.ring()),
+        onNotify: channel => {
+          if (channel === heartbeat) return this.#housekeeping.heard()
+          if (channel === paused) pauses.look()
+          this.#alarm.ring()
+        },
         onLost: this.#lose,
       },
     )
@@ -112,7 +127,13 @@ export class Session {
   async #takeTurn() {
     const woken = await this.#alarm.wait(this.#lead?.waitMs ?? BACKSTOP_MS)
     if (this.#end.signal.aborted) return
+    const started = performance.now()
+    this.#progress = { changes: 0, publishMs: 0 }
+    await this.#heedPauses()
     const found = await this.#read()
+    const { changes, publishMs } = this.#progress
+    const readMs = performance.now() - started - publishMs
+    this.#context.events.emit('read', { woken, changes, readMs, publishMs })
     if (this.#lead) {
       if (!found) await this.#track?.keepUp(slotSeconds(this.#context.settings.retentionMs) * 1_000)
       this.#lead.afterRead({ woken, found })
@@ -122,7 +143,7 @@ export class Session {
 
   async #read(): Promise<boolean> {
     if (this.#abandoning) await this.#skipBacklog()
-    this.#turn = new AbortController()
+    if (this.#turn.signal.aborted) this.#turn = new AbortController()
     try {
       return await this.#readTrack()
     } catch (error) {
@@ -135,14 +156,34 @@ export class Session {
   async #readTrack(): Promise<boolean> {
     const track = this.#track
     if (!track) return false
-    const signal = AbortSignal.any([this.#end.signal, this.#turn.signal])
-    const deliver: Parameters<Track['follow']>[0] = (page, done) =>
-      this.#context.delivery.deliver(page, done, signal, this.#checkLease)
-    if (await track.follow(deliver)) {
+    const turn = this.#deliveryTurn(this.#turn.signal)
+    const deliver: Parameters<Track['follow']>[0] = async (page, done) => {
+      const started = performance.now()
+      await this.#heedPauses()
+      await this.#context.delivery.deliver(page, done, turn)
+      this.#progress.changes += page.length
+      this.#progress.publishMs += performance.now() - started
+    }
+    if (!this.#cutsNext && (await track.follow(deliver))) {
       this.#alarm.ring() // there may be more ticks, and a leader cuts only behind the last one
       return true
     }
-    return this.#lead !== null && (await track.cut(deliver, () => this.#housekeeping.announceTick()))
+    if (!this.#lead) return false
+    this.#cutsNext = true
+    return await track.cut(deliver, () => this.#housekeeping.announceTick())
+  }
+
+  /** Between two pages, so that a pause is heeded within a long backlog too. */
+  async #heedPauses() {
+    const { pauses, delivery } = this.#context
+    if (!this.#track || !pauses.due) return
+    const resumed = await pauses.refresh()
+    if (resumed.length > 0) await delivery.declareGap('gap', this.#track.position, this.#deliveryTurn(), resumed)
+    pauses.told()
+  }
+
+  #deliveryTurn(signal: AbortSignal = this.#end.signal): Turn {
+    return { signal, check: this.#checkLease }
   }
 
   /** A leader that was stopped for a while must not publish what its successor may have published. */
@@ -152,6 +193,7 @@ export class Session {
 
   async #stand() {
     if (!this.#election || !(await this.#election.stand())) return
+    this.#cutsNext = false
     await this.#findTrack('leader')
     this.#lead = await Lead.take(this.#context, {
       election: this.#election,
@@ -174,7 +216,9 @@ export class Session {
     const { epoch } = await readState(db, this.#identity)
     const { position, gap } = await resume(db, epoch, history === 'same' ? this.position : null, as === 'leader')
     this.#track = new Track(db, new ChangeLogReader(this.#reader, settings.schema), position)
-    if (gap || history === 'foreign') await delivery.declareGap(history === 'foreign' ? 'epoch' : 'gap', position)
+    if (gap || history === 'foreign') {
+      await delivery.declareGap(history === 'foreign' ? 'epoch' : 'gap', position, this.#deliveryTurn())
+    }
   }
 
   async #publishedSnapshot(): Promise<string | undefined> {
@@ -192,7 +236,9 @@ export class Session {
   async #skipBacklog() {
     this.#abandoning = false
     await this.#track?.skipToNow()
-    if (this.#track) await this.#context.delivery.declareGap('gap', this.#track.position)
+    if (this.#track) {
+      await this.#context.delivery.declareGap('gap', this.#track.position, this.#deliveryTurn())
+    }
   }
 
   /** What hangs on a broken connection is not waited for. */
@@ -205,6 +251,7 @@ export class Session {
 
   #finish(reason: unknown) {
     this.#end.abort(reason)
+    this.#turn.abort(reason)
     this.#alarm.ring()
   }
 

@@ -14,18 +14,24 @@ export interface Node {
   readonly tick: bigint
   readonly startedAt: Date
   readonly seenAt: Date
+  /** Sockets that are connected to it; null where it serves none itself. */
+  readonly sockets: number | null
 }
 
 /** A node that has not been seen for this long is gone. */
 const NODE_TTL_SECONDS = 30
 
+/** What a node says of itself. */
+export interface NodeReport extends Pick<Node, 'id' | 'role' | 'tick' | 'sockets'> {}
+
 /** Says that this node is alive, forgets those that are not, and returns how many others there are. */
-export async function reportNode({ kysely }: Database, id: string, role: Role, tick: bigint): Promise<number> {
+export async function reportNode({ kysely }: Database, { id, role, tick, sockets }: NodeReport): Promise<number> {
   const now = sql<Date>`clock_timestamp()`
+  const present = { role, tick: String(tick), sockets, seen_at: now }
   await kysely
     .insertInto('node')
-    .values({ id, host: hostname(), pid: process.pid, role, tick: String(tick), started_at: now, seen_at: now })
-    .onConflict(conflict => conflict.column('id').doUpdateSet({ role, tick: String(tick), seen_at: now }))
+    .values({ id, host: hostname(), pid: process.pid, started_at: now, ...present })
+    .onConflict(conflict => conflict.column('id').doUpdateSet(present))
     .execute()
   await kysely
     .deleteFrom('node')
@@ -53,5 +59,6 @@ export async function listNodes({ kysely }: Database): Promise<Node[]> {
     tick: BigInt(row.tick),
     startedAt: row.started_at,
     seenAt: row.seen_at,
+    sockets: row.sockets,
   }))
 }

@@ -6,6 +6,9 @@ export const wakeChannel = (schema: string) => `changefeed_wake_${fingerprint(sc
 /** NOTIFY channel on which the leader tells the other nodes of new ticks. */
 export const tickChannel = (schema: string) => `changefeed_tick_${fingerprint(schema).toString('hex', 0, 6)}`
 
+/** NOTIFY channel on which operators tell every node of a model that was paused or resumed. */
+export const pauseChannel = (schema: string) => `changefeed_pause_${fingerprint(schema).toString('hex', 0, 6)}`
+
 /** Advisory key of the gate: held exclusively while the listener sleeps, shared by every transaction that wrote. */
 export const gateKey = (schema: string): AdvisoryKey => [GATE, fingerprint(schema).readInt32BE(6)]
 

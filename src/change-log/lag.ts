@@ -1,0 +1,43 @@
+import { sql } from 'kysely'
+import type { Database } from '../db/connect.ts'
+import { type Position, storedPosition } from './position.ts'
+import { snapshotBounds } from './snapshot.ts'
+
+/** How far a reader is behind what has been committed. */
+export interface Lag {
+  readonly changes: number
+  /** True where there are more changes than `changes`: counting stops somewhere. */
+  readonly orMore: boolean
+  /** Age of the oldest of them, by the clock of the database server; 0 where there are none. */
+  readonly seconds: number
+}
+
+const COUNTED = 100_000
+
+/** Of what has been published for all, as far as that has been stored: which happens once a second. */
+export async function readStoredLag(db: Database): Promise<Lag> {
+  return await readLag(db, (await storedPosition(db, 0)) ?? BEFORE_ALL)
+}
+
+/** Transaction ids start at 3. */
+const BEFORE_ALL: Position = { epoch: 0, tick: { id: 0n, snapshot: '2:2:' } }
+
+export async function readLag({ kysely, our }: Database, { tick, partial }: Position): Promise<Lag> {
+  const { xmax, running } = snapshotBounds(tick.snapshot)
+  const left = partial
+    ? sql`and not (seq <= ${String(partial.seq)}::bigint and pg_catalog.pg_visible_in_snapshot(xid,
+        (select snapshot from ${our('tick')} where id = ${String(partial.tick)}::bigint)))`
+    : sql``
+  const { rows } = await sql<{ changes: string; seconds: number | null }>`
+    select count(*) as changes,
+      greatest(0, extract(epoch from clock_timestamp() - min(at)))::float8 as seconds
+    from (
+      select at from (
+        select at from ${our('change')} where xid >= ${xmax}::xid8 ${left}
+        union all
+        select at from ${our('change')} where xid = any(${running}::xid8[]) ${left}
+      ) as behind limit ${COUNTED}
+    ) as counted`.execute(kysely)
+  const changes = Number(rows[0]?.changes ?? 0)
+  return { changes, orMore: changes === COUNTED, seconds: changes === 0 ? 0 : Number(rows[0]?.seconds ?? 0) }
+}
