@@ -43,27 +43,26 @@ export function idOfRecord(model: Model, record: RecordOrId): RecordId {
   )
 }
 
+/** What is needed to show records to clients. */
+export type Presentation = Pick<PubSubContext, 'models' | 'redactedColumns'>
+
 /** A record as clients may see it, and so the records populated in it. */
-export function presentable(
-  context: PubSubContext,
-  record: ModelRecord,
-  identity = context.model.identity,
-): ModelRecord {
-  const model = context.models.get(identity)
+export function presentable(presentation: Presentation, identity: string, record: ModelRecord): ModelRecord {
+  const model = presentation.models.get(identity)
   if (!model) return record
   const populated = model.associations.flatMap(association => {
     const value = record[association.alias]
     const of = association.type === 'model' ? association.model : association.collection
-    return isPopulated(value) ? [[association.alias, presentableMembers(context, value, of)]] : []
+    return isPopulated(value) ? [[association.alias, presentableMembers(presentation, of, value)]] : []
   })
-  const redacted = context.redactedColumns(identity)
+  const redacted = presentation.redactedColumns(identity)
   return toPublic(model, { ...record, ...Object.fromEntries(populated) }, { redacted })
 }
 
-const presentableMembers = (context: PubSubContext, value: object, identity: string) =>
+const presentableMembers = (presentation: Presentation, identity: string, value: object) =>
   Array.isArray(value)
-    ? value.map(each => (isPopulated(each) ? presentable(context, each as ModelRecord, identity) : each))
-    : presentable(context, value as ModelRecord, identity)
+    ? value.map(each => (isPopulated(each) ? presentable(presentation, identity, each as ModelRecord) : each))
+    : presentable(presentation, identity, value as ModelRecord)
 
 const isPopulated = (value: unknown): value is object => value !== null && typeof value === 'object'
 
@@ -72,6 +71,6 @@ const isPopulated = (value: unknown): value is object => value !== null && typeo
  * among the changes is kept.
  */
 export function presentableChanges(context: PubSubContext, changes: ModelRecord, previous?: ModelRecord): ModelRecord {
-  const shown = presentable(context, { ...previous, ...changes })
+  const shown = presentable(context, context.model.identity, { ...previous, ...changes })
   return Object.fromEntries(Object.entries(shown).filter(([key]) => Object.hasOwn(changes, key)))
 }

@@ -47,7 +47,13 @@ export function publishMethods(context: PubSubContext): PublishMethods {
     const callback = callbacks('Create', [record, req])
     callback.before()
     tellOthers(reverse.created(castId(model, id), record), req)
-    const call = { fn: 'publishCreate', identity, id, record: presentable(context, record), reverse: [] } as const
+    const call = {
+      fn: 'publishCreate',
+      identity,
+      id,
+      record: presentable(context, identity, record),
+      reverse: [],
+    } as const
     deliver(call, req, noIntroduce ? 'introduce' : undefined)
     callback.after()
   }
@@ -114,7 +120,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
 }
 
 const before = (context: PubSubContext, previous: ModelRecord | undefined) =>
-  previous ? { previous: presentable(context, previous) } : {}
+  previous ? { previous: presentable(context, context.model.identity, previous) } : {}
 
 interface Member {
   readonly identity: string
@@ -134,7 +140,7 @@ function memberOf({ model, models }: PubSubContext, alias: string, added: Record
 }
 
 const withRecord = (call: AddCall, context: PubSubContext, { record, identity }: Member): AddCall =>
-  record ? { ...call, added: presentable(context, record, identity) } : call
+  record ? { ...call, added: presentable(context, identity, record) } : call
 
 function tell(model: PubSubMethods | undefined, call: PublishCall, req: unknown) {
   const options: PublishOptions = { noReverse: true }

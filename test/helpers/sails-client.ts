@@ -72,7 +72,7 @@ export interface SailsClient {
 /** Connects a client of its own; several may be open at once. Closed by itself at the end of the test or file. */
 export async function connectSailsClient({ port, ...options }: SailsClientOptions): Promise<SailsClient> {
   const socket = io.sails.connect(`http://127.0.0.1:${port}`, { multiplex: false, ...options })
-  afterScope(() => socket.disconnect())
+  afterScope(() => socket.isConnected() && socket.disconnect())
   const messages = new Inbox()
   const connected = async () => {
     record(socket, messages)

@@ -1,0 +1,139 @@
+import type { OpenModel } from './access.ts'
+import type { Limits } from './limits.ts'
+import { badRequest, tooLarge } from './refusal.ts'
+import type { RealtimeRequest } from './request.ts'
+import { checkData, isDictionary } from './virtual-message.ts'
+
+/** Criteria that Waterline understands, of parts that were checked. */
+export interface Criteria {
+  where: Record<string, unknown>
+  limit: number
+  skip: number
+  sort?: Record<string, 'ASC' | 'DESC'>[]
+}
+
+const DEFAULT_LIMIT = 30
+
+/** Parameters that are no attributes. */
+const RESERVED = new Set(['where', 'limit', 'skip', 'sort', 'populate', 'select', 'omit', '_csrf'])
+
+/**
+ * `where`, `limit`, `skip` and `sort` of a request, as blueprints take them: `where` as JSON, or every other parameter as an
+ * equation. Throws a `Refusal` for attributes that may not be searched, operators that do not exist, and too much of anything.
+ */
+export function parseCriteria(req: RealtimeRequest, open: OpenModel, limits: Limits): Criteria {
+  const params = req.allParams()
+  const sort = parseSort(params.sort, open)
+  return {
+    where: parseWhere(params, req.params, open, limits),
+    limit: parseCount('limit', params.limit, DEFAULT_LIMIT, limits.pageSize),
+    skip: parseCount('skip', params.skip, 0, 2 ** 31 - 1),
+    ...(sort && { sort }),
+  }
+}
+
+/** The names in a list such as `name,age`; undefined where there is none. */
+export function parseNames(value: unknown, name: string): string[] | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string') return value.split(',').map(each => each.trim())
+  if (Array.isArray(value) && value.every(each => typeof each === 'string')) return value
+  throw badRequest(`"${name}" is a list of names such as "name,age".`)
+}
+
+function parseWhere(params: Record<string, unknown>, ofPath: object, open: OpenModel, limits: Limits) {
+  const given = typeof params.where === 'string' ? parseJson('where', params.where) : params.where
+  if (given !== undefined && given !== null && given !== '') {
+    checkData(given, limits.depth)
+    return checkWhere(given, open, limits)
+  }
+  const isEquation = ([name]: [string, unknown]) => !RESERVED.has(name) && !Object.hasOwn(ofPath, name)
+  return checkWhere(Object.fromEntries(Object.entries(params).filter(isEquation)), open, limits)
+}
+
+function checkWhere(where: unknown, open: OpenModel, limits: Limits): Record<string, unknown> {
+  if (!isDictionary(where)) throw badRequest('"where" is an object such as {"name": "Ann"}.')
+  return Object.fromEntries(
+    Object.entries(where).map(([key, value]) => {
+      if (key === 'and' || key === 'or') return [key, checkBranches(key, value, open, limits)]
+      if (!open.visible.has(key))
+        throw badRequest(`"where": there is no attribute "${key.slice(0, 100)}" to search by.`)
+      return [key, checkConstraint(value, limits)]
+    }),
+  )
+}
+
+function checkBranches(key: string, value: unknown, open: OpenModel, limits: Limits) {
+  if (!Array.isArray(value) || value.length === 0) throw badRequest(`"${key}" is a list of conditions.`)
+  checkLength(value, limits)
+  return value.map(each => checkWhere(each, open, limits))
+}
+
+const COMPARISONS = new Set(['<', '<=', '>', '>=', '!=', 'contains', 'startsWith', 'endsWith', 'like'])
+const LISTS = new Set(['in', 'nin', '!='])
+
+function checkConstraint(value: unknown, limits: Limits): unknown {
+  if (isScalar(value)) return checkScalar(value)
+  if (Array.isArray(value)) return checkList(value, limits)
+  if (!isDictionary(value)) throw badRequest('A condition is a value, a list of values, or an operator with its value.')
+  return Object.fromEntries(
+    Object.entries(value).map(([operator, operand]) => {
+      if (LISTS.has(operator) && Array.isArray(operand)) return [operator, checkList(operand, limits)]
+      if (COMPARISONS.has(operator) && isScalar(operand)) return [operator, checkScalar(operand)]
+      throw badRequest(`The operator "${operator.slice(0, 100)}" does not exist, or not with this value.`)
+    }),
+  )
+}
+
+function checkList(list: unknown[], limits: Limits): unknown[] {
+  checkLength(list, limits)
+  if (!list.every(isScalar)) throw badRequest('A list of values has text, numbers, true, false or null in it.')
+  return list.map(checkScalar)
+}
+
+function checkLength(list: unknown[], { listLength }: Limits) {
+  if (list.length > listLength) throw tooLarge(`A list in a query may have ${listLength} values.`)
+}
+
+const isScalar = (value: unknown) => value === null || ['string', 'number', 'boolean'].includes(typeof value)
+
+/** Postgres has no text with a NUL in it. */
+function checkScalar(value: unknown): unknown {
+  if (typeof value === 'string' && value.includes('\0')) throw badRequest('Text may not have a NUL character in it.')
+  return value
+}
+
+function parseCount(name: string, value: unknown, fallback: number, max: number): number {
+  if (value === undefined) return fallback
+  const count = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value
+  if (typeof count !== 'number' || !Number.isInteger(count) || count < 0)
+    throw badRequest(`"${name}" is a whole number.`)
+  if (count > max) throw tooLarge(`"${name}" may be ${max} at most.`)
+  return count
+}
+
+function parseSort(value: unknown, open: OpenModel): Criteria['sort'] {
+  if (value === undefined || value === '') return undefined
+  const given = typeof value === 'string' && /^\s*[[{]/.test(value) ? parseJson('sort', value) : value
+  const orders: unknown[][] = []
+  for (const each of [given].flat()) orders.push(...(isDictionary(each) ? Object.entries(each) : [wordsOf(each)]))
+  if (orders.length > 10) throw tooLarge('"sort" may name 10 attributes.')
+  return orders.map(([attribute, direction = 'ASC']) => {
+    const [name, upper] = [String(attribute), String(direction).toUpperCase()]
+    if (!open.visible.has(name)) throw badRequest(`"sort": there is no attribute "${name.slice(0, 100)}" to sort by.`)
+    if (upper !== 'ASC' && upper !== 'DESC') throw badRequest('"sort" has the form "name ASC" or "name DESC".')
+    return { [name]: upper }
+  })
+}
+
+function wordsOf(order: unknown): string[] {
+  if (typeof order !== 'string') throw badRequest('"sort" has the form "name ASC" or "name DESC".')
+  return order.trim().split(/\s+/, 3)
+}
+
+function parseJson(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw badRequest(`"${name}" is not JSON.`)
+  }
+}

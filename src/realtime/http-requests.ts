@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
+import { parse as parseForm } from 'qs'
+import type { Handle } from './handling.ts'
+import type { Limits } from './limits.ts'
+import { badRequest, tooLarge } from './refusal.ts'
+import type { NodeHandler, RealtimeHandler } from './request.ts'
+import type { Router } from './router.ts'
+import { checkData } from './virtual-message.ts'
+
+/**
+ * Routes over plain HTTP as a Node handler, to mount in an app: `app.use(handler)`. Calls `next` for what no route answers;
+ * without `next` that is a 404.
+ */
+export function httpHandler(handle: Handle, limits: Limits): NodeHandler {
+  return (req: IncomingMessage & { body?: unknown }, res: ServerResponse, next?: (error?: unknown) => void) => {
+    const body = () => (req.body === undefined ? readBody(req, limits) : req.body)
+    const pass = next ?? (() => void res.writeHead(404).end('Not Found'))
+    handle(req, res, { body }).then(isAnswered => isAnswered || pass(), pass)
+  }
+}
+
+/** Answers a server's requests by our routes first, and leaves the others to those who listened before. */
+export function interceptRequests(server: HttpServer, handler: NodeHandler): void {
+  const others = server.listeners('request') as ((req: IncomingMessage, res: ServerResponse) => void)[]
+  server.removeAllListeners('request')
+  server.on('request', (req, res) => {
+    const pass = () => {
+      for (const other of others) other.call(server, req, res)
+    }
+    handler(req, res, others.length > 0 ? pass : (undefined as never))
+  })
+}
+
+/** What sails.io.js fetches before it connects: itself, and a cookie where the page is of another origin. */
+export function addClientRoutes(router: Router): void {
+  router.add('GET /js/dependencies/sails.io.js', sendClient)
+  router.add('GET /__getcookie', (_req, res) => {
+    res.set('content-type', 'application/javascript; charset=utf-8').send('_sailsIoJSConnect();')
+  })
+}
+
+const sendClient: RealtimeHandler = async (_req, res) => {
+  client ??= readFile(createRequire(import.meta.url).resolve('sails.io.js-dist'), 'utf8')
+  const script = await client
+  res
+    .set('content-type', 'application/javascript; charset=utf-8')
+    .set('cache-control', 'public, max-age=3600')
+    .send(script)
+}
+
+let client: Promise<string> | undefined
+
+/** JSON or a form, within the limit; nothing for any other type. */
+async function readBody(req: IncomingMessage, { payloadBytes, depth }: Limits): Promise<unknown> {
+  const type = req.headers['content-type'] ?? ''
+  const isJson = /\bjson\b/.test(type)
+  if (!isJson && !type.startsWith('application/x-www-form-urlencoded')) return {}
+  const text = await readText(req, payloadBytes)
+  const body = isJson ? parseJson(text) : parseForm(text, { depth: 10, parameterLimit: 1000 })
+  checkData(body, depth)
+  return body
+}
+
+async function readText(req: IncomingMessage, bytes: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > bytes) throw tooLarge(`A request may have ${bytes} bytes.`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parseJson(text: string): unknown {
+  if (text.trim() === '') return {}
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw badRequest('The body is not JSON.')
+  }
+}

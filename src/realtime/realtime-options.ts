@@ -1,0 +1,129 @@
+import type { Server as HttpServer } from 'node:http'
+import type { Server, Socket } from 'socket.io'
+import { z } from 'zod'
+import { ChangefeedError } from '../errors.ts'
+import { type Logger, silentLogger } from '../logger.ts'
+import { type ModelAccess, WRITE_ACTIONS } from './access.ts'
+import type { BeforeConnect } from './admission.ts'
+import { DEFAULT_LIMITS, type Limits } from './limits.ts'
+import type { NodeHandler } from './request.ts'
+
+export interface RealtimeOptions {
+  /** Where pages and sockets connect. One of `server` and `io`, or both where `io` is attached to `server` already. */
+  server?: HttpServer
+  /** A socket.io server of the app's. It needs `allowEIO3: true`, which is what sails.io.js speaks. */
+  io?: Server
+  /** Waterline's models: `ontology.collections` of an initialised Waterline. */
+  collections: object
+  /** The models that clients may use. @default none */
+  models?: Readonly<Record<string, true | ModelAccess>>
+  /**
+   * A change feed that publishes on this server (`createChangefeed({ publisher: realtime.publisher })`). It publishes what
+   * is written, so the app's own `publishCreate` and so on are silent, and answers carry its place as `changefeed-cursor`.
+   */
+  feed?: { cursor(): Promise<string> }
+  /** The app's own handler (Express, Node), for virtual requests that no route answers. */
+  handler?: NodeHandler
+  /** Middleware that makes `req.session` of the cookie, such as that of express-session. */
+  session?: NodeHandler
+  /** Origins of the pages that may connect. @default those of this server, and what is no page */
+  onlyAllowOrigins?: readonly string[]
+  /** Decides who may connect, in place of `onlyAllowOrigins`. */
+  beforeConnect?: BeforeConnect
+  /** Called when a socket is gone, with its session. What `done` is called with is logged. */
+  afterDisconnect?(session: unknown, socket: Socket, done: (error?: unknown) => void): unknown
+  /** Whether a socket hears of what it wrote itself by a REST route. @default false */
+  mirror?: boolean
+  /** What a client may ask for at most. */
+  limits?: Partial<Limits>
+  /** Path of the socket.io endpoint, where `io` is not given. @default '/socket.io' */
+  path?: string
+  logger?: Logger
+}
+
+/** The options with every default in place. */
+export interface RealtimeSettings
+  extends Readonly<Omit<RealtimeOptions, Defaulted | 'limits'>>,
+    Readonly<Required<Pick<RealtimeOptions, Defaulted>>> {
+  readonly limits: Limits
+}
+
+type Defaulted = 'logger' | 'models' | 'path' | 'mirror'
+
+const isFunction = z.custom<never>(value => typeof value === 'function', 'must be a function')
+const withMethods = (message: string, ...names: string[]) =>
+  z.custom<never>(
+    value =>
+      typeof value === 'object' &&
+      value !== null &&
+      names.every(name => typeof Reflect.get(value, name) === 'function'),
+    message,
+  )
+const names = z.array(z.string(), 'must be a list of attribute names')
+const count = z.int('must be a whole number').positive('must be above 0')
+
+const access = z
+  .strictObject(
+    {
+      policy: isFunction,
+      recordPolicy: isFunction,
+      watch: z.boolean('must be true or false'),
+      write: z.union(
+        [z.boolean(), z.array(z.enum(WRITE_ACTIONS))],
+        `must be true, or a list of ${WRITE_ACTIONS.join(', ')}`,
+      ),
+      writable: names,
+      omit: names,
+    },
+    'must be true, or an object such as { policy: req => ... }',
+  )
+  .partial()
+
+const schema = z.strictObject({
+  server: withMethods('must be an http.Server', 'listeners', 'on').optional(),
+  io: withMethods('must be a socket.io Server', 'to', 'emit', 'of').optional(),
+  collections: z.custom<object>(
+    value => typeof value === 'object' && value !== null,
+    'is required: ontology.collections of an initialised Waterline',
+  ),
+  models: z.record(z.string(), z.union([z.literal(true), access])).optional(),
+  feed: withMethods('must be a change feed', 'cursor').optional(),
+  handler: isFunction.optional(),
+  session: isFunction.optional(),
+  onlyAllowOrigins: z
+    .array(z.string().regex(/^(https?|file):\/\/[^/]*$/, 'must be an origin such as https://example.com'))
+    .optional(),
+  beforeConnect: isFunction.optional(),
+  afterDisconnect: isFunction.optional(),
+  mirror: z.boolean('must be true or false').default(false),
+  limits: z
+    .strictObject(Object.fromEntries(Object.keys(DEFAULT_LIMITS).map(name => [name, count.optional()])))
+    .optional(),
+  path: z.string().startsWith('/', 'must begin with /').default('/socket.io'),
+  logger: withMethods('must have error, warn, info and debug functions', 'error', 'warn', 'info', 'debug').optional(),
+})
+
+/** Throws `E_OPTIONS`, naming each option that does not fit and what it must be. */
+export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings {
+  const parsed = schema.safeParse(options)
+  if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error))
+  if (!options.server && !options.io) {
+    throw new ChangefeedError('E_OPTIONS', 'Option `server` is required, an http.Server; or `io`, a socket.io Server.')
+  }
+  const { limits = {}, logger = silentLogger, models = {} } = options
+  const { path, mirror } = parsed.data
+  const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
+  return Object.freeze({ ...options, logger, models, path, mirror, limits: { ...DEFAULT_LIMITS, ...given } })
+}
+
+const describe = ({ issues }: z.ZodError) =>
+  issues
+    .map(issue => {
+      if (issue.code === 'unrecognized_keys') {
+        return `There is no option ${issue.keys.map(key => `\`${[...issue.path, key].join('.')}\``).join(', ')}.`
+      }
+      return issue.path.length === 0
+        ? 'Pass an object with options.'
+        : `Option \`${issue.path.join('.')}\` ${issue.message}.`
+    })
+    .join(' ')

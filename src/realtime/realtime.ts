@@ -1,0 +1,146 @@
+import type { Server as HttpServer } from 'node:http'
+import { Server, type Socket } from 'socket.io'
+import { ChangefeedError } from '../errors.ts'
+import type { Models } from '../ontology/model.ts'
+import { readModels } from '../ontology/model-map.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { socketPublisher } from '../publish/socket-publisher.ts'
+import { omittedColumns, openModels } from './access.ts'
+import { admission } from './admission.ts'
+import { type Handle, routeHandling } from './handling.ts'
+import { addClientRoutes, httpHandler, interceptRequests } from './http-requests.ts'
+import type { LiveModel } from './live-model.ts'
+import { attachPubSub } from './pubsub.ts'
+import { addReadRoutes } from './read-routes.ts'
+import { parseRealtimeOptions, type RealtimeOptions, type RealtimeSettings } from './realtime-options.ts'
+import { RecordReader } from './record-reader.ts'
+import { RecordWriter } from './record-writer.ts'
+import type { NodeHandler, RealtimeHandler } from './request.ts'
+import { Router } from './router.ts'
+import { type Sockets, sailsSockets } from './sockets.ts'
+import { loadSession, serveVirtualRequests } from './virtual-requests.ts'
+import { addWriteRoutes } from './write-routes.ts'
+
+/** The realtime of Sails, for an app without Sails. */
+export interface Realtime {
+  /** `sails.sockets`. */
+  readonly sockets: Sockets
+  readonly io: Server
+  /** Publishes calls of a change feed to the sockets of this server. */
+  readonly publisher: Publisher
+  /** The routes as a Node handler: `app.use(realtime.handler)` where `server` is not given. */
+  readonly handler: NodeHandler
+  /**
+   * Answers requests for a method and path, over sockets and over HTTP: `GET /say/hello`, `/any/method`, `POST /user/:id`.
+   * Throws `E_USAGE` for an address that cannot be understood.
+   */
+  route(address: string, handler: RealtimeHandler): void
+  /** Disconnects every socket and closes the socket.io server, with the HTTP server that it is attached to. */
+  close(): Promise<void>
+}
+
+/**
+ * Gives a plain HTTP server and Waterline's models the realtime of Sails: `sails.sockets`, resourceful pub-sub on the models,
+ * virtual requests of an unchanged sails.io.js, which it serves at `/js/dependencies/sails.io.js`, and blueprint-like routes
+ * for the models that `models` opens.
+ *
+ * Throws `E_OPTIONS` for options that do not fit, and `E_MODEL` for collections that are none.
+ *
+ * @example
+ * const realtime = createRealtime({ server, collections: ontology.collections, models: { user: true } })
+ * realtime.route('GET /say/hello', (req, res) => {
+ *   realtime.sockets.join(req, 'funSockets')
+ *   realtime.sockets.broadcast('funSockets', 'hello', req)
+ *   res.ok()
+ * })
+ */
+export function createRealtime(options: RealtimeOptions): Realtime {
+  const settings = parseRealtimeOptions(options)
+  const { logger, server, limits, session } = settings
+  const models = readModels(settings.collections)
+  const [own, shadow] = [new Router(), new Router()]
+  const handle = oneAfterTheOther([own, shadow].map(router => routeHandling(router, session ? [session] : [], logger)))
+  const handler = httpHandler(handle, limits)
+  // Before socket.io does the same for its own path, as it leaves the rest to whom it finds.
+  if (server) interceptRequests(server, handler)
+  const io = settings.io ? guarded(settings.io, settings) : openSocketServer(settings)
+  const sockets = sailsSockets(io, logger)
+  addShadowRoutes(shadow, settings, models, io, sockets)
+  io.on('connection', socket => {
+    serveVirtualRequests(socket, { handle, handler: settings.handler, limits, logger })
+    if (settings.afterDisconnect) socket.on('disconnect', () => void afterDisconnect(socket, settings))
+  })
+  return {
+    sockets,
+    io,
+    publisher: socketPublisher(io, { models }),
+    handler,
+    route: (address, route) => own.add(address, route),
+    close: async () => void (await io.close()),
+  }
+}
+
+function openSocketServer(settings: RealtimeSettings): Server {
+  const { server, path, limits, logger, beforeConnect, onlyAllowOrigins } = settings
+  return new Server(server as HttpServer, {
+    path,
+    serveClient: false,
+    allowEIO3: true,
+    maxHttpBufferSize: limits.payloadBytes,
+    allowRequest: admission({ beforeConnect, onlyAllowOrigins }, logger),
+    ...(onlyAllowOrigins && { cors: { origin: [...onlyAllowOrigins], credentials: true } }),
+  })
+}
+
+/** Only by what the app asked for: its server may have rules of its own. */
+function guarded(io: Server, { beforeConnect, onlyAllowOrigins, logger }: RealtimeSettings): Server {
+  if (!beforeConnect && !onlyAllowOrigins) return io
+  if (!io.engine) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      'Option `io` is not attached to a server yet, so who connects cannot be decided.',
+    )
+  }
+  io.engine.opts.allowRequest = admission({ beforeConnect, onlyAllowOrigins }, logger)
+  return io
+}
+
+const oneAfterTheOther =
+  (handles: Handle[]): Handle =>
+  async (...request) => {
+    for (const handle of handles) if (await handle(...request)) return true
+    return false
+  }
+
+function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Models, io: Server, sockets: Sockets) {
+  const { feed, limits, logger, collections, mirror, onlyAllowOrigins } = settings
+  const live = liveModels(collections)
+  const open = openModels(models, settings.models)
+  const omitted = new Map(
+    [...models].map(([identity, model]) => [identity, omittedColumns(model, settings.models[identity])]),
+  )
+  const redactedColumns = (identity: string) => omitted.get(identity) ?? new Set<string>()
+  attachPubSub(live, { io, models, sockets, logger, redactedColumns, isPublishedByFeed: () => feed !== undefined })
+  const liveModel = (identity: string) => live[identity] as LiveModel
+  const reader = new RecordReader({ models, open, redactedColumns, live: liveModel })
+  const writer = new RecordWriter({ live: liveModel, modelOf: identity => models.get(identity), mirror })
+  const cursor = async () => await feed?.cursor()
+  addClientRoutes(router)
+  addReadRoutes(router, { open, reader, sockets, limits, cursor })
+  addWriteRoutes(router, { open, reader, writer, limits, onlyAllowOrigins })
+}
+
+function liveModels(collections: object): Record<string, object> {
+  const { collections: nested } = collections as { collections?: Record<string, object> }
+  return nested ?? (collections as Record<string, object>)
+}
+
+async function afterDisconnect(socket: Socket, { afterDisconnect, session, logger }: RealtimeSettings) {
+  const failed = (error: unknown) => logger.error('afterDisconnect failed', { error })
+  try {
+    const loaded = session ? await loadSession(socket, session) : {}
+    await afterDisconnect?.(loaded, socket, error => error && failed(error))
+  } catch (error) {
+    failed(error)
+  }
+}

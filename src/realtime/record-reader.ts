@@ -1,0 +1,150 @@
+import type { Association, Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
+import { isRecordId } from '../publish/record-id.ts'
+import { classRoom, recordRoom } from '../publish/rooms.ts'
+import { type OpenModel, type OpenModels, targetOf } from './access.ts'
+import { type Criteria, parseNames } from './criteria.ts'
+import { asked, type LiveModel } from './live-model.ts'
+import { type Presentation, presentable } from './pubsub-context.ts'
+import { badRequest } from './refusal.ts'
+import type { RealtimeRequest } from './request.ts'
+
+/** As blueprints do where nothing else is asked. */
+const POPULATED_LIMIT = 30
+
+export interface ReaderOptions extends Presentation {
+  readonly models: Models
+  readonly open: OpenModels
+  readonly live: (identity: string) => LiveModel
+}
+
+/** Reads records for a request: populated, without what it may not see. */
+export class RecordReader {
+  readonly #options: ReaderOptions
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+  }
+
+  /** Records as Waterline has them, associations populated that the request asks for and may see. */
+  async find(req: RealtimeRequest, open: OpenModel, criteria: Criteria | { where: object; limit: number }) {
+    return await this.#find(req, open, criteria, await this.#populated(req, open))
+  }
+
+  async findOne(req: RealtimeRequest, open: OpenModel, id: RecordId, { bare = false } = {}) {
+    const criteria = { where: { [open.model.primaryKey]: id }, limit: 1 }
+    const [record] = await this.#find(req, open, criteria, bare ? [] : await this.#populated(req, open))
+    return record
+  }
+
+  /** The members of one association of a record: a list, or one record or none. */
+  async members(req: RealtimeRequest, open: OpenModel, id: RecordId, association: Association, criteria: Criteria) {
+    const { primaryKey, identity } = open.model
+    const child = this.#options.open.get(targetOf(association))
+    if (!child) return undefined
+    const live = this.#options.live(identity)
+    const query = live
+      .findOne({ [primaryKey]: id })
+      .populate(association.alias, association.type === 'model' ? undefined : criteria)
+    const parent = await asked(() => query)
+    const found = [parent?.[association.alias] ?? []].flat() as ModelRecord[]
+    return await this.#permittedAmong(req, child, found)
+  }
+
+  /** Records as the request may see them; `select` and `omit` of it are obeyed. */
+  present(req: RealtimeRequest, open: OpenModel, record: ModelRecord): ModelRecord {
+    const shown = presentable(this.#options, open.model.identity, record)
+    const select = parseNames(req.param('select'), 'select')
+    const omit = parseNames(req.param('omit'), 'omit')
+    const isChosen = (name: string) =>
+      name === open.model.primaryKey || (select ? select.includes(name) : !omit?.includes(name))
+    return Object.fromEntries(Object.entries(shown).filter(([name]) => isChosen(name)))
+  }
+
+  /** The rooms of records and of those populated in them. */
+  recordRooms({ model }: OpenModel, records: readonly ModelRecord[]): string[] {
+    return records.flatMap(record => [
+      recordRoom(model.identity, record[model.primaryKey] as RecordId),
+      ...model.associations.flatMap(association => this.#populatedRooms(record[association.alias], association)),
+    ])
+  }
+
+  /** The rooms for news of these models, as far as the request may hear of it. */
+  async classRooms(req: RealtimeRequest, identities: readonly string[]): Promise<string[]> {
+    const allowed = await Promise.all(identities.map(identity => this.#canWatch(req, identity)))
+    return identities.filter((_, index) => allowed[index]).map(classRoom)
+  }
+
+  async #find(req: RealtimeRequest, open: OpenModel, criteria: object, populated: Association[]) {
+    const plain = this.#options.live(open.model.identity).find(criteria)
+    const query = populated.reduce((each, { alias, type }) => each.populate(alias, subcriteria(type)), plain)
+    return await this.#permitted(req, open, await asked(() => query), populated)
+  }
+
+  async #canWatch(req: RealtimeRequest, identity: string): Promise<boolean> {
+    const open = this.#options.open.get(identity)
+    return open?.canWatch === true && (await open.allows(req, 'watch'))
+  }
+
+  #populatedRooms(value: unknown, association: Association): string[] {
+    const child = this.#options.models.get(targetOf(association))
+    const records = [value ?? []].flat().filter((each): each is ModelRecord => typeof each === 'object')
+    return child ? records.map(record => recordRoom(child.identity, record[child.primaryKey] as RecordId)) : []
+  }
+
+  /** The associations that are asked for and open to the request. */
+  async #populated(req: RealtimeRequest, { model }: OpenModel): Promise<Association[]> {
+    const asked = req.param('populate')
+    if (asked === 'false' || asked === false) return []
+    const names = asked === '' ? undefined : parseNames(asked, 'populate')
+    const unknown = names?.find(name => !model.associations.some(({ alias }) => alias === name))
+    if (unknown !== undefined) throw badRequest(`"populate": there is no association "${unknown.slice(0, 100)}".`)
+    const chosen = model.associations.filter(({ alias }) => names === undefined || names.includes(alias))
+    const allowed = await Promise.all(
+      chosen.map(association => this.#options.open.get(targetOf(association))?.allows(req, 'find') ?? false),
+    )
+    return chosen.filter((_, index) => allowed[index])
+  }
+
+  async #permitted(req: RealtimeRequest, open: OpenModel, records: ModelRecord[], populated: Association[]) {
+    const permitted = await this.#permittedAmong(req, open, records)
+    for (const record of permitted) {
+      for (const association of populated) await this.#filterPopulated(req, record, association)
+      for (const { type, alias } of open.model.associations) {
+        // Waterline leaves an empty list where nothing was populated.
+        if (type === 'collection' && !populated.some(each => each.alias === alias)) delete record[alias]
+      }
+    }
+    return permitted
+  }
+
+  async #filterPopulated(req: RealtimeRequest, record: ModelRecord, association: Association) {
+    const child = this.#options.open.get(targetOf(association))
+    const value = record[association.alias]
+    if (!child || value === null || typeof value !== 'object') return
+    const permitted = await this.#permittedAmong(req, child, [value].flat() as ModelRecord[])
+    for (const each of permitted) withoutCollections(each, child.model)
+    if (association.type === 'collection') record[association.alias] = permitted
+    else record[association.alias] = permitted[0] ?? (value as ModelRecord)[child.model.primaryKey]
+  }
+
+  async #permittedAmong(req: RealtimeRequest, open: OpenModel, records: ModelRecord[]): Promise<ModelRecord[]> {
+    const allowed = await Promise.all(records.map(record => open.allowsRecord(req, record, 'find')))
+    return records.filter((_, index) => allowed[index])
+  }
+}
+
+function subcriteria(type: Association['type']) {
+  return type === 'collection' ? { limit: POPULATED_LIMIT } : undefined
+}
+
+function withoutCollections(record: ModelRecord, { associations }: Model) {
+  for (const { type, alias } of associations) {
+    if (type === 'collection') delete record[alias]
+  }
+}
+
+/** An id of a path, as far as any model may have it. Waterline says whether it fits this one. */
+export function parseId(value: unknown): RecordId {
+  if (isRecordId(value) && value !== '' && !String(value).includes('\0') && String(value).length <= 1000) return value
+  throw badRequest('That is no id.')
+}

@@ -1,0 +1,176 @@
+import type { Model, ModelRecord, RecordId } from '../ontology/model.ts'
+import type { Collection } from '../publish/memberships.ts'
+import { isRecordId } from '../publish/record-id.ts'
+import { asked, type LiveModel } from './live-model.ts'
+import type { RealtimeRequest } from './request.ts'
+
+export interface WriterOptions {
+  readonly live: (identity: string) => LiveModel
+  readonly modelOf: (identity: string) => Model | undefined
+  /** Whether a socket hears of what it asked for itself. */
+  readonly mirror: boolean
+}
+
+/** A membership that ends because its child joins another record. */
+interface Stolen {
+  readonly from: RecordId
+  readonly child: RecordId
+}
+
+/** Writes for a request, and publishes what was written, as blueprints do. */
+export class RecordWriter {
+  readonly #options: WriterOptions
+
+  constructor(options: WriterOptions) {
+    this.#options = options
+  }
+
+  async create(req: RealtimeRequest, model: Model, values: ModelRecord): Promise<RecordId> {
+    const live = this.#options.live(model.identity)
+    const stolen = await this.#stolenByValues(model, values)
+    const created = await asked(() => live.create(values).fetch())
+    const id = created[model.primaryKey] as RecordId
+    const record = (await this.#populated(model, id)) ?? created
+    if (req.isSocket) live.subscribe(req, [id])
+    live._publishCreate(record, this.#asker(req))
+    for (const { collection, from, child } of stolen) {
+      live._publishRemove(from, collection.alias, child, this.#asker(req), { noReverse: true })
+    }
+    return id
+  }
+
+  async update(req: RealtimeRequest, model: Model, id: RecordId, values: ModelRecord): Promise<boolean> {
+    const live = this.#options.live(model.identity)
+    const previous = await this.#populated(model, id)
+    const updated = await asked(() => live.updateOne({ [model.primaryKey]: id }).set(values))
+    if (!previous || !updated) return false
+    if (req.isSocket) live.subscribe(req, [id])
+    const changes = { ...changesOf(model, values, previous, updated), ...collectionsIn(model, values) }
+    live._publishUpdate(updated[model.primaryKey] as RecordId, changes, this.#asker(req), { previous })
+    return true
+  }
+
+  async destroy(req: RealtimeRequest, model: Model, id: RecordId): Promise<boolean> {
+    const live = this.#options.live(model.identity)
+    const previous = await this.#populated(model, id)
+    const destroyed = await asked(() => live.destroyOne({ [model.primaryKey]: id }))
+    if (!previous || !destroyed) return false
+    live._publishDestroy(destroyed[model.primaryKey] as RecordId, this.#asker(req), { previous })
+    return true
+  }
+
+  async add(req: RealtimeRequest, model: Model, id: RecordId, collection: Collection, child: RecordId): Promise<void> {
+    const live = this.#options.live(model.identity)
+    if (await this.#hasMember(model, id, collection, child)) return
+    const stolen = await this.#stolen(collection, [child], id)
+    await asked(() => live.addToCollection(id, collection.alias, [child]))
+    if (req.isSocket) live.subscribe(req, [id])
+    live._publishAdd(id, collection.alias, child, this.#asker(req))
+    this.#tellFormer(live, collection, stolen, req)
+  }
+
+  async remove(
+    req: RealtimeRequest,
+    model: Model,
+    id: RecordId,
+    collection: Collection,
+    child: RecordId,
+  ): Promise<void> {
+    const live = this.#options.live(model.identity)
+    if (!(await this.#hasMember(model, id, collection, child))) return
+    await asked(() => live.removeFromCollection(id, collection.alias, [child]))
+    live._publishRemove(id, collection.alias, child, this.#asker(req))
+  }
+
+  async replace(
+    req: RealtimeRequest,
+    model: Model,
+    id: RecordId,
+    collection: Collection,
+    children: RecordId[],
+  ): Promise<void> {
+    const live = this.#options.live(model.identity)
+    const before = await this.#members(model, id, collection)
+    const stolen = await this.#stolen(collection, children, id)
+    await asked(() => live.replaceCollection(id, collection.alias, children))
+    const after = await this.#members(model, id, collection)
+    if (req.isSocket) live.subscribe(req, [id])
+    for (const child of without(after, before)) live._publishAdd(id, collection.alias, child, this.#asker(req))
+    this.#tellFormer(live, collection, stolen, req)
+    for (const child of without(before, after)) live._publishRemove(id, collection.alias, child, this.#asker(req))
+  }
+
+  #asker(req: RealtimeRequest) {
+    return this.#options.mirror ? undefined : req
+  }
+
+  #tellFormer(live: LiveModel, { alias }: Collection, stolen: Stolen[], req: RealtimeRequest) {
+    for (const { from, child } of stolen) live._publishRemove(from, alias, child, this.#asker(req), { noReverse: true })
+  }
+
+  async #populated(model: Model, id: RecordId): Promise<ModelRecord | undefined> {
+    const plain = this.#options.live(model.identity).findOne({ [model.primaryKey]: id })
+    return await asked(() => model.associations.reduce((query, { alias }) => query.populate(alias), plain))
+  }
+
+  async #hasMember(model: Model, id: RecordId, collection: Collection, child: RecordId): Promise<boolean> {
+    const members = await this.#members(model, id, collection, { where: { [this.#keyOf(collection)]: child } })
+    return members.length > 0
+  }
+
+  async #members(model: Model, id: RecordId, { alias, collection }: Collection, criteria = {}): Promise<RecordId[]> {
+    const query = this.#options
+      .live(model.identity)
+      .findOne({ [model.primaryKey]: id })
+      .populate(alias, criteria)
+    const members = (await asked(() => query))?.[alias]
+    const key = this.#options.modelOf(collection)?.primaryKey ?? 'id'
+    return Array.isArray(members) ? members.map(member => member[key]).filter(isRecordId) : []
+  }
+
+  /** Children that another record loses: a child has one parent only. */
+  async #stolen(collection: Collection, children: RecordId[], by?: RecordId): Promise<Stolen[]> {
+    const { via, through } = collection
+    if (through !== undefined || via === undefined || children.length === 0) return []
+    const key = this.#keyOf(collection)
+    const found = await asked(() => this.#options.live(collection.collection).find({ where: { [key]: children } }))
+    return found.flatMap(child => {
+      const [from, id] = [child[via], child[key]]
+      return isRecordId(from) && isRecordId(id) && String(from) !== String(by) ? [{ from, child: id }] : []
+    })
+  }
+
+  async #stolenByValues(model: Model, values: ModelRecord) {
+    const given = collectionsOf(model).filter(({ alias }) => Array.isArray(values[alias]))
+    const found = await Promise.all(
+      given.map(async collection => {
+        const stolen = await this.#stolen(collection, (values[collection.alias] as unknown[]).filter(isRecordId))
+        return stolen.map(each => ({ ...each, collection }))
+      }),
+    )
+    return found.flat()
+  }
+
+  #keyOf({ collection }: Collection): string {
+    return this.#options.modelOf(collection)?.primaryKey ?? 'id'
+  }
+}
+
+export const collectionsOf = ({ associations }: Model) =>
+  associations.filter((association): association is Collection => association.type === 'collection')
+
+/** What was set, as it is stored now, with the id and what Waterline set itself. */
+function changesOf(model: Model, values: ModelRecord, previous: ModelRecord, updated: ModelRecord): ModelRecord {
+  const isTouched = (name: string) =>
+    model.attributes.get(name)?.autoTimestamp === true && String(previous[name]) !== String(updated[name])
+  const isSet = (name: string) => name === model.primaryKey || Object.hasOwn(values, name) || isTouched(name)
+  return Object.fromEntries(Object.entries(updated).filter(([name]) => model.attributes.has(name) && isSet(name)))
+}
+
+const collectionsIn = (model: Model, values: ModelRecord): ModelRecord =>
+  Object.fromEntries(collectionsOf(model).flatMap(({ alias }) => (alias in values ? [[alias, values[alias]]] : [])))
+
+const without = (ids: RecordId[], others: RecordId[]) => {
+  const there = new Set(others.map(String))
+  return ids.filter(id => !there.has(String(id)))
+}

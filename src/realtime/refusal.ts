@@ -1,0 +1,33 @@
+/**
+ * A request that is answered with a status and a reason, and not carried out. What goes to the client is the code and the
+ * message, which we wrote: never those of an error from below.
+ */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly status: number
+  readonly code: RefusalCode
+
+  constructor(status: number, code: RefusalCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.status = status
+    this.code = code
+  }
+
+  get body(): { code: RefusalCode; message: string } {
+    return { code: this.code, message: this.message }
+  }
+}
+
+export type RefusalCode =
+  | 'E_BAD_REQUEST' // the request cannot be understood
+  | 'E_FORBIDDEN' // a policy said no
+  | 'E_NOT_FOUND' // there is no such record, or route
+  | 'E_CONFLICT' // a unique value is taken
+  | 'E_TOO_LARGE' // a limit on size, depth, page or list
+  | 'E_TOO_MANY_ROOMS' // the socket is in as many rooms as it may be
+  | 'E_TOO_MANY_REQUESTS' // faster than the limit
+
+export const badRequest = (message: string) => new Refusal(400, 'E_BAD_REQUEST', message)
+export const forbidden = () => new Refusal(403, 'E_FORBIDDEN', 'This is not for you to see or to change.')
+export const notFound = (what: string) => new Refusal(404, 'E_NOT_FOUND', `There is no such ${what}.`)
+export const tooLarge = (message: string) => new Refusal(413, 'E_TOO_LARGE', message)

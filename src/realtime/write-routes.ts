@@ -1,0 +1,156 @@
+import type { ModelRecord, RecordId } from '../ontology/model.ts'
+import type { Collection } from '../publish/memberships.ts'
+import { type OpenModel, type OpenModels, requireAllowed, requireRecordAllowed, type WriteAction } from './access.ts'
+import { isOwnOrigin } from './admission.ts'
+import type { Limits } from './limits.ts'
+import { parseId, type RecordReader } from './record-reader.ts'
+import { collectionsOf, type RecordWriter } from './record-writer.ts'
+import { badRequest, forbidden, notFound, tooLarge } from './refusal.ts'
+import type { RealtimeHandler, RealtimeRequest, RealtimeResponse } from './request.ts'
+import type { Router } from './router.ts'
+import { isDictionary } from './virtual-message.ts'
+
+export interface WriteRouteOptions {
+  readonly open: OpenModels
+  readonly reader: RecordReader
+  readonly writer: RecordWriter
+  readonly limits: Limits
+  readonly onlyAllowOrigins: readonly string[] | undefined
+}
+
+/** The REST routes of blueprints that write, for each model as far as it is opened for writing. */
+export function addWriteRoutes(router: Router, options: WriteRouteOptions): void {
+  for (const open of options.open.values()) {
+    const path = `/${open.model.identity}`
+    const { create, update, destroy } = recordHandlers(open, options)
+    const routes: [WriteAction, string, RealtimeHandler][] = [
+      ['create', `POST ${path}`, create],
+      ['update', `PATCH ${path}/:id`, update],
+      ['update', `PUT ${path}/:id`, update],
+      ['destroy', `DELETE ${path}/:id`, destroy],
+      ...collectionsOf(open.model).flatMap(collection => collectionRoutes(open, collection, options)),
+    ]
+    for (const [action, address, handler] of routes) {
+      if (open.writes.has(action)) router.add(address, guarded(handler, open, action, options))
+    }
+  }
+}
+
+type CollectionRoute = [WriteAction, string, RealtimeHandler]
+
+/** A page of another origin could make a browser send these with its user's cookies. */
+function guarded(
+  handler: RealtimeHandler,
+  open: OpenModel,
+  action: WriteAction,
+  options: WriteRouteOptions,
+): RealtimeHandler {
+  return async (req, res) => {
+    const { origin } = req.headers
+    const isForeign = !isOwnOrigin(req.headers) && !options.onlyAllowOrigins?.includes(origin ?? '')
+    if (!req.isSocket && isForeign) throw forbidden()
+    await requireAllowed(open, req, action)
+    await handler(req, res)
+  }
+}
+
+function recordHandlers(open: OpenModel, options: WriteRouteOptions) {
+  const { reader, writer } = options
+  const { model } = open
+  const create: RealtimeHandler = async (req, res) => {
+    const values = valuesOf(req, open, options.limits)
+    await requireRecordAllowed(open, req, values, 'create')
+    const id = await writer.create(req, model, values)
+    res.ok(await shown(req, id))
+  }
+  const update: RealtimeHandler = async (req, res) => {
+    const id = parseId(req.params.id)
+    await permitted(req, open, id, 'update', reader)
+    if (!(await writer.update(req, model, id, valuesOf(req, open, options.limits)))) throw notFound(model.identity)
+    res.ok(await shown(req, id))
+  }
+  const destroy: RealtimeHandler = async (req, res) => {
+    const id = parseId(req.params.id)
+    const record = await permitted(req, open, id, 'destroy', reader)
+    if (!(await writer.destroy(req, model, id))) throw notFound(model.identity)
+    res.ok(reader.present(req, open, record))
+  }
+  /** Nothing where the request may write it but not see it. */
+  const shown = async (req: RealtimeRequest, id: RecordId) => {
+    const record = await reader.findOne(req, open, id)
+    return record && reader.present(req, open, record)
+  }
+  return { create, update, destroy }
+}
+
+function collectionRoutes(open: OpenModel, collection: Collection, options: WriteRouteOptions): CollectionRoute[] {
+  const { reader, writer, limits } = options
+  const { model } = open
+  const child = options.open.get(collection.collection)
+  if (!child) return []
+  type Write = (req: RealtimeRequest, id: RecordId) => Promise<void>
+  const handler = (action: WriteAction, write: Write): RealtimeHandler => {
+    return async (req, res) => {
+      const id = parseId(req.params.parentid)
+      await permitted(req, open, id, action, reader)
+      await write(req, id)
+      const record = await reader.findOne(req, open, id)
+      answer(res, record && reader.present(req, open, record))
+    }
+  }
+  const childOf = async (req: RealtimeRequest) => {
+    const id = parseId(req.params.childid)
+    await permitted(req, child, id, 'find', reader)
+    return id
+  }
+  const add: Write = async (req, id) => writer.add(req, model, id, collection, await childOf(req))
+  const remove: Write = async (req, id) => writer.remove(req, model, id, collection, await childOf(req))
+  const replace: Write = async (req, id) => {
+    const ids = idsOf(req, limits)
+    for (const each of ids) await permitted(req, child, each, 'find', reader)
+    await writer.replace(req, model, id, collection, ids)
+  }
+  const path = `/${model.identity}/:parentid/${collection.alias}`
+  return [
+    ['replace', `PUT ${path}`, handler('replace', replace)],
+    ['add', `PUT ${path}/:childid`, handler('add', add)],
+    ['remove', `DELETE ${path}/:childid`, handler('remove', remove)],
+  ]
+}
+
+/** The record that is written to; a `Refusal` where there is none that the request may see and write. */
+async function permitted(
+  req: RealtimeRequest,
+  open: OpenModel,
+  id: RecordId,
+  action: WriteAction | 'find',
+  reader: RecordReader,
+): Promise<ModelRecord> {
+  if (action === 'find') await requireAllowed(open, req, 'find')
+  const record = await reader.findOne(req, open, id)
+  if (!record) throw notFound(open.model.identity)
+  await requireRecordAllowed(open, req, record, action)
+  return record
+}
+
+/** The attributes that are set: those of the body that a client may set. What is none is ignored, as by blueprints. */
+function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits): ModelRecord {
+  if (!isDictionary(req.body)) throw badRequest('The body is an object with the values of one record.')
+  const values = Object.entries(req.body).filter(([name]) => open.writable.has(name))
+  for (const { alias } of collectionsOf(open.model)) {
+    const list = req.body[alias]
+    if (Array.isArray(list) && list.length > listLength) throw tooLarge(`"${alias}" may have ${listLength} ids.`)
+  }
+  return Object.fromEntries(values)
+}
+
+function idsOf(req: RealtimeRequest, { listLength }: Limits): RecordId[] {
+  if (!Array.isArray(req.body)) throw badRequest('The body is a list of ids.')
+  if (req.body.length > listLength) throw tooLarge(`A list of ids may have ${listLength} of them.`)
+  return req.body.map(parseId)
+}
+
+function answer(res: RealtimeResponse, record: ModelRecord | undefined) {
+  if (record) res.ok(record)
+  else res.notFound()
+}
