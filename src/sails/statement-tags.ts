@@ -3,7 +3,6 @@ import { AsyncResource } from 'node:async_hooks'
 /** A node-postgres pool, as far as sails-postgresql uses it. */
 interface Pool {
   connect(callback?: Done): unknown
-  on(event: 'connect', listener: (client: Client) => void): unknown
 }
 
 interface Client {
@@ -24,28 +23,37 @@ type Done = (...args: any[]) => void
 export function tagStatements(pool: unknown, originNow: () => string | undefined): boolean {
   if (!isPool(pool)) return false
   const connect = pool.connect
-  pool.connect = callback => connect.call(pool, callback && AsyncResource.bind(callback))
-  pool.on('connect', client => tagClient(client, originNow))
+  pool.connect = callback => {
+    if (!callback) return (connect.call(pool) as Promise<Client>).then(client => tagClient(client, originNow))
+    const taken = (error: unknown, client: Client | undefined, ...rest: unknown[]) =>
+      callback(error, client && tagClient(client, originNow), ...rest)
+    return connect.call(pool, AsyncResource.bind(taken))
+  }
   return true
 }
 
-function tagClient(client: Client, originNow: () => string | undefined) {
+const tagged = new WeakSet<Client>()
+
+function tagClient(client: Client, originNow: () => string | undefined): Client {
+  if (tagged.has(client)) return client
+  tagged.add(client)
   const query = client.query
   client.query = (...args) => {
     const callback = args.at(-1)
     if (typeof callback === 'function') args[args.length - 1] = AsyncResource.bind(callback as Done)
     const origin = originNow()
-    if (origin !== undefined) args[0] = tagged(args[0], origin)
+    if (origin !== undefined) args[0] = withOrigin(args[0], origin)
     return query.apply(client, args)
   }
+  return client
 }
 
 /** A named statement is prepared once under its text, which must stay the same; a query object is not ours to change. */
-function tagged(statement: unknown, origin: string): unknown {
+function withOrigin(statement: unknown, origin: string): unknown {
   if (typeof statement === 'string')
     return WRITES.test(statement) ? `/*changefeed:origin=${origin}*/ ${statement}` : statement
   if (!isPlainStatement(statement)) return statement
-  return { ...statement, text: tagged(statement.text, origin) }
+  return { ...statement, text: withOrigin(statement.text, origin) }
 }
 
 /** A function that a SELECT calls may write as well; its changes have no origin then. */
@@ -59,6 +67,5 @@ const isPlainStatement = (statement: unknown): statement is { text: string } =>
   !('name' in statement && statement.name)
 
 function isPool(pool: unknown): pool is Pool {
-  const { connect, on } = (pool ?? {}) as Partial<Pool>
-  return typeof connect === 'function' && typeof on === 'function'
+  return typeof (pool as Partial<Pool> | null | undefined)?.connect === 'function'
 }
