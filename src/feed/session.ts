@@ -143,6 +143,7 @@ export class Session {
 
   async #read(): Promise<boolean> {
     if (this.#abandoning) await this.#skipBacklog()
+    if (this.#end.signal.aborted) return false
     if (this.#turn.signal.aborted) this.#turn = new AbortController()
     try {
       return await this.#readTrack()
