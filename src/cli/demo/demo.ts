@@ -1,0 +1,68 @@
+import { once } from 'node:events'
+import pc from 'picocolors'
+import { createLog } from '../log.ts'
+import { hider } from '../secrets.ts'
+import { note, print } from '../terminal.ts'
+import { KEPT_INSIDE } from './models.ts'
+import { type Demo, startDemo } from './start-demo.ts'
+
+export interface RunDemoOptions {
+  /** @default 1337 */
+  readonly port?: number | undefined
+  readonly dataDir?: string | undefined
+  readonly databaseUrl?: string | undefined
+}
+
+/** Runs the demo until Ctrl-C or SIGTERM; a second one ends the process at once. */
+export async function runDemo({ port = 1337, dataDir, databaseUrl }: RunDemoOptions): Promise<void> {
+  const logger = createLog({ level: 'warn', hide: hider([databaseUrl]), to: process.stderr })
+  const stopping = stopSignal()
+  note(pc.dim(databaseUrl === undefined ? 'Starting an embedded Postgres ...' : 'Using the server of DATABASE_URL ...'))
+  const demo = await startDemo({ port, dataDir, databaseUrl, logger })
+  if (!stopping.aborted) {
+    print(welcome(demo, databaseUrl === undefined))
+    await aborted(stopping)
+  }
+  note(pc.dim('Stopping ... (Ctrl-C again to force)'))
+  await demo.stop()
+  note(pc.dim('Stopped. Nothing is left running.'))
+}
+
+/** From the first moment on, so that a Ctrl-C while starting leaves nothing behind either. */
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      // What guards the embedded Postgres ends it after us.
+      if (stopping.signal.aborted) process.exit(130)
+      stopping.abort()
+    })
+  }
+  return stopping.signal
+}
+
+const aborted = async (signal: AbortSignal) => void (await once(signal, 'abort'))
+
+function welcome({ url, connectionString, place, tables }: Demo, isEmbedded: boolean): string {
+  const rows = [
+    ['Page', pc.bold(pc.cyan(url))],
+    ['Database', place.description],
+    [
+      'psql',
+      isEmbedded ? `psql ${connectionString}` : `psql "$DATABASE_URL", then: set search_path to ${place.schema}`,
+    ],
+    ['Captured', tables.join(', ')],
+    [
+      'Never sent',
+      Object.entries(KEPT_INSIDE)
+        .map(([name, why]) => `account.${name} ${pc.dim(`(${why})`)}`)
+        .join('\n'),
+    ],
+  ]
+  const lines = rows.flatMap(([title = '', text = '']) =>
+    text.split('\n').map((line, index) => `  ${pc.dim((index === 0 ? title : '').padEnd(12))}${line}`),
+  )
+  const head = `  ${pc.bold('waterline-changefeed')} ${pc.dim('demo')}`
+  const foot = `  Write with the page, psql or any other tool, and watch the page. ${pc.dim('Ctrl-C ends the demo.')}`
+  return ['', head, '', ...lines, '', foot, ''].join('\n')
+}

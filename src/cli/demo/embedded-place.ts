@@ -1,0 +1,43 @@
+import { resolve } from 'node:path'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../db/embedded.ts'
+import type { Logger } from '../../logger.ts'
+import type { Place } from './place.ts'
+import { prepareSqlRole, SQL_ROLE } from './sql-role.ts'
+import { withClient } from './with-client.ts'
+
+const DATABASE = 'demo'
+const SCHEMA = 'public'
+
+/** A Postgres of the demo's own, in a temporary folder or in one that is kept. */
+export async function embeddedPlace(options: { dataDir: string | undefined; logger: Logger }): Promise<Place> {
+  const { dataDir, logger } = options
+  const server = await startEmbeddedPostgres({ ...(dataDir !== undefined && { dataDir }), logger })
+  try {
+    await createDatabase(server)
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
+  const connectionString = urlOf(server, 'postgres')
+  const data = dataDir === undefined ? 'a temporary folder; keep it with --data <folder>' : resolve(dataDir)
+  return {
+    kind: 'embedded',
+    connectionString,
+    schema: SCHEMA,
+    feedSchema: 'changefeed',
+    description: `embedded Postgres ${server.version}, data in ${data}`,
+    async openSqlBox() {
+      await withClient(connectionString, client => prepareSqlRole(client, { database: DATABASE, schema: SCHEMA }))
+      return urlOf(server, SQL_ROLE)
+    },
+    close: () => server.stop(),
+  }
+}
+
+const createDatabase = (server: EmbeddedPostgres) =>
+  withClient(server.connectionString, async client => {
+    const { rows } = await client.query('select 1 from pg_catalog.pg_database where datname = $1', [DATABASE])
+    if (rows.length === 0) await client.query(`create database ${DATABASE}`)
+  })
+
+const urlOf = ({ port }: EmbeddedPostgres, user: string) => `postgres://${user}@127.0.0.1:${port}/${DATABASE}`

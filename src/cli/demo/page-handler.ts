@@ -1,0 +1,59 @@
+import type { RequestListener } from 'node:http'
+import { getRequestListener, type HttpBindings } from '@hono/node-server'
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { Door } from './door.ts'
+import { type PageSettings, readPageFiles, withSettings } from './page-files.ts'
+import type { SqlRunner } from './sql-runner.ts'
+
+const LONGEST_SQL = 64 * 1024
+
+export interface PageHandlerOptions {
+  readonly door: Door
+  readonly settings: PageSettings
+  /** Null where the page may not run SQL. */
+  readonly runner: SqlRunner | null
+}
+
+/** Answers for the page, its files, and the SQL that is typed into it. */
+export async function pageHandler({ door, settings, runner }: PageHandlerOptions): Promise<RequestListener> {
+  const files = await readPageFiles()
+  const app = new Hono<{ Bindings: HttpBindings }>()
+  app.use(async (context, next) => {
+    if (!door.isOurHost(context.env.incoming.headers)) return context.text('This is not the host you think.', 421)
+    for (const [name, value] of Object.entries(headers(door))) context.header(name, value)
+    return await next()
+  })
+  app.get('/', context => context.html(withSettings(files.get('index.html')?.text ?? '', settings)))
+  app.get('/page/:name', context => {
+    const file = files.get(context.req.param('name'))
+    return file ? context.body(file.text, 200, { 'content-type': file.type }) : context.notFound()
+  })
+  app.use('/sql', async (context, next) => {
+    const refusal = runner ? door.refusalOfSql(context.env.incoming.headers) : OFF
+    return refusal === undefined ? await next() : context.json({ error: { message: refusal } }, 403)
+  })
+  app.use('/sql', bodyLimit({ maxSize: LONGEST_SQL, onError: context => context.json(TOO_LONG, 413) }))
+  app.post('/sql', async context => {
+    const { sql } = await context.req.json<{ sql?: unknown }>().catch(() => ({ sql: undefined }))
+    if (typeof sql !== 'string') return context.json({ error: { message: 'Send {"sql": "..."}.' } }, 400)
+    return context.json(await runner?.run(sql))
+  })
+  return getRequestListener(app.fetch)
+}
+
+const OFF = 'The page runs SQL only against the embedded Postgres of the demo.'
+const TOO_LONG = { error: { message: `The SQL is longer than ${LONGEST_SQL / 1024} kB.` } }
+
+/** Nothing from elsewhere, nothing kept, and no other page around this one that could lead a click. */
+const headers = (door: Door) => ({
+  'content-security-policy':
+    `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; ` +
+    `connect-src 'self' ${door.socketOrigins.join(' ')}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+})

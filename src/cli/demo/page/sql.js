@@ -1,0 +1,112 @@
+import { byId, element } from './element.js'
+import { EXAMPLES } from './examples.js'
+import { formatMs } from './messages.js'
+
+/** The box that SQL is written into, where this demo may run it. */
+export function sqlBox({ token, place }) {
+  byId('place').textContent = place
+  if (token === null) return explainWhyNot()
+  const [form, box] = [byId('sql-form'), byId('sql')]
+  box.value = EXAMPLES[0].sql
+  for (const { title, sql } of EXAMPLES) byId('examples').append(exampleButton(title, sql, box, form))
+  if (navigator.platform.startsWith('Mac')) byId('sql-keys').firstElementChild.textContent = '⌘'
+  box.addEventListener('keydown', event => {
+    if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
+    event.preventDefault()
+    form.requestSubmit()
+  })
+  form.addEventListener('submit', event => {
+    event.preventDefault()
+    void run(box.value, token)
+  })
+}
+
+function exampleButton(title, sql, box, form) {
+  const button = element('button', { type: 'button', title: sql }, title)
+  button.addEventListener('click', () => {
+    box.value = sql
+    form.requestSubmit()
+  })
+  return button
+}
+
+async function run(sql, token) {
+  byId('run').disabled = true
+  byId('sql-outcome').textContent = 'Running'
+  try {
+    show(await send(sql, token), sql)
+  } catch {
+    show({ error: { message: 'The demo does not answer. Is it still running?' } }, sql)
+  } finally {
+    byId('run').disabled = false
+  }
+}
+
+async function send(sql, token) {
+  const headers = { 'content-type': 'application/json', 'x-demo-token': token }
+  const response = await fetch('/sql', { method: 'POST', headers, body: JSON.stringify({ sql }) })
+  return await response.json()
+}
+
+function show({ statements = [], notes = [], error, durationMs }, sql) {
+  byId('sql-outcome').textContent = `${outcome(statements, error)}${durationMs ? ` · ${formatMs(durationMs)}` : ''}`
+  byId('sql-results').replaceChildren(
+    ...(error ? [errorText(error, sql)] : []),
+    ...statements.filter(({ columns }) => columns.length > 0).map(resultTable),
+    ...notes.map(note => element('p', { className: 'note' }, note)),
+  )
+}
+
+function outcome(statements, error) {
+  if (error) return 'Failed'
+  if (statements.length === 0) return 'There was nothing to run'
+  const [last] = statements.slice(-1)
+  if (statements.length > 1)
+    return `${statements.length} statements: ${statements.map(({ command }) => command).join(', ')}`
+  return /^(INSERT|UPDATE|DELETE|SELECT)$/.test(last.command)
+    ? `${last.command}, ${last.rowCount} ${last.rowCount === 1 ? 'row' : 'rows'}`
+    : last.command
+}
+
+function errorText({ message, detail, hint, position }, sql) {
+  const more = [detail, hint && `Hint: ${hint}`].filter(Boolean).map(text => `\n${text}`)
+  const where = position ? element('pre', {}, pointer(sql, position)) : null
+  return element('div', { className: 'error', role: 'alert' }, element('strong', {}, message), ...more, where)
+}
+
+/** The line of the SQL that the error is about, and a caret under the place. */
+function pointer(sql, position) {
+  const before = [...sql].slice(0, position - 1).join('')
+  const line = sql.split('\n')[before.split('\n').length - 1] ?? ''
+  const column = before.length - before.lastIndexOf('\n') - 1
+  return `${line}\n${' '.repeat(column)}^`
+}
+
+function resultTable({ columns, rows, rowCount }) {
+  const head = element('tr', {}, ...columns.map(name => element('th', { scope: 'col' }, name)))
+  const body = rows.map(row => element('tr', {}, ...row.map(valueCell)))
+  const table = element('table', {}, element('thead', {}, head), element('tbody', {}, ...body))
+  const shown = element('div', { className: 'result', tabIndex: 0, role: 'region', ariaLabel: 'Result' }, table)
+  if (rows.length === rowCount) return shown
+  return element('div', {}, shown, element('p', { className: 'note' }, `The first ${rows.length} of ${rowCount} rows.`))
+}
+
+const valueCell = value =>
+  value === null ? element('td', {}, element('span', { className: 'null' }, 'null')) : element('td', {}, value)
+
+function explainWhyNot() {
+  const psql = 'set search_path to changefeed_demo;\nupdate accounts set balance = balance * 1.01;'
+  byId('examples').remove()
+  byId('sql-form').replaceWith(
+    element(
+      'div',
+      { className: 'off' },
+      element(
+        'p',
+        {},
+        'This demo runs on your own server, where no page may run SQL. Write with psql or any other tool:',
+      ),
+      element('pre', {}, psql),
+    ),
+  )
+}

@@ -1,0 +1,126 @@
+import { createChangefeed } from '../../changefeed.ts'
+import type { Logger } from '../../logger.ts'
+import { createRealtime } from '../../realtime/realtime.ts'
+import { type DemoApp, startApp } from './app.ts'
+import { Closers } from './closers.ts'
+import { Door } from './door.ts'
+import { feedModels, KEPT_INSIDE, modelDefinitions, SHOWN_MODELS } from './models.ts'
+import type { PageSettings } from './page-files.ts'
+import { pageHandler } from './page-handler.ts'
+import { openPlace, type Place } from './place.ts'
+import { SqlRunner } from './sql-runner.ts'
+import { createTables, seed, TABLES } from './tables.ts'
+import { closeServer, guard, listen, type WebServer } from './web-server.ts'
+import { withClient } from './with-client.ts'
+
+export interface DemoOptions {
+  /** Of the page; 0 takes a free one. */
+  readonly port: number
+  /** Where the embedded Postgres keeps its data. @default a temporary folder */
+  readonly dataDir?: string | undefined
+  /** A server to use in place of the embedded one. */
+  readonly databaseUrl?: string | undefined
+  readonly logger: Logger
+}
+
+export interface Demo {
+  readonly url: string
+  /** Of a role that may write the demo's tables from anywhere. */
+  readonly connectionString: string
+  readonly place: Place
+  readonly tables: readonly string[]
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a database, a small Waterline app on it, the change feed, and a page that shows all of it. What was started is
+ * ended again where something fails.
+ */
+export async function startDemo(options: DemoOptions): Promise<Demo> {
+  const closers = new Closers()
+  try {
+    return await start(options, closers)
+  } catch (error) {
+    await closers.close().catch(() => {}) // what went wrong first says more
+    throw error
+  }
+}
+
+async function start(options: DemoOptions, closers: Closers): Promise<Demo> {
+  const web = await listen(options.port) // before anything that takes its time
+  closers.add(() => closeServer(web.server))
+  const place = await openPlace({ databaseUrl: options.databaseUrl, dataDir: options.dataDir, logger: options.logger })
+  closers.add(() => place.close())
+  const app = await openApp(place)
+  closers.add(() => app.stop())
+  await serve(web, { app, place, logger: options.logger }, closers)
+  return {
+    url: `http://127.0.0.1:${web.port}`,
+    connectionString: place.connectionString,
+    place,
+    tables: TABLES,
+    stop: () => closers.close(),
+  }
+}
+
+async function openApp({ connectionString, schema }: Place): Promise<DemoApp> {
+  const isNew = await withClient(connectionString, client => createTables(client, schema))
+  const app = await startApp(connectionString, schema)
+  try {
+    if (isNew) await seed(app.collections as Parameters<typeof seed>[0])
+  } catch (error) {
+    await app.stop()
+    throw error
+  }
+  return app
+}
+
+interface Served {
+  readonly app: DemoApp
+  readonly place: Place
+  readonly logger: Logger
+}
+
+async function serve({ server, port }: WebServer, { app, place, logger }: Served, closers: Closers) {
+  const door = new Door(port)
+  const runner = await openRunner(place)
+  if (runner) closers.add(() => runner.close())
+  server.on('request', await pageHandler({ door, runner, settings: pageSettings(door, place) }))
+  const realtime = createRealtime({
+    server,
+    collections: app.collections,
+    models: { ...Object.fromEntries(SHOWN_MODELS.map(identity => [identity, true])), ...feedModels },
+    beforeConnect: ({ headers }, proceed) => proceed(null, door.mayConnect(headers)),
+    logger,
+  })
+  closers.add(() => realtime.close())
+  guard(server, door)
+  const feed = createChangefeed({
+    connectionString: place.connectionString,
+    collections: app.collections,
+    publisher: realtime.publisher,
+    models: feedModels,
+    schema: place.feedSchema,
+    logger,
+  })
+  await feed.install()
+  await feed.start()
+  closers.add(() => feed.stop())
+}
+
+async function openRunner({ openSqlBox, connectionString }: Place): Promise<SqlRunner | null> {
+  if (!openSqlBox) return null
+  return new SqlRunner({ connectionString: await openSqlBox(), adminConnectionString: connectionString })
+}
+
+function pageSettings({ token }: Door, { kind, schema, openSqlBox }: Place): PageSettings {
+  return {
+    models: SHOWN_MODELS.map(identity => ({
+      identity,
+      table: modelDefinitions[identity].tableName,
+      ...(identity === 'account' && { inside: KEPT_INSIDE }),
+    })),
+    token: openSqlBox ? token : null,
+    place: kind === 'embedded' ? 'Embedded Postgres, this demo only' : `Your own server, schema ${schema}`,
+  }
+}

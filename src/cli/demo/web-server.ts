@@ -1,0 +1,50 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { ChangefeedError } from '../../errors.ts'
+import type { Door } from './door.ts'
+
+export interface WebServer {
+  readonly server: Server
+  readonly port: number
+}
+
+/** Listens on the loopback interface alone. Throws `E_OPTIONS` where the port cannot be had. Port 0 takes a free one. */
+export async function listen(port: number): Promise<WebServer> {
+  const server = createServer()
+  try {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  } catch (cause) {
+    throw portError(port, cause as NodeJS.ErrnoException)
+  }
+  return { server, port: (server.address() as AddressInfo).port }
+}
+
+/** Before anything else answers: requests that were sent to another host, whose name points here. */
+export function guard(server: Server, door: Door): void {
+  const inner = server.listeners('request')
+  server.removeAllListeners('request')
+  server.on('request', (req, res) => {
+    if (!door.isOurHost(req.headers)) return res.writeHead(421).end('This is not the host that you mean.')
+    for (const listener of inner) listener.call(server, req, res)
+  })
+}
+
+/** Ends open connections as well: a browser would keep them. */
+export async function closeServer(server: Server): Promise<void> {
+  if (!server.listening) return
+  const closed = once(server, 'close')
+  server.close()
+  server.closeAllConnections()
+  await closed
+}
+
+function portError(port: number, cause: NodeJS.ErrnoException) {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: `Port ${port} of 127.0.0.1 is taken, perhaps by another demo: stop what listens there, or name another port with --port <number>; 0 takes a free one.`,
+    EACCES: `Port ${port} is not for everyone: name one above 1023 with --port <number>.`,
+  }
+  const reason = reasons[cause.code ?? ''] ?? `Cannot listen on port ${port}: ${cause.message}`
+  return new ChangefeedError('E_OPTIONS', reason, { cause })
+}
