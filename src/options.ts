@@ -30,7 +30,7 @@ export interface ChangefeedOptions {
   retentionMs?: number
   /**
    * Size of the change log, in bytes, at which changes that could not be published are given up: a gap is declared and
-   * the clients are told to read again. @default 1 GiB
+   * the clients are told to read again. @default 4 GiB
    */
   backlogLimitBytes?: number
   /** Whether an UPDATE that changes nothing is published, as a blueprint would. @default 'publish' */
@@ -100,7 +100,7 @@ const schema = z.strictObject({
   backlogLimitBytes: z
     .int('must be a whole number of bytes')
     .positive('must be above 0')
-    .default(2 ** 30),
+    .default(4 * 2 ** 30),
   noopUpdates: noopUpdates.default('publish'),
   lockTimeoutMs: duration.default(5_000),
   originTag: z.boolean('must be true or false').default(false),

@@ -43,6 +43,12 @@ export async function storedPosition(db: Database, epoch: number): Promise<Posit
   return done ? { epoch, tick } : { epoch, tick, partial: { tick: BigInt(stored.tick), seq } }
 }
 
+/** The stored position of the present epoch. */
+export async function publishedPosition(db: Database): Promise<Position | null> {
+  const { epoch } = await db.kysely.selectFrom('state').select('epoch').executeTakeFirstOrThrow()
+  return await storedPosition(db, epoch)
+}
+
 /** The newest tick, or the newest up to an id. */
 export async function newestTick({ kysely }: Database, upTo: bigint = WHOLE_TICK): Promise<Tick | undefined> {
   const row = await kysely
