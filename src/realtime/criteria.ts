@@ -9,7 +9,7 @@ export interface Criteria {
   where: Record<string, unknown>
   limit: number
   skip: number
-  sort?: Record<string, 'ASC' | 'DESC'>[]
+  sort: Record<string, 'ASC' | 'DESC'>[]
 }
 
 const DEFAULT_LIMIT = 30
@@ -23,12 +23,12 @@ const RESERVED = new Set(['where', 'limit', 'skip', 'sort', 'populate', 'select'
  */
 export function parseCriteria(req: RealtimeRequest, open: OpenModel, limits: Limits): Criteria {
   const params = req.allParams()
-  const sort = parseSort(params.sort, open)
   return {
     where: parseWhere(params, req.params, open, limits),
     limit: parseCount('limit', params.limit, DEFAULT_LIMIT, limits.pageSize),
     skip: parseCount('skip', params.skip, 0, 2 ** 31 - 1),
-    ...(sort && { sort }),
+    // Pages of no order would overlap.
+    sort: parseSort(params.sort, open) ?? [{ [open.model.primaryKey]: 'ASC' }],
   }
 }
 
@@ -111,7 +111,7 @@ function parseCount(name: string, value: unknown, fallback: number, max: number)
   return count
 }
 
-function parseSort(value: unknown, open: OpenModel): Criteria['sort'] {
+function parseSort(value: unknown, open: OpenModel): Criteria['sort'] | undefined {
   if (value === undefined || value === '') return undefined
   const given = typeof value === 'string' && /^\s*[[{]/.test(value) ? parseJson('sort', value) : value
   const orders: unknown[][] = []

@@ -34,13 +34,14 @@ function listing(open: OpenModel, options: ReadRouteOptions): RealtimeHandler {
   return async (req, res) => {
     await requireAllowed(open, req, 'find')
     const criteria = parseCriteria(req, open, limits)
+    const present = reader.presentation(req, open)
     const own = await reader.classRooms(req, [open.model.identity])
     const associated = await reader.classRooms(req, associatedWith(open))
     const roomsOf = (records: readonly ModelRecord[]) =>
       records.length > 0 ? [...own, ...associated, ...reader.recordRooms(open, records)] : own
     const read = () => reader.find(req, open, criteria)
     const { shown, cursor } = await subscribedRead(req, { read, roomsOf }, options)
-    answer(res, cursor).ok(shown.map(record => reader.present(req, open, record)))
+    answer(res, cursor).ok(shown.map(present))
   }
 }
 
@@ -49,6 +50,7 @@ function single(open: OpenModel, options: ReadRouteOptions): RealtimeHandler {
   return async (req, res) => {
     await requireAllowed(open, req, 'find')
     const id = parseId(req.params.id)
+    const present = reader.presentation(req, open)
     const associated = await reader.classRooms(req, associatedWith(open))
     const read = async () => {
       const record = await reader.findOne(req, open, id)
@@ -57,7 +59,7 @@ function single(open: OpenModel, options: ReadRouteOptions): RealtimeHandler {
     }
     const roomsOf = (record: ModelRecord) => [...associated, ...reader.recordRooms(open, [record])]
     const { shown, cursor } = await subscribedRead(req, { read, roomsOf }, options)
-    answer(res, cursor).ok(reader.present(req, open, shown))
+    answer(res, cursor).ok(present(shown))
   }
 }
 
@@ -73,6 +75,7 @@ function members(
     await requireAllowed(child, req, 'find')
     const id = parseId(req.params.parentid)
     const criteria = parseCriteria(req, child, limits)
+    const present = reader.presentation(req, child)
     const associated = await reader.classRooms(req, associatedWith(open))
     const read = async () => {
       const parent = await reader.findOne(req, open, id, { bare: true })
@@ -87,7 +90,7 @@ function members(
       ...reader.recordRooms(child, found),
     ]
     const { shown, cursor } = await subscribedRead(req, { read, roomsOf }, options)
-    const presented = shown.found.map(record => reader.present(req, child, record))
+    const presented = shown.found.map(present)
     answer(res, cursor).ok(association.type === 'model' ? presented[0] : presented)
   }
 }

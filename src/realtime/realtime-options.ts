@@ -86,7 +86,12 @@ const schema = z.strictObject({
     value => typeof value === 'object' && value !== null,
     'is required: ontology.collections of an initialised Waterline',
   ),
-  models: z.record(z.string(), z.union([z.literal(true), access])).optional(),
+  models: z
+    .record(
+      z.string(),
+      z.preprocess(value => (value === true ? {} : value), access),
+    )
+    .optional(),
   feed: withMethods('must be a change feed', 'cursor').optional(),
   handler: isFunction.optional(),
   session: isFunction.optional(),

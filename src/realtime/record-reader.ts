@@ -44,20 +44,22 @@ export class RecordReader {
     const live = this.#options.live(identity)
     const query = live
       .findOne({ [primaryKey]: id })
-      .populate(association.alias, association.type === 'model' ? undefined : criteria)
+      .populate(association.alias, association.type === 'model' ? undefined : structuredClone(criteria))
     const parent = await asked(() => query)
     const found = [parent?.[association.alias] ?? []].flat() as ModelRecord[]
     return await this.#permittedAmong(req, child, found)
   }
 
-  /** Records as the request may see them; `select` and `omit` of it are obeyed. */
-  present(req: RealtimeRequest, open: OpenModel, record: ModelRecord): ModelRecord {
-    const shown = presentable(this.#options, open.model.identity, record)
+  /** Shows records as the request may see them, and of them what it selects. */
+  presentation(req: RealtimeRequest, open: OpenModel): (record: ModelRecord) => ModelRecord {
     const select = parseNames(req.param('select'), 'select')
     const omit = parseNames(req.param('omit'), 'omit')
     const isChosen = (name: string) =>
       name === open.model.primaryKey || (select ? select.includes(name) : !omit?.includes(name))
-    return Object.fromEntries(Object.entries(shown).filter(([name]) => isChosen(name)))
+    return record => {
+      const shown = presentable(this.#options, open.model.identity, record)
+      return Object.fromEntries(Object.entries(shown).filter(([name]) => isChosen(name)))
+    }
   }
 
   /** The rooms of records and of those populated in them. */
@@ -75,7 +77,8 @@ export class RecordReader {
   }
 
   async #find(req: RealtimeRequest, open: OpenModel, criteria: object, populated: Association[]) {
-    const plain = this.#options.live(open.model.identity).find(criteria)
+    // A copy, as Waterline rewrites what it is given.
+    const plain = this.#options.live(open.model.identity).find(structuredClone(criteria))
     const query = populated.reduce((each, { alias, type }) => each.populate(alias, subcriteria(type)), plain)
     return await this.#permitted(req, open, await asked(() => query), populated)
   }

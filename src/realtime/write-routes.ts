@@ -73,12 +73,12 @@ function recordHandlers(open: OpenModel, options: WriteRouteOptions) {
     const id = parseId(req.params.id)
     const record = await permitted(req, open, id, 'destroy', reader)
     if (!(await writer.destroy(req, model, id))) throw notFound(model.identity)
-    res.ok(reader.present(req, open, record))
+    res.ok(reader.presentation(req, open)(record))
   }
   /** Nothing where the request may write it but not see it. */
   const shown = async (req: RealtimeRequest, id: RecordId) => {
     const record = await reader.findOne(req, open, id)
-    return record && reader.present(req, open, record)
+    return record && reader.presentation(req, open)(record)
   }
   return { create, update, destroy }
 }
@@ -95,7 +95,7 @@ function collectionRoutes(open: OpenModel, collection: Collection, options: Writ
       await permitted(req, open, id, action, reader)
       await write(req, id)
       const record = await reader.findOne(req, open, id)
-      answer(res, record && reader.present(req, open, record))
+      answer(res, record && reader.presentation(req, open)(record))
     }
   }
   const childOf = async (req: RealtimeRequest) => {
