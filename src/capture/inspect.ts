@@ -19,15 +19,6 @@ export async function inspectCapture(
   return { ...state, captured, trees: new Map(trees.map(tree => [tree.root.oid, tree])) }
 }
 
-/** Which model a captured table stands for, by its id: for reading the change log. */
-export async function readCapturedIdentities(db: Queryable, schema: string): Promise<Map<number, string>> {
-  const rows = await readOne<[number, string][]>(
-    db,
-    `select coalesce(json_agg(json_build_array(id, identity)), '[]')::text as it from ${qualify(schema, 'captured_table')}`,
-  )
-  return new Map(rows)
-}
-
 async function inspectSchema(db: Queryable, schema: string) {
   const state = await readOne<Omit<InstalledCapture, 'captured' | 'trees' | 'nextId'>>(db, SCHEMA, [schema])
   return { ...state, nextId: readable(state) ? await readNextId(db, schema) : 1 }

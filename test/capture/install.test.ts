@@ -1,7 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import { installCapture, readCapturePlan, uninstallCapture } from '../../src/capture/apply.ts'
 import { formatPlan } from '../../src/capture/format-plan.ts'
-import { readCapturedIdentities } from '../../src/capture/inspect.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
 import {
@@ -43,8 +42,10 @@ test('the plan shows exactly what would be done, and a second installation has n
   for (const { statements } of plan.steps) for (const statement of statements) await database.query(statement)
   expect(actions(await capture(database, [user, pet]))).toEqual({ user: 'keep', pet: 'keep' })
   await database.query(`insert into "user" values (1); insert into pet values (1)`)
-  const identities = await readCapturedIdentities(await database.connect(), SCHEMA)
-  expect((await logged(database)).map(({ table_id }) => identities.get(table_id))).toEqual(['user', 'pet'])
+  const rows = await database.query(
+    `select identity from ${our('change')} join ${our('captured_table')} on id = table_id order by seq`,
+  )
+  expect(rows).toEqual([{ identity: 'user' }, { identity: 'pet' }])
 })
 
 test('an installation that finds everything in place takes no lock on the tables', async () => {

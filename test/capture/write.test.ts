@@ -273,3 +273,24 @@ test('a changed primary key, upserts and COPY-like bulk writes are logged', asyn
     ['U', 1, 2],
   ])
 })
+
+test('a table with generated columns is captured in either way of treating no-op updates', async ({ skip }) => {
+  const [server] = await database.query<{ version: number }>(
+    `select current_setting('server_version_num')::int as version`,
+  )
+  if ((server?.version ?? 0) < 180_000) skip('virtual generated columns came with PostgreSQL 18')
+  await database.query(`
+    alter table "user"
+      add upper_name text generated always as (upper(name)) stored,
+      add lower_name text generated always as (lower(name)) virtual`)
+  for (const noopUpdates of ['publish', 'ignore'] as const) {
+    await capture(database, [user], { noopUpdates })
+    await database.query(`insert into "user" (id, name) values (1, 'Ann')`)
+    await database.query(`update "user" set name = 'Bob'`)
+    await database.query(`update "user" set name = name`)
+    await database.query('delete from "user"')
+  }
+  const changes = await logged(database)
+  expect(changes.map(({ op }) => op)).toEqual(['I', 'U', 'U', 'D', 'I', 'U', 'D'])
+  expect(changes[1]?.new).toMatchObject({ upper_name: 'BOB', lower_name: null })
+})
