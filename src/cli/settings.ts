@@ -27,8 +27,8 @@ export interface ConfigFileSettings extends Partial<Omit<ChangefeedOptions, 'log
   redisUrl?: string
   /** Prefix of the adapter's channels, as the app sets it. @default 'socket.io' */
   channelPrefix?: string
-  /** Any other adapter that the app's socket.io servers share; `postgres` for @socket.io/postgres-adapter. */
-  adapter?: 'postgres' | AdapterFactory | (() => AdapterFactory | Promise<AdapterFactory>)
+  /** Any other adapter that the app's servers share, as `io.adapter()` takes it; `postgres` for @socket.io/postgres-adapter. */
+  adapter?: 'postgres' | AdapterFactory
   /** Where health, metrics and the status page are served; false for nowhere. @default 127.0.0.1:9464 */
   httpPort?: number | false
   httpHost?: string

@@ -1,0 +1,94 @@
+import { Server } from 'socket.io'
+import { openDatabase } from '../db/connect.ts'
+import { ChangefeedError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { AdapterFactory } from './settings.ts'
+import type { Workspace } from './workspace.ts'
+
+/** A socket.io server without sockets of its own. Its adapter carries what it emits to the sockets of the app. */
+export interface Relay {
+  readonly io: Server
+  /** How the sockets are reached, in a word. */
+  readonly by: string
+  close(): Promise<void>
+}
+
+interface Backend {
+  readonly adapter: AdapterFactory
+  readonly by: string
+  close(): Promise<void>
+}
+
+/**
+ * Joins the app's cluster of socket.io servers, through the adapter of the settings, else the one that the app itself
+ * names. Throws `E_OPTIONS` where there is none: with an in-memory adapter only the app's own process reaches its sockets.
+ */
+export async function openRelay(workspace: Workspace, logger: Logger): Promise<Relay> {
+  const backend = await openBackend(workspace, logger)
+  const io = new Server()
+  io.adapter(backend.adapter)
+  const close = async () => {
+    await Promise.resolve(io.of('/').adapter.close()).catch(() => {})
+    await backend.close()
+  }
+  return { io, by: backend.by, close }
+}
+
+async function openBackend(workspace: Workspace, logger: Logger): Promise<Backend> {
+  const { redisUrl, channelPrefix, adapter } = workspace.settings
+  if (redisUrl !== undefined) return await redisBackend(redisUrl, channelPrefix, logger)
+  if (adapter === 'postgres') return await postgresBackend(workspace, logger)
+  if (adapter !== undefined) return { adapter, by: 'the adapter of the config file', close: async () => {} }
+  const own = (await workspace.application()).adapter()
+  if (own !== undefined) return { adapter: own, by: "the app's own adapter", close: async () => {} }
+  throw new ChangefeedError(
+    'E_OPTIONS',
+    "Nothing says how to reach the app's sockets. Name the Redis server of their adapter with --redis-url, use --adapter postgres, or serve the sockets from here with --serve. An app with one process needs no listener of its own: it can run the feed itself.",
+  )
+}
+
+/** Both clients connect again for ever; what is published meanwhile waits in the queue of the one that publishes. */
+async function redisBackend(url: string, key: string | undefined, logger: Logger): Promise<Backend> {
+  const { createAdapter } = await optional(() => import('@socket.io/redis-adapter'), '@socket.io/redis-adapter')
+  const { createClient } = await optional(() => import('redis'), 'redis@4')
+  const pub = createClient({ url, pingInterval: 10_000 })
+  const sub = pub.duplicate()
+  for (const client of [pub, sub]) {
+    client.on('error', (error: Error) => logger.warn('Redis is out of reach; the feed waits', { error: error.message }))
+    client.connect().catch(() => {}) // the error event has told
+  }
+  const adapter = createAdapter(pub, sub, key === undefined ? {} : { key })
+  const close = async () => {
+    await Promise.allSettled([pub.disconnect(), sub.disconnect()])
+  }
+  return { adapter, by: 'Redis', close }
+}
+
+async function postgresBackend(workspace: Workspace, logger: Logger): Promise<Backend> {
+  const { createAdapter } = await optional(() => import('@socket.io/postgres-adapter'), '@socket.io/postgres-adapter')
+  const connectionString = await workspace.connectionString()
+  const { channelPrefix, schema } = workspace.settings
+  const db = openDatabase({ connectionString, applicationName: 'waterline-changefeed adapter' }, schema)
+  await db.pool.query(ATTACHMENTS)
+  const errorHandler = (error: Error) => logger.warn('The Postgres adapter failed', { error: error.message })
+  const adapter = createAdapter(db.pool, { errorHandler, ...(channelPrefix !== undefined && { channelPrefix }) })
+  return { adapter, by: 'Postgres', close: () => db.close() }
+}
+
+/** Where the adapter puts messages that NOTIFY cannot carry, as its documentation says. */
+const ATTACHMENTS = `
+  create table if not exists socket_io_attachments (
+    id bigserial unique,
+    created_at timestamptz default now(),
+    payload bytea
+  )`
+
+async function optional<T>(load: () => Promise<T>, name: string): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw new ChangefeedError('E_OPTIONS', `The package ${name} is not installed beside this one: npm install ${name}`, {
+      cause,
+    })
+  }
+}

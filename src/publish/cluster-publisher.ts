@@ -1,0 +1,64 @@
+import type { Server } from 'socket.io'
+import type { MessageMeta, PublishCall } from './call.ts'
+import { handoverOf } from './handover.ts'
+import type { Publisher } from './publisher.ts'
+import { type SocketPublisherOptions, socketPublisher } from './socket-publisher.ts'
+
+/** How long one attempt waits for the adapter's backend; after that the feed may be stopped, and otherwise asks again. */
+const PATIENCE_MS = 2_000
+
+/**
+ * Publishes to the sockets of all servers that share a cluster adapter, and is done with a call when the adapter's backend
+ * has it. While the backend is down `publish` rejects with an error whose `retryable` is true. `io` need not listen
+ * anywhere: a server without a port that carries the same adapter reaches the sockets of the others.
+ *
+ * @example
+ * const io = new Server()
+ * io.adapter(createAdapter(pubClient, subClient))
+ * const publisher = clusterPublisher(io, { models: readModels(ontology.collections) })
+ */
+export function clusterPublisher(io: Server, options: Omit<SocketPublisherOptions, 'scope'>): Publisher {
+  const sockets = socketPublisher(io, { ...options, scope: 'cluster' })
+  const handover = handoverOf(io)
+  if (!handover) return sockets
+  let underway: { readonly call: PublishCall; readonly done: Promise<void> } | null = null
+  const send = async (call: PublishCall, meta: MessageMeta) => {
+    if (handover.interrupted) await handover.recovered()
+    sockets.publish(call, meta)
+    await handover.flushed()
+    if (handover.interrupted) throw new Error('Its connection was lost on the way.')
+  }
+  return {
+    /** A call that is still on its way when it comes again is not sent twice: the client library keeps it in a queue. */
+    async publish(call, meta) {
+      if (underway?.call !== call) underway = { call, done: send(call, meta) }
+      const { done } = underway
+      done.catch(() => {})
+      try {
+        await withinPatience(done)
+        underway = null
+      } catch (cause) {
+        if (!(cause instanceof Impatient)) underway = null
+        throw notReady(cause)
+      }
+    },
+  }
+}
+
+class Impatient extends Error {}
+
+async function withinPatience(done: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Impatient('It does not answer.')), PATIENCE_MS)
+  })
+  await Promise.race([done, late]).finally(() => clearTimeout(timer))
+}
+
+const notReady = (cause: unknown) =>
+  Object.assign(
+    new Error(`The backend of the socket.io adapter has not taken a message. ${(cause as Error)?.message ?? cause}`, {
+      cause,
+    }),
+    { retryable: true },
+  )

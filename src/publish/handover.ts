@@ -1,0 +1,142 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Server } from 'socket.io'
+
+/**
+ * What stands behind a cluster adapter, as far as handing messages over goes. socket.io itself tells nobody whether a
+ * message has left the process.
+ */
+export interface Handover {
+  /** Resolves with what became of everything that was emitted since the last call; rejects when any of it failed. */
+  flushed(): Promise<void>
+  /** Whether the connection was lost since {@link recovered}: other servers may not have been there to receive. */
+  readonly interrupted: boolean
+  /** Resolves when the other servers are back too, as far as can be seen, or when waiting longer makes no sense. */
+  recovered(): Promise<void>
+}
+
+/** Null for an adapter that is not known: nothing can be said about its messages. */
+export function handoverOf(io: Server): Handover | null {
+  const adapter = io.of('/').adapter as unknown as RedisLike & PostgresLike
+  if (adapter.pubClient) return redisHandover(adapter)
+  if (adapter.client?.pool) return postgresHandover(adapter.client)
+  return null
+}
+
+/** Both Redis adapters, over either client library. */
+interface RedisLike {
+  pubClient?: { on?(event: string, listener: () => void): unknown }
+  serverCount(): Promise<number>
+}
+
+/** The Postgres adapter: `client.client` is its listening connection, absent while it is lost. */
+interface PostgresLike {
+  client?: PubSubClient
+}
+
+interface PubSubClient {
+  pool: object
+  readonly client?: object
+}
+
+const PEERS_BACK_MS = 10_000
+const PEERS_LOOK_MS = 5_000
+const POLL_MS = 100
+/** A Postgres adapter that lost its connection listens again after 1 to 3 seconds. */
+const POSTGRES_PEERS_BACK_MS = 3_000
+
+function redisHandover(adapter: RedisLike): Handover {
+  const outgoing = new Outgoing()
+  let peers = 0
+  let lookedAt = Number.NEGATIVE_INFINITY
+  let interrupted = false
+  const interrupt = () => {
+    interrupted = true
+  }
+  for (const event of ['reconnecting', 'end', 'close']) adapter.pubClient?.on?.(event, interrupt)
+  adapter.pubClient = outgoing.recording(adapter.pubClient ?? {}, name => /^s?publish$/i.test(name))
+  /** How many there are in good times, so that it is known how many should come back after bad ones. */
+  const countPeers = async () => {
+    if (interrupted || performance.now() - lookedAt < PEERS_LOOK_MS) return
+    lookedAt = performance.now()
+    const count = await adapter.serverCount()
+    if (!interrupted) peers = count
+  }
+  return {
+    get interrupted() {
+      return interrupted
+    },
+    async flushed() {
+      countPeers().catch(interrupt)
+      await outgoing.flushed().catch(error => {
+        interrupted = true
+        throw error
+      })
+    },
+    async recovered() {
+      const deadline = performance.now() + PEERS_BACK_MS
+      while ((await adapter.serverCount()) < peers && performance.now() < deadline) await pause(POLL_MS)
+      interrupted = false
+    },
+  }
+}
+
+function postgresHandover(client: PubSubClient): Handover {
+  const outgoing = new Outgoing()
+  let interrupted = false
+  client.pool = outgoing.recording(client.pool, (name, [text]) => name === 'query' && isSending(text))
+  return {
+    get interrupted() {
+      return interrupted || client.client === undefined
+    },
+    async flushed() {
+      await outgoing.flushed().catch(error => {
+        interrupted = true
+        throw error
+      })
+    },
+    async recovered() {
+      while (client.client === undefined) await pause(POLL_MS)
+      await pause(POSTGRES_PEERS_BACK_MS)
+      interrupted = false
+    },
+  }
+}
+
+/** Not the reading and cleaning up of attachments. */
+const isSending = (text: unknown) => typeof text === 'string' && /^\s*(select pg_notify|insert)/i.test(text)
+
+/** The promises that sending returns and that the adapters drop. */
+class Outgoing {
+  #pending: Promise<unknown>[] = []
+
+  /** The same object; what the chosen methods return is kept. */
+  recording<T extends object>(target: T, isChosen: (name: string, args: unknown[]) => boolean): T {
+    return new Proxy(target, {
+      get: (object, name) => {
+        const value = Reflect.get(object, name, object)
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]) => {
+          const result = value.apply(object, args)
+          if (isChosen(String(name), args)) this.#keep(result)
+          return result
+        }
+      },
+    })
+  }
+
+  /** A message with an attachment is sent in two steps, of which the second begins when the first is done. */
+  async flushed(): Promise<void> {
+    while (this.#pending.length > 0) {
+      const settled = await Promise.allSettled(this.#pending.splice(0))
+      const failed = settled.find(({ status }) => status === 'rejected')
+      if (failed?.status === 'rejected') throw failed.reason
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+
+  #keep(result: unknown) {
+    if (!(result instanceof Promise)) return
+    result.catch(() => {}) // the adapter does not look at it
+    this.#pending.push(result)
+  }
+}
