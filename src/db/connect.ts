@@ -14,8 +14,13 @@ export interface Queryable {
   query<Row extends pg.QueryResultRow = any>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
 }
 
-/** The parsers that node-postgres applies to a value, by type oid; the app may have set some of its own. */
-export const typeParsers = pg.types
+/** node-postgres' registry of parsers (`pg.types`), asked anew for every value: an app may change it at any time. */
+export interface TypeParsers {
+  getTypeParser(oid: number): (text: string) => unknown
+}
+
+/** Those of our own copy of node-postgres. */
+export const typeParsers: TypeParsers = pg.types
 
 export interface ConnectionSettings {
   readonly connectionString: string

@@ -1,5 +1,5 @@
+import type { TypeParsers } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
-import type { TypeParsers } from './type-parsers.ts'
 
 /** What we rely on in a live Waterline model (`ontology.collections.user`, `sails.models.user`). */
 export interface WaterlineCollection {

@@ -1,9 +1,9 @@
+import type { TypeParsers } from '../db/connect.ts'
 import type { ColumnShape, TableShape } from '../db/table-shape.ts'
 import { ChangefeedError } from '../errors.ts'
 import { columnText, NotRebuildable, wireTypeOid } from './column-text.ts'
 import type { Attribute, Model, ModelRecord } from './model.ts'
 import type { RawRow } from './row-json.ts'
-import type { TypeParsers } from './type-parsers.ts'
 
 export interface DecodeTarget {
   readonly model: Model

@@ -1,9 +1,5 @@
+import type { TypeParsers } from '../db/connect.ts'
 import { collectionsOf } from './collection.ts'
-
-/** node-postgres' registry of parsers (`pg.types`), asked anew for every value: an app may change it at any time. */
-export interface TypeParsers {
-  getTypeParser(oid: number): (text: string) => unknown
-}
 
 /**
  * The parsers that `findOne()` uses on this datastore: those of the node-postgres inside sails-postgresql, which need not
