@@ -17,6 +17,7 @@ export async function prepareSqlRole(client: Client, { database, schema }: { dat
   const { rows } = await client.query('select 1 from pg_catalog.pg_roles where rolname = $1', [SQL_ROLE])
   const verb = rows.length === 0 ? 'create' : 'alter'
   const tables = TABLES.map(name => qualify(schema, name)).join(', ')
+  const sequences = TABLES.map(name => qualify(schema, `${name}_id_seq`)).join(', ')
   // A role may change its own password and defaults, so those of an earlier run go.
   await client.query(`
     ${verb} role ${SQL_ROLE} with login password null nosuperuser nocreatedb nocreaterole noinherit noreplication
@@ -29,6 +30,7 @@ export async function prepareSqlRole(client: Client, { database, schema }: { dat
     grant connect on database ${quoteName(database)} to ${SQL_ROLE};
     grant usage on schema ${quoteName(schema)} to ${SQL_ROLE};
     grant select, insert, update, delete, truncate on ${tables} to ${SQL_ROLE};
+    grant usage on ${sequences} to ${SQL_ROLE};
     ${REVOKE_FUNCTIONS}`)
 }
 

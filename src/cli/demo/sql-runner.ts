@@ -4,7 +4,6 @@ import { SQL_SESSIONS } from './sql-role.ts'
 import { withClient } from './with-client.ts'
 
 const STATEMENT_MS = 5_000
-/** For all statements together; the SQL may have raised its own limit. */
 const RUN_MS = 10_000
 const MOST_BYTES = 2 * 1024 * 1024
 const MOST_NOTES = 20
@@ -14,6 +13,8 @@ export interface SqlRunnerOptions {
   readonly connectionString: string
   /** Of one that may end its sessions. */
   readonly adminConnectionString: string
+  /** For all statements together, as the SQL may raise the limit of one. @default 10_000 */
+  readonly runMs?: number
 }
 
 /**
@@ -61,7 +62,8 @@ class Run {
   }
 
   async answer(sql: string): Promise<SqlAnswer> {
-    const late = setTimeout(() => void this.end(`Ended after ${RUN_MS / 1000} seconds.`), RUN_MS)
+    const { runMs = RUN_MS } = this.#options
+    const late = setTimeout(() => void this.end(`Ended after ${runMs / 1000} seconds.`), runMs)
     try {
       const client = await this.#connect()
       const results = await client.query({ text: sql, rowMode: 'array', types: { getTypeParser: () => asText } })

@@ -1,12 +1,12 @@
 import { byId } from './element.js'
 import { messageList } from './messages.js'
-import { recordBook } from './records.js'
+import { RecordBook } from './records.js'
 import { sqlBox } from './sql.js'
 
 const settings = JSON.parse(byId('settings').textContent)
 const messages = messageList()
-const book = recordBook()
-for (const model of settings.models) book.addCard(model)
+const book = new RecordBook()
+for (const model of settings.models) book.add(model)
 sqlBox(settings)
 
 const { io } = window
@@ -16,7 +16,7 @@ const socket = io.sails.connect(location.origin, { reconnection: true })
 for (const { identity } of settings.models) {
   socket.on(identity, (payload, meta) => {
     messages.add(identity, payload, meta)
-    book.message(identity, payload)
+    book.apply(identity, payload)
   })
 }
 

@@ -70,7 +70,7 @@ function subject(event, payload) {
 
 /** What is new in it, in a line; all of it is a click away. */
 function gist({ verb, id, data, previous, ...rest }) {
-  return JSON.stringify(data ?? previous ?? rest)
+  return JSON.stringify(data ?? previous ?? (Object.keys(rest).length > 0 ? rest : { id }))
 }
 
 function median(values) {

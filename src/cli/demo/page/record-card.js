@@ -1,0 +1,109 @@
+import { element } from './element.js'
+
+const MOST_ROWS = 60
+
+/** The records of one model as a table, whose rows light up when something happens to them. */
+export class RecordCard {
+  #identity
+  #columns
+  #rows = new Map()
+  #count = element('span', { className: 'count' })
+  #head = element('thead')
+  #body = element('tbody')
+  #empty = element('p', { className: 'empty', hidden: true })
+  #more = element('p', { className: 'more aside', hidden: true })
+
+  /** Columns are `[title, kind, value of a record]`; kinds are text, number and tags. */
+  constructor({ identity, table, inside }, columns) {
+    this.#identity = identity
+    this.#columns = columns
+    this.#empty.textContent = `No ${table} left. Insert some, and they appear here.`
+    this.#head.append(headRow(columns))
+    const title = element('h3', { id: `card-${identity}` }, identity)
+    const name = element('span', {}, title, element('span', { className: 'table-name mono' }, table))
+    const heading = element('div', { className: 'heading' }, name, this.#count)
+    const grid = element('div', { className: 'scroll' }, element('table', {}, this.#head, this.#body))
+    const parts = [heading, grid, this.#empty, this.#more, keptInside(inside)]
+    const className = `panel card${columns.length > 3 ? ' wide' : ''}`
+    this.element = element('section', { className, dataset: { model: identity } }, ...parts)
+    this.element.setAttribute('aria-labelledby', title.id)
+  }
+
+  /** `verbOf` tells what has happened to a record since the last time. */
+  draw(records, verbOf) {
+    const all = [...records].sort((a, b) => a.id - b.id)
+    const shown = all.slice(-MOST_ROWS)
+    this.#dropOthers(new Set(shown.map(({ id }) => id)), verbOf)
+    this.#place(shown, verbOf)
+    this.#count.textContent = all.length === 1 ? '1 record' : `${all.length.toLocaleString('en')} records`
+    this.#head.hidden = all.length === 0
+    this.#empty.hidden = all.length > 0
+    this.#more.hidden = all.length === shown.length
+    this.#more.textContent = `The last ${shown.length} are shown.`
+  }
+
+  #dropOthers(ids, verbOf) {
+    for (const [id, row] of this.#rows) {
+      if (ids.has(id)) continue
+      this.#rows.delete(id)
+      leave(row, verbOf(id))
+    }
+  }
+
+  #place(records, verbOf) {
+    let next = this.#body.firstElementChild
+    for (const record of records) {
+      const row = this.#rowOf(record)
+      while (next?.classList.contains('destroyed')) next = next.nextElementSibling
+      if (row === next) next = next.nextElementSibling
+      else this.#body.insertBefore(row, next)
+      lightUp(row, verbOf(record.id))
+    }
+  }
+
+  #rowOf(record) {
+    const row = this.#rows.get(record.id) ?? element('tr', { dataset: { id: record.id } })
+    this.#rows.set(record.id, row)
+    const cells = this.#columns.map(([key, kind, value = each => each[key]]) => cell(kind, value(record)))
+    row.replaceChildren(element('td', { className: 'id' }, String(record.id)), ...cells)
+    return row
+  }
+}
+
+function headRow(columns) {
+  const titles = [['id', 'text'], ...columns]
+  return element(
+    'tr',
+    {},
+    ...titles.map(([title, kind]) => element('th', { scope: 'col', className: classOf(kind) }, title)),
+  )
+}
+
+const classOf = kind => (kind === 'number' ? kind : '')
+
+function cell(kind, value) {
+  if (value === null || value === undefined || value.length === 0) return element('td', { className: 'none' }, '–')
+  if (kind !== 'tags') return element('td', { className: classOf(kind) }, String(value))
+  const tags = value.map(each => element('span', { className: 'tag' }, each))
+  return element('td', {}, element('div', { className: 'tags' }, ...tags))
+}
+
+function lightUp(row, verb) {
+  if (verb === undefined) return
+  row.className = ''
+  void row.offsetWidth // lets an animation that runs begin anew
+  row.className = verb
+}
+
+/** Where nothing moves, as the reader has asked, it is gone at once. */
+function leave(row, verb) {
+  row.className = verb ?? ''
+  if (verb !== 'destroyed' || row.getAnimations().length === 0) return row.remove()
+  row.addEventListener('animationend', () => row.remove(), { once: true })
+}
+
+function keptInside(inside) {
+  if (!inside) return null
+  const items = Object.entries(inside).map(([name, why]) => element('li', {}, element('code', {}, name), ` ${why}`))
+  return element('div', { className: 'inside' }, 'Stays in the database:', element('ul', {}, ...items))
+}
