@@ -4,14 +4,18 @@ import { formatCursor } from './change-log/cursor.ts'
 import { type Lag, readLag, readStoredLag } from './change-log/lag.ts'
 import type { Position } from './change-log/position.ts'
 import { WHOLE_TICK } from './change-log/tick.ts'
-import { type ConnectionSettings, openDatabase, typeParsers } from './db/connect.ts'
+import { type ConnectionSettings, type Database, openDatabase, typeParsers } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
+import { CompatibleChanges } from './feed/compatible-changes.ts'
 import type { FeedContext } from './feed/context.ts'
 import { Delivery } from './feed/delivery.ts'
 import { FeedEmitter } from './feed/events.ts'
+import { LinkNetting } from './feed/link-netting.ts'
 import { Pauses } from './feed/pauses.ts'
+import { Population } from './feed/population.ts'
 import { Session } from './feed/session.ts'
 import { Settlement } from './feed/settlement.ts'
+import type { Stage } from './feed/stage.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
 import type { Role } from './leader/nodes.ts'
 import type { Models } from './ontology/model.ts'
@@ -208,6 +212,7 @@ export class Changefeed extends FeedEmitter {
         models: this.#models,
         parsersOf,
         redacted,
+        stages: stagesOf(settings, db, this.#models),
         publisher,
         events: this,
         logger,
@@ -270,6 +275,17 @@ function cursorOf(position: Position | null): string | null {
   if (!position) return null
   const { epoch, tick, partial } = position
   return formatCursor({ epoch, tick: partial?.tick ?? tick.id, seq: partial?.seq ?? WHOLE_TICK })
+}
+
+/** What becomes of the publish calls of a change before they are made. */
+function stagesOf(settings: Settings, db: Database, models: Models): Stage[] {
+  const { collections, populate, compatibility, logger } = settings
+  const redacted = redactedColumns(models, settings.models)
+  return [
+    new LinkNetting(db, models),
+    ...(populate ? [new Population({ collections, models, redacted, logger })] : []),
+    ...(compatibility ? [new CompatibleChanges()] : []),
+  ]
 }
 
 function publishesEverywhere({ publish, io, publisher }: Settings): boolean {

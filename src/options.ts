@@ -35,6 +35,16 @@ export interface ChangefeedOptions {
   backlogLimitBytes?: number
   /** Whether an UPDATE that changes nothing is published, as a blueprint would. @default 'publish' */
   noopUpdates?: 'publish' | 'ignore'
+  /**
+   * Whether the associated records are read again and put into the record of `created` messages and into `previous`, as
+   * blueprints do. @default false
+   */
+  populate?: boolean
+  /**
+   * Whether `updated.data` is as blueprints send it: by column name instead of attribute name, JSON arrays as text.
+   * @default false
+   */
+  compatibility?: boolean
   /** How long `install()` may wait for the lock on a table of the app, in milliseconds. @default 5_000 */
   lockTimeoutMs?: number
   /**
@@ -102,6 +112,8 @@ const schema = z.strictObject({
     .positive('must be above 0')
     .default(4 * 2 ** 30),
   noopUpdates: noopUpdates.default('publish'),
+  populate: z.boolean('must be true or false').default(false),
+  compatibility: z.boolean('must be true or false').default(false),
   lockTimeoutMs: duration.default(5_000),
   originTag: z.boolean('must be true or false').default(false),
   logger: z

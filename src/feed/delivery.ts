@@ -20,6 +20,7 @@ import { CapturedTables } from './captured-tables.ts'
 import type { FeedEmitter } from './events.ts'
 import type { Pauses } from './pauses.ts'
 import { readRelatedRows } from './related.ts'
+import type { Stage } from './stage.ts'
 
 const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 5_000
@@ -31,6 +32,8 @@ export interface DeliveryParts {
   parsersOf(datastore: string): TypeParsers
   /** Columns that never leave the table, by model identity. */
   readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
+  /** In the order in which each change passes them. */
+  readonly stages: readonly Stage[]
   readonly publisher: Publisher
   readonly events: FeedEmitter
   readonly logger: Logger
@@ -132,7 +135,7 @@ export class Delivery {
 
   async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, turn: Turn) {
     try {
-      for (const call of await this.#callsFor(change, model, meta)) await this.#publishSurely(call, meta, turn)
+      for (const call of await this.#callsFor(change, model, meta, turn)) await this.#publishSurely(call, meta, turn)
     } catch (error) {
       this.#failed(model.identity, meta, turn, error)
     }
@@ -150,13 +153,16 @@ export class Delivery {
     this.#parts.events.emit('withheld', { identity, cursor })
   }
 
-  async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta): Promise<PublishCall[]> {
+  async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta, { signal }: Turn): Promise<PublishCall[]> {
     const { models, db, events } = this.#parts
     if (logged.defect !== null) return this.#defectCalls(logged, model, meta)
     const change = await this.#decodeSurely(logged, model)
     events.emit('change', changeEvent(change, meta))
     const related = await reachably(() => readRelatedRows(db, relatedRowsNeeds(change, models)))
-    return publishCalls(change, { models, related })
+    let calls = publishCalls(change, { models, related })
+    for (const stage of this.#parts.stages)
+      calls = await reachably(async () => stage.revise(calls, { change, meta, signal }))
+    return calls
   }
 
   /** The row could not be logged, so nobody knows what it says now: a declared gap of one model. */

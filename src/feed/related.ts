@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
-import { ChangefeedError } from '../errors.ts'
-import type { Model, RecordId } from '../ontology/model.ts'
+import type { RecordId } from '../ontology/model.ts'
 import type { RelatedRows, RelatedRowsNeed } from '../publish/related-rows.ts'
+import { column, table } from './model-sql.ts'
 
 /** Looks up who still points at a destroyed record. One query a need; most changes have none. */
 export async function readRelatedRows({ kysely }: Database, needs: readonly RelatedRowsNeed[]): Promise<RelatedRows[]> {
@@ -18,12 +18,4 @@ export async function readRelatedRows({ kysely }: Database, needs: readonly Rela
     found.push({ need, members: members.slice(0, need.limit), complete: members.length <= need.limit })
   }
   return found
-}
-
-const table = (model: Model) => sql.id(model.schema, model.table)
-
-function column(model: Model, attribute: string) {
-  const name = model.attributes.get(attribute)?.column
-  if (name === undefined) throw new ChangefeedError('E_MODEL', `Model \`${model.identity}\` has no \`${attribute}\`.`)
-  return sql.id(name)
 }

@@ -1,0 +1,113 @@
+import type { Logger } from '../logger.ts'
+import { collectionsOf } from '../ontology/collection.ts'
+import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
+import type { PublishCall } from '../publish/call.ts'
+import { childAttribute } from '../publish/memberships.ts'
+import { presentable } from '../realtime/pubsub-context.ts'
+import type { Circumstances, Stage } from './stage.ts'
+
+/** As many members as blueprints populate. */
+const LIMIT = 30
+
+export interface PopulationParts {
+  /** Waterline's live models. */
+  readonly collections: object
+  readonly models: Models
+  /** Columns that never leave the table, by model identity. */
+  readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
+  readonly logger: Logger
+}
+
+/**
+ * Puts the associated records into the record of a `created` message and into `previous`, as blueprints do. The record's
+ * own values are those of the change; who is associated is read when it is published, and so as of then.
+ */
+export class Population implements Stage {
+  readonly #parts: PopulationParts
+  readonly #live: ReadonlyMap<string, Finder>
+
+  constructor(parts: PopulationParts) {
+    this.#parts = parts
+    this.#live = new Map(collectionsOf(parts.collections).map(live => [live.identity, live as unknown as Finder]))
+  }
+
+  async revise(calls: PublishCall[], { change, meta }: Circumstances): Promise<PublishCall[]> {
+    const { model, old, new: row } = change
+    const revised: PublishCall[] = []
+    for (const call of calls) {
+      const shown = row && call.fn === 'publishCreate' ? row : old
+      const populated = shown && hasRecord(call, model) && (await this.#populated(model, shown, meta.cursor))
+      revised.push(populated ? withRecord(call, populated) : call)
+    }
+    return revised
+  }
+
+  /** Undefined where it cannot be read: the message is worth more than what would be in it. */
+  async #populated(model: Model, row: ModelRecord, cursor: string): Promise<ModelRecord | undefined> {
+    const { models, redacted, logger } = this.#parts
+    try {
+      const associated = await Promise.all(model.associations.map(each => this.#associated(model, each, row)))
+      const redactedColumns = (identity: string) => redacted.get(identity) ?? new Set<string>()
+      const record = { ...row, ...Object.fromEntries(associated.filter(entry => entry !== undefined)) }
+      return presentable({ models, redactedColumns }, model.identity, record)
+    } catch (error) {
+      const fields = { model: model.identity, cursor, error: (error as Error).message }
+      logger.warn('A record could not be populated and is published without what is associated', fields)
+      return undefined
+    }
+  }
+
+  async #associated(model: Model, association: Association, row: ModelRecord): Promise<[string, unknown] | undefined> {
+    const { alias } = association
+    if (association.type === 'model') {
+      const key = row[alias]
+      const parent = this.#live.get(association.model)
+      return key === null || !parent ? undefined : [alias, (await parent.findOne(criteria(parent, key))) ?? null]
+    }
+    const members = await this.#members(model, association, row[model.primaryKey])
+    return members && [alias, members]
+  }
+
+  async #members(model: Model, collection: Collection, id: unknown): Promise<unknown[] | undefined> {
+    const child = this.#live.get(collection.collection)
+    if (!child) return undefined
+    if (collection.through === undefined) {
+      return collection.via ? await child.find({ where: { [collection.via]: id }, limit: LIMIT }) : undefined
+    }
+    const links = this.#live.get(collection.through)
+    const ends = endsOf(model, collection, this.#parts.models)
+    if (!links || !ends) return undefined
+    const found = await links.find({ where: { [ends.near]: id }, limit: LIMIT })
+    return await child.find({ where: { [child.primaryKey]: found.map(link => link[ends.far]) } })
+  }
+}
+
+interface Finder {
+  readonly primaryKey: string
+  findOne(criteria: object): PromiseLike<ModelRecord | undefined>
+  find(criteria: object): PromiseLike<ModelRecord[]>
+}
+
+type Collection = Extract<Association, { type: 'collection' }>
+
+const criteria = ({ primaryKey }: Finder, key: unknown) => ({ where: { [primaryKey]: key } })
+
+const hasRecord = (call: PublishCall, { identity }: Model) =>
+  call.identity === identity &&
+  (call.fn === 'publishCreate' || ((call.fn === 'publishUpdate' || call.fn === 'publishDestroy') && !!call.previous))
+
+const withRecord = (call: PublishCall, record: ModelRecord): PublishCall =>
+  call.fn === 'publishCreate' ? { ...call, record } : ({ ...call, previous: record } as PublishCall)
+
+function endsOf(
+  { identity }: Model,
+  collection: Collection,
+  models: Models,
+): { near: string; far: string } | undefined {
+  const links = models.get(collection.through ?? '')
+  const near = links?.junction?.ends.find(end => end.identity === identity && end.alias === collection.alias)
+  const far = links?.junction?.ends.find(end => end !== near)
+  if (near && far) return { near: near.attribute, far: far.attribute }
+  const child = links && childAttribute(links, collection)
+  return collection.via === undefined || child === undefined ? undefined : { near: collection.via, far: child }
+}
