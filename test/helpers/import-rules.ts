@@ -16,6 +16,8 @@ const ROOMS: readonly (readonly string[])[] = [
   ['options.ts'],
   ['realtime', 'feed', 'installation.ts'],
   ['changefeed.ts'],
+  ['doctor'],
+  ['monitor'],
   ['index.ts'],
   ['sails', 'cli'],
 ]
@@ -28,7 +30,8 @@ const PACKAGES: readonly { readonly name: RegExp; readonly rooms: readonly strin
     name: /^(socket\.io|@socket\.io\/.*|sails.*|waterline.*)$/,
     rooms: ['options.ts', 'ontology', 'publish', 'realtime', 'feed', 'changefeed.ts', 'sails', 'cli'],
   },
-  { name: /^(commander|listr2|cli-table3|picocolors|pino.*|hono.*|@hono\/.*|uplot.*)$/, rooms: ['cli'] },
+  { name: /^(commander|listr2|cli-table3|picocolors|pino.*)$/, rooms: ['cli'] },
+  { name: /^(hono.*|@hono\/.*|uplot.*|prom-client)$/, rooms: ['monitor'] },
 ]
 
 /** Every import that breaks the rules, as a sentence. */

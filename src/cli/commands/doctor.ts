@@ -1,0 +1,37 @@
+import pc from 'picocolors'
+import { examine } from '../../doctor/doctor.ts'
+import type { Finding } from '../../doctor/finding.ts'
+import { EXIT } from '../exit-code.ts'
+import type { ProgramSettings } from '../settings.ts'
+import { print, printJson } from '../terminal.ts'
+import { withWorkspace } from '../workspace.ts'
+
+interface DoctorFlags {
+  readonly json?: boolean
+}
+
+export async function doctor(settings: ProgramSettings, { json }: DoctorFlags): Promise<number> {
+  return await withWorkspace(settings, async workspace => {
+    const feed = await workspace.feedSettings()
+    const findings = await examine(await workspace.database('doctor'), feed.settings, feed.models)
+    const errors = findings.filter(({ severity }) => severity === 'error').length
+    if (json) printJson({ healthy: errors === 0, findings })
+    else printFindings(findings, feed.models.size)
+    return errors > 0 ? EXIT.problems : EXIT.ok
+  })
+}
+
+function printFindings(findings: readonly Finding[], models: number) {
+  for (const finding of findings) print(`${formatFinding(finding)}\n`)
+  const count = (severity: string) => findings.filter(finding => finding.severity === severity).length
+  const sum = `${models} models looked at: ${count('error')} errors, ${count('warning')} warnings.`
+  print(findings.length === 0 ? pc.green(`${models} models looked at: all is well.`) : sum)
+}
+
+function formatFinding({ check, severity, message, repair }: Finding): string {
+  const mark = severity === 'error' ? pc.red('error  ') : pc.yellow('warning')
+  const sql = (repair?.sql ?? []).map(statement => pc.dim(`${statement};`.replace(/^/gm, '    ')))
+  const command = repair?.command === undefined ? [] : [`  repair: ${pc.cyan(repair.command)}`]
+  const statements = sql.length === 0 ? [] : [command.length > 0 ? '  which runs:' : '  repair:', ...sql]
+  return [`${mark} ${pc.bold(check)}  ${message}`, ...command, ...statements].join('\n')
+}

@@ -1,0 +1,55 @@
+import type { Database } from '../../db/connect.ts'
+import { ChangefeedError } from '../../errors.ts'
+import { listPauses, pauseModels, resumeModels } from '../../feed/pauses.ts'
+import { EXIT } from '../exit-code.ts'
+import type { ProgramSettings } from '../settings.ts'
+import { note, print, printJson } from '../terminal.ts'
+import { withWorkspace } from '../workspace.ts'
+
+interface JsonFlag {
+  readonly json?: boolean
+}
+
+/** Takes models out of publishing. Their triggers, and all else, go on. */
+export async function pause(settings: ProgramSettings, { json }: JsonFlag, models: readonly string[]): Promise<number> {
+  return await withWorkspace(settings, async workspace => {
+    const db = await workspace.database('pause')
+    const identities = await knownIdentities(db, models)
+    const changed = await pauseModels(db, identities)
+    if (json) printJson({ paused: await listPauses(db) })
+    for (const identity of identities.filter(() => !json)) {
+      print(changed.includes(identity) ? `paused ${identity}` : `${identity} was paused already`)
+    }
+    return EXIT.ok
+  })
+}
+
+/** Puts models back, and lets their clients read again; all that are paused, where none is named. */
+export async function resume(
+  settings: ProgramSettings,
+  { json }: JsonFlag,
+  models: readonly string[],
+): Promise<number> {
+  return await withWorkspace(settings, async workspace => {
+    const db = await workspace.database('resume')
+    const before = await listPauses(db)
+    const changed = await resumeModels(db, await knownIdentities(db, models))
+    if (json) printJson({ resumed: changed })
+    else if (changed.length === 0) note('Nothing was paused.')
+    for (const { identity, withheld } of before.filter(({ identity }) => !json && changed.includes(identity))) {
+      print(`resumed ${identity}: ${withheld} changes were passed over, its clients are told to read again`)
+    }
+    return EXIT.ok
+  })
+}
+
+async function knownIdentities({ kysely }: Database, models: readonly string[]): Promise<string[]> {
+  const captured = (await kysely.selectFrom('captured_table').select('identity').execute()).map(row => row.identity)
+  const named = [...new Set(models.map(model => model.toLowerCase()))]
+  const unknown = named.find(identity => !captured.includes(identity))
+  if (unknown === undefined) return named
+  throw new ChangefeedError(
+    'E_USAGE',
+    `No model \`${unknown}\` is captured. Captured: ${captured.join(', ') || 'none'}.`,
+  )
+}

@@ -1,0 +1,63 @@
+import pc from 'picocolors'
+import { type DatabaseStatus, type ModelStatus, readStatus } from '../../doctor/status.ts'
+import type { Node } from '../../leader/nodes.ts'
+import { EXIT } from '../exit-code.ts'
+import type { ProgramSettings } from '../settings.ts'
+import { bytes, print, printJson, seconds, table } from '../terminal.ts'
+import { withWorkspace } from '../workspace.ts'
+
+interface JsonFlag {
+  readonly json?: boolean
+}
+
+export async function status(settings: ProgramSettings, { json }: JsonFlag): Promise<number> {
+  return await withWorkspace(settings, async workspace => {
+    const found = await readStatus(await workspace.database('status'))
+    if (json) printJson(found)
+    else printStatus(found)
+    return EXIT.ok
+  })
+}
+
+/** A lease that is older belongs to a leader that another may replace. */
+const LEASE_SECONDS = 10
+
+function printStatus(found: DatabaseStatus) {
+  const { lag, leader, nodes, models, consumers } = found
+  const window = found.oldestRetainedAt
+  const facts = [
+    ['lag', `${lag.changes}${lag.orMore ? '+' : ''} changes, ${seconds(lag.seconds)}`],
+    ['leader', leader ? leaderText(leader, nodes) : pc.red('none has run yet')],
+    ['log', bytes(found.logBytes)],
+    [
+      'kept since',
+      window ? `${window.toISOString()} (${seconds((Date.now() - window.getTime()) / 1000)})` : 'the start',
+    ],
+    ['clients', found.sockets === null ? 'on servers of the app' : String(found.sockets)],
+    ...consumers.map(({ name, tick, updatedAt }) => [name, `at tick ${tick}, stored ${updatedAt.toISOString()}`]),
+  ]
+  print(table(['', ''], facts as string[][]))
+  print(`\n${table(['model', 'table', 'capture', 'publishing'], models.map(modelRow))}`)
+  if (nodes.length > 0) print(`\n${table(['node', 'role', 'process', 'tick', 'sockets', 'since'], nodes.map(nodeRow))}`)
+}
+
+function leaderText({ node, silentSeconds }: { node: string; silentSeconds: number }, nodes: readonly Node[]): string {
+  const known = nodes.find(({ id }) => id === node)
+  const name = known ? `${known.host} (process ${known.pid})` : node
+  if (silentSeconds < LEASE_SECONDS) return name
+  return pc.red(`none; ${name} was the last, ${seconds(silentSeconds)} ago`)
+}
+
+function modelRow({ identity, table, capture, pausedAt, withheld }: ModelStatus): string[] {
+  const publishing = pausedAt ? pc.yellow(`paused since ${pausedAt.toISOString()}, ${withheld} passed over`) : 'on'
+  return [identity, table ?? pc.red('dropped'), capture === 'on' ? 'on' : pc.red(capture), publishing]
+}
+
+const nodeRow = ({ id, role, host, pid, tick, sockets, startedAt }: Node): string[] => [
+  id.slice(0, 8),
+  role,
+  `${host}/${pid}`,
+  String(tick),
+  sockets === null ? '-' : String(sockets),
+  startedAt.toISOString(),
+]

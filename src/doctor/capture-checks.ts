@@ -1,0 +1,92 @@
+import type { CaptureStep } from '../capture/plan.ts'
+import { quoteName } from '../db/quote.ts'
+import type { TableShape } from '../db/table-shape.ts'
+import type { Finding } from './finding.ts'
+import type { Inspection, ModelState } from './inspection.ts'
+
+const INSTALL = 'npx waterline-changefeed install'
+
+/** Where models, tables and triggers do not fit together. */
+export function checkCapture({ schema, plan, models }: Inspection): Finding[] {
+  return [
+    ...migrations(schema, plan.migrations),
+    ...plan.capture.problems.map(
+      ({ code, message }): Finding => ({ check: PROBLEMS[code] ?? 'model', severity: 'error', message }),
+    ),
+    ...plan.capture.steps.flatMap(drift),
+    ...plan.capture.warnings.map((message): Finding => ({ check: 'capture', severity: 'warning', message })),
+    ...models.flatMap(missingColumns),
+    ...models.flatMap(ignoredSchemaName),
+  ]
+}
+
+const PROBLEMS: Partial<Record<string, string>> = { E_PRIVILEGE: 'rights', E_VERSION: 'version', E_OPTIONS: 'settings' }
+
+function migrations(schema: string, pending: readonly string[]): Finding[] {
+  if (pending.length === 0) return []
+  const message = `Our schema "${schema}" is missing or behind: it lacks ${pending.join(', ')}. No listener starts until it is there.`
+  return [{ check: 'schema', severity: 'error', message, repair: { command: INSTALL } }]
+}
+
+/** The plan of an installation tells every way in which what is there differs from what should be. */
+function drift({ action, identity, table, reason, statements }: CaptureStep): Finding[] {
+  if (action === 'keep') return []
+  const repair = { sql: statements, command: INSTALL }
+  if (action === 'drop') {
+    const message = `${table ?? `The table of \`${identity}\``} is still captured though no model asks for it: ${reason}.`
+    return [{ check: 'surplus', severity: 'warning', message, repair }]
+  }
+  const follows =
+    action === 'create' ? 'none of its changes is seen' : 'changes may be missing, or hold what they should not'
+  return [
+    {
+      check: 'triggers',
+      severity: 'error',
+      message: `Model \`${identity}\` (${table}): ${reason}; ${follows}.`,
+      repair,
+    },
+  ]
+}
+
+/** As after a column was renamed: `findOne` fails, and what is published lacks the attribute. */
+function missingColumns({ model, shape }: ModelState): Finding[] {
+  if (!shape) return []
+  const spare = spareColumns({ model, shape })
+  const missing = [...model.attributes.values()].filter(({ column }) => !shape.columns.has(column))
+  return missing.map(({ name, column }): Finding => {
+    const message = `Model \`${model.identity}\`: its attribute \`${name}\` has no column ${quoteName(column)} in ${tableOf(shape)}`
+    const [candidate] = spare
+    if (candidate === undefined || spare.length > 1 || missing.length > 1) {
+      return {
+        check: 'column',
+        severity: 'error',
+        message: `${message}. Create the column, or correct the attribute's columnName.`,
+      }
+    }
+    return {
+      check: 'column',
+      severity: 'error',
+      message: `${message}, but there is ${quoteName(candidate)}, which no attribute has. If it was renamed, set columnName: '${candidate}', or name it as before.`,
+      repair: { sql: [`alter table ${tableOf(shape)} rename column ${quoteName(candidate)} to ${quoteName(column)}`] },
+    }
+  })
+}
+
+function spareColumns({ model, shape }: { model: ModelState['model']; shape: TableShape }): string[] {
+  const taken = new Set([...model.attributes.values()].map(({ column }) => column))
+  return [...shape.columns.keys()].filter(column => !taken.has(column))
+}
+
+/** sails-postgresql looks at the schemaName of the datastore only. */
+function ignoredSchemaName({ model, ownSchemaName, shape, elsewhere }: ModelState): Finding[] {
+  const ignored = ownSchemaName !== undefined && ownSchemaName !== model.schema
+  if (ignored) {
+    const message = `Model \`${model.identity}\`: its meta.schemaName '${ownSchemaName}' is ignored by Waterline, which reads and writes ${quoteName(model.schema)}.${quoteName(model.table)}. Give it a datastore of its own with schemaName: '${ownSchemaName}'.`
+    return [{ check: 'schema-name', severity: shape ? 'warning' : 'error', message }]
+  }
+  if (shape || elsewhere.length === 0) return []
+  const message = `Model \`${model.identity}\`: there is a table "${model.table}" in the schema ${elsewhere.map(quoteName).join(', ')}, where Waterline does not look. Set schemaName of its datastore '${model.datastore}'.`
+  return [{ check: 'schema-name', severity: 'error', message }]
+}
+
+const tableOf = ({ schema, name }: TableShape) => `${quoteName(schema)}.${quoteName(name)}`

@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import { readStoredLag } from '../change-log/lag.ts'
+import { logBytes } from '../change-log/retention.ts'
+import { readTableShapes } from '../db/catalog.ts'
+import { type ConnectionSettings, connectClient, type Database, endClient } from '../db/connect.ts'
+import { listPauses } from '../feed/pauses.ts'
+import { Installation } from '../installation.ts'
+import { leaderSilence } from '../leader/nodes.ts'
+import type { Models } from '../ontology/model.ts'
+import type { Settings } from '../options.ts'
+import type { Inspection, LogState, ModelState, ServerState } from './inspection.ts'
+
+const PROBE_MS = 3_000
+
+/** Reads all that the checks need. Changes nothing. */
+export async function inspect(db: Database, settings: Settings, models: Models): Promise<Inspection> {
+  const { connectionString, schema, retentionMs, backlogLimitBytes } = settings
+  const connection = { connectionString, applicationName: 'waterline-changefeed doctor' }
+  const server = await inspectServer(db, connection)
+  const plan = await new Installation(settings, models, connection).plan()
+  return {
+    schema,
+    retentionMs,
+    backlogLimitBytes,
+    server,
+    plan,
+    models: await inspectModels(db, models, settings.collections),
+    log: plan.migrations.length > 0 || server.standby ? null : await inspectLog(db),
+  }
+}
+
+async function inspectServer({ pool }: Database, connection: ConnectionSettings): Promise<ServerState> {
+  const asked = Date.now()
+  const { rows } = await pool.query<{ it: string }>(SERVER)
+  const middle = (asked + Date.now()) / 2
+  const { now, ...found } = JSON.parse(rows[0]?.it ?? '{}')
+  return { ...found, clockAheadMs: now - middle, notifies: !found.standby && (await notifies(connection)) }
+}
+
+const SERVER = `
+  select pg_catalog.json_build_object(
+    'version', pg_catalog.current_setting('server_version_num')::int,
+    'standby', pg_catalog.pg_is_in_recovery(),
+    'now', extract(epoch from pg_catalog.clock_timestamp()) * 1000,
+    'replicaSessions', (
+      select coalesce(pg_catalog.json_agg(pg_catalog.concat_ws(' in ',
+        'role ' || case setrole when 0 then 'all' else pg_catalog.quote_ident(rolname) end,
+        'database ' || pg_catalog.quote_ident(datname))), '[]')
+      from pg_catalog.pg_db_role_setting
+      left join pg_catalog.pg_roles on pg_roles.oid = setrole
+      left join pg_catalog.pg_database on pg_database.oid = setdatabase
+      where 'session_replication_role=replica' = any(setconfig)
+        and (setdatabase = 0 or datname = pg_catalog.current_database())
+    ),
+    'subscriptions', (
+      select coalesce(pg_catalog.json_agg(pg_catalog.quote_ident(subname)), '[]') from pg_catalog.pg_subscription
+      where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    )
+  )::pg_catalog.text as it`
+
+/** A pooler may give each statement another session: what one listens to, the other does not hear. */
+async function notifies(connection: ConnectionSettings): Promise<boolean> {
+  const channel = `changefeed_probe_${randomBytes(6).toString('hex')}`
+  const client = await connectClient(connection, () => {})
+  let timer: NodeJS.Timeout | undefined
+  const heard = new Promise<boolean>(resolve => {
+    client.on('notification', notification => notification.channel === channel && resolve(true))
+    timer = setTimeout(() => resolve(false), PROBE_MS)
+  })
+  try {
+    await client.query(`listen ${channel}`)
+    await client.query('select pg_catalog.pg_notify($1, $2)', [channel, ''])
+    return await heard
+  } finally {
+    clearTimeout(timer)
+    await endClient(client)
+  }
+}
+
+async function inspectModels({ pool }: Database, models: Models, collections: object): Promise<ModelState[]> {
+  const all = [...models.values()]
+  const shapes = await readTableShapes(
+    pool,
+    all.map(({ schema, table }) => ({ schema, name: table })),
+  )
+  const { rows } = await pool.query<{ name: string; schema: string }>(ELSEWHERE, [all.map(({ table }) => table)])
+  const own = ownSchemaNames(collections)
+  return all.map((model, index) => ({
+    model,
+    shape: shapes[index],
+    elsewhere: rows.filter(row => row.name === model.table && row.schema !== model.schema).map(row => row.schema),
+    ownSchemaName: own.get(model.identity),
+  }))
+}
+
+const ELSEWHERE = `
+  select relname::text as name, nspname::text as schema
+  from pg_catalog.pg_class join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
+  where relkind in ('r', 'p') and relname = any($1::text[]) and nspname !~ '^pg_'`
+
+/** By identity: what a model says of its schema, which Waterline does not look at. */
+function ownSchemaNames(collections: object): Map<string, string> {
+  const inside = (collections as { collections?: object }).collections ?? collections
+  return new Map(
+    Object.values(inside).flatMap((collection: { identity?: string; meta?: { schemaName?: unknown } }) => {
+      const name = collection?.meta?.schemaName
+      return typeof name === 'string' && collection.identity ? [[collection.identity, name] as const] : []
+    }),
+  )
+}
+
+async function inspectLog(db: Database): Promise<LogState> {
+  const { slot_seconds: slotSeconds } = await db.kysely
+    .selectFrom('state')
+    .select('slot_seconds')
+    .executeTakeFirstOrThrow()
+  return {
+    lag: await readStoredLag(db),
+    bytes: await logBytes(db),
+    slotSeconds,
+    leaderSilentSeconds: await leaderSilence(db),
+    pauses: await listPauses(db),
+  }
+}

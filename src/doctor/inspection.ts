@@ -1,0 +1,49 @@
+import type { Lag } from '../change-log/lag.ts'
+import type { TableShape } from '../db/table-shape.ts'
+import type { Pause } from '../feed/pauses.ts'
+import type { InstallationPlan } from '../installation.ts'
+import type { Model } from '../ontology/model.ts'
+
+/** Everything that the checks look at, read at one time. */
+export interface Inspection {
+  readonly schema: string
+  readonly retentionMs: number
+  readonly backlogLimitBytes: number
+  readonly server: ServerState
+  readonly models: readonly ModelState[]
+  readonly plan: InstallationPlan
+  /** Null where our schema is missing or behind. */
+  readonly log: LogState | null
+}
+
+export interface ServerState {
+  readonly version: number
+  readonly standby: boolean
+  /** How far the clock of the database server is ahead of this machine's. */
+  readonly clockAheadMs: number
+  /** Whether a NOTIFY came back on the connection that listens for it. */
+  readonly notifies: boolean
+  /** Roles and databases whose sessions begin with session_replication_role = replica, as `role app`. */
+  readonly replicaSessions: readonly string[]
+  /** Logical replication subscriptions that apply changes to this database. */
+  readonly subscriptions: readonly string[]
+}
+
+export interface ModelState {
+  readonly model: Model
+  readonly shape: TableShape | undefined
+  /** Other schemas that have a table of that name. */
+  readonly elsewhere: readonly string[]
+  /** What the model itself says, and Waterline ignores. */
+  readonly ownSchemaName: string | undefined
+}
+
+export interface LogState {
+  readonly lag: Lag
+  readonly bytes: number
+  /** Length of a slot of the change log, in seconds, as it is set. */
+  readonly slotSeconds: number
+  /** Since the leader showed itself last; null where there has been none. */
+  readonly leaderSilentSeconds: number | null
+  readonly pauses: readonly Pause[]
+}

@@ -1,0 +1,84 @@
+import { sql } from 'kysely'
+import { type Lag, readStoredLag } from '../change-log/lag.ts'
+import { logBytes } from '../change-log/retention.ts'
+import type { Database } from '../db/connect.ts'
+import { listPauses } from '../feed/pauses.ts'
+import { leaderSilence, listNodes, type Node } from '../leader/nodes.ts'
+
+/** What anybody with a connection can see of a feed, whether a listener runs or not. */
+export interface DatabaseStatus {
+  readonly models: readonly ModelStatus[]
+  readonly lag: Lag
+  readonly leader: { readonly node: string; readonly silentSeconds: number } | null
+  readonly nodes: readonly Node[]
+  readonly consumers: readonly { readonly name: string; readonly tick: string; readonly updatedAt: Date }[]
+  readonly logBytes: number
+  /** Since when the log holds every change; null before the first. */
+  readonly oldestRetainedAt: Date | null
+  /** Sockets that the nodes serve themselves; null where none does. */
+  readonly sockets: number | null
+}
+
+export interface ModelStatus {
+  readonly identity: string
+  /** Null when it was dropped. */
+  readonly table: string | null
+  readonly capture: 'on' | 'disabled' | 'missing'
+  readonly pausedAt: Date | null
+  readonly withheld: number
+}
+
+export async function readStatus(db: Database): Promise<DatabaseStatus> {
+  const nodes = await listNodes(db)
+  const serving = nodes.flatMap(({ sockets }) => sockets ?? [])
+  return {
+    models: await readModelStatus(db),
+    lag: await readStoredLag(db),
+    leader: await readLeader(db),
+    nodes,
+    consumers: await readConsumers(db),
+    logBytes: await logBytes(db),
+    oldestRetainedAt: await readOldest(db),
+    sockets: serving.length === 0 ? null : serving.reduce((sum, sockets) => sum + sockets, 0),
+  }
+}
+
+/** As the catalog has it: whether the triggers are those that the models need is for the doctor to say. */
+export async function readModelStatus(db: Database): Promise<ModelStatus[]> {
+  const { rows } = await sql<{ identity: string; table: string | null; triggers: string; disabled: string }>`
+    select identity, relation::regclass::text as table, count(tgname) as triggers,
+      count(*) filter (where tgenabled in ('D', 'R')) as disabled
+    from ${db.our('captured_table')} as captured
+    left join pg_catalog.pg_class as class on class.oid = captured.relation
+    left join pg_catalog.pg_trigger as trigger on tgrelid = class.oid and tgfoid in (
+      select oid from pg_catalog.pg_proc where proname = 'capture_' || captured.id
+        and pronamespace = (select oid from pg_catalog.pg_namespace where nspname = ${db.schema})
+    )
+    group by identity, relation, class.oid order by identity`.execute(db.kysely)
+  const pauses = new Map((await listPauses(db)).map(pause => [pause.identity, pause]))
+  return rows.map(({ identity, table, triggers, disabled }) => ({
+    identity,
+    table: Number(triggers) === 0 && /^\d+$/.test(table ?? '') ? null : table,
+    capture: Number(triggers) === 0 ? 'missing' : Number(disabled) > 0 ? 'disabled' : 'on',
+    pausedAt: pauses.get(identity)?.resumedAt === null ? (pauses.get(identity)?.pausedAt ?? null) : null,
+    withheld: pauses.get(identity)?.withheld ?? 0,
+  }))
+}
+
+async function readLeader(db: Database) {
+  const lease = await db.kysely.selectFrom('lease').select('node').executeTakeFirst()
+  return lease ? { node: lease.node, silentSeconds: (await leaderSilence(db)) ?? 0 } : null
+}
+
+async function readConsumers({ kysely }: Database) {
+  const rows = await kysely.selectFrom('consumer').selectAll().orderBy('name').execute()
+  return rows.map(({ name, tick, updated_at }) => ({ name, tick, updatedAt: updated_at }))
+}
+
+/** The ticks before it are gone, and their changes with them. */
+async function readOldest({ kysely, our }: Database): Promise<Date | null> {
+  const { rows } = await sql<{ at: Date | null }>`
+    select at from ${our('tick')} where id >= (select oldest_tick from ${our('state')}) and id > 0
+    order by id limit 1`.execute(kysely)
+  return rows[0]?.at ?? null
+}
