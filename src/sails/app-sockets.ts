@@ -62,6 +62,7 @@ export class AppSockets {
       broadcasts: this.#broadcasts,
       requests: this.#requests,
       model: this.#model,
+      models,
       perform: stepPerformer(this.#io, { models, scope: this.#scope }),
       blueprints: this.#settings.blueprints,
     })

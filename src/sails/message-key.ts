@@ -34,6 +34,13 @@ export function keyOfCall(call: PublishCall): MessageKey | undefined {
   }
 }
 
-function keyOf(identity: string, verb: string, id: unknown, attribute: unknown = '', member: unknown = ''): MessageKey {
+/** `id` and `member` as clients get them, or not yet cast. */
+export function keyOf(
+  identity: string,
+  verb: string,
+  id: unknown,
+  attribute: unknown = '',
+  member: unknown = '',
+): MessageKey {
   return JSON.stringify([identity, verb, String(id), attribute, String(member)])
 }

@@ -10,11 +10,14 @@ const WAIT_MS = 3_000
 export class Publications {
   readonly #byAction = new Map<MessageKey, number>()
   readonly #byFeed = new Map<MessageKey, number>()
+  readonly #saidByAction = new Set<MessageKey>()
   readonly #complete: Promise<void>
+  /** Whether the action will publish by itself, as blueprints do. */
+  readonly expected: boolean
   #resolve: () => void = () => {}
 
-  /** `expected`: the action will publish, as blueprints do. */
   constructor({ expected }: { readonly expected: boolean }) {
+    this.expected = expected
     this.#complete = expected ? new Promise(resolve => (this.#resolve = resolve)) : Promise.resolve()
   }
 
@@ -22,6 +25,7 @@ export class Publications {
   byAction(key: MessageKey): boolean {
     if (take(this.#byFeed, key)) return false
     put(this.#byAction, key)
+    this.#saidByAction.add(key)
     queueMicrotask(() => this.complete()) // a blueprint publishes everything in one go
     return true
   }
@@ -31,6 +35,11 @@ export class Publications {
     if (take(this.#byAction, key)) return false
     put(this.#byFeed, key)
     return true
+  }
+
+  /** Whether the action has published this at all, however often. */
+  saidByAction(key: MessageKey): boolean {
+    return this.#saidByAction.has(key)
   }
 
   /** What the action publishes has been published, or it has been answered without. */

@@ -1,10 +1,11 @@
+import type { Models } from '../ontology/model.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
 import type { PerformStep } from '../publish/step-performer.ts'
 import { type ActionRequests, omittedSocket } from './action-requests.ts'
 import type { Broadcasts } from './broadcasts.ts'
-import { keyOfCall, type MessageKey } from './message-key.ts'
+import { keyOf, keyOfCall, type MessageKey } from './message-key.ts'
 import { parseOrigin } from './origin.ts'
 import type { Publications } from './publications.ts'
 import type { SailsModel } from './sails-app.ts'
@@ -14,6 +15,7 @@ export interface SailsPublisherOptions {
   readonly requests: ActionRequests
   /** The models as they are now: a reload of the ORM makes others. */
   readonly model: (identity: string) => SailsModel | undefined
+  readonly models: Models
   readonly perform: PerformStep
   /** `keep`: actions publish as ever, and what they published is not published again. */
   readonly blueprints: 'keep' | 'replace'
@@ -33,7 +35,7 @@ export class SailsPublisher implements Publisher {
   async publish(call: PublishCall, meta: MessageMeta): Promise<void> {
     if (call.fn === 'refetch') return this.#refetch(call, meta)
     const publications = await this.#publications(meta)
-    const untold = partsOf(call).filter(part => !isTold(part, publications))
+    const untold = partsOf(call).filter(part => !publications || !this.#isTold(part, publications))
     if (untold.includes(call)) {
       await this.#call(call, untold, meta)
     } else {
@@ -49,6 +51,24 @@ export class SailsPublisher implements Publisher {
     const publications = requests.find(origin)?.publications
     await publications?.completed()
     return publications
+  }
+
+  #isTold(call: PublishCall, publications: Publications): boolean {
+    const key = keyOfCall(call)
+    if (key === undefined) return false
+    if (!publications.byFeed(key)) return true
+    return publications.expected && (isInCreated(call, publications) || this.#isTouch(call))
+  }
+
+  /** Blueprints say nothing of the rows that a write of theirs gave a new `updatedAt` and nothing else. */
+  #isTouch(call: PublishCall): boolean {
+    if (call.fn !== 'publishUpdate' || !call.previous) return false
+    const { primaryKey, attributes } = this.#options.models.get(call.identity) ?? {}
+    const silent = [...(attributes?.values() ?? [])].filter(
+      ({ name, autoTimestamp }) => autoTimestamp || name === primaryKey,
+    )
+    const names = new Set(silent.flatMap(({ name, column }) => [name, column]))
+    return Object.keys(call.changes).every(name => names.has(name))
   }
 
   async #call(call: PublishCall, told: readonly PublishCall[], meta: MessageMeta) {
@@ -75,10 +95,9 @@ export class SailsPublisher implements Publisher {
 /** A record's creation is announced to others first; each announcement may have been made already. */
 const partsOf = (call: PublishCall): PublishCall[] => (call.fn === 'publishCreate' ? [...call.reverse, call] : [call])
 
-function isTold(call: PublishCall, publications: Publications | undefined): boolean {
-  const key = keyOfCall(call)
-  return publications !== undefined && key !== undefined && !publications.byFeed(key)
-}
+/** A blueprint's `created` message holds the members that the record was created with. */
+const isInCreated = (call: PublishCall, publications: Publications) =>
+  call.fn === 'publishAdd' && publications.saidByAction(keyOf(call.identity, 'created', call.id))
 
 /** Which socket asked is nobody else's business. */
 function shown({ origin, ...meta }: MessageMeta): MessageMeta {
