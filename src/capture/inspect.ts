@@ -59,7 +59,8 @@ const SCHEMA = `
       (select oid from namespace) as namespace,
       (select oid from relation where relname = 'captured_table') as captured,
       (select oid from relation where relname = 'change') as change,
-      (select oid from relation where relname = 'change_seq') as sequence
+      (select oid from relation where relname = 'change_seq') as sequence,
+      (select oid from relation where relname = 'captured_table_id_seq') as ids
   ), needed (may, what) as (
     select pg_catalog.has_schema_privilege(namespace, 'create'), 'create on schema ' || pg_catalog.quote_ident($1) from found
     union all
@@ -71,6 +72,9 @@ const SCHEMA = `
     select pg_catalog.has_table_privilege(change, 'insert'), 'insert on ' || change::pg_catalog.regclass::text from found
     union all
     select pg_catalog.has_sequence_privilege(sequence, 'usage'), 'usage on sequence ' || sequence::pg_catalog.regclass::text from found
+    union all
+    select pg_catalog.has_sequence_privilege(ids, r), r || ' on sequence ' || ids::pg_catalog.regclass::text
+    from found, pg_catalog.unnest(array['select', 'update']) as r
   )
   select pg_catalog.json_build_object(
     'migrated', (select captured is not null and change is not null from found),
