@@ -2,28 +2,24 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { formatCursor } from './change-log/cursor.ts'
 import { type Lag, readLag, readStoredLag } from './change-log/lag.ts'
-import type { Position } from './change-log/position.ts'
+import { type Position, publishedPosition } from './change-log/position.ts'
 import { WHOLE_TICK } from './change-log/tick.ts'
-import { type ConnectionSettings, type Database, openDatabase, typeParsers } from './db/connect.ts'
+import { type ConnectionSettings, openDatabase } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
-import { CompatibleChanges } from './feed/compatible-changes.ts'
 import type { FeedContext } from './feed/context.ts'
-import { Delivery } from './feed/delivery.ts'
+import { createDelivery } from './feed/create-delivery.ts'
 import { FeedEmitter } from './feed/events.ts'
-import { LinkNetting } from './feed/link-netting.ts'
 import { Pauses } from './feed/pauses.ts'
-import { Population } from './feed/population.ts'
 import { Session } from './feed/session.ts'
 import { Settlement } from './feed/settlement.ts'
-import type { Stage } from './feed/stage.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
 import type { Role } from './leader/nodes.ts'
 import type { Models } from './ontology/model.ts'
 import { readModels } from './ontology/model-map.ts'
-import { redactedColumns, selectModels } from './ontology/selection.ts'
-import { adapterTypeParsers } from './ontology/type-parsers.ts'
+import { selectModels } from './ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
 import { isInMemory } from './publish/adapter.ts'
+import { clusterPublisher } from './publish/cluster-publisher.ts'
 import type { Publisher } from './publish/publisher.ts'
 import { socketPublisher } from './publish/socket-publisher.ts'
 import type { Mode } from './wakeup/pace.ts'
@@ -155,6 +151,17 @@ export class Changefeed extends FeedEmitter {
     return own ? await readLag(context.db, own) : await readStoredLag(context.db)
   }
 
+  /**
+   * The cursor of the last change that was published: what happened after it is still to come. On a node that does not
+   * publish itself it is the leader's, and up to a second old. Throws `E_STATE` when the feed does not run.
+   */
+  async cursor(): Promise<string> {
+    const context = this.#context
+    if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
+    const position = this.#session?.position ?? (await publishedPosition(context.db))
+    return cursorOf(position) ?? ''
+  }
+
   status(): FeedStatus {
     return {
       state: this.#state,
@@ -198,26 +205,14 @@ export class Changefeed extends FeedEmitter {
     const db = openDatabase(connection, settings.schema)
     const everyNodePublishes = publishesEverywhere(settings)
     const publisher = publisherOf(settings, this.#models, everyNodePublishes)
-    const redacted = redactedColumns(this.#models, settings.models)
-    const { logger, collections } = settings
+    const { logger } = settings
     const pauses = new Pauses(db, everyNodePublishes)
-    const parsersOf = (datastore: string) => adapterTypeParsers(collections, datastore) ?? typeParsers
     return {
       node: this.#node,
       settings,
       connection,
       db,
-      delivery: new Delivery({
-        db,
-        models: this.#models,
-        parsersOf,
-        redacted,
-        stages: stagesOf(settings, db, this.#models),
-        publisher,
-        events: this,
-        logger,
-        pauses,
-      }),
+      delivery: createDelivery(settings, this.#models, { db, publisher, pauses, events: this }),
       settlement: new Settlement(db),
       pauses,
       events: this,
@@ -278,16 +273,6 @@ function cursorOf(position: Position | null): string | null {
 }
 
 /** What becomes of the publish calls of a change before they are made. */
-function stagesOf(settings: Settings, db: Database, models: Models): Stage[] {
-  const { collections, populate, compatibility, logger } = settings
-  const redacted = redactedColumns(models, settings.models)
-  return [
-    new LinkNetting(db, models),
-    ...(populate ? [new Population({ collections, models, redacted, logger })] : []),
-    ...(compatibility ? [new CompatibleChanges()] : []),
-  ]
-}
-
 function publishesEverywhere({ publish, io, publisher }: Settings): boolean {
   if (publish !== 'auto') return publish === 'local'
   return io ? isInMemory(io) : publisher === undefined
@@ -295,6 +280,6 @@ function publishesEverywhere({ publish, io, publisher }: Settings): boolean {
 
 function publisherOf({ io, publisher }: Settings, models: Models, everywhere: boolean): Publisher {
   if (publisher) return publisher
-  if (io) return socketPublisher(io, { models, scope: everywhere ? 'local' : 'cluster' })
+  if (io) return everywhere ? socketPublisher(io, { models, scope: 'local' }) : clusterPublisher(io, { models })
   return { publish() {} }
 }
