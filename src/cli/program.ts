@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import { demo, parsePort } from './commands/demo.ts'
 import { install, plan, uninstall } from './commands/install.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
 import { addFlags, DATABASE_FLAGS, MODEL_FLAGS } from './flags.ts'
@@ -16,6 +17,7 @@ export function createProgram(): Command {
     .showHelpAfterError('Run the command with --help to see what it takes.')
     .exitOverride(error => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
   addInstallation(program)
+  addDemo(program)
   return program
 }
 
@@ -37,4 +39,17 @@ function addInstallation(program: Command) {
     .description('Takes our triggers off every table and drops our schema, with the change log in it.')
     .option('--yes', 'do it without asking back')
     .action(action(uninstall))
+}
+
+function addDemo(program: Command) {
+  program
+    .command('demo')
+    .summary('see it work: a small app, its database, and a page')
+    .description(
+      'Starts an embedded Postgres, a small Waterline app with a change feed, and a page that shows all of it.',
+    )
+    .option('--port <number>', 'of the page, on 127.0.0.1; 0 takes a free one', parsePort, 1337)
+    .option('--data <folder>', 'keep the data of the embedded Postgres here (default: a temporary folder)')
+    .addOption(new Option('--database-url <url>', "use this server, in schemas of the demo's own").env('DATABASE_URL'))
+    .action(action(demo))
 }

@@ -33,6 +33,8 @@ export interface PageModel {
 /** What the page must know, set into its HTML. */
 export interface PageSettings {
   readonly models: readonly PageModel[]
+  /** Identity of the model between courses and users. */
+  readonly links: string
   /** Where SQL may be run from the page. */
   readonly token: string | null
   /** In words. */

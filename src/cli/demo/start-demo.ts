@@ -4,7 +4,7 @@ import { createRealtime } from '../../realtime/realtime.ts'
 import { type DemoApp, startApp } from './app.ts'
 import { Closers } from './closers.ts'
 import { Door } from './door.ts'
-import { feedModels, KEPT_INSIDE, modelDefinitions, SHOWN_MODELS } from './models.ts'
+import { feedModels, JUNCTION, KEPT_INSIDE, modelDefinitions, SHOWN_MODELS } from './models.ts'
 import type { PageSettings } from './page-files.ts'
 import { pageHandler } from './page-handler.ts'
 import { openPlace, type Place } from './place.ts'
@@ -89,7 +89,7 @@ async function serve({ server, port }: WebServer, { app, place, logger }: Served
   const realtime = createRealtime({
     server,
     collections: app.collections,
-    models: { ...Object.fromEntries(SHOWN_MODELS.map(identity => [identity, true])), ...feedModels },
+    models: { ...Object.fromEntries([...SHOWN_MODELS, JUNCTION].map(identity => [identity, true])), ...feedModels },
     beforeConnect: ({ headers }, proceed) => proceed(null, door.mayConnect(headers)),
     logger,
   })
@@ -120,6 +120,7 @@ function pageSettings({ token }: Door, { kind, schema, openSqlBox }: Place): Pag
       table: modelDefinitions[identity].tableName,
       ...(identity === 'account' && { inside: KEPT_INSIDE }),
     })),
+    links: JUNCTION,
     token: openSqlBox ? token : null,
     place: kind === 'embedded' ? 'Embedded Postgres, this demo only' : `Your own server, schema ${schema}`,
   }

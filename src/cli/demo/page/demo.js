@@ -29,12 +29,20 @@ socket.on('changefeed', (payload, meta) => {
 /** Reading a list over the socket subscribes it to the records, and to those that come. */
 function read(identity) {
   if (!settings.models.some(model => model.identity === identity)) return
-  socket.get(
-    `/${identity}`,
-    { limit: 100, populate: identity === 'course' ? 'students' : false },
-    (records, answer) => {
-      if (answer.statusCode === 200) book.replace(identity, records)
-    },
+  book.hold(identity)
+  list(identity, records => {
+    if (identity !== 'course') return book.replace(identity, records)
+    // Who takes which course stands in a table between them.
+    list(settings.links, links => {
+      if (links) book.replaceLinks(links)
+      book.replace(identity, records)
+    })
+  })
+}
+
+function list(identity, use) {
+  socket.get(`/${identity}`, { limit: 200, populate: 'false' }, (records, { statusCode }) =>
+    use(statusCode === 200 ? records : undefined),
   )
 }
 

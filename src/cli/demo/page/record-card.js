@@ -4,7 +4,6 @@ const MOST_ROWS = 60
 
 /** The records of one model as a table, whose rows light up when something happens to them. */
 export class RecordCard {
-  #identity
   #columns
   #rows = new Map()
   #count = element('span', { className: 'count' })
@@ -15,7 +14,6 @@ export class RecordCard {
 
   /** Columns are `[title, kind, value of a record]`; kinds are text, number and tags. */
   constructor({ identity, table, inside }, columns) {
-    this.#identity = identity
     this.#columns = columns
     this.#empty.textContent = `No ${table} left. Insert some, and they appear here.`
     this.#head.append(headRow(columns))

@@ -9,6 +9,8 @@ export class RecordBook {
   #cards = new Map()
   /** What happened since the page was drawn, by `<identity> <id>`. */
   #verbs = new Map()
+  /** Messages about a model that is being read. */
+  #held = new Map()
   #isDrawing = false
 
   add(model) {
@@ -18,16 +20,29 @@ export class RecordBook {
     byId('records').append(card.element)
   }
 
-  /** Takes the place of all that was known of a model. */
+  /** A model is being read: what arrives meanwhile comes after what was read. */
+  hold(identity) {
+    if (!this.#held.has(identity)) this.#held.set(identity, [])
+  }
+
+  /** Takes the place of all that was known of a model; without records, what was known stays. */
   replace(identity, records) {
-    this.#records.set(identity, new Map(records.map(record => [record.id, record])))
-    if (identity === 'course') {
-      this.#students = new Set(records.flatMap(({ id, students }) => students.map(student => `${id} ${student.id}`)))
-    }
+    if (records) this.#records.set(identity, new Map(records.map(record => [record.id, record])))
+    const held = this.#held.get(identity) ?? []
+    this.#held.delete(identity)
+    for (const payload of held) this.apply(identity, payload)
+    this.#drawSoon()
+  }
+
+  /** Takes the place of all that was known of who takes which course. */
+  replaceLinks(links) {
+    this.#students = new Set(links.map(({ course_students: course, user_courses: user }) => `${course} ${user}`))
     this.#drawSoon()
   }
 
   apply(identity, payload) {
+    const held = this.#held.get(identity)
+    if (held) return held.push(payload)
     this.#change(identity, payload)
     this.#verbs.set(`${identity} ${payload.id}`, payload.verb)
     this.#drawSoon()
@@ -36,7 +51,7 @@ export class RecordBook {
   #change(identity, { verb, id, data, attribute, addedId, removedId }) {
     const records = this.#records.get(identity)
     if (verb === 'created') records.set(id, data)
-    if (verb === 'updated') records.set(id, { ...records.get(id), ...data })
+    if (verb === 'updated' && records.has(id)) records.set(id, { ...records.get(id), ...data })
     if (verb === 'destroyed') this.#forget(identity, id)
     const link = linkOf(identity, attribute, id, addedId ?? removedId)
     if (link && verb === 'addedTo') this.#students.add(link)
