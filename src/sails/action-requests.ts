@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import type { MessageKey } from './message-key.ts'
 import { formatOrigin, parseOrigin } from './origin.ts'
 import { Publications } from './publications.ts'
 import type { ActionRequest, SailsApp } from './sails-app.ts'
@@ -23,6 +24,8 @@ export interface KnownRequest {
 export class ActionRequests {
   readonly node = randomBytes(6).toString('hex')
   readonly #sails: SailsApp
+  /** Told of what an action that has written something publishes by itself. */
+  onPublished: (origin: string, keys: readonly MessageKey[]) => void = () => {}
   readonly #current = new AsyncLocalStorage<KnownRequest>()
   /** By what the origin calls them, oldest first. Only those that wrote something. */
   readonly #known = new Map<string, KnownRequest>()
@@ -62,7 +65,10 @@ export class ActionRequests {
       mirror: Boolean(req.options?.mirror ?? this.#sails.config.blueprints?.mirror),
       ...socketIdOf(req),
     })
-    const publications = new Publications({ expected: blueprint })
+    const publications = new Publications({
+      expected: blueprint,
+      onPublished: keys => this.#known.has(origin) && this.onPublished(origin, keys),
+    })
     const answered = () => publications.complete()
     res.once('finish', answered)
     res.once('close', answered)

@@ -6,6 +6,7 @@ import type { Publisher } from '../publish/publisher.ts'
 import { stepPerformer } from '../publish/step-performer.ts'
 import { addLegacyPubSub } from '../realtime/pubsub.ts'
 import type { ActionRequests } from './action-requests.ts'
+import { Announcements } from './announcements.ts'
 import { Broadcasts } from './broadcasts.ts'
 import type { AppDatabase } from './databases.ts'
 import type { SailsApp, SailsModel, SailsSockets } from './sails-app.ts'
@@ -20,6 +21,7 @@ export class AppSockets {
   readonly #requests: ActionRequests
   readonly #io: Server
   readonly #broadcasts: Broadcasts
+  readonly #announcements: Announcements | undefined
   /** Whether each process publishes to its own sockets, or the leader to all. */
   readonly publish: 'local' | 'leader'
 
@@ -31,6 +33,7 @@ export class AppSockets {
     this.#io = io
     const { publish = 'auto' } = settings.feed
     this.publish = publish === 'auto' ? (isInMemory(io) ? 'local' : 'leader') : publish
+    this.#announcements = settings.blueprints === 'keep' && !isInMemory(io) ? new Announcements(io) : undefined
     this.#broadcasts = new Broadcasts({ io, sockets, requests, scope: this.#scope })
   }
 
@@ -43,6 +46,8 @@ export class AppSockets {
   /** `covered`: identities of the models whose changes the feeds publish. */
   attach(covered: readonly string[]): void {
     this.#broadcasts.attach()
+    this.#announcements?.attach()
+    this.#requests.onPublished = (origin, keys) => this.#announcements?.tell(origin, keys)
     if (this.#settings.blueprints === 'keep') return
     const delivering = () => this.#broadcasts.delivering
     for (const identity of covered) {
@@ -53,6 +58,7 @@ export class AppSockets {
 
   detach(): void {
     this.#broadcasts.detach()
+    this.#announcements?.detach()
   }
 
   publisherOf(database: AppDatabase): Publisher {
@@ -61,6 +67,7 @@ export class AppSockets {
     return new SailsPublisher({
       broadcasts: this.#broadcasts,
       requests: this.#requests,
+      announcements: this.#announcements,
       model: this.#model,
       models,
       perform: stepPerformer(this.#io, { models, scope: this.#scope }),

@@ -3,37 +3,56 @@ import type { MessageKey } from './message-key.ts'
 /** How long the feed waits for what a blueprint publishes, in milliseconds: beyond this it publishes by itself. */
 const WAIT_MS = 3_000
 
+export interface PublicationsOptions {
+  /** Whether the action will publish by itself, as blueprints do. */
+  readonly expected: boolean
+  /** Called with what the action has published, as it goes; with nothing when it was answered without more. */
+  readonly onPublished?: (keys: readonly MessageKey[]) => void
+}
+
+/** What the feed has to know of the publications of one request. */
+export type Told = Pick<Publications, 'expected' | 'byFeed' | 'saidByAction'>
+
 /**
  * Who has published what of the changes of one request: the action itself, through a model's functions, or the feed. Of
  * each message only one copy is sent, whoever comes first.
  */
 export class Publications {
+  readonly expected: boolean
+  readonly #onPublished: (keys: readonly MessageKey[]) => void
   readonly #byAction = new Map<MessageKey, number>()
   readonly #byFeed = new Map<MessageKey, number>()
   readonly #saidByAction = new Set<MessageKey>()
   readonly #complete: Promise<void>
-  /** Whether the action will publish by itself, as blueprints do. */
-  readonly expected: boolean
   #resolve: () => void = () => {}
+  #latest: MessageKey[] = []
+  #isComplete = false
 
-  constructor({ expected }: { readonly expected: boolean }) {
+  constructor({ expected, onPublished = () => {} }: PublicationsOptions) {
     this.expected = expected
+    this.#onPublished = onPublished
     this.#complete = expected ? new Promise(resolve => (this.#resolve = resolve)) : Promise.resolve()
   }
 
   /** The action is about to publish. False when the feed has done so already. */
   byAction(key: MessageKey): boolean {
     if (take(this.#byFeed, key)) return false
-    put(this.#byAction, key)
-    this.#saidByAction.add(key)
-    queueMicrotask(() => this.complete()) // a blueprint publishes everything in one go
+    this.note(key)
+    // A blueprint publishes everything in one go.
+    if (this.#latest.push(key) === 1) queueMicrotask(() => this.complete())
     return true
+  }
+
+  /** The action has published, here or in another process. */
+  note(key: MessageKey): void {
+    this.#byAction.set(key, (this.#byAction.get(key) ?? 0) + 1)
+    this.#saidByAction.add(key)
   }
 
   /** The feed is about to publish. False when the action has done so already. */
   byFeed(key: MessageKey): boolean {
     if (take(this.#byAction, key)) return false
-    put(this.#byFeed, key)
+    this.#byFeed.set(key, (this.#byFeed.get(key) ?? 0) + 1)
     return true
   }
 
@@ -44,18 +63,21 @@ export class Publications {
 
   /** What the action publishes has been published, or it has been answered without. */
   complete(): void {
+    const news = this.#latest.splice(0)
+    if (news.length > 0 || !this.#isComplete) this.#onPublished(news)
+    this.#isComplete = true
     this.#resolve()
   }
 
-  /** Resolves when nothing more is to be expected of the action. */
-  async completed(): Promise<void> {
-    let late: NodeJS.Timeout | undefined
-    await Promise.race([this.#complete, new Promise(resolve => (late = setTimeout(resolve, WAIT_MS)))])
-    clearTimeout(late)
+  /** Resolves when nothing more is to be expected of the action; false when that took too long. */
+  async completed(): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<boolean>(resolve => (timer = setTimeout(resolve, WAIT_MS, false)))
+    const inTime = await Promise.race([this.#complete.then(() => true), late])
+    clearTimeout(timer)
+    return inTime
   }
 }
-
-const put = (counts: Map<MessageKey, number>, key: MessageKey) => counts.set(key, (counts.get(key) ?? 0) + 1)
 
 function take(counts: Map<MessageKey, number>, key: MessageKey): boolean {
   const count = counts.get(key) ?? 0

@@ -4,15 +4,18 @@ import type { Publisher } from '../publish/publisher.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
 import type { PerformStep } from '../publish/step-performer.ts'
 import { type ActionRequests, omittedSocket } from './action-requests.ts'
+import type { Announcements } from './announcements.ts'
 import type { Broadcasts } from './broadcasts.ts'
 import { keyOf, keyOfCall, type MessageKey } from './message-key.ts'
 import { parseOrigin } from './origin.ts'
-import type { Publications } from './publications.ts'
+import type { Told } from './publications.ts'
 import type { SailsModel } from './sails-app.ts'
 
 export interface SailsPublisherOptions {
   readonly broadcasts: Broadcasts
   readonly requests: ActionRequests
+  /** Where other processes' actions publish to the same sockets. */
+  readonly announcements: Announcements | undefined
   /** The models as they are now: a reload of the ORM makes others. */
   readonly model: (identity: string) => SailsModel | undefined
   readonly models: Models
@@ -44,16 +47,17 @@ export class SailsPublisher implements Publisher {
     }
   }
 
-  /** What the action that wrote this has published by now, where it is one of this process that may publish. */
-  async #publications({ origin }: MessageMeta): Promise<Publications | undefined> {
-    const { requests, blueprints } = this.#options
-    if (blueprints === 'replace') return undefined
-    const publications = requests.find(origin)?.publications
-    await publications?.completed()
-    return publications
+  /** What the action that wrote this has published by now to the sockets that the feed would publish to. */
+  async #publications({ origin }: MessageMeta): Promise<Told | undefined> {
+    const { requests, announcements, blueprints } = this.#options
+    if (blueprints === 'replace' || origin === undefined) return undefined
+    const own = requests.find(origin)
+    if (!own) return await announcements?.find(origin)
+    await own.publications.completed()
+    return own.publications
   }
 
-  #isTold(call: PublishCall, publications: Publications): boolean {
+  #isTold(call: PublishCall, publications: Told): boolean {
     const key = keyOfCall(call)
     if (key === undefined) return false
     if (!publications.byFeed(key)) return true
@@ -96,7 +100,7 @@ export class SailsPublisher implements Publisher {
 const partsOf = (call: PublishCall): PublishCall[] => (call.fn === 'publishCreate' ? [...call.reverse, call] : [call])
 
 /** A blueprint's `created` message holds the members that the record was created with. */
-const isInCreated = (call: PublishCall, publications: Publications) =>
+const isInCreated = (call: PublishCall, publications: Told) =>
   call.fn === 'publishAdd' && publications.saidByAction(keyOf(call.identity, 'created', call.id))
 
 /** Which socket asked is nobody else's business. */
