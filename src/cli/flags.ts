@@ -60,6 +60,9 @@ type FlagName = keyof typeof FLAGS
 
 export const DATABASE_FLAGS = ['connectionString', 'schema'] as const
 export const MODEL_FLAGS = [...DATABASE_FLAGS, 'app', 'models'] as const
+/** For commands that choose among the captured models by themselves. */
+export const APP_FLAGS = [...DATABASE_FLAGS, 'app'] as const
+export const REPLAY_FLAGS = [...APP_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
 export const PUBLISH_FLAGS = [...MODEL_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
 export const SERVICE_FLAGS = [...PUBLISH_FLAGS, 'httpPort', 'httpHost', 'token', 'readyLagMs'] as const
 

@@ -1,9 +1,14 @@
 import { createRequire } from 'node:module'
 import { Command, Option } from 'commander'
 import { demo, parsePort } from './commands/demo.ts'
+import { doctor } from './commands/doctor.ts'
 import { install, plan, uninstall } from './commands/install.ts'
+import { pause, resume } from './commands/pause.ts'
+import { replay } from './commands/replay.ts'
+import { status } from './commands/status.ts'
+import { tail, VERBS } from './commands/tail.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
-import { addFlags, DATABASE_FLAGS, MODEL_FLAGS } from './flags.ts'
+import { APP_FLAGS, addFlags, DATABASE_FLAGS, MODEL_FLAGS, REPLAY_FLAGS } from './flags.ts'
 import { action } from './run-command.ts'
 
 const manifest: { version: string } = createRequire(import.meta.url)('waterline-changefeed/package.json')
@@ -17,6 +22,8 @@ export function createProgram(): Command {
     .showHelpAfterError('Run the command with --help to see what it takes.')
     .exitOverride(error => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
   addInstallation(program)
+  addWatching(program)
+  addPublishing(program)
   addDemo(program)
   return program
 }
@@ -39,6 +46,54 @@ function addInstallation(program: Command) {
     .description('Takes our triggers off every table and drops our schema, with the change log in it.')
     .option('--yes', 'do it without asking back')
     .action(action(uninstall))
+}
+
+function addWatching(program: Command) {
+  addFlags(program.command('status'), DATABASE_FLAGS)
+    .summary('show models, lag, leader and the change log')
+    .description('Shows the captured models, lag, leader, nodes, and what the change log keeps.')
+    .option('--json', 'print JSON')
+    .action(action(status))
+  addFlags(program.command('doctor'), MODEL_FLAGS)
+    .summary('find what keeps changes from their clients')
+    .description(
+      'Looks at models, tables, triggers, rights, the server and the log, and tells what repairs each fault.',
+    )
+    .option('--json', 'print JSON')
+    .action(action(doctor))
+  addFlags(program.command('tail'), APP_FLAGS)
+    .summary('print changes as they are published')
+    .description('Prints what goes to the sockets, as it happens: for people on a terminal, JSON lines in a pipe.')
+    .option('--model <identities...>', 'only of these models')
+    .option('--id <ids...>', 'only of records with these ids')
+    .addOption(new Option('--verb <verbs...>', 'only these').choices(Object.keys(VERBS)))
+    .option('--since <when>', 'begin in the past: a time, a while such as 10m, or a cursor')
+    .option('--json', 'JSON lines on a terminal too')
+    .action(action(tail))
+}
+
+function addPublishing(program: Command) {
+  addFlags(program.command('replay'), REPLAY_FLAGS)
+    .summary('publish a part of the past once more')
+    .description('Publishes changes of the past once more, to the sockets that are subscribed now.')
+    .requiredOption('--since <when>', 'from where: a time, a while such as 10m, or a cursor')
+    .option('--until <time>', 'up to where (default: now)')
+    .option('--model <identities...>', 'only of these models')
+    .option('--dry-run', 'only count what would be published')
+    .option('--json', 'print JSON')
+    .action(action(replay))
+  addFlags(program.command('pause'), DATABASE_FLAGS)
+    .argument('<models...>', 'identities of models')
+    .summary('stop publishing changes of models')
+    .description('Stops publishing the changes of models. They are counted and passed over; triggers are not touched.')
+    .option('--json', 'print JSON')
+    .action(action(pause))
+  addFlags(program.command('resume'), DATABASE_FLAGS)
+    .argument('[models...]', 'identities of models (default: all that are paused)')
+    .summary('publish changes of models again')
+    .description('Publishes the changes of models again, and tells their clients to read again what they show.')
+    .option('--json', 'print JSON')
+    .action(action(resume))
 }
 
 function addDemo(program: Command) {

@@ -87,8 +87,12 @@ async function optional<T>(load: () => Promise<T>, name: string): Promise<T> {
   try {
     return await load()
   } catch (cause) {
-    throw new ChangefeedError('E_OPTIONS', `The package ${name} is not installed beside this one: npm install ${name}`, {
-      cause,
-    })
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `The package ${name} is not installed beside this one: npm install ${name}`,
+      {
+        cause,
+      },
+    )
   }
 }

@@ -16,10 +16,10 @@ export const printJson = (value: unknown) => print(JSON.stringify(value, jsonVal
 /** A bigint is sent as the text of its digits, as a JSON number could lose some. */
 const jsonValue = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
 
-/** Columns without borders: they can be read and cut. */
+/** Columns without borders: they can be read and cut. No titles, no head. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = new Table({
-    head: head.map(title => pc.dim(title)),
+    ...(head.length > 0 && { head: head.map(title => pc.dim(title)) }),
     chars: BORDERLESS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
   })
@@ -33,6 +33,9 @@ const BORDERLESS = Object.fromEntries(
     ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
   ].map(part => [part, '']),
 )
+
+/** `1 change`, `2 changes`. */
+export const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`
 
 export function bytes(size: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']

@@ -42,6 +42,12 @@ export class Workspace {
     return this.#database
   }
 
+  /** Throws `E_NOT_INSTALLED` where our schema is missing or behind. */
+  async installedDatabase(purpose: string): Promise<Database> {
+    await (await this.#installation()).check()
+    return await this.database(purpose)
+  }
+
   async feed(options: Partial<ChangefeedOptions> = {}): Promise<Changefeed> {
     return createChangefeed(await this.#feedOptions(options))
   }
@@ -54,17 +60,20 @@ export class Workspace {
 
   /** Needs no models: what is there is taken away, whoever asked for it. */
   async uninstall(): Promise<void> {
-    const connectionString = await this.connectionString()
-    const { feed, schema } = this.settings
-    const settings = parseOptions({ ...feed, connectionString, schema, collections: {} })
-    const connection = { connectionString, applicationName: 'waterline-changefeed uninstall' }
-    await new Installation(settings, new Map(), connection).uninstall()
+    await (await this.#installation()).uninstall()
   }
 
   async close(): Promise<void> {
     await this.#database?.close()
     const application = await this.#application?.catch(() => null)
     await application?.stop()
+  }
+
+  async #installation(): Promise<Installation> {
+    const connectionString = await this.connectionString()
+    const { feed, schema } = this.settings
+    const settings = parseOptions({ ...feed, connectionString, schema, collections: {} })
+    return new Installation(settings, new Map(), { connectionString, applicationName: 'waterline-changefeed install' })
   }
 
   async #feedOptions(options: Partial<ChangefeedOptions>): Promise<ChangefeedOptions> {

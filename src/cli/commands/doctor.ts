@@ -3,7 +3,7 @@ import { examine } from '../../doctor/doctor.ts'
 import type { Finding } from '../../doctor/finding.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
-import { print, printJson } from '../terminal.ts'
+import { count, print, printJson } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 
 interface DoctorFlags {
@@ -23,9 +23,10 @@ export async function doctor(settings: ProgramSettings, { json }: DoctorFlags): 
 
 function printFindings(findings: readonly Finding[], models: number) {
   for (const finding of findings) print(`${formatFinding(finding)}\n`)
-  const count = (severity: string) => findings.filter(finding => finding.severity === severity).length
-  const sum = `${models} models looked at: ${count('error')} errors, ${count('warning')} warnings.`
-  print(findings.length === 0 ? pc.green(`${models} models looked at: all is well.`) : sum)
+  const all = (severity: string) => findings.filter(finding => finding.severity === severity).length
+  const looked = `${count(models, 'model')} looked at:`
+  const sum = `${looked} ${count(all('error'), 'error')}, ${count(all('warning'), 'warning')}.`
+  print(findings.length === 0 ? pc.green(`${looked} all is well.`) : sum)
 }
 
 function formatFinding({ check, severity, message, repair }: Finding): string {

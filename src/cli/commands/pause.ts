@@ -13,7 +13,7 @@ interface JsonFlag {
 /** Takes models out of publishing. Their triggers, and all else, go on. */
 export async function pause(settings: ProgramSettings, { json }: JsonFlag, models: readonly string[]): Promise<number> {
   return await withWorkspace(settings, async workspace => {
-    const db = await workspace.database('pause')
+    const db = await workspace.installedDatabase('pause')
     const identities = await knownIdentities(db, models)
     const changed = await pauseModels(db, identities)
     if (json) printJson({ paused: await listPauses(db) })
@@ -31,7 +31,7 @@ export async function resume(
   models: readonly string[],
 ): Promise<number> {
   return await withWorkspace(settings, async workspace => {
-    const db = await workspace.database('resume')
+    const db = await workspace.installedDatabase('resume')
     const before = await listPauses(db)
     const changed = await resumeModels(db, await knownIdentities(db, models))
     if (json) printJson({ resumed: changed })

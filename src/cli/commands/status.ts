@@ -3,7 +3,7 @@ import { type DatabaseStatus, type ModelStatus, readStatus } from '../../doctor/
 import type { Node } from '../../leader/nodes.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
-import { bytes, print, printJson, seconds, table } from '../terminal.ts'
+import { bytes, count, print, printJson, seconds, table } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 
 interface JsonFlag {
@@ -12,7 +12,7 @@ interface JsonFlag {
 
 export async function status(settings: ProgramSettings, { json }: JsonFlag): Promise<number> {
   return await withWorkspace(settings, async workspace => {
-    const found = await readStatus(await workspace.database('status'))
+    const found = await readStatus(await workspace.installedDatabase('status'))
     if (json) printJson(found)
     else printStatus(found)
     return EXIT.ok
@@ -26,7 +26,7 @@ function printStatus(found: DatabaseStatus) {
   const { lag, leader, nodes, models, consumers } = found
   const window = found.oldestRetainedAt
   const facts = [
-    ['lag', `${lag.changes}${lag.orMore ? '+' : ''} changes, ${seconds(lag.seconds)}`],
+    ['lag', `${count(lag.changes, 'change')}${lag.orMore ? ' or more' : ''}, ${seconds(lag.seconds)}`],
     ['leader', leader ? leaderText(leader, nodes) : pc.red('none has run yet')],
     ['log', bytes(found.logBytes)],
     [
@@ -36,7 +36,7 @@ function printStatus(found: DatabaseStatus) {
     ['clients', found.sockets === null ? 'on servers of the app' : String(found.sockets)],
     ...consumers.map(({ name, tick, updatedAt }) => [name, `at tick ${tick}, stored ${updatedAt.toISOString()}`]),
   ]
-  print(table(['', ''], facts as string[][]))
+  print(table([], facts as string[][]))
   print(`\n${table(['model', 'table', 'capture', 'publishing'], models.map(modelRow))}`)
   if (nodes.length > 0) print(`\n${table(['node', 'role', 'process', 'tick', 'sockets', 'since'], nodes.map(nodeRow))}`)
 }

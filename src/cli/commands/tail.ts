@@ -1,0 +1,139 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import pc from 'picocolors'
+import { positionNow } from '../../change-log/seek.ts'
+import type { Database } from '../../db/connect.ts'
+import { Playback } from '../../feed/playback.ts'
+import { leaderSilence } from '../../leader/nodes.ts'
+import type { MessageMeta, PublishCall } from '../../publish/call.ts'
+import { EXIT } from '../exit-code.ts'
+import type { ProgramSettings } from '../settings.ts'
+import { parseSince } from '../since.ts'
+import { note, print, printJson, terminal } from '../terminal.ts'
+import { withWorkspace } from '../workspace.ts'
+
+interface TailFlags {
+  readonly model?: readonly string[]
+  readonly id?: readonly string[]
+  readonly verb?: readonly string[]
+  readonly since?: string
+  readonly json?: boolean
+}
+
+const POLL_MS = 200
+
+export const VERBS = {
+  created: 'publishCreate',
+  updated: 'publishUpdate',
+  destroyed: 'publishDestroy',
+  addedTo: 'publishAdd',
+  removedFrom: 'publishRemove',
+  refetch: 'refetch',
+} as const satisfies Record<string, PublishCall['fn']>
+
+/** Prints what goes to the sockets, as it happens, until it is interrupted. Publishes nothing. */
+export async function tail(settings: ProgramSettings, flags: TailFlags): Promise<number> {
+  return await withWorkspace(settings, async workspace => {
+    const db = await workspace.installedDatabase('tail')
+    const { settings: feed, models } = await workspace.feedSettings()
+    const format = flags.json === true || !terminal.out.isTTY ? asJson : asText
+    const publisher = { publish: (call: PublishCall, meta: MessageMeta) => show(call, meta, flags, format) }
+    const playback = await Playback.open({ db, settings: feed, models, publisher }, 'tail')
+    const end = interruption()
+    try {
+      await warnWithoutLeader(db)
+      await follow(db, playback, flags, end)
+    } finally {
+      await playback.close()
+    }
+    return EXIT.ok
+  })
+}
+
+/** Ctrl-C, or the end of whoever reads our output. */
+function interruption(): AbortSignal {
+  const controller = new AbortController()
+  process.once('SIGINT', () => controller.abort())
+  process.once('SIGTERM', () => controller.abort())
+  terminal.out.on('error', () => controller.abort())
+  return controller.signal
+}
+
+async function follow(db: Database, playback: Playback, flags: TailFlags, signal: AbortSignal) {
+  const since = flags.since === undefined ? null : await parseSince(db, flags.since)
+  let position = since?.position ?? (await positionNow(db))
+  const wants = ({ at }: { at: Date }) => since?.time == null || at >= since.time
+  while (!signal.aborted) {
+    const until = (await positionNow(db)).tick.id
+    try {
+      position = await playback.play({ from: position, until, wants, signal })
+      await wait(POLL_MS, undefined, { signal })
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+}
+
+/** Only a leader puts changes in their place. */
+async function warnWithoutLeader(db: Database) {
+  const silent = await leaderSilence(db)
+  if (silent !== null && silent < 15) return
+  note(pc.yellow('No listener runs: new changes are logged, and show here once one has started.'))
+}
+
+function show(
+  call: PublishCall,
+  meta: MessageMeta,
+  flags: TailFlags,
+  format: (call: PublishCall, meta: MessageMeta) => void,
+) {
+  const { reverse = [], ...own } = call as PublishCall & { reverse?: readonly PublishCall[] }
+  for (const each of [...reverse, own as PublishCall]) {
+    if (isWanted(each, flags)) format(each, meta)
+  }
+}
+
+function isWanted(call: PublishCall, { model, id, verb }: TailFlags): boolean {
+  if (model && !model.some(identity => identity.toLowerCase() === call.identity)) return false
+  if (verb && !verb.some(name => VERBS[name as keyof typeof VERBS] === call.fn)) return false
+  return !id || ('id' in call && id.includes(String(call.id)))
+}
+
+const verbOf = ({ fn }: PublishCall) => Object.entries(VERBS).find(([, value]) => value === fn)?.[0] ?? fn
+
+function asJson({ fn: _, ...call }: PublishCall, meta: MessageMeta) {
+  printJson({ verb: verbOf({ fn: _, ...call } as PublishCall), ...call, ...meta })
+}
+
+const COLORS = {
+  created: pc.green,
+  updated: pc.blue,
+  destroyed: pc.red,
+  addedTo: pc.cyan,
+  removedFrom: pc.magenta,
+  refetch: pc.yellow,
+}
+
+function asText(call: PublishCall, { at, cursor }: MessageMeta) {
+  const verb = verbOf(call) as keyof typeof COLORS
+  const time = new Date(at).toISOString().slice(11, 23)
+  const id = 'id' in call ? ` ${call.id}` : ''
+  print(
+    `${pc.dim(time)} ${COLORS[verb](verb.padEnd(11))} ${pc.bold(call.identity + id)} ${detail(call)} ${pc.dim(cursor)}`,
+  )
+}
+
+function detail(call: PublishCall): string {
+  switch (call.fn) {
+    case 'publishCreate':
+      return JSON.stringify(call.record)
+    case 'publishUpdate':
+      return JSON.stringify(call.changes)
+    case 'publishAdd':
+    case 'publishRemove':
+      return `${call.alias} ${call.childId}`
+    case 'refetch':
+      return call.reason
+    default:
+      return ''
+  }
+}

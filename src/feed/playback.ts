@@ -1,0 +1,78 @@
+import type { LoggedChange } from '../change-log/change.ts'
+import type { Position } from '../change-log/position.ts'
+import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
+import { type Client, connectClient, type Database, endClient } from '../db/connect.ts'
+import type { Models } from '../ontology/model.ts'
+import type { Settings } from '../options.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { createDelivery } from './create-delivery.ts'
+import type { Delivery } from './delivery.ts'
+import { FeedEmitter } from './events.ts'
+import { Pauses } from './pauses.ts'
+import { Track } from './track.ts'
+
+export interface PlaybackParts {
+  readonly db: Database
+  readonly settings: Settings
+  readonly models: Models
+  readonly publisher: Publisher
+}
+
+export interface Passage {
+  readonly from: Position
+  /** Tick at which it ends. */
+  readonly until: bigint
+  /** Leaves changes out. */
+  readonly wants: (change: LoggedChange) => boolean
+  /** Ends it between two changes. */
+  readonly signal: AbortSignal
+  /** After each page. */
+  readonly onPlayed?: (changes: number) => void
+}
+
+/**
+ * Publishes what is in the change log once more, beside the feed and without touching its position: the same mapping, to
+ * another publisher. It reads the ticks that a leader has cut, and so sees the cursors that everyone sees.
+ */
+export class Playback {
+  /** `skipped` tells of changes that could not be published. */
+  readonly events = new FeedEmitter()
+  readonly #parts: PlaybackParts
+  readonly #client: Client
+  readonly #delivery: Delivery
+
+  private constructor(parts: PlaybackParts, client: Client) {
+    const { db, settings, models, publisher } = parts
+    this.#parts = parts
+    this.#client = client
+    const pauses = new Pauses(db, false) // a paused model is published here all the same: it was asked for
+    this.#delivery = createDelivery(settings, models, { db, publisher, pauses, events: this.events })
+  }
+
+  /** Throws `E_CONNECT`. */
+  static async open(parts: PlaybackParts, purpose: string): Promise<Playback> {
+    const { connectionString } = parts.settings
+    const applicationName = `waterline-changefeed ${purpose} reader`
+    const client = await connectClient({ connectionString, applicationName }, () => {})
+    await client.query(READER_SETTINGS)
+    return new Playback(parts, client)
+  }
+
+  /** Plays one passage and returns the position after it. */
+  async play({ from, until, wants, signal, onPlayed }: Passage): Promise<Position> {
+    const { db, settings } = this.#parts
+    const track = new Track(db, new ChangeLogReader(this.#client, settings.schema), from)
+    const turn = { signal, check() {} }
+    const deliver: Parameters<Track['follow']>[0] = async (page, done) => {
+      const wanted = page.filter(change => change.cursor.tick <= until && wants(change))
+      await this.#delivery.deliver(wanted, done, turn)
+      onPlayed?.(wanted.length)
+    }
+    while (track.position.tick.id < until && !signal.aborted) await track.follow(deliver)
+    return track.position
+  }
+
+  async close(): Promise<void> {
+    await endClient(this.#client)
+  }
+}
