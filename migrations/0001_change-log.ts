@@ -10,7 +10,6 @@ export function changeLog(schema: string): Migration {
     async up(db) {
       const run = (statement: ReturnType<typeof sql>) => statement.execute(db)
 
-      await run(sql`create sequence ${our('change_seq')} as bigint cache 1`)
       await run(sql`
         create table ${our('captured_table')} (
           id integer generated always as identity primary key,

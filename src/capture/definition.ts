@@ -90,7 +90,7 @@ function createFunction(name: string, body: string, settings: ReadonlyMap<string
 /** A list of schemas is not one string. */
 const settingText = (setting: string, value: string) => (setting === 'search_path' ? value : quoteText(value))
 
-const TYPE = { row: 1, insert: 4, delete: 8, update: 16, truncate: 32 } as const
+const TYPE = { row: 1, before: 2, insert: 4, delete: 8, update: 16, truncate: 32 } as const
 
 function triggersOf(tableId: number, source: CaptureSource): TriggerDefinition[] {
   const { root, partitions } = source.tree
@@ -98,7 +98,10 @@ function triggersOf(tableId: number, source: CaptureSource): TriggerDefinition[]
     triggerOf(tableId, kind, relation, parts, source)
   return [
     ...rowTriggers(source).map(parts => trigger(parts.kind, root, { ...parts, clonedTo: partitions })),
-    ...[root, ...partitions].map(relation => trigger('truncate', relation, TRUNCATE)),
+    ...[root, ...partitions].flatMap(relation => [
+      trigger('truncating', relation, TRUNCATING),
+      trigger('truncate', relation, TRUNCATE),
+    ]),
   ]
 }
 
@@ -109,21 +112,26 @@ interface TriggerParts {
   readonly clonedTo: readonly Relation[]
 }
 
-const TRUNCATE: TriggerParts = { events: 'truncate', type: TYPE.truncate, clonedTo: [] }
+const TRUNCATE: TriggerParts = { events: 'after truncate', type: TYPE.truncate, clonedTo: [] }
+const TRUNCATING: TriggerParts = { events: 'before truncate', type: TYPE.truncate | TYPE.before, clonedTo: [] }
 
 function rowTriggers({ model, options }: CaptureSource) {
   const noopUpdates = options.models.get(model.identity)?.noopUpdates ?? options.noopUpdates
   if (noopUpdates === 'publish') {
     return [
-      { kind: 'row', events: 'insert or update or delete', type: TYPE.row | TYPE.insert | TYPE.update | TYPE.delete },
+      {
+        kind: 'row',
+        events: 'after insert or update or delete',
+        type: TYPE.row | TYPE.insert | TYPE.update | TYPE.delete,
+      },
     ]
   }
   return [
-    { kind: 'row', events: 'insert or delete', type: TYPE.row | TYPE.insert | TYPE.delete },
+    { kind: 'row', events: 'after insert or delete', type: TYPE.row | TYPE.insert | TYPE.delete },
     // The comparison of bytes: `is distinct from` needs an equality that json, for one, has not.
     {
       kind: 'update',
-      events: 'update',
+      events: 'after update',
       type: TYPE.row | TYPE.update,
       condition: 'old.* operator(pg_catalog.*<>) new.*',
     },
@@ -150,7 +158,7 @@ function triggerOf(
     enabled: enableAlways ? 'A' : 'O',
     clonedTo,
     sql: [
-      `create trigger ${quoteName(name)} after ${events} on ${table} for each ${level}${when} execute function ${qualify(schema, functionName(tableId))}()`,
+      `create trigger ${quoteName(name)} ${events} on ${table} for each ${level}${when} execute function ${qualify(schema, functionName(tableId))}()`,
       ...(enableAlways ? [always] : []),
     ],
   }

@@ -59,7 +59,6 @@ const SCHEMA = `
       (select oid from namespace) as namespace,
       (select oid from relation where relname = 'captured_table') as captured,
       (select oid from relation where relname = 'change') as change,
-      (select oid from relation where relname = 'change_seq') as sequence,
       (select oid from relation where relname = 'captured_table_id_seq') as ids
   ), needed (may, what) as (
     select pg_catalog.has_schema_privilege(namespace, 'create'), 'create on schema ' || pg_catalog.quote_ident($1) from found
@@ -71,7 +70,9 @@ const SCHEMA = `
     union all
     select pg_catalog.has_table_privilege(change, 'insert'), 'insert on ' || change::pg_catalog.regclass::text from found
     union all
-    select pg_catalog.has_sequence_privilege(sequence, 'usage'), 'usage on sequence ' || sequence::pg_catalog.regclass::text from found
+    select pg_catalog.has_function_privilege(oid, 'execute'), 'execute on function ' || oid::pg_catalog.regprocedure::text
+    from pg_catalog.pg_proc
+    where proname = 'pg_logical_emit_message' and pronamespace = 'pg_catalog'::pg_catalog.regnamespace
     union all
     select pg_catalog.has_sequence_privilege(ids, r), r || ' on sequence ' || ids::pg_catalog.regclass::text
     from found, pg_catalog.unnest(array['select', 'update']) as r

@@ -23,6 +23,10 @@ const ROW_BYTES_MAX = 128 * 1024 * 1024
  * The body of the trigger function, in plpgsql. It runs inside the app's writes, so it may not fail, wait, or depend on
  * what the session has set: every name is qualified, no literal holds a backslash (standard_conforming_strings), and
  * whatever can fail is in a block of its own, without a write, which therefore takes no transaction id.
+ *
+ * A change's place is that of a small record in the write-ahead log: it rises with every change of the database, no two
+ * are alike, and it costs what a sequence costs. nextval() would change what lastval() tells the app, and some drivers
+ * learn by it which id an INSERT was given.
  */
 export const rowFunctionBody = (fn: RowFunction): string => `
 declare
@@ -54,7 +58,7 @@ begin
   insert into ${qualify(fn.schema, 'change')}
     (seq, xid, table_id, operation, old, new, origin, annotations, at, defect, slot)
   values (
-    pg_catalog.nextval(${sequence(fn)}),
+    (pg_catalog.pg_logical_emit_message(false, 'changefeed', ''::pg_catalog.text) - '0/0'::pg_catalog.pg_lsn)::pg_catalog.int8,
     pg_catalog.pg_current_xact_id(),
     ${fn.tableId},
     pg_catalog."left"(tg_op, 1)::pg_catalog."char",
@@ -65,14 +69,9 @@ begin
     moment,
     reason,
     ${qualify(fn.schema, 'slot_of')}(moment)
-  );
-  if tg_op = 'TRUNCATE' then
-    perform pg_catalog.set_config(${truncateMark(fn)}, '${fn.tableId}:' || pg_catalog.currval(${sequence(fn)}), true);
-  end if;${wake(fn)}
+  );${wake(fn)}
   return null;
 end`
-
-const sequence = ({ schema }: RowFunction) => `${quoteText(qualify(schema, 'change_seq'))}::pg_catalog.regclass`
 
 function rowText({ redacted, listed }: RowFunction, row: 'old' | 'new'): string {
   if (listed) {
@@ -92,9 +91,13 @@ const keyText = ({ primaryKey }: RowFunction, row: 'old' | 'new', absentIn: stri
 
 /**
  * TRUNCATE of a partitioned table fires the trigger of each partition as well, and a detached partition keeps its own.
- * A truncation is repeated when nothing was logged by this session since the last one of the same table.
+ * All BEFORE triggers of a statement come before its AFTER triggers: the first of these logs it for all.
  */
 const truncateGuard = (fn: RowFunction) => `
+    if tg_when = 'BEFORE' then
+      perform pg_catalog.set_config(${truncateMark(fn)}, '', true);
+      return null;
+    end if;
     if not exists (
       select from ${qualify(fn.schema, 'captured_table')} as captured
       where captured.id = ${fn.tableId} and (
@@ -107,13 +110,12 @@ const truncateGuard = (fn: RowFunction) => `
     ) then
       return null;
     end if;
-    if pg_catalog.starts_with(pg_catalog.current_setting(${truncateMark(fn)}, true), '${fn.tableId}:') then
-      if pg_catalog.current_setting(${truncateMark(fn)}) = '${fn.tableId}:' || pg_catalog.currval(${sequence(fn)}) then
-        return null;
-      end if;
-    end if;`
+    if pg_catalog.current_setting(${truncateMark(fn)}, true) = 'logged' then
+      return null;
+    end if;
+    perform pg_catalog.set_config(${truncateMark(fn)}, 'logged', true);`
 
-const truncateMark = ({ schema }: RowFunction) => `'changefeed.truncated_${nameMark(schema)}'`
+const truncateMark = ({ schema, tableId }: RowFunction) => `'changefeed.truncated_${nameMark(schema)}_${tableId}'`
 
 const TAG_VARIABLES = `
   stamp pg_catalog.text := (pg_catalog.date_part('epoch', pg_catalog.statement_timestamp()) * 1000000)::pg_catalog.int8 || ':';

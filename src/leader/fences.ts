@@ -1,6 +1,7 @@
-import { sql } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { WHOLE_TICK } from '../change-log/tick.ts'
 import type { Client, Database } from '../db/connect.ts'
+import type { Tables } from '../db/tables.ts'
 import { ChangefeedError } from '../errors.ts'
 
 /** What tells one history of a database from another. */
@@ -90,42 +91,52 @@ const LOST_TICKS = 1_000_000
 
 /**
  * Brings the stored state in line with the server, as the leader. After a promotion tick ids jump. In a foreign
- * history a new epoch begins: whatever the log holds is made ancient, so that one tick delivers it once and no later
- * comparison of transaction ids meets it.
+ * history a new epoch begins.
  */
 export async function acceptHistory(db: Database, identity: Identity, history: History): Promise<void> {
   await db.kysely
     .transaction()
     .setIsolationLevel('repeatable read')
     .execute(async trx => {
-      await trx
-        .updateTable('state')
-        .set({
-          system_identifier: identity.systemIdentifier,
-          database_oid: identity.databaseOid,
-          timeline: identity.timeline,
-        })
-        .execute()
-      if (history === 'promoted') {
-        await sql`
-        insert into ${db.our('tick')} (id, snapshot, at, slot)
-        select id + ${LOST_TICKS}, snapshot, at, slot from ${db.our('tick')} order by id desc limit 1`.execute(trx)
-      }
-      if (history === 'foreign') {
-        await sql`
-        update ${db.our('change')} set xid = '3'::xid8
-        where xid >= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())`.execute(trx)
-        await trx.deleteFrom('tick').execute()
-        await sql`
-        insert into ${db.our('tick')} (id, snapshot, at, slot) values (0, '2:2:', clock_timestamp(), 0)`.execute(trx)
-        await trx
-          .updateTable('consumer')
-          .set({ tick: '0', seq: String(WHOLE_TICK) })
-          .execute()
-        await trx
-          .updateTable('state')
-          .set(({ eb }) => ({ epoch: eb('epoch', '+', 1), oldest_tick: '0' }))
-          .execute()
-      }
+      await storeIdentity(trx, identity)
+      if (history === 'promoted') await passLostTicks(db, trx)
+      if (history === 'foreign') await beginEpoch(db, trx)
     })
+}
+
+async function storeIdentity(trx: Transaction<Tables>, { systemIdentifier, databaseOid, timeline }: Identity) {
+  await trx
+    .updateTable('state')
+    .set({ system_identifier: systemIdentifier, database_oid: databaseOid, timeline })
+    .execute()
+}
+
+async function passLostTicks({ our }: Database, trx: Transaction<Tables>) {
+  await sql`
+    insert into ${our('tick')} (id, snapshot, at, slot)
+    select id + ${LOST_TICKS}, snapshot, at, slot from ${our('tick')} order by id desc limit 1`.execute(trx)
+}
+
+/**
+ * Whatever the log holds is made ancient, in the order of its clock: the first tick delivers it once, and no later
+ * comparison of transaction ids, or of places in the write-ahead log, meets it again.
+ */
+async function beginEpoch({ our }: Database, trx: Transaction<Tables>) {
+  await sql`
+    update ${our('change')} as change set xid = '3'::xid8, seq = place
+    from (
+      select tableoid, ctid, row_number() over (order by at, seq) as place from ${our('change')}
+    ) as old
+    where change.tableoid = old.tableoid and change.ctid = old.ctid`.execute(trx)
+  await trx.deleteFrom('tick').execute()
+  await sql`
+    insert into ${our('tick')} (id, snapshot, at, slot) values (0, '2:2:', clock_timestamp(), 0)`.execute(trx)
+  await trx
+    .updateTable('consumer')
+    .set({ tick: '0', seq: String(WHOLE_TICK) })
+    .execute()
+  await trx
+    .updateTable('state')
+    .set(({ eb }) => ({ epoch: eb('epoch', '+', 1), oldest_tick: '0' }))
+    .execute()
 }

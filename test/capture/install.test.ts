@@ -242,7 +242,7 @@ test('rights are asked for by name: on our schema, to create triggers, to drop t
   expect(await logged(database)).toHaveLength(1)
   await expect(install({ noopUpdates: 'ignore' })).rejects.toMatchObject(refusal('only the owner'))
   await expect(uninstallCapture(client, { schema: SCHEMA })).rejects.toMatchObject(refusal('only the owner'))
-  expect(await triggersIn(database)).toHaveLength(2)
+  expect(await triggersIn(database)).toHaveLength(3)
 })
 
 test('a table that stays locked is given up in time, and nothing is left behind', async () => {
@@ -286,7 +286,7 @@ test('many processes may install at once', async () => {
     { identity: 'pet' },
     { identity: 'user' },
   ])
-  expect(await triggersIn(database)).toHaveLength(4)
+  expect(await triggersIn(database)).toHaveLength(6)
 })
 
 test('two feeds may capture one table, and one goes without the other', async () => {
@@ -299,7 +299,7 @@ test('two feeds may capture one table, and one goes without the other', async ()
   expect(await logged(database)).toHaveLength(2)
   expect(await logged(database, 'second')).toHaveLength(2)
   await uninstallCapture(await database.connect(), { schema: SCHEMA })
-  expect(await triggersIn(database)).toHaveLength(2)
+  expect(await triggersIn(database)).toHaveLength(3)
   await database.query(`insert into "user" values (2)`)
   expect(await logged(database, 'second')).toHaveLength(3)
 })

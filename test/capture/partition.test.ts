@@ -65,6 +65,8 @@ test('no truncation is swallowed in a transaction that goes on writing, savepoin
   await client.query('truncate ev_a')
   await client.query('commit')
   expect((await logged(database)).map(({ op }) => op)).toEqual(['T', 'I', 'T', 'T'])
+  await database.query('begin; truncate ev; truncate ev_a; commit')
+  expect(await logged(database)).toHaveLength(6)
 })
 
 test('truncation of two captured tables at once is logged for each', async () => {

@@ -294,3 +294,25 @@ test('a table with generated columns is captured in either way of treating no-op
   expect(changes.map(({ op }) => op)).toEqual(['I', 'U', 'U', 'D', 'I', 'U', 'D'])
   expect(changes[1]?.new).toMatchObject({ upper_name: 'BOB', lower_name: null })
 })
+
+test('an app that asks which id its INSERT was given is told the truth', async () => {
+  await database.query('create table counted (id serial primary key)')
+  await capture(database, [modelOf('counted', { columns: { id: 'id' } })])
+  await database.query('alter sequence counted_id_seq restart 4711')
+  const client = await database.connect()
+  await client.query('insert into counted default values')
+  expect((await client.query('select lastval()')).rows).toEqual([{ lastval: '4711' }])
+})
+
+test('no two changes have one place, whoever writes them at the same time', async () => {
+  await capture(database, [user])
+  const writers = await Promise.all(Array.from({ length: 8 }, () => database.connect()))
+  await Promise.all(
+    writers.map((writer, index) =>
+      writer.query(`insert into "user" select i from generate_series(${index * 1000}, ${index * 1000 + 999}) as i`),
+    ),
+  )
+  expect(await database.query(`select count(distinct seq)::int as places from ${our('change')}`)).toEqual([
+    { places: 8000 },
+  ])
+})
