@@ -14,31 +14,46 @@ const DEMO_KEY = Buffer.from('everyone may know this demo key!').toString('base6
 
 let started = 0
 
+/** Waterline and its adapter, neither of which has types. */
+export interface WaterlinePackages {
+  // biome-ignore lint/suspicious/noExplicitAny: see above
+  readonly Waterline: any
+  readonly adapter: object
+}
+
 /**
- * The small Waterline app whose changes the demo shows. Waterline and its adapter are the app's, and not needed by this
- * package: they are loaded only here. Throws `E_OPTIONS` where they are not installed.
+ * They are the app's, and no other part of this package needs them: they are loaded only here. Throws `E_OPTIONS` where
+ * they are not installed.
  */
-export async function startApp(connectionString: string, schema: string): Promise<DemoApp> {
+export async function loadWaterline(): Promise<WaterlinePackages> {
   const [Waterline, adapter] = await Promise.all([load('waterline'), load('sails-postgresql')])
+  return { Waterline, adapter }
+}
+
+/** The small Waterline app whose changes the demo shows. */
+export async function startApp(
+  { Waterline, adapter }: WaterlinePackages,
+  { connectionString, schema }: { readonly connectionString: string; readonly schema: string },
+): Promise<DemoApp> {
   const datastore = `demo${++started}` // the adapter keeps its datastores per process, by name
   const orm = await promisify(Waterline.start)({
     adapters: { 'sails-postgresql': adapter },
     datastores: { [datastore]: { adapter: 'sails-postgresql', url: connectionString, schemaName: schema } },
-    models: structuredDefinitions(),
+    models: definitions(),
     defaultModelSettings: { datastore, dataEncryptionKeys: { default: DEMO_KEY } },
   })
   return { collections: orm.collections, stop: () => promisify(Waterline.stop)(orm) }
 }
 
 /** Waterline keeps and changes what it is given. */
-function structuredDefinitions() {
+function definitions() {
   const copies = Object.entries(modelDefinitions).map(([identity, { attributes, ...model }]) => {
     return [identity, { ...model, attributes: structuredClone(attributes) }]
   })
   return Object.fromEntries(copies)
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: neither package has types
+// biome-ignore lint/suspicious/noExplicitAny: see WaterlinePackages
 async function load(name: string): Promise<any> {
   try {
     return (await import(name)).default

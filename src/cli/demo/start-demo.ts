@@ -1,7 +1,7 @@
 import { createChangefeed } from '../../changefeed.ts'
 import type { Logger } from '../../logger.ts'
 import { createRealtime } from '../../realtime/realtime.ts'
-import { type DemoApp, startApp } from './app.ts'
+import { type DemoApp, loadWaterline, startApp, type WaterlinePackages } from './app.ts'
 import { Closers } from './closers.ts'
 import { Door } from './door.ts'
 import { feedModels, JUNCTION, KEPT_INSIDE, modelDefinitions, SHOWN_MODELS } from './models.ts'
@@ -47,11 +47,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
 }
 
 async function start(options: DemoOptions, closers: Closers): Promise<Demo> {
-  const web = await listen(options.port) // before anything that takes its time
+  // What can be missing or taken is found out before anything that takes its time.
+  const packages = await loadWaterline()
+  const web = await listen(options.port)
   closers.add(() => closeServer(web.server))
   const place = await openPlace({ databaseUrl: options.databaseUrl, dataDir: options.dataDir, logger: options.logger })
   closers.add(() => place.close())
-  const app = await openApp(place)
+  const app = await openApp(packages, place)
   closers.add(() => app.stop())
   await serve(web, { app, place, logger: options.logger }, closers)
   return {
@@ -63,9 +65,9 @@ async function start(options: DemoOptions, closers: Closers): Promise<Demo> {
   }
 }
 
-async function openApp({ connectionString, schema }: Place): Promise<DemoApp> {
+async function openApp(packages: WaterlinePackages, { connectionString, schema }: Place): Promise<DemoApp> {
   const isNew = await withClient(connectionString, client => createTables(client, schema))
-  const app = await startApp(connectionString, schema)
+  const app = await startApp(packages, { connectionString, schema })
   try {
     if (isNew) await seed(app.collections as Parameters<typeof seed>[0])
   } catch (error) {
