@@ -26,7 +26,7 @@ export interface BroadcastsOptions {
 /**
  * Stands before the functions of `sails.sockets` through which every message and every change of rooms of a model goes.
  * What the feed publishes gets its cursor, its scope and the sockets that it leaves out here; what an action publishes is
- * noted, so that nobody hears of it twice. Everything else passes unchanged.
+ * noted, so that nobody hears of it twice. Everything else passes, and sockets join a room at once, not some time later.
  */
 export class Broadcasts {
   readonly #options: BroadcastsOptions
@@ -50,8 +50,8 @@ export class Broadcasts {
       broadcast.call(sockets, rooms, ...rest)
     }
     sockets.addRoomMembersToRooms = (from, to, done) => {
-      if (!this.#delivery.getStore()) return addRoomMembersToRooms.call(sockets, from, to, done)
       this.join(from, to)
+      if (!this.#delivery.getStore()) return addRoomMembersToRooms.call(sockets, from, to, done)
       done?.()
     }
     sockets.removeRoomMembersFromRooms = (from, of, done) => {

@@ -92,6 +92,7 @@ export class ChangefeedHook {
     try {
       await this.#end()
       await this.#begin()
+      this.#sails.emit('hook:changefeed:reloaded')
     } catch (error) {
       this.#sails.log.error('changefeed: could not be started again after the ORM was reloaded:', error)
     }

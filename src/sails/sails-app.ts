@@ -16,6 +16,7 @@ export interface SailsApp {
   registerActionMiddleware(middleware: ActionFunction, actions: string): void
   after(events: readonly string[] | string, then: () => void): void
   on(event: string, listener: () => void): void
+  emit(event: string): void
 }
 
 export interface SailsConfig {

@@ -1,0 +1,146 @@
+const { mkdirSync, mkdtempSync, writeFileSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
+const { Sails } = require('sails')
+
+/** A small real Sails app: shadow routes, associations of every kind, secrets, and actions that write by themselves. */
+const models = {
+  owner: { attributes: { name: { type: 'string', required: true }, pets: { collection: 'pet', via: 'owner' } } },
+  pet: {
+    attributes: {
+      name: { type: 'string', required: true },
+      nick: { type: 'string', allowNull: true, columnName: 'nick_name' },
+      owner: { model: 'owner' },
+    },
+  },
+  student: {
+    attributes: { name: { type: 'string', required: true }, courses: { collection: 'course', via: 'students' } },
+  },
+  course: {
+    attributes: { title: { type: 'string', required: true }, students: { collection: 'student', via: 'courses' } },
+  },
+  account: {
+    attributes: {
+      email: { type: 'string', required: true },
+      password: { type: 'string', allowNull: true },
+      ssn: { type: 'string', encrypt: true, allowNull: true },
+    },
+    customToJSON() {
+      const { password: _, ...shown } = this
+      return shown
+    },
+  },
+}
+
+const actions = {
+  'pet/rename': async function rename(req, res) {
+    await this.models.pet.updateOne({ id: req.param('id') }).set({ name: req.param('name') })
+    return res.ok()
+  },
+  // Not awaited natively: the promises of Waterline, a timer and a transaction in between.
+  'pet/rename-by-detours': function renameByDetours(req, res) {
+    const { pet } = this.models
+    pet
+      .findOne({ id: req.param('id') })
+      .then(found => new Promise(resolve => setTimeout(resolve, 1, found)))
+      .then(found =>
+        this.getDatastore().transaction(db =>
+          pet
+            .updateOne({ id: found.id })
+            .set({ name: req.param('name') })
+            .usingConnection(db),
+        ),
+      )
+      .then(() => res.ok(), res.serverError)
+  },
+  'pet/create-and-publish': async function createAndPublish(req, res) {
+    const created = await this.models.pet.create({ name: req.param('name') }).fetch()
+    this.models.pet.publishCreate(created)
+    return res.ok(created)
+  },
+}
+
+/** The parts of a config that every test has, over which `config` is laid. `hook` is the built hook, or none. */
+function configOf({ url, hook, changefeed, config = {}, more = {} }) {
+  const appPath = mkdtempSync(join(tmpdir(), 'changefeed-app-'))
+  writeFileSync(join(appPath, 'package.json'), '{"name":"app","dependencies":{}}')
+  if (config.onDisk) writeModels(appPath, config.onDisk)
+  return {
+    appPath,
+    port: 0,
+    environment: 'test',
+    globals: false,
+    log: { level: 'silent' },
+    datastores: {
+      default: { adapter: require('sails-postgresql'), url, ...config.datastore },
+      ...(config.disk && { disk: { adapter: require('sails-disk'), inMemoryOnly: true } }),
+    },
+    models: {
+      migrate: 'drop',
+      schema: true,
+      attributes: {
+        id: { type: 'number', autoIncrement: true },
+        createdAt: { type: 'number', autoCreatedAt: true },
+        updatedAt: { type: 'number', autoUpdatedAt: true },
+      },
+      dataEncryptionKeys: { default: Buffer.alloc(32, 7).toString('base64') },
+      ...config.models,
+    },
+    orm: { moduleDefinitions: { models: config.onDisk ? {} : structuredCloneOf(config.definitions ?? models) } },
+    ...(changefeed !== undefined && { changefeed }),
+    ...more,
+    hooks: {
+      grunt: false,
+      i18n: false,
+      views: false,
+      session: false,
+      orm: require('sails-hook-orm'),
+      sockets: require('sails-hook-sockets'),
+      ...(hook && { changefeed: require(hook) }),
+      ...more.hooks,
+    },
+  }
+}
+
+/** The ORM can be reloaded only where it can read the definitions again. */
+function writeModels(appPath, definitions) {
+  const folder = join(appPath, 'api/models')
+  mkdirSync(folder, { recursive: true })
+  for (const [identity, definition] of Object.entries(definitions)) {
+    const name = identity[0].toUpperCase() + identity.slice(1)
+    writeFileSync(join(folder, `${name}.js`), `module.exports = ${JSON.stringify(definition)}`)
+  }
+}
+
+/** Sails writes into definitions. */
+const structuredCloneOf = definitions =>
+  Object.fromEntries(
+    Object.entries(definitions).map(([identity, model]) => [
+      identity,
+      { ...model, attributes: structuredClone(model.attributes) },
+    ]),
+  )
+
+function bound(app) {
+  return Object.fromEntries(
+    Object.entries(actions).map(([name, action]) => [name, (...args) => action.apply(app, args)]),
+  )
+}
+
+const routes = {
+  'PATCH /pet/:id/rename': 'pet/rename',
+  'PATCH /pet/:id/rename-by-detours': 'pet/rename-by-detours',
+  'POST /pet/create-and-publish': 'pet/create-and-publish',
+}
+
+function lift(options) {
+  const app = new Sails()
+  const config = configOf(options)
+  config.controllers = { moduleDefinitions: bound(app) }
+  config.routes = routes
+  return new Promise((resolve, reject) => app.lift(config, error => (error ? reject(error) : resolve(app))))
+}
+
+const lower = app => new Promise((resolve, reject) => app.lower(error => (error ? reject(error) : resolve())))
+
+module.exports = { lift, lower, models }
