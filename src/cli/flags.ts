@@ -29,6 +29,9 @@ const FLAGS = {
     env: 'CHANGEFEED_ADAPTER',
     text: 'postgres: publish through @socket.io/postgres-adapter',
   },
+  serve: { flags: '--serve', env: 'CHANGEFEED_SERVE', text: 'serve the sockets from here' },
+  port: { flags: '--port <port>', env: 'CHANGEFEED_PORT', text: 'where sockets are served (default: 1337)' },
+  host: { flags: '--host <host>', env: 'CHANGEFEED_HOST', text: 'address of that (default: 127.0.0.1)' },
   httpPort: {
     flags: '--http-port <port>',
     env: 'CHANGEFEED_HTTP_PORT',
@@ -64,7 +67,10 @@ export const MODEL_FLAGS = [...DATABASE_FLAGS, 'app', 'models'] as const
 export const APP_FLAGS = [...DATABASE_FLAGS, 'app'] as const
 export const REPLAY_FLAGS = [...APP_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
 export const PUBLISH_FLAGS = [...MODEL_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
-export const SERVICE_FLAGS = [...PUBLISH_FLAGS, 'httpPort', 'httpHost', 'token', 'readyLagMs'] as const
+export const SERVICE_FLAGS = [
+  ...[...PUBLISH_FLAGS, 'serve', 'port', 'host'],
+  ...['httpPort', 'httpHost', 'token', 'readyLagMs'],
+] as const
 
 /** Adds flags to a command, and the one that names the config file. */
 export function addFlags(command: Command, names: readonly FlagName[]): Command {

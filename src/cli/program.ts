@@ -5,10 +5,11 @@ import { doctor } from './commands/doctor.ts'
 import { install, plan, uninstall } from './commands/install.ts'
 import { pause, resume } from './commands/pause.ts'
 import { replay } from './commands/replay.ts'
+import { start } from './commands/start.ts'
 import { status } from './commands/status.ts'
 import { tail, VERBS } from './commands/tail.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
-import { APP_FLAGS, addFlags, DATABASE_FLAGS, MODEL_FLAGS, REPLAY_FLAGS } from './flags.ts'
+import { APP_FLAGS, addFlags, DATABASE_FLAGS, MODEL_FLAGS, REPLAY_FLAGS, SERVICE_FLAGS } from './flags.ts'
 import { action } from './run-command.ts'
 
 const manifest: { version: string } = createRequire(import.meta.url)('waterline-changefeed/package.json')
@@ -73,6 +74,12 @@ function addWatching(program: Command) {
 }
 
 function addPublishing(program: Command) {
+  addFlags(program.command('start'), SERVICE_FLAGS)
+    .summary('run the listener')
+    .description(
+      "Publishes every change to the sockets of the app, through the adapter that its servers share; or with --serve to sockets of its own. Several may run: one leads, the others take over. The config file's `serve` opens models to clients.",
+    )
+    .action(action(start))
   addFlags(program.command('replay'), REPLAY_FLAGS)
     .summary('publish a part of the past once more')
     .description('Publishes changes of the past once more, to the sockets that are subscribed now.')

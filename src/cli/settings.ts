@@ -3,6 +3,7 @@ import type { Server } from 'socket.io'
 import { z } from 'zod'
 import { ChangefeedError } from '../errors.ts'
 import type { ChangefeedOptions } from '../options.ts'
+import type { RealtimeOptions } from '../realtime/realtime-options.ts'
 import type { ConfigFile } from './config-file.ts'
 import { LOG_LEVELS } from './log.ts'
 
@@ -34,10 +35,18 @@ export interface ConfigFileSettings extends Partial<Omit<ChangefeedOptions, 'log
   httpHost?: string
   /** Asked for by the status page and by /metrics. Needed where `httpHost` is not this machine alone. */
   token?: string
+  /** Serves the sockets from here, with the realtime of `createRealtime()`, instead of reaching those of the app. */
+  serve?: boolean | ServeSettings
+  /** Where they are served. @default 127.0.0.1:1337 */
+  port?: number
+  host?: string
   /** Lag from which on /readyz says no. @default 30_000 */
   readyLagMs?: number
   logLevel?: (typeof LOG_LEVELS)[number]
 }
+
+/** What `createRealtime()` takes, but for what the program gives it. */
+export type ServeSettings = Partial<Omit<RealtimeOptions, 'collections' | 'feed' | 'io' | 'server' | 'logger'>>
 
 const port = z.coerce
   .number()
@@ -82,6 +91,14 @@ const definition = z.object({
     .string('must be a text')
     .min(16, 'must have 16 characters or more, such as `openssl rand -hex 16` prints')
     .optional(),
+  serve: z
+    .union(
+      [z.boolean(), z.custom<ServeSettings>(isObject)],
+      'must be true, or an object such as { models: { user: true } }',
+    )
+    .default(false),
+  port: port.default(1337),
+  host: z.string('must be a host name or address').min(1, 'must not be empty').default('127.0.0.1'),
   readyLagMs: z.coerce.number('must be a number of milliseconds').positive('must be above 0').default(30_000),
   logLevel: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
 })
@@ -102,13 +119,17 @@ export interface Given {
 }
 
 const OWN_IN_FILE = new Set<string>([...Object.keys(definition.shape)])
-const OF_THE_FEED = new Set(['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'lockTimeoutMs'])
+const OF_THE_FEED = new Set([
+  ...['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'lockTimeoutMs'],
+  ...['originTag', 'populate', 'compatibility'],
+])
 
 /** Throws `E_OPTIONS`, naming where each value comes from and what it must be. */
 export function resolveSettings(given: ReadonlyMap<SettingName, Given>, file: ConfigFile | null): ProgramSettings {
   const content = contentOf(file)
   const own = Object.fromEntries(Object.entries(content).filter(([name]) => OWN_IN_FILE.has(name)))
-  const merged = { ...own, ...Object.fromEntries([...given].map(([name, { value }]) => [name, value])) }
+  const merged: Record<string, unknown> = { ...own }
+  for (const [name, { value }] of given) merged[name] = name === 'serve' ? own.serve || value : value
   const parsed = definition.safeParse(merged)
   if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error, given, file))
   const feed = Object.fromEntries(Object.entries(content).filter(([name]) => OF_THE_FEED.has(name)))
@@ -151,7 +172,13 @@ function withAbsolutePaths<T extends { app?: string | undefined }>(
 }
 
 function checkTogether(settings: ProgramSettings): ProgramSettings {
-  const { redisUrl, adapter, token, httpHost, httpPort } = settings
+  const { redisUrl, adapter, token, httpHost, httpPort, serve, definitions } = settings
+  if (serve && definitions && !settings.collections) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      'Serving sockets wants models that can read: name a Sails app, or export `collections` in place of `definitions`.',
+    )
+  }
   if (redisUrl !== undefined && adapter !== undefined) {
     throw new ChangefeedError(
       'E_OPTIONS',

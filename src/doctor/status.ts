@@ -76,7 +76,7 @@ async function readConsumers({ kysely }: Database) {
 }
 
 /** The ticks before it are gone, and their changes with them. */
-async function readOldest({ kysely, our }: Database): Promise<Date | null> {
+export async function readOldest({ kysely, our }: Database): Promise<Date | null> {
   const { rows } = await sql<{ at: Date | null }>`
     select at from ${our('tick')} where id >= (select oldest_tick from ${our('state')}) and id > 0
     order by id limit 1`.execute(kysely)

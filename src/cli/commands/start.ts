@@ -1,0 +1,112 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Changefeed } from '../../changefeed.ts'
+import { examine } from '../../doctor/doctor.ts'
+import { ChangefeedError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import { type Monitor, startMonitor } from '../../monitor/monitor.ts'
+import { EXIT } from '../exit-code.ts'
+import { createLog } from '../log.ts'
+import { openOutlet } from '../outlet.ts'
+import { secretsOf } from '../run-command.ts'
+import { hider } from '../secrets.ts'
+import type { ProgramSettings } from '../settings.ts'
+import { terminal } from '../terminal.ts'
+import { Workspace } from '../workspace.ts'
+
+const RETRY_FIRST_MS = 500
+const RETRY_LAST_MS = 10_000
+/** What stopping waits for is one change that is being published. */
+const DRAIN_MS = 15_000
+const LINGER_MS = 1_000
+
+/**
+ * Runs until a signal. Whatever is lost meanwhile is connected again; the first signal ends in order, with the lead handed
+ * over, and a second one at once.
+ */
+export async function start(settings: ProgramSettings): Promise<number> {
+  const workspace = new Workspace(settings)
+  const closing: (() => Promise<unknown>)[] = [() => workspace.close()]
+  try {
+    return await run(workspace, close => closing.unshift(close))
+  } finally {
+    for (const close of closing) await close().catch(() => {})
+    setTimeout(() => process.exit(), LINGER_MS).unref() // what a library has left open must not keep us
+  }
+}
+
+async function run(workspace: Workspace, atEnd: (close: () => Promise<unknown>) => void): Promise<number> {
+  const { settings } = workspace
+  const logger = createLog({ level: settings.logLevel, hide: hider(secretsOf(settings)), to: terminal.out })
+  const signal = endOnSignal(logger)
+  const outlet = await openOutlet(workspace, logger)
+  atEnd(() => outlet.close())
+  const feed = await workspace.feed({ ...outlet.options, logger })
+  outlet.attach(feed)
+  const monitor = await openMonitor(workspace, feed, logger)
+  if (monitor) atEnd(() => monitor.close())
+  await startSurely(feed, logger, signal)
+  if (!signal.aborted) logger.info('The listener is ready', { ...summary(feed), by: outlet.by })
+  await ended(signal)
+  await feed.stop()
+  logger.info('The listener has stopped; what it did not publish, the next one does')
+  return EXIT.ok
+}
+
+const summary = (feed: Changefeed) => {
+  const { role, models, node } = feed.status()
+  return { role, models: models.length, node }
+}
+
+async function openMonitor(workspace: Workspace, feed: Changefeed, logger: Logger): Promise<Monitor | null> {
+  const { httpPort, httpHost, token, readyLagMs } = workspace.settings
+  if (httpPort === false) return null
+  const db = await workspace.database('monitor')
+  const { settings, models } = await workspace.feedSettings()
+  const monitor = await startMonitor({
+    feed,
+    db,
+    host: httpHost,
+    port: httpPort,
+    token,
+    lagLimitMs: readyLagMs,
+    examine: () => examine(db, settings, models),
+  })
+  logger.info('Status page, metrics and health checks are served', { url: `http://${httpHost}:${monitor.port}` })
+  return monitor
+}
+
+/** A database that is not there yet, or that is a standby about to be promoted, is waited for. */
+async function startSurely(feed: Changefeed, logger: Logger, signal: AbortSignal) {
+  for (let waitMs = RETRY_FIRST_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
+    try {
+      return await feed.start()
+    } catch (error) {
+      const passing = error instanceof ChangefeedError && ['E_CONNECT', 'E_STANDBY'].includes(error.code)
+      if (!passing) throw error
+      logger.warn('The database is out of reach; it is tried again', { error: error.message })
+      await pause(waitMs, undefined, { signal }).catch(() => {})
+    }
+  }
+}
+
+function endOnSignal(logger: Logger): AbortSignal {
+  const controller = new AbortController()
+  const end = (signal: NodeJS.Signals) => {
+    if (controller.signal.aborted) process.exit(EXIT.unexpected)
+    logger.info('Stopping after the change that is being published; a second signal ends at once', { signal })
+    controller.abort()
+    setTimeout(() => {
+      logger.error('Stopping took too long')
+      process.exit(EXIT.unexpected)
+    }, DRAIN_MS).unref()
+  }
+  process.on('SIGTERM', end)
+  process.on('SIGINT', end)
+  return controller.signal
+}
+
+const ended = (signal: AbortSignal) =>
+  new Promise<void>(resolve => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })

@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { Changefeed } from '../changefeed.ts'
+import { ChangefeedError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { ChangefeedOptions } from '../options.ts'
+import { createRealtime } from '../realtime/realtime.ts'
+import { openRelay } from './relay.ts'
+import type { Workspace } from './workspace.ts'
+
+/** Where a listener publishes to. */
+export interface Outlet {
+  readonly options: Pick<ChangefeedOptions, 'io' | 'publish'>
+  /** How the sockets are reached, in a word. */
+  readonly by: string
+  /** To be called with the feed before it starts. */
+  attach(feed: Changefeed): void
+  close(): Promise<void>
+}
+
+/** The sockets of the app, through its adapter; or with `serve` sockets of our own. */
+export async function openOutlet(workspace: Workspace, logger: Logger): Promise<Outlet> {
+  if (workspace.settings.serve) return await openServer(workspace, logger)
+  const { io, by, close } = await openRelay(workspace, logger)
+  return { options: { io, publish: 'leader' }, by, attach() {}, close }
+}
+
+/** Each process publishes to the sockets that it serves, so several may stand behind one balancer. */
+async function openServer(workspace: Workspace, logger: Logger): Promise<Outlet> {
+  const { serve, host, port } = workspace.settings
+  const { collections } = await workspace.application()
+  const server = createServer()
+  let feed: Changefeed | null = null
+  const realtime = createRealtime({
+    ...(typeof serve === 'object' && serve),
+    server,
+    collections,
+    logger,
+    feed: { cursor: async () => (await feed?.cursor()) ?? '' },
+  })
+  server.listen(port, host)
+  await once(server, 'listening').catch(cause => {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `Cannot serve sockets at ${host}:${port}: ${cause.message}. Name another place with --port and --host.`,
+      { cause },
+    )
+  })
+  return {
+    options: { io: realtime.io, publish: 'local' },
+    by: `sockets of its own at ${host}:${port}`,
+    attach(attached) {
+      feed = attached
+    },
+    close: () => realtime.close(),
+  }
+}

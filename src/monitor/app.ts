@@ -1,0 +1,84 @@
+import { type Context, Hono } from 'hono'
+import { secureHeaders } from 'hono/secure-headers'
+import type { Changefeed } from '../changefeed.ts'
+import type { Database } from '../db/connect.ts'
+import type { Finding } from '../doctor/finding.ts'
+import { readStatus } from '../doctor/status.ts'
+import { admission, signIn } from './access.ts'
+import type { Chronicle } from './chronicle.ts'
+import { type Health, readHealth, readReadiness } from './health.ts'
+import { FeedMetrics } from './metrics.ts'
+import type { PageFile } from './page-files.ts'
+
+export interface AppParts {
+  readonly feed: Changefeed
+  readonly db: Database
+  readonly token?: string | undefined
+  readonly lagLimitMs: number
+  readonly chronicle: Chronicle
+  readonly files: ReadonlyMap<string, PageFile>
+  /** Null where the doctor has not been, or could not look. */
+  findings(): readonly Finding[] | null
+}
+
+/** What is served over HTTP: health to everyone, all else to whom `token` says. */
+export function createApp(parts: AppParts): Hono {
+  const app = new Hono()
+  app.use(secureHeaders({ contentSecurityPolicy: POLICY, referrerPolicy: 'no-referrer' }))
+  addHealth(app, parts)
+  addSignIn(app, parts)
+  app.use(admission(parts.token))
+  addFigures(app, parts)
+  app.get('/', context => file(context, parts, 'index.html'))
+  app.get('/page/:name', context => file(context, parts, context.req.param('name')))
+  return app
+}
+
+const POLICY = {
+  defaultSrc: ["'none'"],
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'"],
+  connectSrc: ["'self'"],
+  imgSrc: ["'self'", 'data:'],
+  formAction: ["'self'"],
+  frameAncestors: ["'none'"],
+  baseUri: ["'none'"],
+}
+
+function addHealth(app: Hono, { feed, lagLimitMs }: AppParts) {
+  const answer = (context: Context, health: Health) => context.json(health, health.ok ? 200 : 503)
+  app.get('/healthz', context => answer(context, readHealth(feed)))
+  app.get('/readyz', async context => answer(context, await readReadiness(feed, lagLimitMs)))
+}
+
+function addSignIn(app: Hono, parts: AppParts) {
+  app.get('/sign-in', context => file(context, parts, 'sign-in.html'))
+  app.get('/page/monitor.css', context => file(context, parts, 'monitor.css'))
+  app.post('/sign-in', async context => {
+    const { token } = await context.req.parseBody()
+    return context.redirect(signIn(context, parts.token, token) ? '/' : '/sign-in?wrong', 303)
+  })
+}
+
+function addFigures(app: Hono, { feed, db, chronicle, findings }: AppParts) {
+  const metrics = new FeedMetrics(feed, db)
+  app.get('/metrics', async context => {
+    return context.body(await metrics.text(), 200, { 'content-type': metrics.contentType })
+  })
+  app.get('/status.json', async context => {
+    const { samples, recent } = chronicle
+    const database = await readDatabase(db)
+    return context.json({ feed: feed.status(), database, samples, recent, findings: findings() })
+  })
+}
+
+/** The page shows what this process knows while the database does not answer. */
+async function readDatabase(db: Database) {
+  const status = await readStatus(db).catch(() => null)
+  return status && { ...status, nodes: status.nodes.map(node => ({ ...node, tick: String(node.tick) })) }
+}
+
+function file(context: Context, { files }: AppParts, name: string) {
+  const found = files.get(name)
+  return found ? context.body(found.content, 200, { 'content-type': found.type }) : context.notFound()
+}

@@ -1,0 +1,84 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import type { Changefeed } from '../changefeed.ts'
+import type { Database } from '../db/connect.ts'
+import type { Finding } from '../doctor/finding.ts'
+import { ChangefeedError } from '../errors.ts'
+import { repeat } from '../feed/repeat.ts'
+import { createApp } from './app.ts'
+import { Chronicle } from './chronicle.ts'
+import { pageFiles } from './page-files.ts'
+
+export interface MonitorOptions {
+  readonly feed: Changefeed
+  readonly db: Database
+  /** @default 127.0.0.1 */
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** Asked for by the page and by the metrics, not by the health checks. */
+  readonly token?: string | undefined
+  /** From which lag on `/readyz` says no. */
+  readonly lagLimitMs: number
+  /** What is wrong; asked for once a minute. */
+  examine(): Promise<readonly Finding[]>
+}
+
+export interface Monitor {
+  readonly port: number
+  close(): Promise<void>
+}
+
+const EXAMINE_MS = 60_000
+
+/**
+ * Health checks, metrics and a status page of a feed, over HTTP. Throws `E_OPTIONS` where the port cannot be had.
+ */
+export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
+  const chronicle = new Chronicle(options.feed)
+  const doctor = new Rounds(options.examine)
+  const files = await pageFiles()
+  const app = createApp({ ...options, chronicle, files, findings: () => doctor.findings })
+  const server = createServer(getRequestListener(app.fetch))
+  server.listen(options.port, options.host)
+  await once(server, 'listening').catch(cause => {
+    const place = `${options.host}:${options.port}`
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `Cannot serve the status page at ${place}: ${cause.message}. Name another with --http-port, or turn it off with --http-port off.`,
+      { cause },
+    )
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      chronicle.end()
+      doctor.end()
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
+
+/** Calls the doctor now and then, so that a page that is looked at does not keep the database busy. */
+class Rounds {
+  readonly #stop: () => void
+  findings: readonly Finding[] | null = null
+
+  constructor(examine: () => Promise<readonly Finding[]>) {
+    const call = async () => {
+      this.findings = await examine()
+    }
+    const failed = () => {
+      this.findings = null
+    }
+    this.#stop = repeat(EXAMINE_MS, call, failed)
+    call().catch(failed)
+  }
+
+  end(): void {
+    this.#stop()
+  }
+}

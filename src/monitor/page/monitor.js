@@ -1,0 +1,152 @@
+import { Plot } from '/page/plot.js'
+
+const POLL_MS = 2_000
+const LEASE_SECONDS = 10
+
+const byId = id => document.getElementById(id)
+const ratePlot = new Plot(byId('rate-plot'), 'messages a second')
+const lagPlot = new Plot(byId('lag-plot'), 'lag')
+
+await poll()
+
+async function poll() {
+  try {
+    const response = await fetch('/status.json', { cache: 'no-store' })
+    if (response.redirected || response.status === 401) return location.assign('/sign-in')
+    if (!response.ok) throw new Error(response.statusText)
+    show(await response.json())
+  } catch {
+    showState('lost', 'The listener does not answer')
+  }
+  setTimeout(poll, POLL_MS)
+}
+
+function show({ feed, database, samples, recent, findings }) {
+  showState(feed.state, stateText(feed))
+  showFigures(database, samples)
+  showPlots(samples)
+  showProblems(findings)
+  if (database) {
+    rows('models', database.models.map(modelRow))
+    rows(
+      'nodes',
+      database.nodes.map(node => nodeRow(node, database.leader)),
+    )
+  }
+  rows('recent', recent.map(messageRow))
+}
+
+function showState(state, text) {
+  byId('state').dataset.state = state
+  byId('state').textContent = text
+}
+
+function stateText({ state, role, mode, listening }) {
+  if (state !== 'running') return state === 'reconnecting' ? 'Connecting to the database again' : state
+  const reading = { asleep: 'asleep until a NOTIFY', polling: 'polling', closing: 'going to sleep' }[mode]
+  return [role, reading, listening ? null : 'no notification yet'].filter(Boolean).join(', ')
+}
+
+function showFigures(database, samples) {
+  byId('rate').textContent = samples.at(-1)?.messagesPerSecond ?? '–'
+  if (!database) return
+  const { lag, logBytes, oldestRetainedAt, sockets } = database
+  byId('lag').textContent = lag.changes === 0 ? 'none' : duration(lag.seconds)
+  byId('waiting').textContent = `${lag.changes.toLocaleString('en')}${lag.orMore ? '+' : ''}`
+  byId('clients').textContent = sockets ?? 'at the app'
+  byId('log').textContent = bytes(logBytes)
+  byId('kept').textContent = oldestRetainedAt ? duration((Date.now() - Date.parse(oldestRetainedAt)) / 1000) : '–'
+}
+
+function showPlots(samples) {
+  const times = samples.map(({ time }) => time)
+  ratePlot.show(
+    times,
+    samples.map(({ messagesPerSecond }) => messagesPerSecond),
+  )
+  lagPlot.show(
+    times,
+    samples.map(({ lagSeconds }) => lagSeconds),
+  )
+}
+
+function showProblems(findings) {
+  byId('problems').replaceChildren(...(findings ?? []).map(problem))
+  byId('problems-empty').hidden = findings !== null && findings.length > 0
+  byId('problems-empty').textContent = findings ? 'The doctor found nothing.' : 'The doctor has not been yet.'
+}
+
+function problem({ check, severity, message, repair }) {
+  const item = element('li', '')
+  item.append(element('strong', check, severity), message)
+  const lines = [repair?.command, ...(repair?.sql ?? []).map(statement => `${statement};`)].filter(Boolean)
+  if (lines.length > 0) item.append(element('pre', lines.join('\n')))
+  return item
+}
+
+function modelRow({ identity, table, capture, pausedAt, withheld }) {
+  const publishing = pausedAt ? `paused since ${time(pausedAt)}, ${withheld} passed over` : 'on'
+  return [
+    cell(identity),
+    cell(table ?? 'dropped', table ? 'code' : 'bad'),
+    cell(capture, capture === 'on' ? 'good' : 'bad'),
+    cell(publishing, pausedAt ? 'warn' : 'good'),
+  ]
+}
+
+function nodeRow({ id, role, host, pid, sockets, startedAt }, leader) {
+  const leads = leader?.node === id && leader.silentSeconds < LEASE_SECONDS
+  return [
+    cell(id.slice(0, 8), 'code'),
+    cell(leads ? 'leader' : role === 'leader' ? 'silent' : role, leads ? 'good' : ''),
+    cell(`${host}, ${pid}`),
+    cell(sockets ?? '–', 'number'),
+    cell(time(startedAt)),
+  ]
+}
+
+function messageRow({ at, verb, model, id, latencyMs, cursor }) {
+  return [
+    cell(new Date(at).toLocaleTimeString('en-GB', { fractionalSecondDigits: 3 })),
+    cell(verb, verb),
+    cell(id === null ? model : `${model} ${id}`),
+    cell(duration(latencyMs / 1000), 'number'),
+    cell(cursor, 'code'),
+  ]
+}
+
+/** Text only: what comes from the database is never taken for HTML. */
+function element(name, text, className = '') {
+  const made = document.createElement(name)
+  made.textContent = text
+  made.className = className
+  return made
+}
+
+const cell = (text, className) => element('td', text, className)
+
+function rows(id, list) {
+  const made = list.map(cells => {
+    const row = element('tr', '')
+    row.append(...cells)
+    return row
+  })
+  byId(id).replaceChildren(...made)
+  const empty = byId(`${id}-empty`)
+  if (empty) empty.hidden = list.length > 0
+}
+
+const time = text => new Date(text).toLocaleString('en-GB')
+
+function duration(seconds) {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`
+  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  if (seconds < 3_600) return `${Math.round(seconds / 60)} min`
+  return `${(seconds / 3_600).toFixed(1)} h`
+}
+
+function bytes(size) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const step = Math.min(units.length - 1, Math.floor(Math.log(Math.max(size, 1)) / Math.log(1024)))
+  return `${(size / 1024 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`
+}
