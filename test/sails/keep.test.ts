@@ -1,0 +1,192 @@
+import { expect, test } from 'vitest'
+import type { SailsClient } from '../helpers/sails-client.ts'
+import { liftApp, summary, type TestApp } from './fixture.ts'
+
+/** Requests whose every change blueprints tell of. */
+const TOLD = [
+  ['post', '/pet', { name: 'fay', owner: 1 }],
+  ['post', '/owner', { name: 'eve', pets: [1, 3] }],
+  ['patch', '/pet/1', { name: 'max' }],
+  ['patch', '/pet/1', { owner: 2 }],
+  ['patch', '/pet/1', { owner: null }],
+  ['patch', '/pet/99', { name: 'nobody' }],
+  ['post', '/pet', {}],
+  ['delete', '/pet/1'],
+  ['delete', '/owner/1'],
+  ['put', '/owner/1/pets/3'],
+  ['put', '/owner/2/pets/1'],
+  ['delete', '/owner/1/pets/1'],
+  ['put', '/owner/1/pets', [1, 3]],
+  ['put', '/owner/1/pets', [1, 2]],
+  ['put', '/owner/1/pets', [3]],
+  ['post', '/student', { name: 'uma', courses: [1, 2] }],
+  ['put', '/student/2/courses/1'],
+  ['put', '/student/1/courses', [2, 3]],
+  ['delete', '/student/1/courses/1'],
+  ['delete', '/student/1'],
+  ['get', '/pet/create?name=gus'],
+] as const
+
+interface Heard {
+  readonly watcher: string[]
+  readonly actor: string[]
+}
+
+/** What two sockets hear, which both watch everything, when one of them asks for this. */
+async function ask(
+  { app, database, connect, settled }: TestApp,
+  [method, url, data]: readonly [string, string, unknown?],
+) {
+  await seed(database.query.bind(database))
+  await settled()
+  const [watcher, actor] = [await connect(), await connect()]
+  for (const client of [watcher, actor]) await watchEverything(client)
+  await actor.request({ method, url, ...(data !== undefined && { data: data as object }) })
+  await settled(watcher, actor)
+  for (const client of [watcher, actor]) await client.disconnect()
+  expect(app.hooks.changefeed?.status().state ?? 'running').toBe('running')
+  return { watcher: payloads(watcher), actor: payloads(actor) }
+}
+
+async function seed(query: (sql: string) => Promise<unknown>) {
+  await query('truncate owner, pet, student, course, course_students__student_courses restart identity')
+  await query(`
+    insert into owner ("createdAt", "updatedAt", name) values (1, 1, 'ann'), (1, 1, 'bob');
+    insert into pet ("createdAt", "updatedAt", name, owner) values (1, 1, 'rex', 1), (1, 1, 'tom', 2), (1, 1, 'stray', null);
+    insert into student ("createdAt", "updatedAt", name) values (1, 1, 'sue'), (1, 1, 'tim');
+    insert into course ("createdAt", "updatedAt", title) values (1, 1, 'art'), (1, 1, 'bio'), (1, 1, 'che');
+    insert into course_students__student_courses (course_students, student_courses) values (1, 1), (2, 1)`)
+}
+
+async function watchEverything(client: SailsClient) {
+  for (const path of ['/owner', '/pet', '/student', '/course']) await client.get(path)
+}
+
+/** Times of writing differ from run to run. */
+const payloads = (client: SailsClient): string[] =>
+  client.messages.all
+    .filter(({ event }) => event !== 'mark')
+    .map(({ event, data }) => `${event} ${JSON.stringify(data).replace(/\d{13}/g, 'now')}`)
+
+test('clients hear of what blueprints tell exactly as without the feed: no second copy, no echo', async () => {
+  const heard = async (app: TestApp) => {
+    const all: Record<string, Heard> = {}
+    for (const request of TOLD) all[JSON.stringify(request)] = await ask(app, request)
+    await app.lower()
+    return all
+  }
+  const without = await heard(await liftApp({ hook: false }))
+  expect(Object.values(without).flatMap(({ watcher }) => watcher).length).toBeGreaterThan(40)
+  expect(await heard(await liftApp())).toEqual(without)
+})
+
+test.each([
+  [
+    'members that a PATCH replaces',
+    ['patch', '/student/1', { courses: [2, 3] }],
+    [
+      'student updated 1',
+      'course removedFrom 1 students 1',
+      'student removedFrom 1 courses 1',
+      'course addedTo 3 students 1',
+      'student addedTo 1 courses 3',
+    ],
+  ],
+  [
+    'children that a PATCH takes over',
+    ['patch', '/owner/2', { pets: [1, 2] }],
+    ['owner updated 2', 'owner removedFrom 1 pets 1', 'owner addedTo 2 pets 1', 'pet updated 1'],
+  ],
+] as const)('what blueprints write and do not tell is told by the feed: %s', async (_name, request, expected) => {
+  const app = await liftApp()
+  await seed(app.database.query.bind(app.database))
+  await app.settled()
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  for (const client of [watcher, actor]) await watchEverything(client)
+  await actor.request({ method: request[0], url: request[1], data: request[2] })
+  await app.settled(watcher, actor)
+  expect(summary(watcher).sort()).toEqual([...expected].sort())
+  expect(summary(actor)).toEqual([])
+})
+
+test('writes of actions, of models and of SQL are told, to all but the socket that asked', async () => {
+  const app = await liftApp()
+  await seed(app.database.query.bind(app.database))
+  await app.settled()
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  for (const client of [watcher, actor]) await watchEverything(client)
+  const { pet } = app.app.models
+  await actor.patch('/pet/1/rename', { name: 'by an action' })
+  await actor.patch('/pet/1/rename-by-detours', { name: 'by detours' })
+  await app.settled(watcher, actor)
+  expect([summary(watcher), summary(actor)]).toEqual([['pet updated 1', 'pet updated 1'], []])
+  for (const client of [watcher, actor]) client.messages.clear()
+  await pet.createEach([{ name: 'one' }, { name: 'two' }])
+  await pet.update({ id: [4, 5] }).set({ owner: 1 })
+  await app.app.sendNativeQuery(`update pet set name = 'native' where id = $1`, [4])
+  await app.app.getDatastore().transaction((db: unknown) => pet.destroyOne({ id: 5 }).usingConnection(db))
+  await app.settled(watcher, actor)
+  const told = [
+    'pet created 4',
+    'pet created 5',
+    'owner addedTo 1 pets 4',
+    'pet updated 4',
+    'owner addedTo 1 pets 5',
+    'pet updated 5',
+    'pet updated 4',
+    'pet destroyed 5',
+    'owner removedFrom 1 pets 5',
+  ]
+  expect([summary(watcher), summary(actor)]).toEqual([told, told])
+})
+
+test('an action that publishes by itself, as v0.12 shows it, is not repeated', async () => {
+  const { connect, settled } = await liftApp()
+  const [watcher, actor] = [await connect(), await connect()]
+  for (const client of [watcher, actor]) await watchEverything(client)
+  await actor.post('/pet/create-and-publish', { name: 'rex' })
+  await settled(watcher, actor)
+  expect(summary(watcher)).toEqual(['pet created 1'])
+})
+
+test('callbacks of models that write others are told of, in the middle of a blueprint', async () => {
+  const { models } = await import('./fixture.ts')
+  const audit = { attributes: { text: { type: 'string' } } }
+  const registered: { app?: TestApp } = {}
+  const pet = {
+    ...models.pet,
+    afterCreate: (record: { name: string }, proceed: (error?: Error) => void) =>
+      registered.app?.app.models.audit.create({ text: record.name }).exec(proceed),
+  }
+  const app = await liftApp({ config: { definitions: { ...models, pet, audit } } })
+  registered.app = app
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  for (const client of [watcher, actor]) {
+    await watchEverything(client)
+    await client.get('/audit')
+  }
+  await actor.post('/pet', { name: 'rex' })
+  await app.settled(watcher, actor)
+  expect(summary(watcher).sort()).toEqual(['audit created 1', 'pet created 1'])
+})
+
+test('under concurrency every socket hears of the changes of all others, once, and of none of its own', async () => {
+  const app = await liftApp({ config: { datastore: { max: 2 } } })
+  const clients = await Promise.all(Array.from({ length: 8 }, () => app.connect()))
+  await app.database.query(
+    `insert into pet ("createdAt", "updatedAt", name) select 1, 1, 'pet ' || n from generate_series(1, 8) as n`,
+  )
+  await app.settled()
+  for (const client of clients) await client.get('/pet')
+  const ways = ['', '/rename', '/rename-by-detours', '', '/rename-by-detours']
+  await Promise.all(
+    clients.flatMap((client, index) =>
+      ways.map((way, round) => client.patch(`/pet/${index + 1}${way}`, { name: `name ${round}` })),
+    ),
+  )
+  await app.settled(...clients)
+  const counts = clients.map(client =>
+    clients.map((_, other) => client.messages.of('pet').filter(({ data }) => data.id === other + 1).length),
+  )
+  expect(counts).toEqual(clients.map((_, own) => clients.map((_, other) => (own === other ? 0 : ways.length))))
+})
