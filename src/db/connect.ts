@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import pg from 'pg'
 import { ChangefeedError } from '../errors.ts'
+import { ownTypes, settleSession } from './session-settings.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 import type { Tables } from './tables.ts'
 
@@ -41,6 +42,7 @@ export function clientConfig({ connectionString, applicationName, queryTimeoutMs
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    types: ownTypes,
     ...(queryTimeoutMs > 0 && { query_timeout: queryTimeoutMs }),
   } satisfies pg.ClientConfig
 }
@@ -60,6 +62,7 @@ export async function connectClient(settings: ConnectionSettings, onLost: (error
   client.on('end', () => lose(new Error('The connection to Postgres ended.')))
   try {
     await client.connect()
+    await settleSession(client)
     return client
   } catch (error) {
     lost = true
@@ -119,7 +122,13 @@ export function openDatabase(settings: ConnectionSettings, schema: string): Data
 }
 
 function createPool(settings: ConnectionSettings) {
-  const config = { ...clientConfig(settings), max: 3, idleTimeoutMillis: 30_000, allowExitOnIdle: true }
+  const config = {
+    ...clientConfig(settings),
+    max: 3,
+    idleTimeoutMillis: 30_000,
+    allowExitOnIdle: true,
+    onConnect: settleSession,
+  }
   const pool = wellFormed(() => new pg.Pool(config))
   const clients = new Set<Client>()
   pool.on('connect', client => {

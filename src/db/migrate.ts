@@ -4,6 +4,7 @@ import { migrationsFor } from '../../migrations/index.ts'
 import { ChangefeedError } from '../errors.ts'
 import { type ConnectionSettings, clientConfig, connectError } from './connect.ts'
 import { qualify } from './quote.ts'
+import { settleSession } from './session-settings.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 
 /** Session lock that lets one process at a time create or change a schema of ours. */
@@ -83,6 +84,7 @@ async function withClient<T>(settings: ConnectionSettings, use: (client: pg.Clie
   client.on('error', () => {})
   try {
     await client.connect()
+    await settleSession(client)
   } catch (error) {
     throw connectError(error)
   }

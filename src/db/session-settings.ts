@@ -1,0 +1,59 @@
+import pg, { type ClientBase, type CustomTypesConfig } from 'pg'
+
+/**
+ * What our own queries rely on, whatever the role or the database of the listener has as its default. Read committed in
+ * particular: a serializable reader of the change log would make serializable writes of the app fail, and an old
+ * snapshot must not decide whether a slot may be emptied.
+ */
+const SETTINGS = {
+  default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
+  default_transaction_deferrable: 'off',
+  DateStyle: 'ISO',
+  TimeZone: 'UTC',
+  standard_conforming_strings: 'on',
+  row_security: 'on',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0', // PostgreSQL 14
+  transaction_timeout: '0', // PostgreSQL 17
+}
+
+/** To be called once per connection, before anything else. Settings that the server does not know are passed over. */
+export async function settleSession(client: ClientBase): Promise<void> {
+  await client.query(
+    `select pg_catalog.set_config(name, value, false)
+     from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) as wanted (name, value)
+     where pg_catalog.current_setting(name, true) is not null`,
+    [Object.keys(SETTINGS), Object.values(SETTINGS)],
+  )
+}
+
+const BOOL = 16
+const INT8 = 20
+const INT2 = 21
+const INT4 = 23
+const OID = 26
+const FLOAT4 = 700
+const FLOAT8 = 701
+const TIMESTAMPTZ = 1184
+const NUMERIC = 1700
+
+const PARSERS = new Map<number, (text: string) => unknown>([
+  [BOOL, text => text === 't'],
+  [INT8, text => text],
+  [INT2, Number],
+  [INT4, Number],
+  [OID, Number],
+  [FLOAT4, Number],
+  [FLOAT8, Number],
+  [TIMESTAMPTZ, text => new Date(text.replace(' ', 'T').replace(/\+00$/, 'Z'))],
+  [NUMERIC, text => text],
+])
+
+/** Of the results of our own queries: an app may have told node-postgres to read numbers and times in its own way. */
+export const ownTypes: CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    (format !== 'binary' && PARSERS.get(oid)) ||
+    pg.types.getTypeParser(oid, format)) as CustomTypesConfig['getTypeParser'],
+}
