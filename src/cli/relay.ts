@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Server } from 'socket.io'
 import { openDatabase } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
@@ -12,6 +13,9 @@ export interface Relay {
   readonly by: string
   close(): Promise<void>
 }
+
+/** A Redis server that is away does not answer. */
+const QUIT_MS = 1_000
 
 interface Backend {
   readonly adapter: AdapterFactory
@@ -54,14 +58,27 @@ async function redisBackend(url: string, key: string | undefined, logger: Logger
   const pub = createClient({ url, pingInterval: 10_000 })
   const sub = pub.duplicate()
   for (const client of [pub, sub]) {
-    client.on('error', (error: Error) => logger.warn('Redis is out of reach; the feed waits', { error: error.message }))
+    tellOutages(client, logger)
     client.connect().catch(() => {}) // the error event has told
   }
   const adapter = createAdapter(pub, sub, key === undefined ? {} : { key })
-  const close = async () => {
-    await Promise.allSettled([pub.disconnect(), sub.disconnect()])
-  }
+  // Not disconnect(): the adapter does not listen to what becomes of its commands, and one that is refused ends the process.
+  const quit = () => Promise.allSettled([pub.quit(), sub.quit()])
+  const close = async () => void (await Promise.race([quit(), pause(QUIT_MS, undefined, { ref: false })]))
   return { adapter, by: 'Redis', close }
+}
+
+/** Once when it goes and once when it comes back, not at every attempt. */
+function tellOutages(client: { on(event: string, listener: (error: Error) => void): unknown }, logger: Logger) {
+  let away = false
+  client.on('error', ({ message }) => {
+    if (!away) logger.warn('Redis is out of reach; the feed waits', { error: message })
+    away = true
+  })
+  client.on('ready', () => {
+    if (away) logger.info('Redis is back')
+    away = false
+  })
 }
 
 async function postgresBackend(workspace: Workspace, logger: Logger): Promise<Backend> {

@@ -7,6 +7,8 @@ import { hider } from './secrets.ts'
 import type { ProgramSettings } from './settings.ts'
 import { note } from './terminal.ts'
 
+const LINGER_MS = 1_000
+
 export type CommandAction<Flags> = (settings: ProgramSettings, flags: Flags, args: readonly string[]) => Promise<number>
 
 /**
@@ -24,6 +26,7 @@ export function action<Flags>(run: CommandAction<Flags>) {
       note(describe(error, settings))
       process.exitCode = exitCodeOf(error)
     }
+    setTimeout(() => process.exit(), LINGER_MS).unref() // what a library has left open must not keep us
   }
 }
 

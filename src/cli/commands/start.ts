@@ -17,7 +17,6 @@ const RETRY_FIRST_MS = 500
 const RETRY_LAST_MS = 10_000
 /** What stopping waits for is one change that is being published. */
 const DRAIN_MS = 15_000
-const LINGER_MS = 1_000
 
 /**
  * Runs until a signal. Whatever is lost meanwhile is connected again; the first signal ends in order, with the lead handed
@@ -30,7 +29,6 @@ export async function start(settings: ProgramSettings): Promise<number> {
     return await run(workspace, close => closing.unshift(close))
   } finally {
     for (const close of closing) await close().catch(() => {})
-    setTimeout(() => process.exit(), LINGER_MS).unref() // what a library has left open must not keep us
   }
 }
 
