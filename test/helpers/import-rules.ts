@@ -31,7 +31,8 @@ const PACKAGES: readonly { readonly name: RegExp; readonly rooms: readonly strin
     rooms: ['options.ts', 'ontology', 'publish', 'realtime', 'feed', 'changefeed.ts', 'sails', 'cli'],
   },
   { name: /^(commander|listr2|cli-table3|picocolors|pino.*)$/, rooms: ['cli'] },
-  { name: /^(hono.*|@hono\/.*|uplot.*|prom-client)$/, rooms: ['monitor'] },
+  { name: /^(hono.*|@hono\/.*)$/, rooms: ['monitor', 'cli'] },
+  { name: /^(uplot.*|prom-client)$/, rooms: ['monitor'] },
 ]
 
 /** Every import that breaks the rules, as a sentence. */

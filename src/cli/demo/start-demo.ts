@@ -1,16 +1,18 @@
-import { createChangefeed } from '../../changefeed.ts'
+import type { Server } from 'node:http'
+import { type Changefeed, createChangefeed } from '../../changefeed.ts'
 import type { Logger } from '../../logger.ts'
-import { createRealtime } from '../../realtime/realtime.ts'
+import { createRealtime, type Realtime } from '../../realtime/realtime.ts'
 import { type DemoApp, loadWaterline, startApp, type WaterlinePackages } from './app.ts'
 import { Closers } from './closers.ts'
 import { Door } from './door.ts'
 import { feedModels, JUNCTION, KEPT_INSIDE, modelDefinitions, SHOWN_MODELS } from './models.ts'
+import { openPlace } from './open-place.ts'
 import type { PageSettings } from './page-files.ts'
 import { pageHandler } from './page-handler.ts'
-import { openPlace, type Place } from './place.ts'
+import type { Place } from './place.ts'
 import { SqlRunner } from './sql-runner.ts'
 import { createTables, seed, TABLES } from './tables.ts'
-import { closeServer, guard, listen, type WebServer } from './web-server.ts'
+import { answerWith, closeServer, guard, listen, type WebServer } from './web-server.ts'
 import { withClient } from './with-client.ts'
 
 export interface DemoOptions {
@@ -83,32 +85,39 @@ interface Served {
   readonly logger: Logger
 }
 
-async function serve({ server, port }: WebServer, { app, place, logger }: Served, closers: Closers) {
+async function serve({ server, port }: WebServer, served: Served, closers: Closers) {
+  const { place } = served
   const door = new Door(port)
   const runner = await openRunner(place)
   if (runner) closers.add(() => runner.close())
-  server.on('request', await pageHandler({ door, runner, settings: pageSettings(door, place) }))
-  const realtime = createRealtime({
-    server,
-    collections: app.collections,
-    models: { ...Object.fromEntries([...SHOWN_MODELS, JUNCTION].map(identity => [identity, true])), ...feedModels },
-    beforeConnect: ({ headers }, proceed) => proceed(null, door.mayConnect(headers)),
-    logger,
-  })
+  answerWith(server, await pageHandler({ door, runner, settings: pageSettings(door, place) }))
+  const { realtime, feed } = createFeed(server, door, served)
   closers.add(() => realtime.close())
   guard(server, door)
-  const feed = createChangefeed({
-    connectionString: place.connectionString,
-    collections: app.collections,
-    publisher: realtime.publisher,
-    models: feedModels,
-    schema: place.feedSchema,
-    logger,
-  })
   await feed.install()
   await feed.start()
   closers.add(() => feed.stop())
 }
+
+/** The sockets, and the feed that publishes to them. */
+function createFeed(server: Server, door: Door, { app, place, logger }: Served) {
+  const { collections } = app
+  const realtime: Realtime = createRealtime({
+    server,
+    collections,
+    models: { ...Object.fromEntries([...SHOWN_MODELS, JUNCTION].map(identity => [identity, true])), ...feedModels },
+    feed: { cursor: () => feed.cursor() },
+    // A page that was open before may come back before the feed runs: it tries again.
+    beforeConnect: ({ headers }, proceed) => proceed(null, isUp(feed) && door.mayConnect(headers)),
+    logger,
+  })
+  const { connectionString, feedSchema: schema } = place
+  const { publisher } = realtime
+  const feed = createChangefeed({ connectionString, collections, publisher, models: feedModels, schema, logger })
+  return { realtime, feed }
+}
+
+const isUp = (feed: Changefeed) => ['running', 'reconnecting'].includes(feed.status().state)
 
 async function openRunner({ openSqlBox, connectionString }: Place): Promise<SqlRunner | null> {
   if (!openSqlBox) return null

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ChangefeedError } from '../../errors.ts'
 import type { Door } from './door.ts'
@@ -11,7 +11,7 @@ export interface WebServer {
 
 /** Listens on the loopback interface alone. Throws `E_OPTIONS` where the port cannot be had. Port 0 takes a free one. */
 export async function listen(port: number): Promise<WebServer> {
-  const server = createServer()
+  const server = createServer(notYet)
   try {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
@@ -21,11 +21,21 @@ export async function listen(port: number): Promise<WebServer> {
   return { server, port: (server.address() as AddressInfo).port }
 }
 
+/** A request without an answer would wait for long; this one is made again by the browser, or by the page's socket. */
+const notYet: RequestListener = (_req, res) => {
+  res.writeHead(503, { 'content-type': 'text/plain', refresh: '1', connection: 'close' }).end('The demo is starting.')
+}
+
+/** From now on `listener` answers. */
+export function answerWith(server: Server, listener: RequestListener): void {
+  server.removeAllListeners('request')
+  server.on('request', listener)
+}
+
 /** Before anything else answers: requests that were sent to another host, whose name points here. */
 export function guard(server: Server, door: Door): void {
   const inner = server.listeners('request')
-  server.removeAllListeners('request')
-  server.on('request', (req, res) => {
+  answerWith(server, (req, res) => {
     if (!door.isOurHost(req.headers)) return res.writeHead(421).end('This is not the host that you mean.')
     for (const listener of inner) listener.call(server, req, res)
   })
