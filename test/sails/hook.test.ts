@@ -174,7 +174,7 @@ test('a reload of the ORM is survived', async () => {
   app.hooks.orm.reload()
   await reloaded
   expect(app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
-  await database.query(`insert into pet (name) values ('rex')`)
+  await database.query(`insert into pet ("createdAt", "updatedAt", name) values (1, 1, 'rex')`)
   await app.models.pet.updateOne({ name: 'rex' }).set({ name: 'max' })
   await settled(client)
   expect(summary(client)).toEqual(['pet created 1', 'pet updated 1'])
