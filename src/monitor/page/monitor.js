@@ -2,6 +2,7 @@ import { Plot } from '/page/plot.js'
 
 const POLL_MS = 2_000
 const LEASE_SECONDS = 10
+const MOMENT = { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 }
 
 const byId = id => document.getElementById(id)
 const ratePlot = new Plot(byId('rate-plot'), 'messages a second')
@@ -79,9 +80,15 @@ function showProblems(findings) {
 function problem({ check, severity, message, repair }) {
   const item = element('li', '')
   item.append(element('strong', check, severity), message)
-  const lines = [repair?.command, ...(repair?.sql ?? []).map(statement => `${statement};`)].filter(Boolean)
-  if (lines.length > 0) item.append(element('pre', lines.join('\n')))
+  if (repair?.command) item.append(element('pre', repair.command))
+  if (repair?.sql) item.append(statements(repair.sql))
   return item
+}
+
+function statements(sql) {
+  const details = element('details', '')
+  details.append(element('summary', 'as SQL'), element('pre', sql.map(statement => `${statement};`).join('\n')))
+  return details
 }
 
 function modelRow({ identity, table, capture, pausedAt, withheld }) {
@@ -107,7 +114,7 @@ function nodeRow({ id, role, host, pid, sockets, startedAt }, leader) {
 
 function messageRow({ at, verb, model, id, latencyMs, cursor }) {
   return [
-    cell(new Date(at).toLocaleTimeString('en-GB', { fractionalSecondDigits: 3 })),
+    cell(new Date(at).toLocaleTimeString('en-GB', MOMENT)),
     cell(verb, verb),
     cell(id === null ? model : `${model} ${id}`),
     cell(duration(latencyMs / 1000), 'number'),
@@ -133,7 +140,9 @@ function rows(id, list) {
   })
   byId(id).replaceChildren(...made)
   const empty = byId(`${id}-empty`)
-  if (empty) empty.hidden = list.length > 0
+  if (!empty) return
+  empty.hidden = list.length > 0
+  byId(id).closest('table').hidden = list.length === 0
 }
 
 const time = text => new Date(text).toLocaleString('en-GB')

@@ -34,6 +34,7 @@ export class Plot {
   #options() {
     const color = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
     const axis = { stroke: color('--soft'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } }
+    const clock = (_plot, times) => times.map(time => new Date(time * 1000).toLocaleTimeString('en-GB'))
     const line = {
       label: this.#label,
       stroke: color('--accent'),
@@ -48,7 +49,10 @@ export class Plot {
       cursor: { y: false },
       scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.1)] } },
       series: [{}, { ...line, points: { show: false } }],
-      axes: [axis, { ...axis, size: 48 }],
+      axes: [
+        { ...axis, size: 32, space: 80, values: clock },
+        { ...axis, size: 48 },
+      ],
     }
   }
 }
