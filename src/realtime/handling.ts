@@ -25,7 +25,7 @@ export function routeHandling(router: Router, middleware: readonly NodeHandler[]
     if (!found) return false
     const response = withResponses(res, logger)
     try {
-      await runThrough(middleware, req, res)
+      if (!req.headers.nosession) await runThrough(middleware, req, res)
       if (res.writableEnded) return true
       const query = known.query ?? parsedQuery(search)
       const { params } = found
@@ -67,6 +67,7 @@ function asRequest(req: IncomingMessage, parts: Parts): RealtimeRequest {
   return Object.assign(request, {
     ...parts,
     isSocket: socket !== undefined,
+    originalUrl: req.url ?? '/',
     cookies: parseCookie(req.headers.cookie ?? ''),
     ip: req.socket.remoteAddress,
     param: (name: string, fallback?: unknown) =>

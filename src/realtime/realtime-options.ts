@@ -60,6 +60,9 @@ const withMethods = (message: string, ...names: string[]) =>
     message,
   )
 const names = z.array(z.string(), 'must be a list of attribute names')
+/** Without a path, and without a port that goes without saying: it would equal none that a browser sends. */
+const isOrigin = (text: string) =>
+  /^file:\/\//.test(text) || (/^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text)
 const count = z.int('must be a whole number').positive('must be above 0')
 
 const access = z
@@ -96,7 +99,10 @@ const schema = z.strictObject({
   handler: isFunction.optional(),
   session: isFunction.optional(),
   onlyAllowOrigins: z
-    .array(z.string().regex(/^(https?|file):\/\/[^/]*$/, 'must be an origin such as https://example.com'))
+    .array(
+      z.string().refine(isOrigin, 'must be an origin as browsers send it, such as https://example.com'),
+      'must be a list',
+    )
     .optional(),
   beforeConnect: isFunction.optional(),
   afterDisconnect: isFunction.optional(),

@@ -8,13 +8,14 @@ export interface RealtimeRequest extends Omit<IncomingMessage, 'socket'> {
   /** The socket that it came over: pass `req` or this to `sockets.join()` and `Model.subscribe()`. */
   socket: Socket
   path: string
+  originalUrl: string
   /** Of the route's path: `id` of `/user/:id`. */
   params: Record<string, string>
   query: Record<string, unknown>
   // biome-ignore lint/suspicious/noExplicitAny: any JSON
   body: any
   cookies: Record<string, string | undefined>
-  /** What the `session` middleware made of the cookie. */
+  /** What the `session` middleware made of the cookie; nothing for a client that sends the header `nosession`. */
   // biome-ignore lint/suspicious/noExplicitAny: the app's own
   session?: any
   ip: string | undefined

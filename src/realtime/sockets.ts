@@ -80,7 +80,7 @@ export function sailsSockets(io: Server, logger: Logger = silentLogger): Sockets
   const move = (verb: 'join' | 'leave', members: Member | readonly Member[], room: string, done?: Done) => {
     const what = `sockets.${verb}()`
     const all = Array.isArray(members) ? members : [members]
-    const work = attempt(() => all.flatMap(member => changeRoom(verb, member, requireRoom(room, what))))
+    const work = attempt(() => all.flatMap(member => changeRoom(verb, member, room)))
     return settled(
       work.then((): true => true),
       done,
@@ -88,12 +88,13 @@ export function sailsSockets(io: Server, logger: Logger = silentLogger): Sockets
       what,
     )
   }
-  const changeRoom = (verb: 'join' | 'leave', member: Member, room: string) => {
-    const socket = parseSocket(member) ?? (isName(member) ? io.of('/').sockets.get(String(member)) : undefined)
+  const changeRoom = (verb: 'join' | 'leave', member: Member, name: string) => {
+    const isOne = parseSocket(member) !== undefined || isName(member)
+    if (!isOne) return logger.warn(`sockets.${verb}() was called with something that is not a socket`, { room: name })
+    const room = requireRoom(name, `sockets.${verb}()`)
+    const socket = parseSocket(member) ?? io.of('/').sockets.get(String(member))
     if (socket) return verb === 'join' ? socket.join(room) : socket.leave(room)
-    if (isName(member)) return moveMembers(verb, String(member), [room])
-    logger.warn(`sockets.${verb}() was called with something that is not a socket`, { room })
-    return undefined
+    return moveMembers(verb, String(member), [room])
   }
   /** Twice, so that the sockets of this server have moved at once and need not wait for the adapter to come round. */
   const moveMembers = (verb: 'join' | 'leave', source: string, destinations: string[]) => {

@@ -104,6 +104,7 @@ export async function loadSession(socket: Socket, session: NodeHandler): Promise
   const { cookie } = socket.handshake.headers
   return await new Promise((resolve, reject) => {
     const dispatch: DispatchFunc = (req, res) => {
+      Object.defineProperty(req, 'connection', { value: socket })
       void session(req, res, error => {
         if (error) reject(error)
         else resolve((req as { session?: unknown }).session ?? {})
@@ -131,8 +132,8 @@ const hasBody = ({ method, body }: VirtualMessage) => method !== 'GET' && method
 
 /** The client's own, under those of the handshake: it was these that the server was asked to trust. */
 function headersOf({ handshake }: Socket, message: VirtualMessage, withBody: boolean): Record<string, string> {
-  const { host, cookie, origin } = handshake.headers
-  const trusted = Object.entries({ host, cookie, origin, ...forwarded(handshake.headers) })
+  const { host, cookie, origin, nosession } = handshake.headers
+  const trusted = Object.entries({ host, cookie, origin, nosession, ...forwarded(handshake.headers) })
   return {
     'user-agent': handshake.headers['user-agent'] ?? 'sails.io.js',
     ...message.headers,
@@ -158,8 +159,9 @@ function keepCookies({ handshake }: Socket, response: Response) {
 const withoutCookies = ({ 'set-cookie': _, ...headers }: Response['headers']) => headers
 
 function bodyOf({ headers, payload, rawPayload }: Response): unknown {
+  if (rawPayload.length === 0) return undefined
   const type = String(headers['content-type'] ?? '')
-  if (/\bjson\b/.test(type)) return payload === '' ? undefined : JSON.parse(payload)
+  if (/\bjson\b/.test(type)) return JSON.parse(payload)
   return type === '' || /^text\/|javascript|xml/.test(type) ? payload : rawPayload
 }
 

@@ -1,0 +1,89 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Server } from 'socket.io'
+import { expect, test } from 'vitest'
+import type { Models } from '../../src/ontology/model.ts'
+import { readModels } from '../../src/ontology/model-map.ts'
+import { recordRoom } from '../../src/publish/rooms.ts'
+import { socketPublisher } from '../../src/publish/socket-publisher.ts'
+import { attachPubSub, type WithPubSub } from '../../src/realtime/pubsub.ts'
+import { sailsSockets } from '../../src/realtime/sockets.ts'
+import { startCode } from '../helpers/program.ts'
+import { afterScope } from '../helpers/scope.ts'
+
+const SOCKETS = 1_000
+const EMITS = 10
+
+const ROUNDS = 18
+
+const collection = {
+  identity: 'user',
+  tableName: 'user',
+  primaryKey: 'id',
+  datastore: 'default',
+  attributes: { id: { type: 'number' }, name: { type: 'string' } },
+  schema: { id: { type: 'number', columnName: 'id' }, name: { type: 'string', columnName: 'name' } },
+}
+
+/** A thousand clients of a process of their own, which throw away what they hear. */
+const clients = (port: number) => `
+  const { default: io } = await import('socket.io-client')
+  let connected = 0
+  for (let n = 0; n < ${SOCKETS}; n++) {
+    const socket = io('http://127.0.0.1:${port}', { transports: ['websocket'], forceNew: true })
+    socket.on('connect', () => ++connected === ${SOCKETS} && console.log('connected'))
+  }`
+
+test(`a message to ${SOCKETS} sockets: bare socket.io, and through our functions`, async () => {
+  const http = createServer()
+  const io = new Server(http, { allowEIO3: true, transports: ['websocket'] })
+  const room = recordRoom('user', 1)
+  io.on('connection', socket => void socket.join(room))
+  await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
+  afterScope(() => io.close())
+  await startCode(clients((http.address() as AddressInfo).port)).line(/connected/)
+
+  const models: Models = readModels({ user: collection })
+  attachPubSub({ user: collection }, { io, models })
+  const user = collection as unknown as WithPubSub
+  const sockets = sailsSockets(io)
+  const publisher = socketPublisher(io, { models })
+  const changes = { id: 1, name: 'a name of some length' }
+  const payload = { verb: 'updated', data: changes, id: 1 }
+  const meta = { cursor: '1.2s.7x', at: Date.now() }
+  const call = { fn: 'publishUpdate', identity: 'user', id: 1, changes } as const
+  const ways: Record<string, () => void> = {
+    'io.to().emit, bare': () => void io.to(room).emit('user', payload),
+    'sockets.broadcast': () => sockets.broadcast(room, 'user', payload),
+    'User.publishUpdate': () => user.publishUpdate(1, changes),
+    'io.to().emit, with a second argument': () => void io.to(room).emit('user', payload, meta),
+    'the publisher of a feed': () => publisher.publish(call, meta),
+  }
+  const times = await measure(ways)
+  const table = Object.entries(times).map(([way, us]) => ({ way, 'us/message': us.toFixed(1) }))
+  console.table(table)
+  const of = (way: string) => times[way] ?? Number.NaN
+  const [bare, bareWithMeta] = [of('io.to().emit, bare'), of('io.to().emit, with a second argument')]
+  expect(of('sockets.broadcast') / bare).toBeLessThan(1.1)
+  expect(of('User.publishUpdate') / bare).toBeLessThan(1.1)
+  expect(of('the publisher of a feed') / bareWithMeta).toBeLessThan(1.1)
+})
+
+/** The median of rounds that take the ways in turn, so that all meet the same machine. */
+async function measure(ways: Record<string, () => void>): Promise<Record<string, number>> {
+  const rounds: Record<string, number[]> = Object.fromEntries(Object.keys(ways).map(way => [way, []]))
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [way, emit] of Object.entries(ways)) {
+      const start = performance.now()
+      for (let n = 0; n < EMITS; n++) {
+        emit()
+        // Lets the sockets write, as a server does between messages.
+        await new Promise(resolve => setImmediate(resolve))
+      }
+      rounds[way]?.push(((performance.now() - start) * 1000) / EMITS)
+    }
+  }
+  return Object.fromEntries(Object.entries(rounds).map(([way, each]) => [way, median(each.slice(3))]))
+}
+
+const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
