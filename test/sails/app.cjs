@@ -1,4 +1,5 @@
 const { mkdirSync, mkdtempSync, writeFileSync } = require('node:fs')
+const { createServer } = require('node:net')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { Sails } = require('sails')
@@ -67,7 +68,6 @@ function configOf({ url, hook, changefeed, config = {}, more = {} }) {
   if (config.onDisk) writeModels(appPath, config.onDisk)
   return {
     appPath,
-    port: 0,
     environment: 'test',
     globals: false,
     log: { level: 'silent' },
@@ -133,14 +133,25 @@ const routes = {
   'POST /pet/create-and-publish': 'pet/create-and-publish',
 }
 
-function lift(options) {
+async function lift(options) {
   const app = new Sails()
   const config = configOf(options)
+  config.port = await freePort() // Sails takes 0 for its default
   config.controllers = { moduleDefinitions: bound(app) }
   config.routes = routes
   return new Promise((resolve, reject) => app.lift(config, error => (error ? reject(error) : resolve(app))))
 }
 
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+}
+
 const lower = app => new Promise((resolve, reject) => app.lower(error => (error ? reject(error) : resolve())))
 
-module.exports = { lift, lower, models }
+module.exports = { freePort, lift, lower, models }

@@ -9,12 +9,13 @@ const require = createRequire(import.meta.url)
 interface AppModule {
   lift(options: object): Promise<LiftedApp>
   lower(app: LiftedApp): Promise<void>
+  freePort(): Promise<number>
   readonly models: Readonly<Record<string, object>>
 }
 
-const { lift, lower, models } = require('./app.cjs') as AppModule
+const { freePort, lift, lower, models } = require('./app.cjs') as AppModule
 
-export { models }
+export { freePort, models }
 
 /** The hook as Sails requires it. */
 export const HOOK = fileURLToPath(built('sails/hook.cjs'))
@@ -94,7 +95,9 @@ export async function startApp(
   const APP = JSON.stringify({ url: database.connectionString, hook: HOOK, ...rest })
   const program = startProgram(process.execPath, [require.resolve('./process.cjs')], { APP })
   const line = await program.line(/^(lifted on port|not lifted)/, 30_000)
-  return { program, port: Number(/\d+$/.exec(line)?.[0]) }
+  const port = /^lifted on port (\d+)$/.exec(line)?.[1]
+  if (port === undefined) throw new Error(program.lines.join('\n'))
+  return { program, port: Number(port) }
 }
 
 /** The messages about records, as `pet updated 1`, `owner addedTo 1 pets 2`. */

@@ -10,7 +10,7 @@ async function main() {
     const sub = pub.duplicate()
     for (const client of [pub, sub]) client.on('error', () => {})
     await Promise.all([pub.connect(), sub.connect()])
-    const sockets = { adapter: 'redis', adapterModule: () => createAdapter(pub, sub) }
+    const sockets = { adapter: 'cluster', adapterModule: () => createAdapter(pub, sub) }
     options.more = { ...options.more, sockets }
   }
   const app = await lift(options)
