@@ -5,8 +5,10 @@ import { TABLES } from './tables.ts'
 /** Who runs the SQL that is typed into the page. */
 export const SQL_ROLE = 'demo_page'
 
-/** As many sessions of the page may be open at once. */
-export const SQL_SESSIONS = 4
+/** As many runs of the page may be under way at once. */
+export const SQL_RUNS = 4
+/** A backend may take a moment longer to end than its run. */
+const SESSIONS = 3 * SQL_RUNS
 
 /**
  * Makes a role that can read and write the demo's tables and do nothing else: own nothing, create nothing (not even a
@@ -21,7 +23,7 @@ export async function prepareSqlRole(client: Client, { database, schema }: { dat
   // A role may change its own password and defaults, so those of an earlier run go.
   await client.query(`
     ${verb} role ${SQL_ROLE} with login password null nosuperuser nocreatedb nocreaterole noinherit noreplication
-      nobypassrls connection limit ${SQL_SESSIONS};
+      nobypassrls connection limit ${SESSIONS};
     alter role ${SQL_ROLE} reset all;
     alter role ${SQL_ROLE} in database ${quoteName(database)} reset all;
     alter role ${SQL_ROLE} set temp_file_limit = '64MB';

@@ -1,6 +1,6 @@
 import { type Client, connectClient } from '../../db/connect.ts'
 import { type SqlAnswer, sqlError, statementAnswers } from './sql-answer.ts'
-import { SQL_SESSIONS } from './sql-role.ts'
+import { SQL_RUNS } from './sql-role.ts'
 import { withClient } from './with-client.ts'
 
 const STATEMENT_MS = 5_000
@@ -19,7 +19,7 @@ export interface SqlRunnerOptions {
 
 /**
  * Runs the SQL that is typed into the page, each time in a session of its own, so that nothing is left of it: no
- * setting, no open transaction. Takes its time, the size of its results and the number of sessions in hand.
+ * setting, no open transaction. Keeps its time, the size of its results and the number of runs at once within limits.
  */
 export class SqlRunner {
   readonly #options: SqlRunnerOptions
@@ -30,7 +30,7 @@ export class SqlRunner {
   }
 
   async run(sql: string): Promise<SqlAnswer> {
-    if (this.#running.size >= SQL_SESSIONS) return refusal(`${SQL_SESSIONS} runs are under way: wait for one to end.`)
+    if (this.#running.size >= SQL_RUNS) return refusal(`${SQL_RUNS} runs are under way: wait for one to end.`)
     const run = new Run(this.#options)
     this.#running.add(run)
     try {
