@@ -1,6 +1,7 @@
 import type { Migration } from 'kysely'
 import { changeLog } from './0001_change-log.ts'
 import { operations } from './0002_operations.ts'
+import { untoldGap } from './0003_untold-gap.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -9,4 +10,5 @@ import { operations } from './0002_operations.ts'
 export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0001_change-log': changeLog(schema),
   '0002_operations': operations(schema),
+  '0003_untold-gap': untoldGap(schema),
 })

@@ -12,6 +12,7 @@ import { FeedEmitter } from './feed/events.ts'
 import { Pauses } from './feed/pauses.ts'
 import { Session } from './feed/session.ts'
 import { Settlement } from './feed/settlement.ts'
+import type { Memory } from './feed/track.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
 import type { Role } from './leader/nodes.ts'
 import type { Models } from './ontology/model.ts'
@@ -223,11 +224,11 @@ export class Changefeed extends FeedEmitter {
 
   /** One session after the other. The first must come to life; after that only {@link stop} ends the row. */
   async #keepRunning(context: FeedContext, onReady: () => void, onFailure: (error: unknown) => void) {
-    let remembered: Position | null = null
+    let memory: Memory | null = null
     let failures = 0
     let everReady = false
     while (!this.#stopping.signal.aborted) {
-      const session = new Session(context, remembered)
+      const session = new Session(context, memory)
       this.#session = session
       try {
         await session.run(() => {
@@ -240,7 +241,7 @@ export class Changefeed extends FeedEmitter {
         this.#disconnected(context, error as Error)
         await this.#backOff(failures++)
       }
-      remembered = session.position
+      memory = session.memory
       this.#session = null
     }
   }

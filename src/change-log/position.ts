@@ -10,18 +10,28 @@ export interface Position {
   readonly tick: Tick
   /** Within the tick after it: everything up to this seq is done too. */
   readonly partial?: { readonly tick: bigint; readonly seq: bigint }
+  /** Something before it is missing, and the clients have not been told yet. */
+  readonly gap?: Gap
 }
+
+/** `epoch`: of another history of the database. */
+export type Gap = 'gap' | 'epoch'
 
 /** The one consumer whose position is kept: whoever leads publishes for all. */
 const PUBLISHER = 'publisher'
 
 /** Changes nothing unless `node` has the lease: a leader that was stopped and wakes up must not undo what its successor did. */
-export async function storePosition({ kysely }: Database, { tick, partial }: Position, node: string): Promise<void> {
+export async function storePosition(
+  { kysely }: Database,
+  { tick, partial, gap }: Position,
+  node: string,
+): Promise<void> {
   await kysely
     .updateTable('consumer')
     .set({
       tick: String(partial?.tick ?? tick.id),
       seq: String(partial?.seq ?? WHOLE_TICK),
+      gap: gap ?? null,
       updated_at: sql`clock_timestamp()`,
     })
     .where('name', '=', PUBLISHER)
@@ -33,14 +43,19 @@ export async function storePosition({ kysely }: Database, { tick, partial }: Pos
 export async function storedPosition(db: Database, epoch: number): Promise<Position | null> {
   const stored = await db.kysely
     .selectFrom('consumer')
-    .select(['tick', 'seq'])
+    .select(['tick', 'seq', 'gap'])
     .where('name', '=', PUBLISHER)
     .executeTakeFirstOrThrow()
   const seq = BigInt(stored.seq)
   const done = seq === WHOLE_TICK
   const tick = await newestTick(db, done ? BigInt(stored.tick) : BigInt(stored.tick) - 1n)
   if (!tick) return null
-  return done ? { epoch, tick } : { epoch, tick, partial: { tick: BigInt(stored.tick), seq } }
+  return {
+    epoch,
+    tick,
+    ...(!done && { partial: { tick: BigInt(stored.tick), seq } }),
+    ...(stored.gap && { gap: stored.gap }),
+  }
 }
 
 /** The stored position of the present epoch. */
@@ -73,10 +88,10 @@ export async function ticksAfter({ kysely }: Database, id: bigint, limit: number
   return rows.map(row => ({ id: BigInt(row.id), snapshot: row.snapshot }))
 }
 
-/** From which tick on nothing has been freed: a position before it has a gap after it. */
-export async function oldestTick({ kysely }: Database): Promise<bigint> {
-  const state = await kysely.selectFrom('state').select('oldest_tick').executeTakeFirstOrThrow()
-  return BigInt(state.oldest_tick)
+/** What the log still has. A position before `oldest` has a gap after it, as what followed may have been freed. */
+export async function extentOfLog({ kysely }: Database): Promise<{ epoch: number; oldest: bigint }> {
+  const state = await kysely.selectFrom('state').select(['epoch', 'oldest_tick']).executeTakeFirstOrThrow()
+  return { epoch: state.epoch, oldest: BigInt(state.oldest_tick) }
 }
 
 export async function currentSnapshot({ kysely }: Database): Promise<string> {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Cursor } from './cursor.ts'
-import { newestTick, oldestTick, type Position } from './position.ts'
+import { extentOfLog, newestTick, type Position } from './position.ts'
 import type { Tick } from './tick.ts'
 
 /** The position right after a cursor. Throws `E_USAGE` for one that the log no longer reaches back to. */
@@ -12,7 +12,7 @@ export async function positionAfter(db: Database, cursor: Cursor): Promise<Posit
   if (cursor.epoch !== epoch) {
     throw new ChangefeedError('E_USAGE', 'The cursor is of another epoch: the database was restored or cloned since.')
   }
-  if (!before || before.id < (await oldestTick(db))) {
+  if (!before || before.id < (await extentOfLog(db)).oldest) {
     throw new ChangefeedError(
       'E_USAGE',
       `The cursor is older than the change log, which begins at ${await beginning(db)}.`,

@@ -18,7 +18,7 @@ export interface Tables {
     slot_seconds: number
     oldest_tick: string
   }
-  consumer: { name: string; tick: string; seq: string; updated_at: Timestamp }
+  consumer: { name: string; tick: string; seq: string; updated_at: Timestamp; gap: 'gap' | 'epoch' | null }
   lease: {
     singleton: ColumnType<boolean, boolean | undefined, never>
     node: string

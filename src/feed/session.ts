@@ -13,7 +13,7 @@ import type { FeedContext } from './context.ts'
 import type { Turn } from './delivery.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lead } from './lead.ts'
-import { resume, Track } from './track.ts'
+import { type Memory, resume, Track } from './track.ts'
 
 /** How often a node that does not lead looks for ticks, and stands for election, without being told. */
 const BACKSTOP_MS = 1_000
@@ -28,7 +28,7 @@ export class Session {
   readonly #alarm = new Alarm()
   readonly #end = new AbortController()
   readonly #housekeeping: Housekeeping
-  #remembered: Position | null
+  readonly #remembered: Memory | null
   #reader: Client | null = null
   #notifier: Notifier | null = null
   #identity: Identity | null = null
@@ -43,14 +43,20 @@ export class Session {
   /** Of the present turn. */
   #progress = { changes: 0, publishMs: 0 }
 
-  constructor(context: FeedContext, remembered: Position | null) {
+  constructor(context: FeedContext, remembered: Memory | null) {
     this.#context = context
     this.#remembered = remembered
     this.#housekeeping = new Housekeeping(context, this, this.#lose)
   }
 
   get position(): Position | null {
-    return this.#track?.position ?? this.#remembered
+    return this.memory?.position ?? null
+  }
+
+  /** What the next session goes on from. */
+  get memory(): Memory | null {
+    if (!this.#track || !this.#identity) return this.#remembered
+    return { position: this.#track.position, timeline: this.#identity.timeline }
   }
 
   get role(): Role {
@@ -102,7 +108,6 @@ export class Session {
     this.#notifier = await this.#listen()
     this.#election = new Election(this.#reader, db, leaderKey(settings.schema), node)
     await this.#stand()
-    if (!this.#lead && this.#context.everyNodePublishes) await this.#findTrack('follower')
     await this.#housekeeping.start()
   }
 
@@ -158,6 +163,7 @@ export class Session {
     const track = this.#track
     if (!track) return false
     const turn = this.#deliveryTurn(this.#turn.signal)
+    await this.#tellGap(track, turn)
     const deliver: Parameters<Track['follow']>[0] = async (page, done) => {
       const started = performance.now()
       await this.#heedPauses()
@@ -193,7 +199,8 @@ export class Session {
   }
 
   async #stand() {
-    if (!this.#election || !(await this.#election.stand())) return
+    if (!this.#election) return
+    if (!(await this.#election.stand())) return await this.#follow()
     this.#cutsNext = false
     await this.#findTrack('leader')
     this.#lead = await Lead.take(this.#context, {
@@ -208,18 +215,32 @@ export class Session {
     this.#alarm.ring()
   }
 
-  /** Where to read from. Only a leader may put the stored state right when the server has another history than it says. */
+  async #follow() {
+    if (!this.#context.everyNodePublishes || this.#track || !this.#identity) return
+    // Only a leader may put the stored state right when the server has another history than it says.
+    if ((await readState(this.#context.db, this.#identity)).history !== 'same') return
+    await this.#findTrack('follower')
+    this.#alarm.ring()
+  }
+
   async #findTrack(as: 'leader' | 'follower') {
     if (!this.#reader || !this.#identity) return
-    const { db, settings, delivery } = this.#context
+    const { db, settings, everyNodePublishes } = this.#context
     const { history } = await readState(db, this.#identity)
     if (as === 'leader') await acceptHistory(db, this.#identity, history)
     const { epoch } = await readState(db, this.#identity)
-    const { position, gap } = await resume(db, epoch, history === 'same' ? this.position : null, as === 'leader')
+    const { timeline } = this.#identity
+    const { memory } = this
+    const position = await resume(db, { epoch, timeline, memory, leads: as === 'leader', everyNodePublishes })
     this.#track = new Track(db, new ChangeLogReader(this.#reader, settings.schema), position)
-    if (gap || history === 'foreign') {
-      await delivery.declareGap(history === 'foreign' ? 'epoch' : 'gap', position, this.#deliveryTurn())
-    }
+  }
+
+  /** Before anything that comes after it. Until all have been told the position says so, stored or in memory. */
+  async #tellGap(track: Track, turn: Turn) {
+    const { gap } = track.position
+    if (!gap) return
+    await this.#context.delivery.declareGap(gap, track.position, turn)
+    track.toldOfGap()
   }
 
   async #publishedSnapshot(): Promise<string | undefined> {
@@ -237,9 +258,6 @@ export class Session {
   async #skipBacklog() {
     this.#abandoning = false
     await this.#track?.skipToNow()
-    if (this.#track) {
-      await this.#context.delivery.declareGap('gap', this.#track.position, this.#deliveryTurn())
-    }
   }
 
   /** What hangs on a broken connection is not waited for. */
@@ -267,7 +285,6 @@ export class Session {
     await this.#notifier?.close()
     if (this.#reader) await endClient(this.#reader)
     if (led) this.#context.events.emit('leader', false)
-    this.#remembered = this.position
     this.#lead = null
   }
 

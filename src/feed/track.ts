@@ -1,7 +1,8 @@
 import type { LoggedChange } from '../change-log/change.ts'
-import { newestTick, oldestTick, type Position, storedPosition, ticksAfter } from '../change-log/position.ts'
+import { compareCursors } from '../change-log/cursor.ts'
+import { extentOfLog, newestTick, type Position, storedPosition, ticksAfter } from '../change-log/position.ts'
 import type { ChangeLogReader } from '../change-log/reader.ts'
-import type { Tick, TickRange } from '../change-log/tick.ts'
+import { type Tick, type TickRange, WHOLE_TICK } from '../change-log/tick.ts'
 import type { Database } from '../db/connect.ts'
 
 /** Ticks that are looked up at once. */
@@ -29,9 +30,16 @@ export class Track {
     return this.#position
   }
 
+  /** The clients know that something before the position is missing. */
+  toldOfGap(): void {
+    const { gap: _, ...position } = this.#position
+    this.#position = position
+  }
+
   /** Goes along the ticks that are cut already. True when there were any. */
   async follow(deliver: Deliver): Promise<boolean> {
     const ticks = await ticksAfter(this.#db, this.#position.tick.id, BATCH)
+    if (ticks.length === 0) await this.#assertUnbroken()
     for (const tick of ticks) await this.#pass(tick, deliver)
     return ticks.length > 0
   }
@@ -58,7 +66,8 @@ export class Track {
   /** Leaves everything behind that is not published: the position is a new tick. */
   async skipToNow(): Promise<void> {
     const newest = (await newestTick(this.#db)) ?? this.#position.tick
-    this.#complete(await this.#reader.cutEmpty(newest))
+    const tick = await this.#reader.cutEmpty(newest)
+    this.#position = { epoch: this.#position.epoch, tick, gap: 'gap' }
   }
 
   async #pass(tick: Tick, deliver: Deliver) {
@@ -70,7 +79,21 @@ export class Track {
 
   async #read(range: TickRange, afterSeq: bigint, deliver: Deliver) {
     for await (const page of this.#reader.pages(range, afterSeq)) {
+      await this.#assertUnbroken()
       await deliver(page, seq => this.#reach(range.to, seq))
+    }
+    await this.#assertUnbroken()
+  }
+
+  /**
+   * Space is freed as the leader's position allows; whoever is slower than the retention finds less than there was. Asked
+   * after each read, as what is freed later has been read. The next session declares the gap.
+   */
+  async #assertUnbroken() {
+    const { epoch, oldest } = await extentOfLog(this.#db)
+    if (epoch !== this.#position.epoch) throw new Error('The database has begun a new history.')
+    if (oldest > this.#position.tick.id) {
+      throw new Error('The change log has freed what this node had not published: it was slower than the retention.')
     }
   }
 
@@ -84,28 +107,60 @@ export class Track {
   }
 }
 
-/** Where a reader goes on. `gap`: what lay between is gone, and it stands at the newest tick instead. */
-export interface Resumption {
+/** How far a process came in an earlier session, and on which timeline of the server. */
+export interface Memory {
   readonly position: Position
-  readonly gap: boolean
+  readonly timeline: string
 }
 
-/** From what this process remembers, if the database still has it; else, as the leader, from the stored position. */
-export async function resume(
-  db: Database,
-  epoch: number,
-  remembered: Position | null,
-  leads: boolean,
-): Promise<Resumption> {
-  const oldest = await oldestTick(db)
+/** Who wants to go on, on which history. */
+export interface Resumption {
+  readonly epoch: number
+  readonly timeline: string
+  readonly memory: Memory | null
+  readonly leads: boolean
+  /** Whether every node publishes to its own sockets: then only its own way counts. Otherwise one publishes for all. */
+  readonly everyNodePublishes: boolean
+}
+
+/** Where a reader goes on. Where the log no longer has what follows, at the newest tick, with a gap to be told. */
+export async function resume(db: Database, resumption: Resumption): Promise<Position> {
+  const { epoch, memory, leads, everyNodePublishes } = resumption
+  const { oldest } = await extentOfLog(db)
   const newest = await newestTick(db)
   if (!newest)
     throw new Error('The change log has no tick: its tables were emptied by hand. Uninstall and install again.')
-  const now = { position: { epoch, tick: newest }, gap: true }
-  const usable = (position: Position | null): position is Position =>
-    position !== null && position.epoch === epoch && position.tick.id >= oldest && position.tick.id <= newest.id
-  if (usable(remembered)) return { position: remembered, gap: false }
-  if (!leads) return { ...now, gap: remembered !== null }
+  const isUsable = (position: Position | null): position is Position =>
+    position?.epoch === epoch && position.tick.id >= oldest && position.tick.id <= newest.id
+  const own = await recalled(db, resumption)
+  if (everyNodePublishes && (memory || !leads)) {
+    if (isUsable(own)) return own
+    const now = { epoch, tick: newest }
+    return memory ? { ...now, gap: memory.position.epoch === epoch ? 'gap' : 'epoch' } : now
+  }
   const stored = await storedPosition(db, epoch)
-  return usable(stored) ? { position: stored, gap: false } : now
+  return furthest([own, stored].filter(isUsable)) ?? { epoch, tick: newest, gap: 'gap' }
 }
+
+/**
+ * Another timeline shares its beginning with the one of before, as far as the log has it; the snapshots in memory may
+ * know transactions that are lost. Who publishes for all goes by the stored position then.
+ */
+async function recalled(db: Database, { memory, timeline, everyNodePublishes }: Resumption): Promise<Position | null> {
+  if (!memory || memory.timeline === timeline) return memory?.position ?? null
+  if (!everyNodePublishes) return null
+  const { epoch, tick: former, gap } = memory.position
+  const tick = await newestTick(db, former.id)
+  return tick ? { epoch, tick, ...(gap && { gap }) } : null
+}
+
+/** Others may have published since this process did. */
+function furthest(positions: readonly Position[]): Position | undefined {
+  return positions.toSorted((a, b) => compareCursors(reached(b), reached(a)))[0]
+}
+
+const reached = ({ epoch, tick, partial }: Position) => ({
+  epoch,
+  tick: partial?.tick ?? tick.id,
+  seq: partial?.seq ?? WHOLE_TICK,
+})

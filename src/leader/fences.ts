@@ -133,7 +133,7 @@ async function beginEpoch({ our }: Database, trx: Transaction<Tables>) {
     insert into ${our('tick')} (id, snapshot, at, slot) values (0, '2:2:', clock_timestamp(), 0)`.execute(trx)
   await trx
     .updateTable('consumer')
-    .set({ tick: '0', seq: String(WHOLE_TICK) })
+    .set({ tick: '0', seq: String(WHOLE_TICK), gap: 'epoch' })
     .execute()
   await trx
     .updateTable('state')
