@@ -35,9 +35,7 @@ test.each(cases)(
     await database.query(`update pet set name = name || '!' where id = 1`)
     await here.delete('/pet/2')
     await settle(database, clients)
-    expect(sorted(here)).toEqual(
-      ['pet created 2', 'pet updated 1', 'pet updated 1'].concat(END).sort(),
-    )
+    expect(sorted(here)).toEqual(['pet created 2', 'pet updated 1', 'pet updated 1'].concat(END).sort())
     expect(sorted(there)).toEqual(
       ['pet created 1', 'pet destroyed 2', 'pet updated 1', 'pet updated 2'].concat(END).sort(),
     )

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { SailsClient } from '../helpers/sails-client.ts'
 import { liftApp, summary, type TestApp } from './fixture.ts'
+import { payloads, seed, watchEverything } from './scenario.ts'
 
 /** Requests whose every change blueprints tell of. */
 const TOLD = [
@@ -37,7 +37,7 @@ async function ask(
   { app, database, connect, settled }: TestApp,
   [method, url, data]: readonly [string, string, unknown?],
 ) {
-  await seed(database.query.bind(database))
+  await seed(database)
   await settled()
   const [watcher, actor] = [await connect(), await connect()]
   for (const client of [watcher, actor]) await watchEverything(client)
@@ -47,26 +47,6 @@ async function ask(
   expect(app.hooks.changefeed?.status().state ?? 'running').toBe('running')
   return { watcher: payloads(watcher), actor: payloads(actor) }
 }
-
-async function seed(query: (sql: string) => Promise<unknown>) {
-  await query('truncate owner, pet, student, course, course_students__student_courses restart identity')
-  await query(`
-    insert into owner ("createdAt", "updatedAt", name) values (1, 1, 'ann'), (1, 1, 'bob');
-    insert into pet ("createdAt", "updatedAt", name, owner) values (1, 1, 'rex', 1), (1, 1, 'tom', 2), (1, 1, 'stray', null);
-    insert into student ("createdAt", "updatedAt", name) values (1, 1, 'sue'), (1, 1, 'tim');
-    insert into course ("createdAt", "updatedAt", title) values (1, 1, 'art'), (1, 1, 'bio'), (1, 1, 'che');
-    insert into course_students__student_courses (course_students, student_courses) values (1, 1), (2, 1)`)
-}
-
-async function watchEverything(client: SailsClient) {
-  for (const path of ['/owner', '/pet', '/student', '/course']) await client.get(path)
-}
-
-/** Times of writing differ from run to run. */
-const payloads = (client: SailsClient): string[] =>
-  client.messages.all
-    .filter(({ event }) => event !== 'mark')
-    .map(({ event, data }) => `${event} ${JSON.stringify(data).replace(/\d{13}/g, 'now')}`)
 
 test('clients hear of what blueprints tell exactly as without the feed: no second copy, no echo', async () => {
   const heard = async (app: TestApp) => {
@@ -99,7 +79,7 @@ test.each([
   ],
 ] as const)('what blueprints write and do not tell is told by the feed: %s', async (_name, request, expected) => {
   const app = await liftApp()
-  await seed(app.database.query.bind(app.database))
+  await seed(app.database)
   await app.settled()
   const [watcher, actor] = [await app.connect(), await app.connect()]
   for (const client of [watcher, actor]) await watchEverything(client)
@@ -111,7 +91,7 @@ test.each([
 
 test('writes of actions, of models and of SQL are told, to all but the socket that asked', async () => {
   const app = await liftApp()
-  await seed(app.database.query.bind(app.database))
+  await seed(app.database)
   await app.settled()
   const [watcher, actor] = [await app.connect(), await app.connect()]
   for (const client of [watcher, actor]) await watchEverything(client)
