@@ -2,19 +2,9 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ChangefeedError } from '../errors.ts'
+import type { Application } from './loaded-application.ts'
 import { loadSailsApp } from './sails-app.ts'
 import type { AdapterFactory, ProgramSettings } from './settings.ts'
-
-/** The app whose models are captured. */
-export interface Application {
-  /** Initialised Waterline collections. */
-  readonly collections: object
-  /** Where the app's own datastore connects to, if it says so. */
-  readonly connectionString: string | undefined
-  /** The adapter of the app's own socket.io server, if it names one. */
-  adapter(): AdapterFactory | undefined
-  stop(): Promise<void>
-}
 
 /**
  * Loads the app's models, from wherever the settings say they are. Throws `E_OPTIONS` where they say nothing, `E_MODEL`

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ChangefeedError } from '../errors.ts'
-import type { Application } from './application.ts'
+import type { Application } from './loaded-application.ts'
 import type { AdapterFactory } from './settings.ts'
 
 /** What we use of a loaded Sails app. */

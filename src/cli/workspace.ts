@@ -6,7 +6,8 @@ import type { Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
 import { selectModels } from '../ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from '../options.ts'
-import { type Application, loadApplication } from './application.ts'
+import { loadApplication } from './application.ts'
+import type { Application } from './loaded-application.ts'
 import type { ProgramSettings } from './settings.ts'
 
 /** The database and the models that a command works with, each loaded when it is first asked for. */

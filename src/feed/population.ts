@@ -1,9 +1,9 @@
 import type { Logger } from '../logger.ts'
 import { collectionsOf } from '../ontology/collection.ts'
 import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
+import { presentable } from '../ontology/presentation.ts'
 import type { PublishCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
-import { presentable } from '../realtime/pubsub-context.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** As many members as blueprints populate. */

@@ -1,6 +1,6 @@
 import { ChangefeedError } from '../errors.ts'
 import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
-import { presentable } from './pubsub-context.ts'
+import { presentable } from '../ontology/presentation.ts'
 import { forbidden } from './refusal.ts'
 import type { RealtimeRequest } from './request.ts'
 

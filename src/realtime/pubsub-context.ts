@@ -1,7 +1,7 @@
 import type { Server } from 'socket.io'
 import type { Logger } from '../logger.ts'
 import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
-import { toPublic } from '../ontology/public-record.ts'
+import { presentable } from '../ontology/presentation.ts'
 import { isRecordId } from '../publish/record-id.ts'
 import type { PerformStep } from '../publish/step-performer.ts'
 import type { PublishCallbacks, PubSubMethods, RecordOrId } from './pubsub-methods.ts'
@@ -42,29 +42,6 @@ export function idOfRecord(model: Model, record: RecordOrId): RecordId {
     `${model.identity}: expected an id, or a record with a ${model.primaryKey}. Some values may have been null or undefined.`,
   )
 }
-
-/** What is needed to show records to clients. */
-export type Presentation = Pick<PubSubContext, 'models' | 'redactedColumns'>
-
-/** A record as clients may see it, and so the records populated in it. */
-export function presentable(presentation: Presentation, identity: string, record: ModelRecord): ModelRecord {
-  const model = presentation.models.get(identity)
-  if (!model) return record
-  const populated = model.associations.flatMap(association => {
-    const value = record[association.alias]
-    const of = association.type === 'model' ? association.model : association.collection
-    return isPopulated(value) ? [[association.alias, presentableMembers(presentation, of, value)]] : []
-  })
-  const redacted = presentation.redactedColumns(identity)
-  return toPublic(model, { ...record, ...Object.fromEntries(populated) }, { redacted })
-}
-
-const presentableMembers = (presentation: Presentation, identity: string, value: object) =>
-  Array.isArray(value)
-    ? value.map(each => (isPopulated(each) ? presentable(presentation, identity, each as ModelRecord) : each))
-    : presentable(presentation, identity, value as ModelRecord)
-
-const isPopulated = (value: unknown): value is object => value !== null && typeof value === 'object'
 
 /**
  * Changes as clients may see them: of the whole record where it is known, as `customToJSON` may need all of it, only what is

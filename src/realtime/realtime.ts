@@ -123,7 +123,7 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
   attachPubSub(live, { io, models, sockets, logger, redactedColumns, isPublishedByFeed: () => feed !== undefined })
   const liveModel = (identity: string) => live[identity] as LiveModel
   const reader = new RecordReader({ models, open, redactedColumns, live: liveModel })
-  const writer = new RecordWriter({ live: liveModel, modelOf: identity => models.get(identity), mirror })
+  const writer = new RecordWriter({ live: liveModel, modelOf: identity => models.get(identity), mirror, limits })
   const cursor = async () => await feed?.cursor()
   addClientRoutes(router)
   addReadRoutes(router, { open, reader, sockets, limits, cursor })

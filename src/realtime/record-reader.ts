@@ -1,15 +1,15 @@
 import type { Association, Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
+import { type Presentation, presentable } from '../ontology/presentation.ts'
 import { isRecordId } from '../publish/record-id.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
 import { type OpenModel, type OpenModels, targetOf } from './access.ts'
 import { type Criteria, parseNames } from './criteria.ts'
 import { asked, type LiveModel } from './live-model.ts'
-import { type Presentation, presentable } from './pubsub-context.ts'
 import { badRequest } from './refusal.ts'
 import type { RealtimeRequest } from './request.ts'
 
 /** As blueprints do where nothing else is asked. */
-const POPULATED_LIMIT = 30
+export const POPULATED_LIMIT = 30
 
 export interface ReaderOptions extends Presentation {
   readonly models: Models

@@ -1,7 +1,9 @@
-import type { Model, ModelRecord, RecordId } from '../ontology/model.ts'
+import type { Association, Model, ModelRecord, RecordId } from '../ontology/model.ts'
 import type { Collection } from '../publish/memberships.ts'
 import { isRecordId } from '../publish/record-id.ts'
+import type { Limits } from './limits.ts'
 import { asked, type LiveModel } from './live-model.ts'
+import { POPULATED_LIMIT } from './record-reader.ts'
 import type { RealtimeRequest } from './request.ts'
 
 export interface WriterOptions {
@@ -9,6 +11,7 @@ export interface WriterOptions {
   readonly modelOf: (identity: string) => Model | undefined
   /** Whether a socket hears of what it asked for itself. */
   readonly mirror: boolean
+  readonly limits: Pick<Limits, 'listLength'>
 }
 
 /** A membership that ends because its child joins another record. */
@@ -52,7 +55,8 @@ export class RecordWriter {
 
   async destroy(req: RealtimeRequest, model: Model, id: RecordId): Promise<boolean> {
     const live = this.#options.live(model.identity)
-    const previous = await this.#populated(model, id)
+    // Each of its members is told that it is gone.
+    const previous = await this.#populated(model, id, this.#options.limits.listLength)
     const destroyed = await asked(() => live.destroyOne({ [model.primaryKey]: id }))
     if (!previous || !destroyed) return false
     live._publishDestroy(destroyed[model.primaryKey] as RecordId, this.#asker(req), { previous })
@@ -108,9 +112,11 @@ export class RecordWriter {
     for (const { from, child } of stolen) live._publishRemove(from, alias, child, this.#asker(req), { noReverse: true })
   }
 
-  async #populated(model: Model, id: RecordId): Promise<ModelRecord | undefined> {
+  async #populated(model: Model, id: RecordId, limit = POPULATED_LIMIT): Promise<ModelRecord | undefined> {
     const plain = this.#options.live(model.identity).findOne({ [model.primaryKey]: id })
-    return await asked(() => model.associations.reduce((query, { alias }) => query.populate(alias), plain))
+    const populate = (query: typeof plain, { alias, type }: Association) =>
+      query.populate(alias, type === 'collection' ? { limit } : undefined)
+    return await asked(() => model.associations.reduce(populate, plain))
   }
 
   async #hasMember(model: Model, id: RecordId, collection: Collection, child: RecordId): Promise<boolean> {

@@ -1,0 +1,12 @@
+import type { AdapterFactory } from './settings.ts'
+
+/** The app whose models are captured. */
+export interface Application {
+  /** Initialised Waterline collections. */
+  readonly collections: object
+  /** Where the app's own datastore connects to, if it says so. */
+  readonly connectionString: string | undefined
+  /** The adapter of the app's own socket.io server, if it names one. */
+  adapter(): AdapterFactory | undefined
+  stop(): Promise<void>
+}

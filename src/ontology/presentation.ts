@@ -1,0 +1,28 @@
+import type { ModelRecord, Models } from './model.ts'
+import { toPublic } from './public-record.ts'
+
+/** What is needed to show records to clients. */
+export interface Presentation {
+  readonly models: Models
+  readonly redactedColumns: (identity: string) => ReadonlySet<string>
+}
+
+/** A record as clients may see it, and so the records populated in it. */
+export function presentable(presentation: Presentation, identity: string, record: ModelRecord): ModelRecord {
+  const model = presentation.models.get(identity)
+  if (!model) return record
+  const populated = model.associations.flatMap(association => {
+    const value = record[association.alias]
+    const of = association.type === 'model' ? association.model : association.collection
+    return isPopulated(value) ? [[association.alias, presentableMembers(presentation, of, value)]] : []
+  })
+  const redacted = presentation.redactedColumns(identity)
+  return toPublic(model, { ...record, ...Object.fromEntries(populated) }, { redacted })
+}
+
+const presentableMembers = (presentation: Presentation, identity: string, value: object) =>
+  Array.isArray(value)
+    ? value.map(each => (isPopulated(each) ? presentable(presentation, identity, each as ModelRecord) : each))
+    : presentable(presentation, identity, value as ModelRecord)
+
+const isPopulated = (value: unknown): value is object => value !== null && typeof value === 'object'
