@@ -70,24 +70,30 @@ export class ChangeLogReader {
     const page = rows.map(row => toChange(range, row))
     yield page
     const last = page.at(-1)
-    if (last && isFull(rows)) yield* this.#longTick(range, last.cursor.seq, nextPageSize(rows))
+    if (last && isFull(rows)) yield* this.#longTick(range, last.cursor.seq)
   }
 
-  /** A server-side cursor: the tick is sorted once, however many pages it has. */
-  async *#longTick(range: TickRange, afterSeq: bigint, firstSize: number): AsyncGenerator<LoggedChange[]> {
+  /** By cursors of the server: the tick is sorted once, however many pages it has. One tells how long the next page is. */
+  async *#longTick(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
     await this.#client.query('begin read only')
     try {
-      await this.#client.query(this.#sql.declare, this.#rangeValues(range, afterSeq))
-      let size = firstSize
+      await this.#client.query(this.#sql.declareTick, this.#rangeValues(range, afterSeq))
+      await this.#client.query(this.#sql.declareSizes, this.#rangeValues(range, afterSeq))
+      const sizes: number[] = []
       while (true) {
-        const { rows } = await this.#client.query<ChangeRow>(this.#sql.fetch(size))
-        if (rows.length === 0) return
+        if (sizes.length < PAGE_ROWS) sizes.push(...(await this.#nextSizes()))
+        if (sizes.length === 0) return
+        const { rows } = await this.#client.query<ChangeRow>(this.#sql.fetchTick(takePage(sizes)))
         yield rows.map(row => toChange(range, row))
-        size = nextPageSize(rows)
       }
     } finally {
       await this.#client.query('rollback')
     }
+  }
+
+  async #nextSizes(): Promise<number[]> {
+    const { rows } = await this.#client.query<{ size: number }>(this.#sql.fetchSizes(PAGE_ROWS))
+    return rows.map(row => row.size)
   }
 
   #rangeValues({ from, to }: TickRange, afterSeq: bigint) {
@@ -108,7 +114,10 @@ export const READER_SETTINGS = `
 const isFull = (rows: readonly ChangeRow[]) =>
   rows.length >= PAGE_ROWS || Number(rows.at(-1)?.running_bytes ?? 0) > PAGE_BYTES
 
-function nextPageSize(rows: readonly ChangeRow[]) {
-  const bytes = rows.reduce((sum, row) => sum + (row.old?.length ?? 0) + (row.new?.length ?? 0), 0)
-  return Math.max(1, Math.min(PAGE_ROWS, Math.floor(PAGE_BYTES / Math.max(1, bytes / rows.length))))
+/** Takes the sizes of one page off the list, and returns how many rows that are. */
+function takePage(sizes: number[]): number {
+  let [rows, bytes] = [0, 0]
+  while (rows < Math.min(sizes.length, PAGE_ROWS) && bytes <= PAGE_BYTES) bytes += sizes[rows++] ?? 0
+  sizes.splice(0, rows)
+  return rows
 }

@@ -38,17 +38,24 @@ export function changeLogStatements(schema: string) {
         select * from (${since(until)}) as committed order by seq limit $6::int
       )
       ${boundedBy('fresh', '$7::bigint')} order by seq`,
-    declare: `declare changefeed_tick no scroll cursor for select * from (${since(until)}) as committed order by seq`,
-    fetch: (rows: number) => `fetch forward ${rows} from changefeed_tick`,
+    declareTick: `declare changefeed_tick no scroll cursor for select * from (${since(until)}) as committed order by seq`,
+    declareSizes: `
+      declare changefeed_sizes no scroll cursor for
+      select ${SIZE} as size from (${since(until)}) as committed order by seq`,
+    fetchTick: (rows: number) => `fetch forward ${rows} from changefeed_tick`,
+    fetchSizes: (rows: number) => `fetch forward ${rows} from changefeed_sizes`,
   }
 }
 
 const COLUMNS = `seq, xid, table_id, operation, old, new, origin, annotations, defect,
       extract(epoch from at) * 1000 as at`
 
-/** Keeps the rows up to and including the one that passes the bound, with the bytes so far. Reads no toasted value. */
+/** Reads no toasted value. */
+const SIZE = 'coalesce(octet_length(old), 0) + coalesce(octet_length(new), 0)'
+
+/** Keeps the rows up to and including the one that passes the bound, with the bytes so far. */
 const boundedBy = (rows: string, bytes: string) => `
       select * from (
         select *, sum(size) over (order by seq) as running_bytes
-        from (select *, coalesce(octet_length(old), 0) + coalesce(octet_length(new), 0) as size from ${rows}) as sized
+        from (select *, ${SIZE} as size from ${rows}) as sized
       ) as summed where running_bytes - size <= ${bytes}`
