@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { ChangefeedError } from '../errors.ts'
 import type { Application } from './loaded-application.ts'
 import { loadSailsApp } from './sails-app.ts'
-import type { AdapterFactory, ProgramSettings } from './settings.ts'
+import type { ProgramSettings } from './settings.ts'
 
 /**
  * Loads the app's models, from wherever the settings say they are. Throws `E_OPTIONS` where they say nothing, `E_MODEL`
