@@ -2,7 +2,7 @@ import { type MatchFunction, match } from 'path-to-regexp'
 import { ChangefeedError } from '../errors.ts'
 import type { RealtimeHandler } from './request.ts'
 
-export interface Route {
+interface Route {
   /** Upper case, or `ALL`. */
   readonly method: string
   readonly path: string
