@@ -17,7 +17,7 @@ export type AdapterFactory = Parameters<Server['adapter']>[0]
  * @example
  * export default { app: '.', models: { user: { omit: ['password'] } }, redisUrl: 'redis://127.0.0.1' }
  */
-interface ConfigFileSettings extends Partial<Omit<ChangefeedOptions, 'logger' | 'io' | 'publisher'>> {
+export interface ConfigFileSettings extends Partial<Omit<ChangefeedOptions, 'logger' | 'io' | 'publisher'>> {
   /** Folder of a Sails app: its models, and what else is not set here, its database and its socket.io adapter. */
   app?: string
   /** Definitions of Waterline models by identity, as in a Sails app's api/models. */

@@ -2,13 +2,6 @@ import { type MatchFunction, match } from 'path-to-regexp'
 import { ChangefeedError } from '../errors.ts'
 import type { RealtimeHandler } from './request.ts'
 
-interface Route {
-  /** Upper case, or `ALL`. */
-  readonly method: string
-  readonly path: string
-  readonly handler: RealtimeHandler
-}
-
 export interface Found {
   readonly handler: RealtimeHandler
   readonly params: Record<string, string>

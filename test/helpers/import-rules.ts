@@ -18,8 +18,8 @@ const ROOMS: readonly (readonly string[])[] = [
   ['changefeed.ts'],
   ['doctor'],
   ['monitor'],
-  ['index.ts'],
   ['sails', 'cli'],
+  ['index.ts'],
 ]
 
 /** Packages that only some rooms may know. */
