@@ -51,7 +51,8 @@ test.each([
 
 test('what is allowed passes, and comments are no imports', () => {
   const files = {
-    'src/sails/hook.cjs': "module.exports = () => import('../index.js')",
+    'src/sails/hook.cjs': "module.exports = () => import('./start.js')",
+    'src/sails/start.ts': "import { createChangefeed } from '../changefeed.ts'",
     'src/index.ts': "export { start } from './changefeed.ts' // from '../cli/main.ts'",
     'src/changefeed.ts': "/** import '../cli/main.ts' */\nimport { connect } from './db/connect.ts'",
     'src/db/connect.ts': "import pg from 'pg'\nimport { list } from '../../migrations/index.ts'",
