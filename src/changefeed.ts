@@ -72,10 +72,11 @@ export class Changefeed extends FeedEmitter {
   #context: FeedContext | null = null
   #running: Promise<void> = Promise.resolve()
   #stopping = new AbortController()
+  #starting: Promise<void> = Promise.resolve()
 
   /** Use {@link createChangefeed}. */
   constructor(settings: Settings) {
-    super()
+    super(settings.logger)
     this.#settings = settings
     this.#models = selectModels(readModels(settings.collections), settings.models)
   }
@@ -107,14 +108,8 @@ export class Changefeed extends FeedEmitter {
    */
   async start(): Promise<void> {
     if (this.#state !== 'stopped') throw new ChangefeedError('E_STATE', `The feed is ${this.#state}: stop it first.`)
-    this.#state = 'starting'
-    try {
-      await this.#installation().check()
-      await this.#begin()
-    } catch (error) {
-      this.#state = 'stopped'
-      throw error
-    }
+    this.#starting = this.#startUp()
+    await this.#starting
   }
 
   /** Ends after the change that is being published. What was not published is published after the next start. */
@@ -123,6 +118,7 @@ export class Changefeed extends FeedEmitter {
     this.#state = 'stopping'
     this.#stopping.abort()
     this.#session?.stop()
+    await this.#starting.catch(() => {}) // who started it hears of it
     await this.#running
     this.#context?.settlement.abandon()
     await this.#context?.db.close()
@@ -176,6 +172,18 @@ export class Changefeed extends FeedEmitter {
     }
   }
 
+  async #startUp() {
+    this.#state = 'starting'
+    this.#stopping = new AbortController()
+    try {
+      await this.#installation().check()
+      await this.#begin()
+    } catch (error) {
+      this.#state = 'stopped'
+      throw error
+    }
+  }
+
   #installation(): Installation {
     return new Installation(this.#settings, this.#models, this.#connection('install'))
   }
@@ -186,7 +194,6 @@ export class Changefeed extends FeedEmitter {
   }
 
   async #begin() {
-    this.#stopping = new AbortController()
     const context = this.#createContext()
     this.#context = context
     try {
@@ -195,6 +202,7 @@ export class Changefeed extends FeedEmitter {
       })
     } catch (error) {
       this.#context = null
+      context.settlement.abandon()
       await context.db.close()
       throw error
     }
@@ -244,6 +252,7 @@ export class Changefeed extends FeedEmitter {
       memory = session.memory
       this.#session = null
     }
+    if (!everReady) onFailure(new ChangefeedError('E_STATE', 'The feed was stopped while it started.'))
   }
 
   #ready(onReady: () => void) {

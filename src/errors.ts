@@ -12,6 +12,10 @@ export class ChangefeedError extends Error {
   }
 }
 
+/** Whatever was thrown, as an error. What is none is not quoted: it may hold anything. */
+export const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error('Something that is no Error was thrown.', { cause: thrown })
+
 export type ErrorCode =
   | 'E_OPTIONS' // an option is missing or malformed
   | 'E_CONNECT' // the database cannot be reached, or refuses us

@@ -13,9 +13,10 @@ export const slotSeconds = (retentionMs: number) => Math.max(1, Math.ceil(retent
 /** Sets the length of a slot. The new ring may keep some changes longer or shorter until it has turned once. */
 export async function setRetention({ kysely, our }: Database, retentionMs: number): Promise<void> {
   const seconds = slotSeconds(retentionMs)
-  const { slot_seconds: present } = await kysely.selectFrom('state').select('slot_seconds').executeTakeFirstOrThrow()
-  if (present === seconds) return
+  const state = kysely.selectFrom('state').select('slot_seconds')
+  if ((await state.executeTakeFirstOrThrow()).slot_seconds === seconds) return
   await kysely.transaction().execute(async trx => {
+    await trx.selectFrom('state').select('slot_seconds').forUpdate().execute() // two at once would fail on the function
     const body = `select (pg_catalog.floor(pg_catalog.date_part('epoch', at) / ${seconds})::bigint % ${SLOTS})::smallint`
     await sql`
       create or replace function ${our('slot_of')}(at timestamptz) returns smallint

@@ -6,12 +6,10 @@ import type { Model, Models } from '../ontology/model.ts'
 
 /** A captured table and the model whose changes its triggers log. */
 export interface CapturedTable {
-  readonly shape: TableShape
+  /** Undefined where the table has been dropped. */
+  readonly shape: TableShape | undefined
   readonly model: Model
 }
-
-/** Rows that fit no shape, as those from before a column was dropped, cause no more than this many looks at the catalog. */
-const REFRESH_MS = 1_000
 
 /** Finds the model of a logged change by its table id, with what the catalog says of the table. */
 export class CapturedTables {
@@ -25,7 +23,7 @@ export class CapturedTables {
     this.#models = models
   }
 
-  /** Undefined for a table that none of our models belongs to, or that is dropped. */
+  /** Undefined for a table that none of our models belongs to. */
   async find(tableId: number): Promise<CapturedTable | undefined> {
     if (!this.#tables.has(tableId)) await this.refresh()
     // An id is never given twice: one that is not there now will not come.
@@ -37,9 +35,9 @@ export class CapturedTables {
     return this.#tables.get(tableId) ?? undefined
   }
 
-  /** Looks at the catalog again, unless it did so a moment ago. */
-  async refreshStale(): Promise<void> {
-    if (performance.now() - this.#refreshedAt > REFRESH_MS) await this.refresh()
+  /** Looks at the catalog again, unless it did so since that time (of `performance.now()`). */
+  async refreshSince(time: number): Promise<void> {
+    if (this.#refreshedAt < time) await this.refresh()
   }
 
   async refresh(): Promise<void> {
@@ -56,7 +54,7 @@ export class CapturedTables {
       captured.flatMap(({ id, identity }, index) => {
         const shape = shapes[index]
         const model = this.#models.get(identity)
-        return [[id, shape && model ? { shape, model } : null] as const]
+        return [[id, model ? { shape, model } : null] as const]
       }),
     )
   }

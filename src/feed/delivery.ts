@@ -6,6 +6,7 @@ import type { Position } from '../change-log/position.ts'
 import type { Database, TypeParsers } from '../db/connect.ts'
 import { sqlstateOf } from '../db/sqlstate.ts'
 import type { TableShape } from '../db/table-shape.ts'
+import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { decodeRow, fitsShape } from '../ontology/decode.ts'
 import type { Model, ModelRecord, Models } from '../ontology/model.ts'
@@ -14,7 +15,7 @@ import { changedAttributes, parseRow, type RawRow } from '../ontology/row-json.t
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import { publishCalls, refetchCalls } from '../publish/calls.ts'
 import type { Publisher } from '../publish/publisher.ts'
-import { relatedRowsNeeds } from '../publish/related-rows.ts'
+import { type RelatedRows, type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
 import type { RowChange } from '../publish/row-change.ts'
 import { CapturedTables } from './captured-tables.ts'
 import type { FeedEmitter } from './events.ts'
@@ -52,7 +53,11 @@ export interface Turn {
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #tables: CapturedTables
+  /** Tables whose clients know that they are gone. */
+  readonly #toldDropped = new Set<number>()
   #last: MessageMeta | null = null
+  /** When the present page had been read: what the catalog said after that is true of its changes. */
+  #pageReadAt = 0
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
@@ -61,7 +66,7 @@ export class Delivery {
 
   /** Learns of altered columns before they are met; to be called now and then. */
   async lookAround(): Promise<void> {
-    await this.#tables.refreshStale()
+    await this.#tables.refresh()
   }
 
   /** `at` and cursor of the last change that was published or skipped. */
@@ -74,14 +79,17 @@ export class Delivery {
    * skipped, one of a paused model is passed over. Rejects only with what the turn says.
    */
   async deliver(page: readonly LoggedChange[], done: (seq: bigint) => void, turn: Turn): Promise<void> {
+    this.#pageReadAt = performance.now()
     const ordered = await this.#inOrder(page)
-    for (const change of ordered) {
-      turn.signal.throwIfAborted()
+    let furthest = 0n
+    for (const [index, change] of ordered.entries()) {
+      const before = page[index - 1]?.cursor.seq ?? 0n
+      if (before >= furthest) turn.signal.throwIfAborted()
       await this.#deliverChange(change, turn)
-      if (ordered === page) done(change.cursor.seq)
+      if (change.cursor.seq > furthest) furthest = change.cursor.seq
+      // Where changes have swapped places, a seq is done when all before it are: only there the way may end.
+      if (furthest === page[index]?.cursor.seq) done(furthest)
     }
-    const last = page.at(-1)
-    if (last) done(last.cursor.seq)
   }
 
   async #inOrder(page: readonly LoggedChange[]): Promise<readonly LoggedChange[]> {
@@ -129,8 +137,21 @@ export class Delivery {
     const table = await this.#tables.find(change.tableId)
     const meta = metaOf(change)
     if (table && this.#parts.pauses.has(table.model.identity)) this.#withhold(table.model, meta)
-    else if (table) await this.#deliverAs(table.model, change, meta, turn)
+    else if (table?.shape) await this.#deliverAs(table.model, change, meta, turn)
+    else if (table) await this.#tellDropped(table.model, change.tableId, meta, turn)
     this.#last = meta
+  }
+
+  /** What was logged of a table that is gone cannot be read any more: one word to its clients stands for all of it. */
+  async #tellDropped(model: Model, tableId: number, meta: MessageMeta, turn: Turn) {
+    if (this.#toldDropped.has(tableId)) return
+    this.#parts.logger.warn('The table of a model was dropped: clients are told to read again', {
+      model: model.identity,
+      cursor: meta.cursor,
+    })
+    this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
+    for (const call of refetchCalls(model, this.#parts.models, 'gap')) await this.#tellToRefetch(call, meta, turn)
+    this.#toldDropped.add(tableId)
   }
 
   async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, turn: Turn) {
@@ -145,7 +166,7 @@ export class Delivery {
   #failed(identity: string, meta: MessageMeta, { signal }: Turn, error: unknown) {
     signal.throwIfAborted()
     if (error instanceof Unreachable || error instanceof Overtaken) throw error.cause
-    this.#skip(identity, meta, error as Error)
+    this.#skip(identity, meta, asError(error))
   }
 
   #withhold({ identity }: Model, { cursor }: MessageMeta) {
@@ -154,15 +175,28 @@ export class Delivery {
   }
 
   async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta, { signal }: Turn): Promise<PublishCall[]> {
-    const { models, db, events } = this.#parts
+    const { models, events } = this.#parts
     if (logged.defect !== null) return this.#defectCalls(logged, model, meta)
     const change = await this.#decodeSurely(logged, model)
     events.emit('change', changeEvent(change, meta))
-    const related = await reachably(() => readRelatedRows(db, relatedRowsNeeds(change, models)))
+    const related: RelatedRows[] = []
+    for (const need of relatedRowsNeeds(change, models)) related.push(await this.#relatedRows(need, meta))
     let calls = publishCalls(change, { models, related })
     for (const stage of this.#parts.stages)
       calls = await reachably(async () => stage.revise(calls, { change, meta, signal }))
     return calls
+  }
+
+  /** Where they cannot be read, their model is told to read again: the message about the record itself is worth more. */
+  async #relatedRows(need: RelatedRowsNeed, { cursor }: MessageMeta): Promise<RelatedRows> {
+    try {
+      return await reachably(() => readRelatedRows(this.#parts.db, need))
+    } catch (error) {
+      if (error instanceof Unreachable) throw error
+      const fields = { model: need.model.identity, cursor, error: asError(error).message }
+      this.#parts.logger.warn('Related records could not be read: their clients are told to read again', fields)
+      return { need, members: [], complete: false }
+    }
   }
 
   /** The row could not be logged, so nobody knows what it says now: a declared gap of one model. */
@@ -178,7 +212,7 @@ export class Delivery {
       return await this.#rowChange(logged, model)
     } catch (error) {
       if (error instanceof Unreachable) throw error
-      await reachably(() => this.#tables.refreshStale())
+      await reachably(() => this.#tables.refreshSince(this.#pageReadAt))
       return await this.#rowChange(logged, model)
     }
   }
@@ -201,10 +235,10 @@ export class Delivery {
   /** Columns that the shape does not know were added since it was read. */
   async #shapeFor(tableId: number, ...rows: (RawRow | undefined)[]): Promise<TableShape> {
     const known = await this.#tables.find(tableId)
-    const fits = rows.every(row => !row || !known || fitsShape(known.shape, row))
-    if (!fits) await reachably(() => this.#tables.refreshStale())
+    const fits = rows.every(row => !row || !known?.shape || fitsShape(known.shape, row))
+    if (!fits) await reachably(() => this.#tables.refreshSince(this.#pageReadAt))
     const table = fits ? known : await this.#tables.find(tableId)
-    if (!table) throw new Error('The table has been dropped.')
+    if (!table?.shape) throw new Error('The table has been dropped.')
     return table.shape
   }
 
@@ -230,7 +264,7 @@ export class Delivery {
       try {
         return await this.#publish(call, meta)
       } catch (error) {
-        if ((error as { retryable?: unknown }).retryable !== true) throw error
+        if ((error as { retryable?: unknown } | null)?.retryable !== true) throw error
         this.#parts.logger.warn('The publisher is not ready; the feed waits', { error: (error as Error).message })
         this.#parts.events.report(error as Error)
         await pause(waitMs, undefined, { signal })
@@ -275,7 +309,7 @@ async function reachably<T>(query: () => Promise<T>): Promise<T> {
     return await query()
   } catch (error) {
     const state = sqlstateOf(error)
-    if (state !== undefined && !/^(08|53|57|58)/.test(state)) throw error
+    if (state !== undefined && !/^(08|40|53|55P03|57|58)/.test(state)) throw error
     throw new Unreachable('The database is out of reach.', { cause: error })
   }
 }

@@ -1,4 +1,6 @@
 import { EventEmitter } from 'node:events'
+import { asError } from '../errors.ts'
+import { type Logger, silentLogger } from '../logger.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import type { RowChange } from '../publish/row-change.ts'
 
@@ -64,6 +66,23 @@ export interface ChangefeedEvents {
 }
 
 export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
+  readonly #logger: Logger
+
+  constructor(logger: Logger = silentLogger) {
+    super()
+    this.#logger = logger
+  }
+
+  /** Whoever listens only watches: a listener that throws must not cost a change, or the session. */
+  override emit<E extends keyof ChangefeedEvents>(event: E, ...args: ChangefeedEvents[E]): boolean {
+    try {
+      return super.emit(event, ...(args as never))
+    } catch (thrown) {
+      this.#logger.error('A listener of the feed threw', { event, error: asError(thrown).message })
+      return true
+    }
+  }
+
   /** An `error` without a listener would end the process. */
   report(error: Error): void {
     if (this.listenerCount('error') > 0) this.emit('error', error)

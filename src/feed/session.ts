@@ -77,7 +77,7 @@ export class Session {
   async run(onReady: () => void): Promise<void> {
     try {
       await this.#begin()
-      onReady()
+      if (!this.#end.signal.aborted) onReady()
       while (!this.#end.signal.aborted) await this.#takeTurn()
     } catch (error) {
       this.#end.abort(error)

@@ -13,6 +13,7 @@ interface Waiter {
 export class Settlement {
   readonly #db: Database
   readonly #waiters = new Set<Waiter>()
+  #abandoned = false
 
   constructor(db: Database) {
     this.#db = db
@@ -20,6 +21,7 @@ export class Settlement {
 
   async wait(onAsked: () => void): Promise<void> {
     const snapshot = await currentSnapshot(this.#db)
+    if (this.#abandoned) throw stopped()
     await new Promise<void>((resolve, reject) => {
       this.#waiters.add({ snapshot, resolve, reject })
       onAsked()
@@ -31,16 +33,21 @@ export class Settlement {
     if (this.#waiters.size === 0) return
     const reached = await published()
     if (reached === undefined) return
+    const done = new Map<string, boolean>() // many who ask at once have the same snapshot
     for (const waiter of [...this.#waiters]) {
-      if (await hasChangesBetween(this.#db, reached, waiter.snapshot)) continue
+      const { snapshot } = waiter
+      if (!done.has(snapshot)) done.set(snapshot, !(await hasChangesBetween(this.#db, reached, snapshot)))
+      if (!done.get(snapshot)) continue
       this.#waiters.delete(waiter)
       waiter.resolve()
     }
   }
 
   abandon(): void {
-    const stopped = new ChangefeedError('E_STATE', 'The feed was stopped before these changes were published.')
-    for (const waiter of this.#waiters) waiter.reject(stopped)
+    this.#abandoned = true
+    for (const waiter of this.#waiters) waiter.reject(stopped())
     this.#waiters.clear()
   }
 }
+
+const stopped = () => new ChangefeedError('E_STATE', 'The feed was stopped before these changes were published.')
