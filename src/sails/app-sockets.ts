@@ -9,6 +9,7 @@ import type { ActionRequests } from './action-requests.ts'
 import { Announcements } from './announcements.ts'
 import { Broadcasts } from './broadcasts.ts'
 import type { AppDatabase } from './databases.ts'
+import { RecentPublications } from './recent-publications.ts'
 import type { SailsApp, SailsModel, SailsSockets } from './sails-app.ts'
 import { SailsPublisher } from './sails-publisher.ts'
 import type { SailsSettings } from './settings.ts'
@@ -22,6 +23,8 @@ export class AppSockets {
   readonly #io: Server
   readonly #broadcasts: Broadcasts
   readonly #announcements: Announcements | undefined
+  readonly #recent: RecentPublications | undefined
+  #tagged = true
   /** Whether each process publishes to its own sockets, or the leader to all. */
   readonly publish: 'local' | 'leader'
 
@@ -34,7 +37,9 @@ export class AppSockets {
     const { publish = 'auto' } = settings.feed
     this.publish = publish === 'auto' ? (isInMemory(io) ? 'local' : 'leader') : publish
     this.#announcements = settings.blueprints === 'keep' && !isInMemory(io) ? new Announcements(io) : undefined
-    this.#broadcasts = new Broadcasts({ io, sockets, requests, scope: this.#scope })
+    const { duplicateWindowMs } = settings
+    this.#recent = duplicateWindowMs > 0 ? new RecentPublications(duplicateWindowMs) : undefined
+    this.#broadcasts = new Broadcasts({ io, sockets, publications: this.#publications, scope: this.#scope })
   }
 
   /** Undefined where the app has no sockets, or no resourceful pub-sub. */
@@ -68,12 +73,20 @@ export class AppSockets {
       broadcasts: this.#broadcasts,
       requests: this.#requests,
       announcements: this.#announcements,
+      recent: this.#recent,
       model: this.#model,
       models,
       perform: stepPerformer(this.#io, { models, scope: this.#scope }),
       blueprints: this.#settings.blueprints,
     })
   }
+
+  /** Where connections cannot be tagged, changes belong to no request. */
+  giveUpOnRequests(): void {
+    this.#tagged = false
+  }
+
+  readonly #publications = () => (this.#tagged ? this.#requests.current?.publications : undefined) ?? this.#recent
 
   get #scope() {
     return this.publish === 'local' ? 'local' : 'cluster'

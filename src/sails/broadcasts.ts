@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server } from 'socket.io'
 import type { MessageMeta } from '../publish/call.ts'
 import type { Scope } from '../publish/step-performer.ts'
-import type { ActionRequests } from './action-requests.ts'
 import { keyOfMessage, type MessageKey } from './message-key.ts'
+import type { Publications } from './publications.ts'
 import type { Rooms, SailsSockets } from './sails-app.ts'
 
 /** What the feed is publishing while a model's publish function runs. */
@@ -18,7 +18,8 @@ export interface FeedDelivery {
 export interface BroadcastsOptions {
   readonly io: Server
   readonly sockets: SailsSockets
-  readonly requests: ActionRequests
+  /** Where what the app publishes now is noted; undefined where it is nowhere. */
+  readonly publications: () => Pick<Publications, 'byAction'> | undefined
   /** Whose sockets the feed's messages go to: those of this process, or of all that share the adapter. */
   readonly scope: Scope
 }
@@ -40,13 +41,13 @@ export class Broadcasts {
   }
 
   attach(): void {
-    const { sockets, requests } = this.#options
+    const { sockets, publications } = this.#options
     const { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms } = this.#original
     sockets.broadcast = (rooms, ...rest) => {
       const delivery = this.#delivery.getStore()
       if (delivery) return this.#emit(delivery, rooms, rest)
       const key = keyOfMessage(rest[0], rest[1])
-      if (key !== undefined && requests.current?.publications.byAction(key) === false) return
+      if (key !== undefined && publications()?.byAction(key) === false) return
       broadcast.call(sockets, rooms, ...rest)
     }
     sockets.addRoomMembersToRooms = (from, to, done) => {

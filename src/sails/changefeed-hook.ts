@@ -70,17 +70,19 @@ export class ChangefeedHook {
   }
 
   async #begin() {
-    const { models = {}, log } = this.#sails
-    const { databases, others } = databasesOf(models, this.#given.connectionString)
+    const [sails, settings] = [this.#sails, this.#given]
+    const { databases, others } = databasesOf(sails.models ?? {}, settings.connectionString)
     if (others.length > 0) {
-      log.verbose(`changefeed: only Postgres is captured, so not the models of: ${others.join(', ')}`)
+      sails.log.verbose(`changefeed: only Postgres is captured, so not the models of: ${others.join(', ')}`)
     }
-    const requests = this.#requests ?? new ActionRequests(this.#sails)
-    const sockets = AppSockets.of(this.#sails, this.#given, requests)
+    if (databases.length === 0) return
+    const requests = this.#requests ?? new ActionRequests(sails)
+    const sockets = AppSockets.of(sails, settings, requests)
     this.#feeds = databases.map(database => {
       const publisher = sockets?.publisherOf(database)
       const publish = sockets?.publish ?? 'leader'
-      return new DatabaseFeed({ sails: this.#sails, settings: this.#given, requests, database, publisher, publish })
+      const onUntaggable = () => sockets?.giveUpOnRequests()
+      return new DatabaseFeed({ sails, settings, requests, database, publisher, publish, onUntaggable })
     })
     sockets?.attach(this.#feeds.flatMap(feed => feed.models))
     this.#sockets = sockets

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { pendingSteps } from '../capture/plan.ts'
 import { type Changefeed, createChangefeed, type FeedStatus } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
@@ -9,6 +10,9 @@ import { logThrough } from './log.ts'
 import type { SailsApp } from './sails-app.ts'
 import { modelSettings, type SailsSettings } from './settings.ts'
 import { tagStatements } from './statement-tags.ts'
+
+/** How often a database that is out of reach is looked for, in milliseconds. */
+const RETRY_MS = 5_000
 
 export interface DatabaseStatus extends FeedStatus {
   readonly datastores: readonly string[]
@@ -26,12 +30,17 @@ export interface DatabaseFeedParts {
   /** Undefined where the app has no sockets to publish to. */
   readonly publisher: Publisher | undefined
   readonly publish: 'local' | 'leader'
+  /** Called when the changes of this database cannot be known by the request that wrote them. */
+  readonly onUntaggable: () => void
 }
 
 /** The feed of one Postgres database of the app. */
 export class DatabaseFeed {
   readonly #parts: DatabaseFeedParts
   readonly #feed: Changefeed
+  readonly #stopping = new AbortController()
+  #trying: Promise<void> = Promise.resolve()
+  #isTagging = false
 
   constructor(parts: DatabaseFeedParts) {
     this.#parts = parts
@@ -53,16 +62,21 @@ export class DatabaseFeed {
     return this.#feed.status().models
   }
 
+  /** Resolves as well when the database is out of reach, where Sails itself would not look at it either: it is tried again. */
   async start(): Promise<void> {
     if (this.models.length === 0) return
-    if (mayInstall(this.#parts)) await this.install()
-    else await this.#nameWhatIsMissing()
-    if (!this.#parts.publisher) return
-    this.#tag()
-    await this.#startUnlessMissing()
+    try {
+      await this.#startNow()
+    } catch (error) {
+      if (mayInstall(this.#parts) || !isOutOfReach(error)) throw error
+      this.#parts.sails.log.warn(`changefeed: does not run yet. ${error.message}`)
+      this.#trying = this.#keepTrying()
+    }
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#trying
     await this.#feed.stop()
   }
 
@@ -82,14 +96,41 @@ export class DatabaseFeed {
     return { datastores: this.#parts.database.datastores, ...(await this.#feed.install()) }
   }
 
+  async #startNow() {
+    if (mayInstall(this.#parts)) await this.install()
+    else await this.#nameWhatIsMissing()
+    if (!this.#parts.publisher) return
+    this.#tag()
+    await this.#startUnlessMissing()
+  }
+
+  async #keepTrying() {
+    const { signal } = this.#stopping
+    for (;;) {
+      await pause(RETRY_MS, undefined, { signal }).catch(() => {})
+      if (signal.aborted) return
+      try {
+        return await this.#startNow()
+      } catch (error) {
+        if (isOutOfReach(error)) continue
+        return this.#parts.sails.log.error('changefeed: does not run:', error)
+      }
+    }
+  }
+
   /** So that the changes of an action are known by its request. */
   #tag() {
-    const { database, requests, sails } = this.#parts
+    if (this.#isTagging) return
+    this.#isTagging = true
+    const { database, requests, sails, settings, onUntaggable } = this.#parts
     const untagged = database.pools.filter(pool => !tagStatements(pool, requests.originNow))
     if (untagged.length === 0) return
+    onUntaggable()
+    if (settings.blueprints === 'replace' || settings.duplicateWindowMs > 0) return
     sails.log.warn(
       `changefeed: writes of blueprints cannot be told from others on ${database.datastores.join(', ')}, as the adapter ` +
-        'does not show its connections. Their messages may come twice; `blueprints: "replace"` avoids that.',
+        'does not show its connections. Their messages will come twice: set `duplicateWindowMs`, to 1000 for instance, ' +
+        "or `blueprints: 'replace'` (which then tells the socket that asked as well).",
     )
   }
 
@@ -116,6 +157,9 @@ export class DatabaseFeed {
     }
   }
 }
+
+const isOutOfReach = (error: unknown): error is ChangefeedError =>
+  error instanceof ChangefeedError && (error.code === 'E_CONNECT' || error.code === 'E_STANDBY')
 
 /** Never by itself where the app's tables are not Sails' to change. */
 function mayInstall({ settings: { install }, sails: { config } }: DatabaseFeedParts): boolean {

@@ -9,11 +9,14 @@ import type { Broadcasts } from './broadcasts.ts'
 import { keyOf, keyOfCall, type MessageKey } from './message-key.ts'
 import { parseOrigin } from './origin.ts'
 import type { Told } from './publications.ts'
+import type { RecentPublications } from './recent-publications.ts'
 import type { SailsModel } from './sails-app.ts'
 
 export interface SailsPublisherOptions {
   readonly broadcasts: Broadcasts
   readonly requests: ActionRequests
+  /** What the app has published of late of changes that no request is known of. */
+  readonly recent: RecentPublications | undefined
   /** Where other processes' actions publish to the same sockets. */
   readonly announcements: Announcements | undefined
   /** The models as they are now: a reload of the ORM makes others. */
@@ -49,8 +52,9 @@ export class SailsPublisher implements Publisher {
 
   /** What the action that wrote this has published by now to the sockets that the feed would publish to. */
   async #publications({ origin }: MessageMeta): Promise<Told | undefined> {
-    const { requests, announcements, blueprints } = this.#options
-    if (blueprints === 'replace' || origin === undefined) return undefined
+    const { requests, announcements, recent, blueprints } = this.#options
+    if (blueprints === 'replace') return undefined
+    if (parseOrigin(origin) === undefined || origin === undefined) return recent
     const own = requests.find(origin)
     if (!own) return await announcements?.find(origin)
     await own.publications.completed()

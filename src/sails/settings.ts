@@ -12,7 +12,9 @@ export interface SailsChangefeedConfig
       | 'connectionString'
       | 'lockTimeoutMs'
       | 'models'
+      | 'compatibility'
       | 'noopUpdates'
+      | 'populate'
       | 'publish'
       | 'retentionMs'
       | 'schema'
@@ -30,20 +32,28 @@ export interface SailsChangefeedConfig
    * @default 'keep'
    */
   blueprints?: 'keep' | 'replace'
+  /**
+   * With `keep`: how long, in milliseconds, a message of the app's own and one of the feed's about the same are taken for
+   * copies, where the write is not known to belong to a request: in jobs, or where connections cannot be tagged.
+   * @default 0, never
+   */
+  duplicateWindowMs?: number
 }
 
 /** The settings of the hook itself, and those that it passes on. */
 export interface SailsSettings {
   readonly install: 'auto' | boolean
   readonly blueprints: 'keep' | 'replace'
+  readonly duplicateWindowMs: number
   readonly models: ChangefeedOptions['models']
   readonly connectionString: string | undefined
-  readonly feed: Omit<SailsChangefeedConfig, 'install' | 'blueprints' | 'models' | 'connectionString'>
+  readonly feed: Omit<SailsChangefeedConfig, keyof z.infer<typeof own> | 'models' | 'connectionString'>
 }
 
 const own = z.object({
   install: z.union([z.literal('auto'), z.boolean()], "must be 'auto', true or false").default('auto'),
   blueprints: z.enum(['keep', 'replace'], "must be 'keep' or 'replace'").default('keep'),
+  duplicateWindowMs: z.int('must be a whole number of milliseconds').nonnegative('must not be below 0').default(0),
 })
 
 /**
@@ -53,10 +63,11 @@ const own = z.object({
 export function readSettings(config: unknown = {}): SailsSettings | undefined {
   if (config === false) return undefined
   if (config === null || typeof config !== 'object') throw notSettings()
-  const { install, blueprints, models, connectionString, _hookTimeout, ...feed } = config as SailsChangefeedConfig & {
-    _hookTimeout?: number
-  }
-  const parsed = own.safeParse({ install, blueprints })
+  const { install, blueprints, duplicateWindowMs, models, connectionString, _hookTimeout, ...feed } =
+    config as SailsChangefeedConfig & {
+      _hookTimeout?: number
+    }
+  const parsed = own.safeParse({ install, blueprints, duplicateWindowMs })
   if (!parsed.success) throw unfit(parsed.error)
   return { ...parsed.data, models, connectionString, feed }
 }

@@ -1,0 +1,114 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { expect, test } from 'vitest'
+import { formatOrigin, parseOrigin } from '../../src/sails/origin.ts'
+import { Publications } from '../../src/sails/publications.ts'
+import { RecentPublications } from '../../src/sails/recent-publications.ts'
+import { tagStatements } from '../../src/sails/statement-tags.ts'
+import { eventually } from '../helpers/eventually.ts'
+
+test('an origin says of which request, action and socket a change is', () => {
+  const origin = { node: 'a1', request: '2z', blueprint: true, mirror: false, socketId: 'Ab-_9' }
+  expect(parseOrigin(formatOrigin(origin))).toEqual(origin)
+  const overHttp = { node: 'a1', request: '0', blueprint: false, mirror: true }
+  expect(parseOrigin(formatOrigin(overHttp))).toEqual(overHttp)
+  for (const foreign of [undefined, '', 'cron', 'sails:a1', 'sails:a1:1:x:', 'sails:a1:1:b:so*ck']) {
+    expect(parseOrigin(foreign)).toBeUndefined()
+  }
+})
+
+test('nothing that could end the comment, or begin SQL, gets into an origin', () => {
+  for (const socketId of ['*/ drop table pet; --', 'a b', "'", '\n', 'x'.repeat(65), '*/']) {
+    const text = formatOrigin({ node: 'a1', request: '1', blueprint: false, mirror: false, socketId })
+    expect(text).toBe('sails:a1:1:a:')
+  }
+})
+
+function pool(sent: unknown[]) {
+  const client = {
+    query: (...args: unknown[]) => {
+      sent.push(args[0])
+      const done = args.at(-1)
+      if (typeof done === 'function') setImmediate(() => done(null, {}))
+    },
+  }
+  return { connect: (done: (error: null, client: object) => void) => setImmediate(() => done(null, client)) }
+}
+
+test('statements that write get the origin, and only these', async () => {
+  const sent: unknown[] = []
+  const tagged = pool(sent)
+  let origin: string | undefined = 'o1'
+  expect(tagStatements(tagged, () => origin)).toBe(true)
+  const client = await new Promise<{ query(...args: unknown[]): void }>(resolve =>
+    tagged.connect((_error, client) => resolve(client as never)),
+  )
+  client.query('insert into pet values ($1)', [1], () => {})
+  client.query('  UPDATE pet set a = 1 -- a comment at the end')
+  client.query('with gone as (delete from pet) select 1')
+  client.query({ text: 'delete from pet', values: [] })
+  client.query('select 1')
+  client.query('begin')
+  client.query({ name: 'prepared', text: 'delete from pet' })
+  origin = undefined
+  client.query('delete from pet')
+  expect(sent).toEqual([
+    '/*changefeed:origin=o1*/ insert into pet values ($1)',
+    '/*changefeed:origin=o1*/   UPDATE pet set a = 1 -- a comment at the end',
+    '/*changefeed:origin=o1*/ with gone as (delete from pet) select 1',
+    { text: '/*changefeed:origin=o1*/ delete from pet', values: [] },
+    'select 1',
+    'begin',
+    { name: 'prepared', text: 'delete from pet' },
+    'delete from pet',
+  ])
+})
+
+test('callbacks go on in the name of their caller, whatever woke them', async () => {
+  const storage = new AsyncLocalStorage<string>()
+  const waiting: (() => void)[] = []
+  const client = { query: (_sql: string, done: () => void) => waiting.push(done) }
+  const tagged = { connect: (done: (error: null, client: object) => void) => waiting.push(() => done(null, client)) }
+  tagStatements(tagged, () => storage.getStore())
+  const heard: unknown[] = []
+  for (const name of ['one', 'two']) {
+    storage.run(name, () =>
+      tagged.connect((_error, mine) => {
+        heard.push(storage.getStore())
+        ;(mine as typeof client).query('select 1', () => heard.push(storage.getStore()))
+      }),
+    )
+  }
+  storage.run('another', () => {
+    while (waiting.length > 0) waiting.shift()?.()
+  })
+  expect(heard).toEqual(['one', 'two', 'one', 'two'])
+})
+
+test('what is no pool is refused', () => {
+  for (const no of [undefined, null, {}, 'pool']) expect(tagStatements(no, () => 'o')).toBe(false)
+})
+
+test('of each message one copy is sent, whoever is first; as many as there are changes', async () => {
+  const published: unknown[] = []
+  const publications = new Publications({ expected: true, onPublished: keys => published.push(keys) })
+  expect([publications.byAction('a'), publications.byFeed('a')]).toEqual([true, false])
+  expect(publications.byFeed('a')).toBe(true) // another change of the same record, of which the action says nothing
+  expect([publications.byFeed('b'), publications.byAction('b'), publications.byAction('b')]).toEqual([
+    true,
+    false,
+    true,
+  ])
+  expect(await publications.completed()).toBe(true)
+  expect(published).toEqual([['a', 'b']])
+  expect([publications.saidByAction('a'), publications.saidByAction('c')]).toEqual([true, false])
+})
+
+test('within the window, and only there, two messages alike are one', async () => {
+  const recent = new RecentPublications(30)
+  expect([recent.byAction('a'), recent.byFeed('a'), recent.byFeed('a')]).toEqual([true, false, true])
+  expect([recent.byFeed('b'), recent.byAction('b')]).toEqual([true, false])
+  expect(recent.byAction('late')).toBe(true)
+  const written = performance.now()
+  await eventually(() => expect(performance.now() - written).toBeGreaterThan(31))
+  expect(recent.byFeed('late')).toBe(true)
+})
