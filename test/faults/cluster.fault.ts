@@ -1,0 +1,167 @@
+import { createAdapter as createPostgresAdapter } from '@socket.io/postgres-adapter'
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { classRoom, recordRoom } from '../../src/publish/rooms.ts'
+import { openShop, type Shop } from '../feed/fixture.ts'
+import { eventually } from '../helpers/eventually.ts'
+import type { TestProgram } from '../helpers/program.ts'
+import { startRedis } from '../helpers/redis.ts'
+import type { SailsClient } from '../helpers/sails-client.ts'
+import { afterScope } from '../helpers/scope.ts'
+import { redisAdapter, startAppServer } from './app-server.ts'
+import { type Operator, operator } from './program.ts'
+
+const READY = /The listener is ready/
+
+async function openInstalledShop() {
+  const shop = await openShop()
+  await shop.feed().install()
+  return shop
+}
+
+/** Two servers of an app with a shared adapter, a client on each, and the listener beside them. */
+async function openRedisCluster() {
+  const shop = await openInstalledShop()
+  const redis = await startRedis()
+  const servers = await Promise.all([1, 2].map(async () => await startAppServer(await redisAdapter(redis.url))))
+  const clients = await Promise.all(servers.map(server => server.member(classRoom('pet'))))
+  const desk = await operator({
+    DATABASE_URL: shop.database.connectionString,
+    CHANGEFEED_REDIS_URL: redis.url,
+    CHANGEFEED_HTTP_PORT: 'off',
+  })
+  return { shop, redis, servers, clients, start: () => startListening(desk) }
+}
+
+async function startListening(desk: Operator): Promise<TestProgram> {
+  const program = desk.run('start')
+  await program.line(READY)
+  return program
+}
+
+const verbs = (client: SailsClient) => client.messages.of('pet').map(({ data }) => `${data.verb} ${data.id}`)
+
+const createdIds = (client: SailsClient) =>
+  new Set(client.messages.of('pet').flatMap(({ data }) => (data.verb === 'created' ? [Number(data.id)] : [])))
+
+/** Writes one row after the other until it is stopped; tells how many there are. */
+function keepWriting({ database }: Shop) {
+  let count = 0
+  let going = true
+  const done = (async () => {
+    const client = await database.connect()
+    while (going) await client.query(`insert into pet (id, name) values (${++count}, 'pet'); select pg_sleep(0.01)`)
+    return count
+  })()
+  return {
+    reached: (rows: number) => eventually(() => expect(count).toBeGreaterThan(rows), { withinMs: 30_000 }),
+    stop() {
+      going = false
+      return done
+    },
+  }
+}
+
+/** What came twice says the same with the same cursor. */
+function expectOnceOrAgain(client: SailsClient) {
+  const said = new Map<string, string>()
+  for (const { data, meta } of client.messages.of('pet')) {
+    const text = JSON.stringify(data)
+    expect(said.get(`${meta.cursor} ${data.verb}`) ?? text).toBe(text)
+    said.set(`${meta.cursor} ${data.verb}`, text)
+  }
+}
+
+async function expectAllArrived(clients: readonly SailsClient[], count: number) {
+  for (const client of clients) {
+    await eventually(() => expect(createdIds(client).size).toBe(count), { withinMs: 40_000, everyMs: 200 })
+    expectOnceOrAgain(client)
+  }
+}
+
+test('Redis: a raw write reaches each socket of each server once, created and updated of one transaction both', async () => {
+  const { shop, servers, clients, start } = await openRedisCluster()
+  const outsider = await servers[0]?.member(recordRoom('pet', 1))
+  await start()
+  for (let id = 1; id <= 50; id++) {
+    await shop.database.query(
+      `insert into pet (id, name) values (${id}, 'a'); update pet set name = 'b' where id = ${id}`,
+    )
+  }
+  await shop.database.query('delete from pet where id = 50')
+  const expected = Array.from({ length: 50 }, (_, index) => [`created ${index + 1}`, `updated ${index + 1}`]).flat()
+  for (const client of clients) {
+    await eventually(() => expect(verbs(client).at(-1)).toBe('destroyed 50'), { withinMs: 20_000 })
+    expect(verbs(client)).toEqual([...expected, 'destroyed 50'])
+  }
+  expect(outsider && verbs(outsider)).toEqual(['updated 1'])
+})
+
+test('Redis: the listener killed and started again under load: nothing is lost', async () => {
+  const { shop, clients, start } = await openRedisCluster()
+  const writing = keepWriting(shop)
+  for (let life = 1; life <= 3; life++) {
+    const program = await start()
+    await writing.reached(life * 150)
+    await eventually(() => expect(createdIds(clients[0] as SailsClient).size).toBeGreaterThan(life * 50))
+    program.kill('SIGKILL')
+    await program.ended
+  }
+  await start()
+  await expectAllArrived(clients, await writing.stop())
+})
+
+test('Redis goes away under load and comes back: the feed waits, nothing is lost', async () => {
+  const { shop, redis, clients, start } = await openRedisCluster()
+  const program = await start()
+  const writing = keepWriting(shop)
+  await writing.reached(100)
+  await redis.stop()
+  await program.line(/Redis is out of reach/)
+  await writing.reached(300)
+  await redis.start()
+  await program.line(/Redis is back/)
+  await writing.reached(500)
+  await expectAllArrived(clients, await writing.stop())
+})
+
+test('Postgres adapter: each socket of each server once; its connection ended: both go on', async () => {
+  const shop = await openInstalledShop()
+  const { connectionString } = shop.database
+  const desk = await operator({ DATABASE_URL: connectionString, CHANGEFEED_HTTP_PORT: 'off' })
+  const program = desk.run('start', '--adapter', 'postgres')
+  await program.line(READY)
+  const servers = await Promise.all([1, 2].map(() => startAppServer(postgresAdapter(connectionString))))
+  const clients = await Promise.all(servers.map(server => server.member(classRoom('pet'))))
+  const name = 'x'.repeat(10_000) // more than a NOTIFY takes
+  await eventually(async () => expect(await listeners(shop)).toBe(3))
+  await shop.database.query(`insert into pet (id, name) values (1, 'a'), (2, $1)`, [name])
+  for (const client of clients) {
+    await eventually(() => expect(createdIds(client)).toEqual(new Set([1, 2])))
+    expect(client.messages.of('pet')).toHaveLength(2)
+  }
+  await shop.database.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and application_name = 'waterline-changefeed adapter'`,
+  )
+  await eventually(async () => expect(await listeners(shop)).toBe(3), { withinMs: 10_000 })
+  await shop.database.query(`insert into pet (id, name) values (3, 'c')`)
+  for (const client of clients)
+    await eventually(() => expect(createdIds(client).has(3)).toBe(true), { withinMs: 20_000 })
+})
+
+function postgresAdapter(connectionString: string) {
+  const pool = new pg.Pool({ connectionString, application_name: 'app adapter' })
+  pool.on('error', () => {})
+  pool.on('connect', client => client.on('error', () => {}))
+  afterScope(() => pool.end())
+  return createPostgresAdapter(pool)
+}
+
+/** Sessions whose last word was to listen for the adapter. */
+async function listeners({ database }: Shop): Promise<number> {
+  const [row] = await database.query<{ n: number }>(
+    `select count(*)::int as n from pg_stat_activity where datname = current_database() and query like 'LISTEN "socket.io%'`,
+  )
+  return row?.n ?? 0
+}

@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { eventually } from './eventually.ts'
+import { afterScope } from './scope.ts'
+
+export interface TestRedis {
+  readonly url: string
+  /** Kills it, as a power cut does. */
+  stop(): Promise<void>
+  /** On the same port. */
+  start(): Promise<void>
+}
+
+/** A Redis server of one test, in memory only. Ended with the test. */
+export async function startRedis(): Promise<TestRedis> {
+  const port = await freePort()
+  let server: ReturnType<typeof spawn> | null = null
+  const start = async () => {
+    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+    server = spawn(process.env.REDIS_SERVER ?? 'redis-server', args, { stdio: 'ignore' })
+    await eventually(() => connects(port))
+  }
+  const stop = async () => {
+    const [gone] = [server]
+    server = null
+    if (!gone || gone.exitCode !== null) return
+    const ended = once(gone, 'exit')
+    gone.kill('SIGKILL')
+    await ended
+  }
+  afterScope(stop)
+  await start()
+  return { url: `redis://127.0.0.1:${port}`, start, stop }
+}
+
+function connects(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve()
+    })
+  })
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
