@@ -36,6 +36,6 @@ export async function redisAdapter(url: string): Promise<AdapterFactory> {
   const sub = pub.duplicate()
   for (const client of [pub, sub]) client.on('error', () => {}) // the test takes the server away
   await Promise.all([pub.connect(), sub.connect()])
-  afterScope(() => Promise.allSettled([pub.disconnect(), sub.disconnect()]))
+  afterScope(() => Promise.allSettled([pub.quit(), sub.quit()]))
   return createAdapter(pub, sub)
 }
