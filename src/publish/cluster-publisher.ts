@@ -17,14 +17,17 @@ const PATIENCE_MS = 2_000
  * io.adapter(createAdapter(pubClient, subClient))
  * const publisher = clusterPublisher(io, { models: readModels(ontology.collections) })
  */
-export function clusterPublisher(io: Server, options: Omit<SocketPublisherOptions, 'scope'>): Publisher {
-  const sockets = socketPublisher(io, { ...options, scope: 'cluster' })
+export const clusterPublisher = (io: Server, options: Omit<SocketPublisherOptions, 'scope'>): Publisher =>
+  handingOver(io, socketPublisher(io, { ...options, scope: 'cluster' }))
+
+/** Makes a publisher that emits through the cluster adapter of `io` wait, call by call, until the adapter's backend has it. */
+export function handingOver(io: Server, publisher: Publisher): Publisher {
   const handover = handoverOf(io)
-  if (!handover) return sockets
+  if (!handover) return publisher
   let underway: { readonly call: PublishCall; readonly done: Promise<void> } | null = null
   const send = async (call: PublishCall, meta: MessageMeta) => {
     if (handover.interrupted) await handover.recovered()
-    sockets.publish(call, meta)
+    await publisher.publish(call, meta)
     await handover.flushed()
     if (handover.interrupted) throw new Error('Its connection was lost on the way.')
   }

@@ -2,6 +2,7 @@ import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
 import { isInMemory } from '../publish/adapter.ts'
+import { handingOver } from '../publish/cluster-publisher.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { stepPerformer } from '../publish/step-performer.ts'
 import { addLegacyPubSub } from '../realtime/pubsub.ts'
@@ -69,7 +70,7 @@ export class AppSockets {
   publisherOf(database: AppDatabase): Publisher {
     const models = readModels(database.models)
     this.#addLegacyNames(models)
-    return new SailsPublisher({
+    const publisher = new SailsPublisher({
       broadcasts: this.#broadcasts,
       requests: this.#requests,
       announcements: this.#announcements,
@@ -79,6 +80,7 @@ export class AppSockets {
       perform: stepPerformer(this.#io, { models, scope: this.#scope }),
       blueprints: this.#settings.blueprints,
     })
+    return this.#scope === 'cluster' ? handingOver(this.#io, publisher) : publisher
   }
 
   /** Where connections cannot be tagged, changes belong to no request. */
