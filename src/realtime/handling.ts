@@ -64,7 +64,7 @@ function asRequest(req: IncomingMessage, parts: Parts): RealtimeRequest {
   const fromBody = body !== null && typeof body === 'object' && !Array.isArray(body) ? body : {}
   const all = { ...query, ...fromBody, ...params }
   const socket = parseSocket(request)
-  return Object.assign(request, {
+  return withOwn(request, {
     ...parts,
     isSocket: socket !== undefined,
     originalUrl: req.url ?? '/',
@@ -76,4 +76,13 @@ function asRequest(req: IncomingMessage, parts: Parts): RealtimeRequest {
     get: (name: string) => [req.headers[name.toLowerCase()]].flat()[0],
     toJSON: () => (socket ? { id: socket.id } : {}),
   })
+}
+
+/** Also where Express has given the request getters of these names. */
+function withOwn<Target extends object>(target: Target, values: Record<string, unknown>): Target {
+  const own = Object.entries(values).map(([name, value]) => [
+    name,
+    { value, writable: true, configurable: true, enumerable: true },
+  ])
+  return Object.defineProperties(target, Object.fromEntries(own))
 }

@@ -18,10 +18,11 @@ export interface RealtimeOptions {
   /** The models that clients may use. @default none */
   models?: Readonly<Record<string, true | ModelAccess>>
   /**
-   * A change feed that publishes on this server (`createChangefeed({ publisher: realtime.publisher })`). It publishes what
-   * is written, so the app's own `publishCreate` and so on are silent, and answers carry its place as `changefeed-cursor`.
+   * A change feed that publishes on this server: `createChangefeed({ io, ... })`. It publishes what is written to the models
+   * that it covers, so the app's own `publishCreate` and so on of these are silent, and answers carry its place as
+   * `changefeed-cursor`.
    */
-  feed?: { cursor(): Promise<string> }
+  feed?: { cursor(): Promise<string>; status?(): { readonly models: readonly string[] } }
   /** The app's own handler (Express, Node), for virtual requests that no route answers. */
   handler?: NodeHandler
   /** Middleware that makes `req.session` of the cookie, such as that of express-session. */

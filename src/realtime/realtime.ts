@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
 import { ChangefeedError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
 import type { Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -120,14 +121,34 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
     [...models].map(([identity, model]) => [identity, omittedColumns(model, settings.models[identity])]),
   )
   const redactedColumns = (identity: string) => omitted.get(identity) ?? new Set<string>()
-  attachPubSub(live, { io, models, sockets, logger, redactedColumns, isPublishedByFeed: () => feed !== undefined })
+  attachPubSub(live, {
+    io,
+    models,
+    sockets,
+    logger,
+    redactedColumns,
+    isPublishedByFeed: identity => covers(feed, identity),
+  })
   const liveModel = (identity: string) => live[identity] as LiveModel
   const reader = new RecordReader({ models, open, redactedColumns, live: liveModel })
   const writer = new RecordWriter({ live: liveModel, modelOf: identity => models.get(identity), mirror, limits })
-  const cursor = async () => await feed?.cursor()
+  const cursor = () => placeOf(feed, logger)
   addClientRoutes(router)
   addReadRoutes(router, { open, reader, sockets, limits, cursor })
   addWriteRoutes(router, { open, reader, writer, limits, onlyAllowOrigins })
+}
+
+const covers = (feed: RealtimeSettings['feed'], identity: string) =>
+  feed !== undefined && (feed.status?.().models.includes(identity) ?? true)
+
+/** A client that gets no place reads again after a gap: no reason to give it no rows. */
+async function placeOf(feed: RealtimeSettings['feed'], logger: Logger): Promise<string | undefined> {
+  try {
+    return (await feed?.cursor()) || undefined
+  } catch (error) {
+    logger.warn('The place of the change feed is not known', { error })
+    return undefined
+  }
 }
 
 function liveModels(collections: object): Record<string, object> {

@@ -40,13 +40,17 @@ export class Router {
 
   #find(method: string, path: string): Found | undefined {
     for (const route of this.#routes) {
-      if (route.method !== 'ALL' && route.method !== method) continue
+      if (!answers(route.method, method)) continue
       const found = route.matches(path)
       if (found) return { handler: route.handler, params: paramsOf(found.params) }
     }
     return undefined
   }
 }
+
+/** A HEAD is a GET whose body is not sent. */
+const answers = (routed: string, method: string) =>
+  routed === 'ALL' || routed === method || (method === 'HEAD' && routed === 'GET')
 
 function parseAddress(address: string): { method: string; path: string } {
   const [, method = 'ALL', path] = /^\s*(?:([a-z]+)\s+)?(\/\S*)\s*$/i.exec(address) ?? []

@@ -1,10 +1,13 @@
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import express from 'express'
 import session from 'express-session'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { RealtimeOptions } from '../../src/realtime/realtime-options.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { eventOf } from '../helpers/eventually.ts'
+import { afterScope } from '../helpers/scope.ts'
 import { startWaterline } from '../helpers/waterline.ts'
 import { serve } from './realtime-app.ts'
 
@@ -217,6 +220,31 @@ describe("an app's own handler", () => {
     expect((await (await connect()).get('/me')).body).toBe('ours')
     expect(await (await fetch(`${url}/me`)).text()).toBe('ours')
     expect(server.listenerCount('request')).toBe(1)
+  })
+
+  test('can have realtime mounted in it', async () => {
+    const { realtime } = await routes()
+    realtime.route('PUT /ours/:id', (req, res) =>
+      res.json([req.path, req.params, req.query, req.body, req.ip, req.isSocket]),
+    )
+    const app = express().use(express.json(), realtime.handler)
+    app.get('/theirs', (_req, res) => void res.json('theirs'))
+    const server = app.listen(0, '127.0.0.1')
+    afterScope(() => server.close())
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const put = { method: 'PUT', body: '{"a":1}', headers: { 'content-type': 'application/json' } }
+    expect(await (await fetch(`${url}/ours/1?q=2`, put)).json()).toEqual([
+      '/ours/1',
+      { id: '1' },
+      { q: '2' },
+      { a: 1 },
+      '127.0.0.1',
+      false,
+    ])
+    expect(await (await fetch(`${url}/theirs`)).json()).toBe('theirs')
+    expect((await fetch(`${url}/nowhere`)).status).toBe(404)
+    expect((await fetch(`${url}/js/dependencies/sails.io.js`, { method: 'HEAD' })).status).toBe(200)
   })
 
   test('over HTTP those who listened before still answer', async () => {
