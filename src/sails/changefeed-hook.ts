@@ -71,7 +71,7 @@ export class ChangefeedHook {
 
   async #begin() {
     const [sails, settings] = [this.#sails, this.#given]
-    const { databases, others } = databasesOf(sails.models ?? {}, settings.connectionString)
+    const { databases, others } = await databasesOf(sails.models ?? {}, settings.connectionString)
     if (others.length > 0) {
       sails.log.verbose(`changefeed: only Postgres is captured, so not the models of: ${others.join(', ')}`)
     }

@@ -49,7 +49,7 @@ export class DatabaseFeed {
       ...settings.feed,
       connectionString: database.connectionString,
       collections: database.models,
-      models: modelSettings(Object.values(database.models), settings.models),
+      models: modelSettings(Object.values(database.models), settings.models, elsewhere(sails, database)),
       publish,
       originTag: true,
       logger: logThrough(sails.log),
@@ -157,6 +157,9 @@ export class DatabaseFeed {
     }
   }
 }
+
+const elsewhere = ({ models = {} }: SailsApp, database: AppDatabase): Set<string> =>
+  new Set(Object.keys(models).filter(identity => !Object.hasOwn(database.models, identity)))
 
 const isOutOfReach = (error: unknown): error is ChangefeedError =>
   error instanceof ChangefeedError && (error.code === 'E_CONNECT' || error.code === 'E_STANDBY')

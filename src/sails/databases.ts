@@ -16,20 +16,54 @@ export interface AppDatabases {
 }
 
 /** `override`: the connection string of the feed's own connections, where the app has one database. */
-export function databasesOf(models: Record<string, SailsModel>, override?: string): AppDatabases {
+export async function databasesOf(models: Record<string, SailsModel>, override?: string): Promise<AppDatabases> {
   const names = [...new Set(Object.values(models).map(({ datastore }) => datastore))]
   const postgres = names.filter(name => isPostgres(models, name))
-  const byUrl = new Map<string, string[]>()
-  for (const name of postgres) {
-    const url = connectionStringOf(name, datastoreOf(models, name))
-    byUrl.set(url, [...(byUrl.get(url) ?? []), name])
-  }
-  if (override !== undefined && byUrl.size > 1) throw ambiguous(postgres)
+  const groups = await sameDatabase(models, postgres)
+  if (override !== undefined && groups.length > 1) throw ambiguous(postgres)
   return {
-    databases: [...byUrl].map(([url, datastores]) => databaseOf(models, datastores, override ?? url)),
+    databases: groups.map(({ url, datastores }) => databaseOf(models, datastores, override ?? url)),
     others: names.filter(name => !postgres.includes(name)),
   }
 }
+
+interface Group {
+  readonly url: string
+  readonly datastores: string[]
+}
+
+/** One database may have several names, and only one feed: `localhost` and `127.0.0.1`, or two roles. */
+async function sameDatabase(models: Record<string, SailsModel>, names: readonly string[]): Promise<Group[]> {
+  const groups = new Map<string, Group>()
+  for (const name of names) {
+    const datastore = datastoreOf(models, name)
+    const url = connectionStringOf(name, datastore)
+    const key = names.length > 1 ? await identityOf(datastore, url) : url
+    const group = groups.get(key) ?? { url, datastores: [] }
+    group.datastores.push(name)
+    groups.set(key, group)
+  }
+  return [...groups.values()]
+}
+
+/** By its URL where it cannot be asked. */
+async function identityOf(datastore: SailsDatastore | undefined, url: string): Promise<string> {
+  const pool = datastore?.manager?.pool as Partial<Asked> | undefined
+  try {
+    const result = await pool?.query?.(IDENTITY)
+    return result?.rows[0]?.it ?? url
+  } catch {
+    return url
+  }
+}
+
+interface Asked {
+  query(sql: string): Promise<{ readonly rows: readonly { readonly it: string }[] }>
+}
+
+const IDENTITY = `
+  select oid || ' of ' || pg_catalog.pg_postmaster_start_time() as it
+  from pg_catalog.pg_database where datname = pg_catalog.current_database()`
 
 function databaseOf(models: Record<string, SailsModel>, datastores: string[], connectionString: string): AppDatabase {
   const own = Object.entries(models).filter(([, { datastore }]) => datastores.includes(datastore))

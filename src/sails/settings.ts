@@ -80,15 +80,20 @@ interface ConfiguredModel {
   readonly changefeed?: unknown
 }
 
-/** Settings by identity: the key `changefeed` of a model's definition wins over `models` in the config. */
+/**
+ * Settings by identity: the key `changefeed` of a model's definition wins over `models` in the config. `elsewhere` are the
+ * models of other databases, which the config may name as well.
+ */
 export function modelSettings(
   models: readonly ConfiguredModel[],
   configured: ChangefeedOptions['models'],
+  elsewhere: ReadonlySet<string> = new Set(),
 ): Record<string, boolean | ModelOptions> {
   const listed = Array.isArray(configured) ? new Set(configured.map(lower)) : undefined
   const named = listed ? whatIsNotListed(models, listed) : lowerKeys((configured ?? {}) as ByIdentity)
   const own = models.filter(({ changefeed }) => changefeed !== undefined)
-  return { ...named, ...Object.fromEntries(own.map(model => [model.identity, model.changefeed as boolean])) }
+  const here = Object.entries(named).filter(([identity]) => !elsewhere.has(identity))
+  return Object.fromEntries([...here, ...own.map(model => [model.identity, model.changefeed as boolean] as const)])
 }
 
 type ByIdentity = Record<string, boolean | ModelOptions>

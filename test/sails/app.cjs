@@ -73,6 +73,7 @@ function configOf({ url, hook, changefeed, config = {}, more = {} }) {
     log: { level: 'silent' },
     datastores: {
       default: { adapter: require('sails-postgresql'), url, ...config.datastore },
+      ...(config.second && { second: { adapter: require('sails-postgresql'), url: config.second } }),
       ...(config.disk && { disk: { adapter: require('sails-disk'), inMemoryOnly: true } }),
     },
     models: {

@@ -38,6 +38,8 @@ export interface AppOptions {
     readonly definitions?: object
     /** Definitions that are read from files, as plain data. */
     readonly onDisk?: object
+    /** URL of a datastore `second`. */
+    readonly second?: string
     /** Adds a datastore `disk` of another kind. */
     readonly disk?: boolean
   }

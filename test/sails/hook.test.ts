@@ -137,6 +137,28 @@ test('a datastore may have a schema of its own', async () => {
   expect(summary(client)).toEqual(['account created 1'])
 })
 
+test('models of several databases are captured, each database once, whatever its datastores call it', async () => {
+  const other = await testDatabase()
+  const note = { datastore: 'second', attributes: { text: { type: 'string' } } }
+  const config = (second: string) => ({ config: { definitions: { ...models, note }, second } })
+  const changefeed = { models: { owner: { omit: ['name'] }, note: {} } }
+  const two = await liftApp({ ...config(other.connectionString), changefeed })
+  expect(two.app.hooks.changefeed.status().feeds).toMatchObject([
+    { datastores: ['default'] },
+    { datastores: ['second'] },
+  ])
+  const client = await two.connect()
+  for (const path of ['/note', '/pet']) await client.get(path)
+  await other.query(`insert into note (text) values ('hello')`)
+  await two.database.query(`insert into pet (name) values ('rex')`)
+  await two.settled(client)
+  expect(summary(client).sort()).toEqual(['note created 1', 'pet created 1'])
+  await two.lower()
+  const sameByAnotherName = two.database.connectionString.replace('127.0.0.1', 'localhost')
+  const one = await liftApp(config(sameByAnotherName), two.database)
+  expect(one.app.hooks.changefeed.status().feeds).toMatchObject([{ datastores: ['default', 'second'] }])
+})
+
 test('models elsewhere than in Postgres are left alone', async () => {
   const definitions = { ...models, note: { datastore: 'disk', attributes: { text: { type: 'string' } } } }
   const { app, connect, settled } = await liftApp({ config: { definitions, disk: true } })
