@@ -43,11 +43,14 @@ export function legacyMethods(live: PubSubMethods, model: Model, sockets: Legacy
   }
 }
 
-/** Gives an object what it does not have yet: what an app defined stays. */
+/** Gives an object what it does not have yet: what an app defined stays, what we gave it before makes way. */
 export function addMissing(target: object, methods: object): void {
   for (const [name, value] of Object.entries(methods)) {
-    if ((target as Record<string, unknown>)[name] === undefined) {
-      Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: false })
-    }
+    const present = (target as Record<string, unknown>)[name]
+    if (present !== undefined && !ours.has(present as object)) continue
+    ours.add(value)
+    Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: false })
   }
 }
+
+const ours = new WeakSet<object>()

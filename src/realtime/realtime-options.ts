@@ -31,11 +31,11 @@ export interface RealtimeOptions {
   onlyAllowOrigins?: readonly string[]
   /** Decides who may connect, in place of `onlyAllowOrigins`. */
   beforeConnect?: BeforeConnect
-  /** Called when a socket is gone, with its session. What `done` is called with is logged. */
+  /** Called when a socket is gone, with its session, which is saved when `done` is called. An error is logged. */
   afterDisconnect?(session: unknown, socket: Socket, done: (error?: unknown) => void): unknown
   /** Whether a socket hears of what it wrote itself by a REST route. @default false */
   mirror?: boolean
-  /** What a client may ask for at most. */
+  /** What a client may ask for at most. Where `io` is given, the size of its messages is for its own options to bound. */
   limits?: Partial<Limits>
   /** Path of the socket.io endpoint, where `io` is not given. @default '/socket.io' */
   path?: string

@@ -160,8 +160,15 @@ async function afterDisconnect(socket: Socket, { afterDisconnect, session, logge
   const failed = (error: unknown) => logger.error('afterDisconnect failed', { error })
   try {
     const loaded = session ? await loadSession(socket, session) : {}
-    await afterDisconnect?.(loaded, socket, error => error && failed(error))
+    const done = (error?: unknown) => (error ? failed(error) : saveSession(loaded, failed))
+    await afterDisconnect?.(loaded, socket, done)
   } catch (error) {
     failed(error)
   }
+}
+
+/** There is no response left that would save it. */
+function saveSession(session: unknown, failed: (error: unknown) => void) {
+  const { save } = session as { save?: (done: (error?: unknown) => void) => void }
+  save?.call(session, error => error && failed(error))
 }

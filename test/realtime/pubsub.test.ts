@@ -195,6 +195,18 @@ describe('what an app defined', () => {
     ])
   })
 
+  test('what was attached to another server before makes way', async () => {
+    const { model, watcher } = await setUp()
+    const closed = await socketServer()
+    const live = { pet: model('pet') }
+    attachPubSub(live, { io: closed.io, models: school })
+    const old = await watcher(...family)
+    const now = await closed.member(...family)
+    live.pet.publishUpdate(1, { name: 'max' })
+    expect(await old.lines()).toEqual([])
+    expect(await now.heard()).toHaveLength(1)
+  })
+
   test('its functions are not among what a loop over a model sees', async () => {
     const { model } = await setUp()
     expect(Object.keys(model('pet'))).toEqual(['identity'])

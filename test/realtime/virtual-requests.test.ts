@@ -271,10 +271,13 @@ test('sails.io.js is served where pages expect it, and the script that other ori
 
 test('the session middleware serves routes, and afterDisconnect', async () => {
   const gone: unknown[] = []
+  let cookie = ''
   const { realtime, connect } = await routes({
     session: session({ secret: 'x', resave: false, saveUninitialized: false }),
     afterDisconnect: (loaded, socket, done) => {
       gone.push([(loaded as { n?: number }).n, socket.id])
+      cookie = socket.handshake.headers.cookie ?? ''
+      Object.assign(loaded as object, { n: 10 })
       done()
     },
   })
@@ -288,6 +291,8 @@ test('the session middleware serves routes, and afterDisconnect', async () => {
   const socket = realtime.io.of('/').sockets.get(id)
   await Promise.all([socket && eventOf(socket, 'disconnect'), client.disconnect()])
   await expect.poll(() => gone).toEqual([[2, id]])
+  const again = await connect({ initialConnectionHeaders: { cookie } })
+  expect((await again.post('/count')).body).toBe(11)
 })
 
 describe('what is no request', () => {
