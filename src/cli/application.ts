@@ -19,6 +19,7 @@ export async function loadApplication(settings: ProgramSettings): Promise<Applic
 
 const plain = (collections: object): Application => ({
   collections,
+  options: {},
   connectionString: undefined,
   adapter: () => undefined,
   stop: async () => {},

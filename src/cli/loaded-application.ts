@@ -1,9 +1,12 @@
+import type { ChangefeedOptions } from '../options.ts'
 import type { AdapterFactory } from './settings.ts'
 
 /** The app whose models are captured. */
 export interface Application {
   /** Initialised Waterline collections. */
   readonly collections: object
+  /** What the app's own settings say of the feed; flags, variables and the config file go before them. */
+  readonly options: Partial<ChangefeedOptions>
   /** Where the app's own datastore connects to, if it says so. */
   readonly connectionString: string | undefined
   /** The adapter of the app's own socket.io server, if it names one. */

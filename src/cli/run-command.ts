@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import pc from 'picocolors'
 import { ChangefeedError } from '../errors.ts'
+import { colours } from './colours.ts'
 import { exitCodeOf } from './exit-code.ts'
 import { readSettings } from './flags.ts'
 import { hider } from './secrets.ts'
@@ -33,8 +33,8 @@ export function action<Flags>(run: CommandAction<Flags>) {
 function describe(error: unknown, settings: ProgramSettings | undefined): string {
   const hide = hider(secretsOf(settings))
   const text = error instanceof ChangefeedError ? error.message : error instanceof Error ? error.stack : String(error)
-  const code = error instanceof ChangefeedError ? ` ${pc.dim(`[${error.code}]`)}` : ''
-  return `${pc.red('error')} ${hide(text ?? '')}${code}`
+  const code = error instanceof ChangefeedError ? ` ${colours.dim(`[${error.code}]`)}` : ''
+  return `${colours.red('error')} ${hide(text ?? '')}${code}`
 }
 
 /** Variables as well: an error may speak of them before the settings are there. */

@@ -3,13 +3,18 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ChangefeedError } from '../errors.ts'
+import type { ChangefeedOptions } from '../options.ts'
+import { feedOptions } from '../sails/feed-options.ts'
+import type { SailsModel } from '../sails/sails-app.ts'
+import { readSettings } from '../sails/settings.ts'
 import type { Application } from './loaded-application.ts'
 import type { AdapterFactory } from './settings.ts'
 
 /** What we use of a loaded Sails app. */
 interface SailsApp {
-  readonly models: object
+  readonly models: Readonly<Record<string, SailsModel>>
   readonly config: {
+    readonly changefeed?: unknown
     readonly datastores?: Readonly<Record<string, { readonly url?: string; readonly adapter?: unknown } | undefined>>
     readonly sockets?: {
       readonly adapter?: unknown
@@ -46,6 +51,7 @@ export async function loadSailsApp(folder: string): Promise<Application> {
   }
   return {
     collections: sails.models,
+    options: optionsOf(sails),
     connectionString: urlOf(sails),
     adapter: () => adapterOf(sails, require),
     stop: async () => await promisify(sails.lower.bind(sails))(),
@@ -77,6 +83,12 @@ const isFolder = (path: string) =>
 function urlOf({ config }: SailsApp): string | undefined {
   const urls = Object.values(config.datastores ?? {}).flatMap(datastore => datastore?.url ?? [])
   return urls.find(url => /^postgres(ql)?:\/\//.test(url))
+}
+
+/** As the app's own hook has them, so that both want the same triggers. */
+function optionsOf({ config, models }: SailsApp): Partial<ChangefeedOptions> {
+  const settings = readSettings(config.changefeed)
+  return settings ? feedOptions(settings, models) : {}
 }
 
 /** `adapterModule` is called with the adapter's options by the sockets hook of Sails, and so it is here. */

@@ -1,5 +1,5 @@
 import Table from 'cli-table3'
-import pc from 'picocolors'
+import { colours } from './colours.ts'
 
 /** Where a command writes: results to `out`, what a person wants to know besides to `err`. */
 export interface Terminal {
@@ -19,7 +19,7 @@ const jsonValue = (_key: string, value: unknown) => (typeof value === 'bigint' ?
 /** Columns without borders: they can be read and cut. No titles, no head. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = new Table({
-    ...(head.length > 0 && { head: head.map(title => pc.dim(title)) }),
+    ...(head.length > 0 && { head: head.map(title => colours.dim(title)) }),
     chars: BORDERLESS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
   })

@@ -79,9 +79,10 @@ export class Workspace {
 
   async #feedOptions(options: Partial<ChangefeedOptions>): Promise<ChangefeedOptions> {
     const { feed, schema, models } = this.settings
-    const { collections } = await this.application()
+    const { collections, options: ofTheApp } = await this.application()
     const selection = models === undefined ? {} : { models: models as NonNullable<ChangefeedOptions['models']> }
-    return { ...feed, ...selection, schema, collections, connectionString: await this.connectionString(), ...options }
+    const connectionString = await this.connectionString()
+    return { ...ofTheApp, ...feed, ...selection, schema, collections, connectionString, ...options }
   }
 }
 

@@ -1,6 +1,6 @@
-import pc from 'picocolors'
 import { examine } from '../../doctor/doctor.ts'
 import type { Finding } from '../../doctor/finding.ts'
+import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { count, print, printJson } from '../terminal.ts'
@@ -26,13 +26,13 @@ function printFindings(findings: readonly Finding[], models: number) {
   const all = (severity: string) => findings.filter(finding => finding.severity === severity).length
   const looked = `${count(models, 'model')} looked at:`
   const sum = `${looked} ${count(all('error'), 'error')}, ${count(all('warning'), 'warning')}.`
-  print(findings.length === 0 ? pc.green(`${looked} all is well.`) : sum)
+  print(findings.length === 0 ? colours.green(`${looked} all is well.`) : sum)
 }
 
 function formatFinding({ check, severity, message, repair }: Finding): string {
-  const mark = severity === 'error' ? pc.red('error  ') : pc.yellow('warning')
-  const sql = (repair?.sql ?? []).map(statement => pc.dim(`${statement};`.replace(/^/gm, '    ')))
-  const command = repair?.command === undefined ? [] : [`  repair: ${pc.cyan(repair.command)}`]
+  const mark = severity === 'error' ? colours.red('error  ') : colours.yellow('warning')
+  const sql = (repair?.sql ?? []).map(statement => colours.dim(`${statement};`.replace(/^/gm, '    ')))
+  const command = repair?.command === undefined ? [] : [`  repair: ${colours.cyan(repair.command)}`]
   const statements = sql.length === 0 ? [] : [command.length > 0 ? '  which runs:' : '  repair:', ...sql]
-  return [`${mark} ${pc.bold(check)}  ${message}`, ...command, ...statements].join('\n')
+  return [`${mark} ${colours.bold(check)}  ${message}`, ...command, ...statements].join('\n')
 }

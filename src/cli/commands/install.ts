@@ -1,7 +1,7 @@
-import pc from 'picocolors'
 import { formatPlan } from '../../capture/format-plan.ts'
 import { migrationSql } from '../../db/migration-sql.ts'
 import { type InstallationPlan, isComplete } from '../../installation.ts'
+import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { note, print, printJson } from '../terminal.ts'
@@ -56,10 +56,10 @@ const exitCodeOf = ({ capture }: InstallationPlan) => (capture.problems.length >
 
 function printPlan(found: InstallationPlan, migrationStatements: readonly string[]) {
   if (migrationStatements.length > 0) {
-    print(pc.bold(`Our schema: ${found.migrations.join(', ')}`))
+    print(colours.bold(`Our schema: ${found.migrations.join(', ')}`))
     for (const statement of migrationStatements) print(`${statement.replace(/^/gm, '    ')};`)
   }
-  print(pc.bold('Tables of the models:'))
+  print(colours.bold('Tables of the models:'))
   print(formatPlan(found.capture, { sql: true }))
   if (isComplete(found)) note('All is installed already.')
 }

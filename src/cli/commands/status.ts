@@ -1,6 +1,6 @@
-import pc from 'picocolors'
 import { type DatabaseStatus, type ModelStatus, readStatus } from '../../doctor/status.ts'
 import type { Node } from '../../leader/nodes.ts'
+import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { bytes, count, print, printJson, seconds, table } from '../terminal.ts'
@@ -27,7 +27,7 @@ function printStatus(found: DatabaseStatus) {
   const window = found.oldestRetainedAt
   const facts = [
     ['lag', `${count(lag.changes, 'change')}${lag.orMore ? ' or more' : ''}, ${seconds(lag.seconds)}`],
-    ['leader', leader ? leaderText(leader, nodes) : pc.red('none has run yet')],
+    ['leader', leader ? leaderText(leader, nodes) : colours.red('none has run yet')],
     ['log', bytes(found.logBytes)],
     [
       'kept since',
@@ -45,12 +45,12 @@ function leaderText({ node, silentSeconds }: { node: string; silentSeconds: numb
   const known = nodes.find(({ id }) => id === node)
   const name = known ? `${known.host} (process ${known.pid})` : node
   if (silentSeconds < LEASE_SECONDS) return name
-  return pc.red(`none; ${name} was the last, ${seconds(silentSeconds)} ago`)
+  return colours.red(`none; ${name} was the last, ${seconds(silentSeconds)} ago`)
 }
 
 function modelRow({ identity, table, capture, pausedAt, withheld }: ModelStatus): string[] {
-  const publishing = pausedAt ? pc.yellow(`paused since ${pausedAt.toISOString()}, ${withheld} passed over`) : 'on'
-  return [identity, table ?? pc.red('dropped'), capture === 'on' ? 'on' : pc.red(capture), publishing]
+  const publishing = pausedAt ? colours.yellow(`paused since ${pausedAt.toISOString()}, ${withheld} passed over`) : 'on'
+  return [identity, table ?? colours.red('dropped'), capture === 'on' ? 'on' : colours.red(capture), publishing]
 }
 
 const nodeRow = ({ id, role, host, pid, tick, sockets, startedAt }: Node): string[] => [

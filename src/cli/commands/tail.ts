@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import pc from 'picocolors'
 import { positionNow } from '../../change-log/seek.ts'
 import type { Database } from '../../db/connect.ts'
 import { Playback } from '../../feed/playback.ts'
 import { leaderSilence } from '../../leader/nodes.ts'
 import type { MessageMeta, PublishCall } from '../../publish/call.ts'
+import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { parseSince } from '../since.ts'
@@ -77,7 +77,7 @@ async function follow(db: Database, playback: Playback, flags: TailFlags, signal
 async function warnWithoutLeader(db: Database) {
   const silent = await leaderSilence(db)
   if (silent !== null && silent < 15) return
-  note(pc.yellow('No listener runs: new changes are logged, and show here once one has started.'))
+  note(colours.yellow('No listener runs: new changes are logged, and show here once one has started.'))
 }
 
 function show(
@@ -105,12 +105,12 @@ function asJson({ fn: _, ...call }: PublishCall, meta: MessageMeta) {
 }
 
 const COLORS = {
-  created: pc.green,
-  updated: pc.blue,
-  destroyed: pc.red,
-  addedTo: pc.cyan,
-  removedFrom: pc.magenta,
-  refetch: pc.yellow,
+  created: colours.green,
+  updated: colours.blue,
+  destroyed: colours.red,
+  addedTo: colours.cyan,
+  removedFrom: colours.magenta,
+  refetch: colours.yellow,
 }
 
 function asText(call: PublishCall, { at, cursor }: MessageMeta) {
@@ -118,7 +118,7 @@ function asText(call: PublishCall, { at, cursor }: MessageMeta) {
   const time = new Date(at).toISOString().slice(11, 23)
   const id = 'id' in call ? ` ${call.id}` : ''
   print(
-    `${pc.dim(time)} ${COLORS[verb](verb.padEnd(11))} ${pc.bold(call.identity + id)} ${detail(call)} ${pc.dim(cursor)}`,
+    `${colours.dim(time)} ${COLORS[verb](verb.padEnd(11))} ${colours.bold(call.identity + id)} ${detail(call)} ${colours.dim(cursor)}`,
   )
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import pc from 'picocolors'
+import { colours } from '../colours.ts'
 import { createLog } from '../log.ts'
 import { hider } from '../secrets.ts'
 import { note, print } from '../terminal.ts'
@@ -17,15 +17,19 @@ export interface RunDemoOptions {
 export async function runDemo({ port = 1337, dataDir, databaseUrl }: RunDemoOptions): Promise<void> {
   const logger = createLog({ level: 'warn', hide: hider([databaseUrl]), to: process.stderr })
   const stopping = stopSignal()
-  note(pc.dim(databaseUrl === undefined ? 'Starting an embedded Postgres ...' : 'Using the server of DATABASE_URL ...'))
+  note(
+    colours.dim(
+      databaseUrl === undefined ? 'Starting an embedded Postgres ...' : 'Using the server of DATABASE_URL ...',
+    ),
+  )
   const demo = await startDemo({ port, dataDir, databaseUrl, logger })
   if (!stopping.aborted) {
     print(welcome(demo, databaseUrl === undefined))
     await aborted(stopping)
   }
-  note(pc.dim('Stopping ... (Ctrl-C again to force)'))
+  note(colours.dim('Stopping ... (Ctrl-C again to force)'))
   await demo.stop()
-  note(pc.dim('Stopped. Nothing is left running.'))
+  note(colours.dim('Stopped. Nothing is left running.'))
 }
 
 /** npm passes on a signal that the terminal has sent to everyone already: within this time they are one. */
@@ -50,7 +54,7 @@ const aborted = async (signal: AbortSignal) => void (await once(signal, 'abort')
 
 function welcome({ url, connectionString, place, tables }: Demo, isEmbedded: boolean): string {
   const rows = [
-    ['Page', pc.bold(pc.cyan(url))],
+    ['Page', colours.bold(colours.cyan(url))],
     ['Database', place.description],
     [
       'psql',
@@ -60,14 +64,14 @@ function welcome({ url, connectionString, place, tables }: Demo, isEmbedded: boo
     [
       'Never sent',
       Object.entries(KEPT_INSIDE)
-        .map(([name, why]) => `account.${name} ${pc.dim(`(${why})`)}`)
+        .map(([name, why]) => `account.${name} ${colours.dim(`(${why})`)}`)
         .join('\n'),
     ],
   ]
   const lines = rows.flatMap(([title = '', text = '']) =>
-    text.split('\n').map((line, index) => `  ${pc.dim((index === 0 ? title : '').padEnd(12))}${line}`),
+    text.split('\n').map((line, index) => `  ${colours.dim((index === 0 ? title : '').padEnd(12))}${line}`),
   )
-  const head = `  ${pc.bold('waterline-changefeed')} ${pc.dim('demo')}`
-  const foot = `  Write with the page, psql or any other tool, and watch the page. ${pc.dim('Ctrl-C ends the demo.')}`
+  const head = `  ${colours.bold('waterline-changefeed')} ${colours.dim('demo')}`
+  const foot = `  Write with the page, psql or any other tool, and watch the page. ${colours.dim('Ctrl-C ends the demo.')}`
   return ['', head, '', ...lines, '', foot, ''].join('\n')
 }
