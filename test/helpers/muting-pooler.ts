@@ -6,9 +6,10 @@ const NOTIFICATION = 'A'.charCodeAt(0)
 
 /** A way to a server on which notifications get lost, as behind a pooler that shares sessions out by transaction. */
 export async function startMutingPooler(connectionString: string): Promise<{ connectionString: string }> {
-  const target = new URL(connectionString)
+  const url = new URL(connectionString)
+  const target = { port: Number(url.port), host: url.hostname }
   const server = createServer(client => {
-    const upstream = connect(Number(target.port), target.hostname)
+    const upstream = connect(target)
     for (const socket of [client, upstream]) socket.on('error', () => {})
     client.on('close', () => upstream.destroy())
     upstream.on('close', () => client.destroy())
@@ -19,8 +20,8 @@ export async function startMutingPooler(connectionString: string): Promise<{ con
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   afterScope(() => void server.close())
-  target.port = String((server.address() as AddressInfo).port)
-  return { connectionString: target.href }
+  url.port = String((server.address() as AddressInfo).port)
+  return { connectionString: url.href }
 }
 
 /** Each message is a type byte and its length; they may come in any pieces. */

@@ -1,0 +1,139 @@
+import { expect, test } from 'vitest'
+import { openDatabase } from '../../src/db/connect.ts'
+import type { Finding } from '../../src/doctor/finding.ts'
+import { type MonitorOptions, startMonitor } from '../../src/monitor/monitor.ts'
+import { openShop, type Shop } from '../feed/fixture.ts'
+import { openPage } from '../helpers/browser.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { afterScope } from '../helpers/scope.ts'
+
+const TOKEN = 'a token of some length'
+
+const FINDING: Finding = {
+  check: 'triggers',
+  severity: 'error',
+  message: 'Model `<b>pet</b>`: a trigger is missing.',
+  repair: { command: 'npx waterline-changefeed install', sql: ['select 1'] },
+}
+
+async function openMonitor(options: Partial<MonitorOptions> = {}) {
+  const shop = await openShop()
+  const feed = shop.feed()
+  await feed.install()
+  const { connectionString } = shop.database
+  const db = openDatabase({ connectionString, applicationName: 'monitor' }, 'changefeed')
+  afterScope(() => db.close())
+  const all = { feed, db, host: '127.0.0.1', port: 0, lagLimitMs: 30_000, examine: async () => [FINDING], ...options }
+  const monitor = await startMonitor(all)
+  afterScope(() => monitor.close())
+  const url = `http://127.0.0.1:${monitor.port}`
+  const get = (path: string, headers: Record<string, string> = {}) => fetch(url + path, { headers, redirect: 'manual' })
+  return { shop, feed, url, get }
+}
+
+async function write({ database }: Shop, count: number) {
+  await database.query(`insert into "user" (id, name) select id, 'ann' from generate_series(1, ${count}) as id`)
+  await database.query(`update "user" set name = 'ben' where id = 1; delete from "user" where id = 2`)
+}
+
+test('health says whether the process is alive and whether it does its work', async () => {
+  const { feed, get, shop } = await openMonitor({ lagLimitMs: 1 })
+  expect((await get('/healthz')).status).toBe(503)
+  expect((await get('/readyz')).status).toBe(503)
+  await feed.start()
+  expect(await (await get('/healthz')).json()).toEqual({ ok: true, reasons: [] })
+  await eventually(async () => expect(await (await get('/readyz')).json()).toEqual({ ok: true, reasons: [] }))
+  await shop.database.query('update changefeed.state set epoch = epoch') // the feed goes on
+  await feed.stop()
+  expect((await get('/readyz')).status).toBe(503)
+})
+
+test('a feed that is behind is not ready', async () => {
+  const shop = await openShop()
+  const publisher = { publish: () => Promise.reject(Object.assign(new Error('away'), { retryable: true })) }
+  const feed = shop.feed({ publisher })
+  const { get } = await openMonitor({ feed, lagLimitMs: 1 })
+  await feed.install()
+  await feed.start()
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await eventually(async () => {
+    const response = await get('/readyz')
+    expect([response.status, (await response.json()).reasons[0]]).toEqual([503, expect.stringMatching(/behind/)])
+  })
+})
+
+test('metrics count what was read and published, and measure the rest', async () => {
+  const { shop, feed, get } = await openMonitor()
+  await feed.start()
+  await write(shop, 3)
+  await feed.settled()
+  const response = await get('/metrics')
+  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=/)
+  const text = await response.text()
+  for (const line of [
+    'changefeed_changes_total{model="user",verb="created"} 3',
+    'changefeed_messages_total{model="user",verb="updated"} 1',
+    'changefeed_messages_total{model="user",verb="destroyed"} 1',
+    'changefeed_publish_seconds_count 5',
+    'changefeed_connected 1',
+    'changefeed_leader 1',
+    'changefeed_lag_changes 0',
+    'changefeed_nodes{role="leader"} 1',
+  ]) {
+    expect(text.split('\n')).toContain(line)
+  }
+  expect(text).toMatch(/changefeed_reads_total\{cause="(wake|poll)"\} \d+/)
+  expect(text).toMatch(/changefeed_log_bytes [1-9]/)
+})
+
+test('without a token only this machine is answered, by its own name', async () => {
+  const { get } = await openMonitor()
+  expect((await get('/status.json')).status).toBe(200)
+  expect((await get('/status.json', { host: 'rebound.example' })).status).toBe(421)
+})
+
+test('with a token all but the health checks ask for it', async () => {
+  const { get, url } = await openMonitor({ token: TOKEN })
+  expect((await get('/healthz')).status).toBe(503) // the feed does not run, but that is told to everyone
+  for (const path of ['/metrics', '/status.json', '/page/monitor.js']) {
+    expect((await get(path)).status).toBe(401)
+    expect((await get(path, { authorization: 'Bearer wrong' })).status).toBe(401)
+    expect((await get(path, { authorization: `Bearer ${TOKEN}` })).status).toBe(200)
+  }
+  const visitor = await get('/', { accept: 'text/html' })
+  expect([visitor.status, visitor.headers.get('location')]).toEqual([302, '/sign-in'])
+  const signIn = (token: string) =>
+    fetch(`${url}/sign-in`, { method: 'POST', body: new URLSearchParams({ token }), redirect: 'manual' })
+  expect((await signIn('wrong')).headers.get('set-cookie')).toBeNull()
+  const cookie = (await signIn(TOKEN)).headers.get('set-cookie') ?? ''
+  expect(cookie).toMatch(/HttpOnly/)
+  expect((await get('/', { cookie: cookie.split(';')[0] ?? '' })).status).toBe(200)
+})
+
+test('the page shows it all in a real browser, and takes no text for HTML', async () => {
+  const { shop, feed, url } = await openMonitor({ token: TOKEN })
+  await feed.start()
+  await write(shop, 3)
+  await feed.settled()
+  const { page, logged } = await openPage(url)
+  await page.fill('#token', TOKEN)
+  await page.click('button')
+  await page.waitForSelector('#recent tr')
+  expect(await page.textContent('#state')).toMatch(/^leader/)
+  expect(await page.locator('#recent tr').count()).toBe(5)
+  expect(await page.textContent('#recent tr:first-child')).toMatch(/destroyeduser 2\d+ ms/)
+  expect(await page.textContent('#problems')).toContain('Model `<b>pet</b>`')
+  expect(await page.locator('#problems b').count()).toBe(0)
+  expect(await page.locator('.plot canvas').count()).toBe(2)
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    for (const width of [1280, 360]) {
+      await page.setViewportSize({ width, height: 800 })
+      const wider = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
+      expect(await page.evaluate(wider)).toBe(0)
+    }
+  }
+  await feed.stop()
+  await eventually(async () => expect(await page.textContent('#state')).toBe('stopped'))
+  expect(logged).toEqual([])
+})
