@@ -2,6 +2,7 @@ import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
 import type { MessageMeta, PublishCall } from './call.ts'
 import { stepsOf } from './messages.ts'
+import { shownMeta, socketsLeftOut } from './origin.ts'
 import type { Publisher } from './publisher.ts'
 import { type Scope, stepPerformer } from './step-performer.ts'
 
@@ -14,7 +15,7 @@ export interface SocketPublisherOptions {
   readonly scope?: Scope
   /**
    * The sockets that a write with this origin leaves out.
-   * @default the one whose id the origin is
+   * @default the one whose id the origin is, or that asked an action of a Sails app
    */
   readonly exceptSocketIds?: (origin: string) => readonly string[]
 }
@@ -37,7 +38,7 @@ export function socketPublisher(io: Server, options: SocketPublisherOptions): So
   return {
     publish(call, meta) {
       const except = meta.origin === undefined ? [] : [...exceptSocketIds(meta.origin)]
-      for (const step of stepsOf(call)) perform(step, { meta, except })
+      for (const step of stepsOf(call)) perform(step, { meta: shownMeta(meta), except })
     },
   }
 }
@@ -49,5 +50,5 @@ export function socketPublisher(io: Server, options: SocketPublisherOptions): So
 function socketNamed(io: Server, scope: Scope) {
   const namesSocket = (origin: string) =>
     scope === 'local' ? io.of('/').sockets.has(origin) : /^[A-Za-z0-9_-]{20}$/.test(origin)
-  return (origin: string) => (namesSocket(origin) ? [origin] : [])
+  return (origin: string) => socketsLeftOut(origin) ?? (namesSocket(origin) ? [origin] : [])
 }

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { formatOrigin } from '../publish/origin.ts'
 import type { MessageKey } from './message-key.ts'
-import { formatOrigin, parseOrigin } from './origin.ts'
 import { Publications } from './publications.ts'
 import type { ActionRequest, SailsApp } from './sails-app.ts'
 
@@ -93,10 +93,4 @@ function isBlueprint(sails: SailsApp, { options }: ActionRequest): boolean {
 
 function socketIdOf({ isSocket, socket }: ActionRequest): { socketId?: string } {
   return isSocket ? { socketId: String((socket as { id?: unknown }).id) } : {}
-}
-
-/** Whether the socket of this origin is to be left out of messages about its change. */
-export function omittedSocket(origin: string | undefined): string[] {
-  const { socketId, mirror } = parseOrigin(origin) ?? {}
-  return socketId !== undefined && !mirror ? [socketId] : []
 }

@@ -1,6 +1,6 @@
 import type { Server } from 'socket.io'
+import { parseOrigin } from '../publish/origin.ts'
 import type { MessageKey } from './message-key.ts'
-import { parseOrigin } from './origin.ts'
 import { Publications, type Told } from './publications.ts'
 
 const EVENT = 'changefeed:published'

@@ -6,9 +6,10 @@ import { type InstallationPlan, isComplete } from '../installation.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { AppDatabase } from './databases.ts'
+import { feedOptions } from './feed-options.ts'
 import { logThrough } from './log.ts'
 import type { SailsApp } from './sails-app.ts'
-import { modelSettings, type SailsSettings } from './settings.ts'
+import type { SailsSettings } from './settings.ts'
 import { tagStatements } from './statement-tags.ts'
 
 /** How often a database that is out of reach is looked for, in milliseconds. */
@@ -46,12 +47,10 @@ export class DatabaseFeed {
     this.#parts = parts
     const { sails, settings, database, publisher, publish } = parts
     this.#feed = createChangefeed({
-      ...settings.feed,
+      ...feedOptions(settings, database.models, sails.models),
       connectionString: database.connectionString,
       collections: database.models,
-      models: modelSettings(Object.values(database.models), settings.models, elsewhere(sails, database)),
       publish,
-      originTag: true,
       logger: logThrough(sails.log),
       ...(publisher && { publisher }),
     })
@@ -143,7 +142,9 @@ export class DatabaseFeed {
     const problems = plan.capture.problems.map(({ message }) => message)
     if (missing.length > 0) log.warn(`changefeed: not everything is captured. Missing: ${missing.join(', ')}.`)
     for (const problem of problems) log.warn(`changefeed: ${problem}`)
-    log.warn('changefeed: to install it, run: npx waterline-changefeed install')
+    const { schema } = this.#parts.settings.feed
+    const flag = schema === undefined ? '' : ` --schema ${JSON.stringify(schema)}`
+    log.warn(`changefeed: to install it, run: npx waterline-changefeed install${flag}`)
   }
 
   async #startUnlessMissing() {
@@ -157,9 +158,6 @@ export class DatabaseFeed {
     }
   }
 }
-
-const elsewhere = ({ models = {} }: SailsApp, database: AppDatabase): Set<string> =>
-  new Set(Object.keys(models).filter(identity => !Object.hasOwn(database.models, identity)))
 
 const isOutOfReach = (error: unknown): error is ChangefeedError =>
   error instanceof ChangefeedError && (error.code === 'E_CONNECT' || error.code === 'E_STANDBY')

@@ -1,13 +1,13 @@
 import type { Models } from '../ontology/model.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
+import { parseOrigin, shownMeta, socketsLeftOut } from '../publish/origin.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
 import type { PerformStep } from '../publish/step-performer.ts'
-import { type ActionRequests, omittedSocket } from './action-requests.ts'
+import type { ActionRequests } from './action-requests.ts'
 import type { Announcements } from './announcements.ts'
 import type { Broadcasts } from './broadcasts.ts'
 import { keyOf, keyOfCall, type MessageKey } from './message-key.ts'
-import { parseOrigin } from './origin.ts'
 import type { Told } from './publications.ts'
 import type { RecentPublications } from './recent-publications.ts'
 import type { SailsModel } from './sails-app.ts'
@@ -83,7 +83,7 @@ export class SailsPublisher implements Publisher {
     const model = this.#options.model(call.identity)
     if (!model) return
     const keys = new Set(told.map(keyOfCall).filter((key): key is MessageKey => key !== undefined))
-    const delivery = { meta: shown(meta), except: omittedSocket(meta.origin), keys }
+    const delivery = { meta: shownMeta(meta), except: socketsLeftOut(meta.origin) ?? [], keys }
     await this.#options.broadcasts.deliver(delivery, () => callModel(model, call))
   }
 
@@ -96,7 +96,7 @@ export class SailsPublisher implements Publisher {
 
   #refetch({ identity, reason }: RefetchCall, meta: MessageMeta) {
     const payload = { verb: 'refetch', identity, reason } as const
-    this.#options.perform({ do: 'refetch', identity, payload }, { meta: shown(meta), except: [] })
+    this.#options.perform({ do: 'refetch', identity, payload }, { meta: shownMeta(meta), except: [] })
   }
 }
 
@@ -106,11 +106,6 @@ const partsOf = (call: PublishCall): PublishCall[] => (call.fn === 'publishCreat
 /** A blueprint's `created` message holds the members that the record was created with. */
 const isInCreated = (call: PublishCall, publications: Told) =>
   call.fn === 'publishAdd' && publications.saidByAction(keyOf(call.identity, 'created', call.id))
-
-/** Which socket asked is nobody else's business. */
-function shown({ origin, ...meta }: MessageMeta): MessageMeta {
-  return origin === undefined || parseOrigin(origin) ? meta : { ...meta, origin }
-}
 
 /** The functions may be an app's, and give a promise. */
 function callModel(model: SailsModel, call: PublishCall): unknown {

@@ -18,7 +18,8 @@ const ROOMS: readonly (readonly string[])[] = [
   ['changefeed.ts'],
   ['doctor'],
   ['monitor'],
-  ['sails', 'cli'],
+  ['sails'],
+  ['cli'],
   ['index.ts'],
 ]
 

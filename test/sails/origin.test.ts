@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect, test } from 'vitest'
-import { formatOrigin, parseOrigin } from '../../src/sails/origin.ts'
+import { formatOrigin, parseOrigin } from '../../src/publish/origin.ts'
 import { Publications } from '../../src/sails/publications.ts'
 import { RecentPublications } from '../../src/sails/recent-publications.ts'
 import { tagStatements } from '../../src/sails/statement-tags.ts'

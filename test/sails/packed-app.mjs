@@ -30,18 +30,28 @@ async function development(url) {
   await app.end()
 }
 
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  sails_models__migrate: 'safe',
+  sails_session__secret: 'only for this',
+  sails_sockets__onlyAllowOrigins: '["http://127.0.0.1"]',
+}
+
 async function production(url) {
   await query(url, 'drop schema changefeed cascade')
-  const app = await lift({
-    NODE_ENV: 'production',
-    sails_models__migrate: 'safe',
-    sails_session__secret: 'only for this',
-    sails_sockets__onlyAllowOrigins: '["http://127.0.0.1"]',
-  })
+  const app = await lift(PRODUCTION)
   assert.match(app.output(), /changefeed: not everything is captured.*pet/)
   assert.match(app.output(), /npx waterline-changefeed install/)
   const { rows } = await query(url, `select from pg_namespace where nspname = 'changefeed'`)
   assert.equal(rows.length, 0)
+  await app.end()
+}
+
+async function installed() {
+  await run('npx', ['--no-install', 'waterline-changefeed', 'install'], { cwd: folder })
+  const app = await lift({ ...PRODUCTION, sails_log__level: 'info' })
+  assert.match(app.output(), /changefeed: publishes the changes of pet/)
+  assert.doesNotMatch(app.output(), /changefeed: (not everything|does not)/)
   await app.end()
 }
 
@@ -175,6 +185,7 @@ try {
   await createApp(url)
   await shows('in development it is installed at lift, and a raw SQL write reaches a client', () => development(url))
   await shows('in production nothing is altered: what is missing is named', () => production(url))
+  await shows('the command that is named installs what the app wants', installed)
   await shows('an environment variable turns it off', () => turnedOff())
   console.log('The packed package works in a fresh Sails app.')
 } finally {

@@ -1,4 +1,6 @@
-/** What the origin of a change says of the request in which an action wrote it. */
+import type { MessageMeta } from './call.ts'
+
+/** What the origin of a change says of the request in which an action of a Sails app wrote it. */
 export interface Origin {
   /** The process that ran the action. */
   readonly node: string
@@ -27,4 +29,16 @@ export function parseOrigin(text: string | undefined): Origin | undefined {
   if (!parts) return undefined
   const [, node = '', request = '', kind, mirror, socketId = ''] = parts
   return { node, request, blueprint: kind === 'b', mirror: mirror === 'm', ...(socketId && { socketId }) }
+}
+
+/** Ids of the sockets that a change with this origin leaves out; undefined for an origin that an app or another tool set. */
+export function socketsLeftOut(origin: string | undefined): string[] | undefined {
+  const known = parseOrigin(origin)
+  if (!known) return undefined
+  return known.socketId !== undefined && !known.mirror ? [known.socketId] : []
+}
+
+/** `meta` as clients may see it: which socket asked is nobody else's business. */
+export function shownMeta({ origin, ...meta }: MessageMeta): MessageMeta {
+  return origin === undefined || parseOrigin(origin) ? meta : { ...meta, origin }
 }
