@@ -1,0 +1,184 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { openShop } from '../feed/fixture.ts'
+import { scratchFolder } from '../helpers/folder.ts'
+import { built, startProgram, type TestProgram } from '../helpers/program.ts'
+
+const DEFINITIONS = `{
+  user: {
+    attributes: { name: { type: 'string' }, password: { type: 'string' }, pets: { collection: 'pet', via: 'owner' } },
+  },
+  pet: { attributes: { name: { type: 'string' }, owner: { model: 'user' } } },
+}`
+
+/** Somebody at a command line, in a folder of his own. */
+async function desk(env: Record<string, string> = {}, files: Record<string, string> = {}) {
+  const folder = await scratchFolder()
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
+  const main = fileURLToPath(built('cli/main.js'))
+  const clean = { DATABASE_URL: '', CHANGEFEED_HTTP_PORT: 'off', ...env }
+  const start = (...args: string[]): TestProgram =>
+    startProgram('/bin/sh', ['-c', `cd '${folder}' && exec "$0" "$@"`, process.execPath, main, ...args], clean)
+  const run = async (...args: string[]) => {
+    const program = start(...args)
+    const { code } = await program.ended
+    return { code, text: program.lines.join('\n') }
+  }
+  return { run, start, folder }
+}
+
+async function shopDesk(config = `export default { definitions: ${DEFINITIONS} }`) {
+  const shop = await openShop()
+  const at = await desk({ DATABASE_URL: shop.database.connectionString }, { 'changefeed.config.mjs': config })
+  return { shop, ...at }
+}
+
+const COMMANDS = [
+  'plan',
+  'install',
+  'uninstall',
+  'status',
+  'doctor',
+  'tail',
+  'start',
+  'replay',
+  'pause',
+  'resume',
+  'demo',
+]
+
+test('every command tells what it takes', async () => {
+  const { run } = await desk()
+  const all = await run('--help')
+  expect(all.code).toBe(0)
+  expect(all.text).toMatch(/Exit codes/)
+  for (const command of COMMANDS) {
+    expect(all.text).toMatch(new RegExp(`^  ${command} `, 'm'))
+    const { code, text } = await run(command, '--help')
+    expect([command, code, text]).toEqual([command, 0, expect.stringMatching(`Usage: waterline-changefeed ${command}`)])
+  }
+})
+
+test.each([
+  ['an unknown command', ['feed'], 2, /unknown command/],
+  ['an unknown flag', ['plan', '--fast'], 2, /unknown option/],
+  ['no database', ['status'], 2, /Nothing names the database.*DATABASE_URL/],
+  ['a wrong URL', ['status', '--database-url', 'mysql://x'], 2, /--database-url must be a Postgres URL/],
+  ['no models', ['plan', '--database-url', 'postgres://127.0.0.1:1/x'], 2, /Nothing says which models/],
+  ['no server', ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'], 3, /Is the server running/],
+  ['no app', ['plan', '--app', 'nowhere', '--database-url', 'postgres://127.0.0.1:1/x'], 4, /no folder .*nowhere/],
+  ['a lost config file', ['plan', '--config', 'lost.mjs'], 2, /no file .*lost\.mjs/],
+])('%s: a sentence, and an exit code for scripts', async (_name, args, code, message) => {
+  const { run } = await desk()
+  const result = await run(...args)
+  expect(result.text).toMatch(message)
+  expect(result.text).not.toMatch(/\n {4}at |secret1/)
+  expect(result.code).toBe(code)
+})
+
+test('a flag goes before a variable, and that before the file', async () => {
+  const { shop, run } = await shopDesk(`export default { schema: 'from_file', definitions: ${DEFINITIONS} }`)
+  const schemaOf = async (env: Record<string, string>, ...args: string[]) => {
+    const { run } = await desk(
+      { DATABASE_URL: shop.database.connectionString, ...env },
+      { 'changefeed.config.mjs': `export default { schema: 'from_file', definitions: ${DEFINITIONS} }` },
+    )
+    return /create schema if not exists "(\w+)"/.exec((await run('plan', ...args)).text)?.[1]
+  }
+  expect(await schemaOf({})).toBe('from_file')
+  expect(await schemaOf({ CHANGEFEED_SCHEMA: 'from_env' })).toBe('from_env')
+  expect(await schemaOf({ CHANGEFEED_SCHEMA: 'from_env' }, '--schema', 'from_flag')).toBe('from_flag')
+  expect((await run('plan', '--schema', '')).text).toMatch(/--schema must not be empty/)
+})
+
+test.each([
+  ['cjs', `module.exports = { definitions: ${DEFINITIONS} }`],
+  ['mjs', `export default { definitions: ${DEFINITIONS} }`],
+  ['js', `module.exports = { definitions: ${DEFINITIONS} }`],
+])('a config file may be changefeed.config.%s', async (extension, text) => {
+  const shop = await openShop()
+  const { run } = await desk(
+    { DATABASE_URL: shop.database.connectionString },
+    { [`changefeed.config.${extension}`]: text },
+  )
+  expect((await run('plan')).text).toMatch(/\+ pet +"public"\."pet"/)
+})
+
+test.each([
+  ['what it does not know', `export default { colour: 'red' }`, /no setting `colour`.*Known: .*schema/],
+  ['a wrong value', `export default { httpPort: 'many' }`, /Setting `httpPort` must be a port/],
+  ['no object', `export default 7`, /exports no object/],
+  ['a syntax error', `export default {`, /cannot be loaded/],
+  ['an open status page', `export default { httpHost: '0.0.0.0', httpPort: 80 }`, /CHANGEFEED_TOKEN/],
+  [
+    'models that Waterline refuses',
+    `export default { definitions: { pet: { attributes: { a: { type: 'blob' } } } } }`,
+    /Waterline refuses/,
+  ],
+])('a config file with %s is refused in a sentence', async (_name, text, message) => {
+  const env = { DATABASE_URL: 'postgres://127.0.0.1:1/x', CHANGEFEED_HTTP_PORT: '' }
+  const { run } = await desk(env, { 'changefeed.config.mjs': text })
+  expect((await run('plan')).text).toMatch(message)
+})
+
+test('TypeScript where this Node reads it, a clear word where not', async () => {
+  const shop = await openShop()
+  const text = `const definitions: object = ${DEFINITIONS}\nexport default { definitions }`
+  const { run } = await desk({ DATABASE_URL: shop.database.connectionString }, { 'changefeed.config.ts': text })
+  const reads = Boolean((process.features as { typescript?: unknown }).typescript)
+  expect((await run('plan')).text).toMatch(reads ? /\+ pet/ : /cannot read .*Node 22\.18.*changefeed\.config\.mjs/)
+})
+
+test('from nothing to installed and back', async () => {
+  const { shop, run } = await shopDesk()
+  expect((await run('status')).code).toBe(4)
+  expect((await run('doctor')).code).toBe(5)
+  const plan = await run('plan')
+  expect(plan.text).toMatch(/create trigger "!changefeed/)
+  expect((await run('install')).code).toBe(0)
+  const again = JSON.parse((await run('plan', '--json')).text)
+  expect(again).toMatchObject({ complete: true, migrations: [] })
+  const doctor = await run('doctor')
+  expect([doctor.code, doctor.text]).toEqual([0, expect.stringMatching(/warning leader/)])
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
+  expect(JSON.parse((await run('status', '--json')).text)).toMatchObject({ lag: { changes: 1 }, leader: null })
+  expect((await run('uninstall')).code).toBe(2)
+  expect((await run('uninstall', '--yes')).code).toBe(0)
+  expect(await shop.database.query(`select from pg_namespace where nspname = 'changefeed'`)).toEqual([])
+})
+
+test('tail prints what is published, from the past too, and only what is asked for', async () => {
+  const { shop, run, start } = await shopDesk()
+  await run('install')
+  const feed = shop.feed()
+  await feed.start()
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex'), (2, 'max')`)
+  await shop.database.query(`update pet set name = 'ben' where id = 2`)
+  await feed.settled()
+  const tail = start('tail', '--since', '1h', '--model', 'pet', '--id', '2')
+  expect(JSON.parse(await tail.line(/created/))).toMatchObject({ identity: 'pet', id: 2, record: { name: 'max' } })
+  expect(JSON.parse(await tail.line(/updated/))).toMatchObject({ changes: { name: 'ben' }, cursor: expect.any(String) })
+  await shop.database.query(`delete from pet`)
+  expect(JSON.parse(await tail.line(/destroyed/))).toMatchObject({ id: 2 })
+  tail.kill('SIGINT')
+  expect((await tail.ended).code).toBe(0)
+  expect(tail.lines).toHaveLength(3)
+  const cursor = JSON.parse(tail.lines[1] ?? '').cursor
+  const rest = start('tail', '--since', cursor, '--verb', 'destroyed')
+  await rest.line(/"id":1/)
+  await rest.line(/"id":2/)
+  expect((await run('tail', '--since', 'yesterday')).text).toMatch(/neither a cursor, nor a time/)
+})
+
+test('pause and resume, model by model', async () => {
+  const { run } = await shopDesk()
+  await run('install')
+  expect((await run('pause', 'Pet')).text).toBe('paused pet')
+  expect((await run('pause', 'pet')).text).toBe('pet was paused already')
+  expect(await run('pause', 'fish')).toMatchObject({ code: 2, text: expect.stringMatching(/No model `fish`.*user/) })
+  expect((await run('status')).text).toMatch(/pet .*paused since/)
+  expect((await run('resume')).text).toMatch(/resumed pet: 0 changes/)
+  expect((await run('resume')).text).toBe('Nothing was paused.')
+})
