@@ -84,9 +84,10 @@ export function changeLog(schema: string): Migration {
 
       // Slots are a ring over time. The length of a slot lives in the function so that a trigger pays no read for it.
       await run(slotFunction(schema, 70))
+      // Seconds since 2020: a schema that is dropped and made again gives no cursor that the former one has given.
       await run(sql`
         insert into ${our('state')} (epoch, slot_seconds, oldest_tick)
-        values (1, 70, 0)`)
+        values (extract(epoch from clock_timestamp())::integer - 1577836800, 70, 0)`)
       // Tick 0 sees nothing (transaction ids start at 3): whatever is written before the first leader comes is read by it.
       await run(sql`
         insert into ${our('tick')} (id, snapshot, at, slot)

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { parseCursor } from '../../src/change-log/cursor.ts'
 import { eventOf, eventually } from '../helpers/eventually.ts'
 import { openShop, summary } from './fixture.ts'
 
@@ -47,6 +48,7 @@ test('a database that was restored or cloned begins a new epoch: what the log ho
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
   await feed.settled()
+  const before = parseCursor(await feed.cursor())
   await feed.stop()
   // As after pg_restore elsewhere: another system, whose transaction ids and places are far behind those in the log.
   await database.query(`update changefeed.state set system_identifier = '1'`)
@@ -58,7 +60,7 @@ test('a database that was restored or cloned begins a new epoch: what the log ho
   await clone.start()
   await clone.settled()
   expect(summary(published)).toEqual(['refetch user', 'refetch pet', 'publishCreate pet 1', 'publishUpdate pet 1'])
-  expect(clone.status().cursor).toMatch(/^2\./)
+  expect(parseCursor(await clone.cursor()).epoch).toBe(before.epoch + 1)
   await database.query('update pet set name = $1', ['max'])
   await clone.settled()
   expect(summary(published).slice(4)).toEqual(['publishUpdate pet 1'])
