@@ -1,4 +1,4 @@
-const { mkdirSync, mkdtempSync, writeFileSync } = require('node:fs')
+const { mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { createServer } = require('node:net')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
@@ -62,8 +62,8 @@ const actions = {
 }
 
 /** The parts of a config that every test has, over which `config` is laid. `hook` is the built hook, or none. */
-function configOf({ url, hook, changefeed, config = {}, more = {} }) {
-  const appPath = mkdtempSync(join(tmpdir(), 'changefeed-app-'))
+function configOf({ url, hook, changefeed, folder, config = {}, more = {} }) {
+  const appPath = mkdtempSync(join(folder ?? tmpdir(), 'changefeed-app-'))
   writeFileSync(join(appPath, 'package.json'), '{"name":"app","dependencies":{}}')
   if (config.onDisk) writeModels(appPath, config.onDisk)
   return {
@@ -140,7 +140,12 @@ async function lift(options) {
   config.port = await freePort() // Sails takes 0 for its default
   config.controllers = { moduleDefinitions: bound(app) }
   config.routes = routes
-  return new Promise((resolve, reject) => app.lift(config, error => (error ? reject(error) : resolve(app))))
+  try {
+    return await new Promise((resolve, reject) => app.lift(config, error => (error ? reject(error) : resolve(app))))
+  } catch (error) {
+    rmSync(config.appPath, { recursive: true, force: true })
+    throw error
+  }
 }
 
 function freePort() {
@@ -153,6 +158,9 @@ function freePort() {
   })
 }
 
-const lower = app => new Promise((resolve, reject) => app.lower(error => (error ? reject(error) : resolve())))
+async function lower(app) {
+  await new Promise((resolve, reject) => app.lower(error => (error ? reject(error) : resolve())))
+  rmSync(app.config.appPath, { recursive: true, force: true })
+}
 
 module.exports = { freePort, lift, lower, models }

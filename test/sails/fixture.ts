@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
+import { scratchFolder } from '../helpers/folder.ts'
 import { built, startProgram, type TestProgram } from '../helpers/program.ts'
 import { connectSailsClient, type SailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
@@ -94,7 +95,8 @@ export async function startApp(
   options: AppOptions & { readonly redis?: string } = {},
 ): Promise<{ program: TestProgram; port: number }> {
   const { hook: _, ...rest } = options
-  const APP = JSON.stringify({ url: database.connectionString, hook: HOOK, ...rest })
+  const folder = await scratchFolder() // it may be killed before it can clean up
+  const APP = JSON.stringify({ url: database.connectionString, hook: HOOK, folder, ...rest })
   const program = startProgram(process.execPath, [require.resolve('./process.cjs')], { APP })
   const line = await program.line(/^(lifted on port|not lifted)/, 30_000)
   const port = /^lifted on port (\d+)$/.exec(line)?.[1]
