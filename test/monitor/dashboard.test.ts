@@ -1,0 +1,19 @@
+import { readFile } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import { openDatabase } from '../../src/db/connect.ts'
+import { FeedMetrics } from '../../src/monitor/metrics.ts'
+import { openShop } from '../feed/fixture.ts'
+import { afterScope } from '../helpers/scope.ts'
+
+test('the Grafana dashboard asks for metrics that there are', async () => {
+  const shop = await openShop()
+  const { connectionString } = shop.database
+  const db = openDatabase({ connectionString, applicationName: 'monitor' }, 'changefeed')
+  afterScope(() => db.close())
+  const text = await new FeedMetrics(shop.feed(), db).text()
+  const known = new Set([...text.matchAll(/^# TYPE (changefeed_\w+)/gm)].map(([, name]) => name))
+  const dashboard = await readFile(new URL('../../.deploy/grafana-dashboard.json', import.meta.url), 'utf8')
+  const asked = new Set([...dashboard.matchAll(/changefeed_\w+/g)].map(([name]) => name.replace(/_bucket$/, '')))
+  expect(asked.size).toBeGreaterThan(12)
+  expect([...asked].filter(name => !known.has(name))).toEqual([])
+})
