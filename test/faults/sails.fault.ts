@@ -1,0 +1,39 @@
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { testDatabase } from '../helpers/database.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { built, startProgram } from '../helpers/program.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { connectSailsClient } from '../helpers/sails-client.ts'
+import { sailsApp } from './sails-app.ts'
+
+test('an existing Sails app, lifted twice with its Redis adapter: install, start, and raw writes arrive once', async () => {
+  const database = await testDatabase()
+  await database.query('create table pet (id serial primary key, name text)')
+  const redis = await startRedis()
+  const env = { APP_DATABASE_URL: database.connectionString, APP_REDIS_URL: redis.url, CHANGEFEED_HTTP_PORT: 'off' }
+  const app = await sailsApp()
+  const lifted = await Promise.all([app.lift(env), app.lift(env)])
+  const clients = await Promise.all(lifted.map(({ port }) => connectSailsClient({ port, transports: ['websocket'] })))
+  for (const client of clients) expect((await client.get('/pet')).statusCode).toBe(200)
+
+  // No flag, no file: all of it is in the app's own config.
+  const main = fileURLToPath(built('cli/main.js'))
+  const run = (command: string) =>
+    startProgram('/bin/sh', ['-c', `cd '${app.folder}' && exec "$0" "$@"`, process.execPath, main, command], env)
+  const install = run('install')
+  expect([(await install.ended).code, install.lines.join('\n')]).toEqual([0, expect.stringMatching(/\+ pet/)])
+  const listener = run('start')
+  expect(await listener.line(/The listener is ready/)).toMatch(/the app's own adapter/)
+
+  for (let id = 1; id <= 30; id++) {
+    await database.query(`insert into pet (id, name) values (${id}, 'a'); update pet set name = 'b' where id = ${id}`)
+  }
+  const expected = Array.from({ length: 30 }, (_, index) => [`created ${index + 1}`, `updated ${index + 1}`]).flat()
+  for (const client of clients) {
+    const heard = () => client.messages.of('pet').map(({ data }) => `${data.verb} ${data.id}`)
+    await eventually(() => expect(heard()).toEqual(expected), { withinMs: 20_000 })
+  }
+  listener.kill('SIGTERM')
+  expect((await listener.ended).code).toBe(0)
+})
