@@ -36,4 +36,5 @@ test('an existing Sails app, lifted twice with its Redis adapter: install, start
   }
   listener.kill('SIGTERM')
   expect((await listener.ended).code).toBe(0)
+  expect(listener.lines.join()).not.toMatch(/bootstrap ran/)
 })
