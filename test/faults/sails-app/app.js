@@ -1,8 +1,16 @@
 process.chdir(__dirname)
+const { createServer } = require('node:net')
 const { Sails } = require('sails')
 
-const sails = new Sails()
-sails.lift({ port: 0, explicitHost: '127.0.0.1', log: { level: 'error' } }, error => {
-  if (error) throw error
-  console.log(`lifted on ${sails.hooks.http.server.address().port}`)
+// Sails takes 0 for 1337.
+const probe = createServer().listen(0, '127.0.0.1', () => {
+  const { port } = probe.address()
+  probe.close(() => lift(port))
 })
+
+function lift(port) {
+  new Sails().lift({ port, explicitHost: '127.0.0.1', log: { level: 'error' } }, error => {
+    if (error) throw error
+    console.log(`lifted on ${port}`)
+  })
+}
