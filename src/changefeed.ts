@@ -17,7 +17,7 @@ import { Installation, type InstallationPlan } from './installation.ts'
 import type { Role } from './leader/nodes.ts'
 import type { Models } from './ontology/model.ts'
 import { readModels } from './ontology/model-map.ts'
-import { selectModels } from './ontology/selection.ts'
+import { redactedColumns, selectModels } from './ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
 import { isInMemory } from './publish/adapter.ts'
 import { clusterPublisher } from './publish/cluster-publisher.ts'
@@ -157,6 +157,13 @@ export class Changefeed extends FeedEmitter {
     if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
     const position = this.#session?.position ?? (await publishedPosition(context.db))
     return cursorOf(position) ?? ''
+  }
+
+  /** Whether this attribute never leaves the table: it is encrypted, or omitted by the options. */
+  omits(identity: string, attribute: string): boolean {
+    const column = this.#models.get(identity)?.attributes.get(attribute)?.column
+    const redacted = redactedColumns(this.#models, this.#settings.models).get(identity)
+    return column !== undefined && redacted?.has(column) === true
   }
 
   status(): FeedStatus {

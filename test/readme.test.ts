@@ -1,11 +1,14 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type Server as HttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Server } from 'socket.io'
 import { expect, test } from 'vitest'
+import type { Changefeed } from '../src/changefeed.ts'
 import { petShop } from './feed/fixture.ts'
 import { testDatabase } from './helpers/database.ts'
+import { connectSailsClient } from './helpers/sails-client.ts'
 import { afterScope } from './helpers/scope.ts'
 import { startWaterline } from './helpers/waterline.ts'
 
@@ -35,6 +38,14 @@ async function run(code: string, scope: Record<string, unknown>): Promise<void> 
   await start(scope)
 }
 
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise(resolve => probe.close(resolve))
+  return port
+}
+
 test('the example of the library', async () => {
   const { connectionString } = await testDatabase()
   const { collections } = await startWaterline({ connectionString, models: petShop, migrate: 'drop' })
@@ -44,4 +55,30 @@ test('the example of the library', async () => {
   await run(code, { connectionString, collections, io, console: { log: (it: object) => said.push(it) } })
   expect(said[0]?.capture?.steps).toHaveLength(2)
   expect(said[1]?.state).toBe('running')
+})
+
+test('the example of realtime without Sails', async () => {
+  const database = await testDatabase()
+  const { connectionString } = database
+  const { collections } = await startWaterline({ connectionString, models: petShop, migrate: 'drop' })
+  const port = await freePort()
+  const feeds: Changefeed[] = []
+  const code = (await example('realtime')).replace('await feed.start()', 'await feed.start()\nkeep(feed, server)')
+  const keep = (feed: Changefeed, server: HttpServer) => {
+    feeds.push(feed)
+    afterScope(async () => {
+      await feed.stop()
+      server.closeAllConnections()
+      server.close()
+    })
+  }
+  await run(code, { connectionString, collections, port, keep })
+  const client = await connectSailsClient({ port })
+  expect((await client.get('/user')).body).toEqual([])
+  expect((await client.get('/say/hello')).statusCode).toBe(200)
+  expect((await client.get('/archive')).statusCode).toBe(404)
+  await database.query(`insert into "user" (id, name, password) values (1, 'ada', 'secret')`)
+  const { data } = await client.messages.next('user')
+  expect(data).toMatchObject({ verb: 'created', id: 1, data: { name: 'ada' } })
+  expect(data.data).not.toHaveProperty('password')
 })

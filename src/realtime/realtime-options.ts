@@ -22,7 +22,7 @@ export interface RealtimeOptions {
    * that it covers, so the app's own `publishCreate` and so on of these are silent, and answers carry its place as
    * `changefeed-cursor`.
    */
-  feed?: { cursor(): Promise<string>; status?(): { readonly models: readonly string[] } }
+  feed?: PublishingFeed
   /** The app's own handler (Express, Node), for virtual requests that no route answers. */
   handler?: NodeHandler
   /** Middleware that makes `req.session` of the cookie, such as that of express-session. */
@@ -40,6 +40,13 @@ export interface RealtimeOptions {
   /** Path of the socket.io endpoint, where `io` is not given. @default '/socket.io' */
   path?: string
   logger?: Logger
+}
+
+/** What is used of a change feed. */
+export interface PublishingFeed {
+  cursor(): Promise<string>
+  status?(): { readonly models: readonly string[] }
+  omits?(identity: string, attribute: string): boolean
 }
 
 /** The options with every default in place. */
@@ -122,10 +129,25 @@ export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings
   if (!options.server && !options.io) {
     throw new ChangefeedError('E_OPTIONS', 'Option `server` is required, an http.Server; or `io`, a socket.io Server.')
   }
+  refuseLeaks(options)
   const { limits = {}, logger = silentLogger, models = {} } = options
   const { path, mirror } = parsed.data
   const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
   return Object.freeze({ ...options, logger, models, path, mirror, limits: { ...DEFAULT_LIMITS, ...given } })
+}
+
+/** The feed publishes on its own: what clients must not see has to be omitted there. */
+function refuseLeaks({ feed, models = {} }: RealtimeOptions) {
+  for (const [name, access] of Object.entries(models)) {
+    const identity = name.toLowerCase()
+    if (access === true || !feed?.omits || !feed.status?.().models.includes(identity)) continue
+    const leak = access.omit?.find(attribute => !feed.omits?.(identity, attribute))
+    if (leak === undefined) continue
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `Option \`models.${name}.omit\` names \`${leak}\`, which the feed publishes. Omit it there too: createChangefeed({ models: { ${identity}: { omit: ['${leak}'] } } }).`,
+    )
+  }
 }
 
 const describe = ({ issues }: z.ZodError) =>

@@ -8,6 +8,7 @@ import type { Publisher } from '../publish/publisher.ts'
 import { socketPublisher } from '../publish/socket-publisher.ts'
 import { omittedColumns, openModels } from './access.ts'
 import { admission } from './admission.ts'
+import { discreetPublisher } from './discreet-publisher.ts'
 import { type Handle, routeHandling } from './handling.ts'
 import { addClientRoutes, httpHandler, interceptRequests } from './http-requests.ts'
 import type { LiveModel } from './live-model.ts'
@@ -74,7 +75,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   return {
     sockets,
     io,
-    publisher: socketPublisher(io, { models }),
+    publisher: discreetPublisher(socketPublisher(io, { models }), hiddenBy(settings)),
     handler,
     route: (address, route) => own.add(address, route),
     close: async () => void (await io.close()),
@@ -104,6 +105,16 @@ function guarded(io: Server, { beforeConnect, onlyAllowOrigins, logger }: Realti
   }
   io.engine.opts.allowRequest = admission({ beforeConnect, onlyAllowOrigins }, logger)
   return io
+}
+
+/** What the access of a model omits, by name: a feed may know nothing of it. */
+function hiddenBy({ models }: RealtimeSettings) {
+  const omitted = Object.entries(models).map(([name, access]) => {
+    return [name.toLowerCase(), new Set(access === true ? [] : access.omit)] as const
+  })
+  const byIdentity = new Map<string, ReadonlySet<string>>(omitted)
+  const nothing: ReadonlySet<string> = new Set()
+  return (identity: string) => byIdentity.get(identity) ?? nothing
 }
 
 const oneAfterTheOther =

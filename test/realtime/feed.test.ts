@@ -86,3 +86,32 @@ test('where the feed does not run, lists are read without a place', async () => 
   expect(statusCode).toBe(200)
   expect(headers).not.toHaveProperty('changefeed-cursor')
 })
+
+test('an attribute that clients must not see is not published by the feed either', async () => {
+  const database = await testDatabase()
+  const { connectionString } = database
+  const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
+  const access = { account: { omit: ['note'] } }
+  const [server, io] = [createServer(), new Server({ allowEIO3: true })]
+  const careless = createChangefeed({ connectionString, collections, io })
+  expect(() => createRealtime({ io, collections, feed: careless, models: access })).toThrow(
+    expect.objectContaining({ code: 'E_OPTIONS', message: expect.stringContaining("account: { omit: ['note'] }") }),
+  )
+  const careful = createChangefeed({ connectionString, collections, io, models: access })
+  createRealtime({ io, collections, feed: careful, models: access })
+
+  const realtime = createRealtime({ server, collections, models: access })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  afterScope(() => realtime.close())
+  const feed = createChangefeed({ connectionString, collections, publisher: realtime.publisher })
+  await feed.install()
+  await feed.start()
+  afterScope(() => feed.stop())
+  const reader = await connectSailsClient({ port: (server.address() as AddressInfo).port })
+  await reader.get('/account')
+  await database.query(`insert into account (email, note_col) values ('a@b.c', 'hush')`)
+  await database.query(`update account set note_col = 'hush hush'`)
+  await database.query('delete from account')
+  await reader.messages.count('account', 3)
+  expect(JSON.stringify(reader.messages.all)).not.toContain('hush')
+})
