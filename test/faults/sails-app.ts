@@ -9,7 +9,8 @@ export async function sailsApp(): Promise<{ folder: string; lift(env: Record<str
   const folder = await scratchFolder()
   await cp(fileURLToPath(new URL('sails-app', import.meta.url)), folder, { recursive: true })
   await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(folder, 'node_modules'))
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'existing-app', private: true }))
+  const dependencies = { sails: '*', 'sails-hook-orm': '*', 'sails-hook-sockets': '*', 'sails-postgresql': '*' }
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'existing-app', private: true, dependencies }))
   const lift = async (env: Record<string, string>) => {
     const program = startProgram(process.execPath, [join(folder, 'app.js')], env)
     const line = await program.line(/^lifted on \d+/, 60_000)

@@ -1,8 +1,1 @@
-module.exports = {
-  session: { secret: 'of no importance' },
-  hooks: {
-    grunt: false,
-    orm: require('sails-hook-orm'),
-    sockets: require('sails-hook-sockets'),
-  },
-}
+module.exports = { session: { secret: 'of no importance' }, hooks: { grunt: false } }
