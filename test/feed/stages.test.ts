@@ -1,0 +1,165 @@
+import { expect, test } from 'vitest'
+import { createChangefeed } from '../../src/changefeed.ts'
+import type { ChangefeedOptions } from '../../src/options.ts'
+import type { PublishCall } from '../../src/publish/call.ts'
+import { type TestDatabase, testDatabase } from '../helpers/database.ts'
+import { afterScope } from '../helpers/scope.ts'
+import { startWaterline } from '../helpers/waterline.ts'
+
+const school = {
+  student: {
+    attributes: {
+      name: { type: 'string' },
+      secret: { type: 'string' },
+      courses: { collection: 'course', via: 'students' },
+      seats: { collection: 'room', via: 'student', through: 'seat' },
+    },
+    customToJSON(this: { secret?: string }) {
+      const { secret: _, ...shown } = this
+      return shown
+    },
+  },
+  course: {
+    attributes: {
+      title: { type: 'string', columnName: 'course_title' },
+      tags: { type: 'json' },
+      teacher: { model: 'student' },
+      students: { collection: 'student', via: 'courses' },
+    },
+  },
+  room: { attributes: { name: { type: 'string' }, taken: { collection: 'student', via: 'room', through: 'seat' } } },
+  seat: { attributes: { student: { model: 'student' }, room: { model: 'room' } } },
+}
+
+async function openSchool(options: Partial<ChangefeedOptions> = {}) {
+  const database = await testDatabase()
+  const { connectionString } = database
+  const { collections } = await startWaterline({ connectionString, models: school, migrate: 'drop' })
+  const calls: PublishCall[] = []
+  const publisher = { publish: (call: PublishCall) => void calls.push(call) }
+  const feed = createChangefeed({ connectionString, collections, publisher, ...options })
+  afterScope(() => feed.stop())
+  await database.query(`
+    insert into student (name, secret) values ('sue', 'x'), ('tim', 'y');
+    insert into course (course_title) values ('art'), ('bio'), ('che');
+    insert into course_students__student_courses (course_students, student_courses) values (1, 1), (2, 1);
+    insert into room (name) values ('red'), ('blue');
+    insert into seat (student, room) values (1, 1), (1, 2)`)
+  await feed.install()
+  await feed.start()
+  return { database, collections, feed, calls }
+}
+
+/** `publishAdd student 1 courses 3`, for each call about members. */
+const members = (calls: readonly PublishCall[]) =>
+  calls.flatMap(call =>
+    call.fn === 'publishAdd' || call.fn === 'publishRemove'
+      ? [`${call.fn} ${call.identity} ${call.id} ${call.alias} ${call.childId}`]
+      : [],
+  )
+
+const link = (database: TestDatabase, course: number, student: number) =>
+  database.query('insert into course_students__student_courses (course_students, student_courses) values ($1, $2)', [
+    course,
+    student,
+  ])
+
+test('a member that is kept when others are replaced neither leaves nor comes back', async () => {
+  const { collections, feed, calls } = await openSchool()
+  await collections.student.replaceCollection(1, 'courses').members([2, 3])
+  await feed.settled()
+  expect(members(calls).sort()).toEqual([
+    'publishAdd course 3 students 1',
+    'publishAdd student 1 courses 3',
+    'publishRemove course 1 students 1',
+    'publishRemove student 1 courses 1',
+  ])
+})
+
+test('the same for the links of an explicit model, whose own records come and go', async () => {
+  const { database, feed, calls } = await openSchool()
+  await database.query('delete from seat where student = 1')
+  await database.query('insert into seat (student, room) values (1, 2)')
+  await feed.settled()
+  expect(members(calls).sort()).toEqual(['publishRemove room 1 taken 1', 'publishRemove student 1 seats 1'])
+  expect(calls.filter(({ fn }) => fn === 'publishDestroy' || fn === 'publishCreate')).toHaveLength(3)
+})
+
+test('a member that leaves is told of, and again after it has been kept', async () => {
+  const { database, feed, calls } = await openSchool()
+  const remove = () => database.query('delete from course_students__student_courses where course_students = 1')
+  await database.query('begin')
+  await remove()
+  await link(database, 1, 1)
+  await database.query('commit')
+  await feed.settled()
+  expect(members(calls)).toEqual([])
+  await remove()
+  await feed.settled()
+  await link(database, 1, 1)
+  await feed.settled()
+  expect(members(calls).sort()).toEqual([
+    'publishAdd course 1 students 1',
+    'publishAdd student 1 courses 1',
+    'publishRemove course 1 students 1',
+    'publishRemove student 1 courses 1',
+  ])
+})
+
+test('one of two equal links is not missed', async () => {
+  const { database, feed, calls } = await openSchool()
+  await link(database, 3, 1)
+  await link(database, 3, 1)
+  await feed.settled()
+  calls.length = 0
+  await database.query(`
+    delete from course_students__student_courses
+    where ctid = (select max(ctid) from course_students__student_courses where course_students = 3)`)
+  await feed.settled()
+  expect(members(calls)).toEqual([])
+})
+
+test('populate puts what is associated into created and previous, as clients may see it', async () => {
+  const { database, feed, calls } = await openSchool({ populate: true })
+  await database.query(`insert into course (course_title, teacher) values ('dance', 1)`)
+  await feed.settled() // it is read when it is published, and so as of then
+  await database.query(`update student set name = 'susan' where id = 1`)
+  await feed.settled()
+  await database.query('delete from student where id = 1')
+  await feed.settled()
+  const sue = { id: 1, name: 'sue' }
+  expect(calls[0]).toMatchObject({
+    fn: 'publishCreate',
+    record: { id: 4, title: 'dance', teacher: { id: 1 }, students: [] },
+  })
+  const courses = [
+    { id: 1, title: 'art' },
+    { id: 2, title: 'bio' },
+  ]
+  const seats = [
+    { id: 1, name: 'red' },
+    { id: 2, name: 'blue' },
+  ]
+  expect(calls.filter(({ fn }) => fn === 'publishUpdate')[0]).toMatchObject({ previous: { ...sue, courses, seats } })
+  expect(calls.find(({ fn }) => fn === 'publishDestroy')).toMatchObject({
+    previous: { id: 1, name: 'susan', courses, seats },
+  })
+  expect(JSON.stringify(calls)).not.toContain('secret')
+})
+
+test('what cannot be populated is published as it is', async () => {
+  const { database, collections, feed, calls } = await openSchool({ populate: true })
+  collections.student.findOne = () => Promise.reject(new Error('no'))
+  await database.query(`insert into course (course_title, teacher) values ('dance', 1)`)
+  await feed.settled()
+  expect(calls).toMatchObject([{ fn: 'publishCreate', record: { id: 4, title: 'dance', teacher: 1 } }])
+})
+
+test('compatibility gives updated.data as blueprints send it', async () => {
+  const { database, feed, calls } = await openSchool({ compatibility: true })
+  await database.query(`update course set course_title = 'arts', tags = '[1,{"a":2}]' where id = 1`)
+  await feed.settled()
+  expect(calls).toMatchObject([
+    { fn: 'publishUpdate', changes: { id: 1, course_title: 'arts', tags: '[1,{"a":2}]' }, previous: { title: 'art' } },
+  ])
+})
