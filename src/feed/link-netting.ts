@@ -30,20 +30,24 @@ export class LinkNetting implements Stage {
 
   async revise(calls: PublishCall[], circumstances: Circumstances): Promise<PublishCall[]> {
     const news: PublishCall[] = []
+    const seen: Seen = new Map()
     for (const call of calls) {
-      if (!(await this.#isOldNews(call, circumstances))) news.push(call)
+      if (!(await this.#isOldNews(call, circumstances, seen))) news.push(call)
     }
     return news
   }
 
-  async #isOldNews(call: PublishCall, circumstances: Circumstances): Promise<boolean> {
+  async #isOldNews(call: PublishCall, circumstances: Circumstances, seen: Seen): Promise<boolean> {
     const link = this.#linkOf(call, circumstances.change.model)
     if (!link) return false
     if (call.fn === 'publishAdd') return this.#kept.delete(keyOf(link))
     this.#kept.delete(keyOf(link))
-    if (this.#kept.size >= REMEMBERED || !(await this.#isThere(link, circumstances))) return false
-    this.#kept.add(keyOf(link))
-    return true
+    if (this.#kept.size >= REMEMBERED) return false
+    const pair = pairOf(link)
+    const isThere = seen.get(pair) ?? (await this.#isThere(link, circumstances))
+    seen.set(pair, isThere)
+    if (isThere) this.#kept.add(keyOf(link))
+    return isThere
   }
 
   /** Undefined unless the change is one of a link, and the call about the members that it makes. */
@@ -71,6 +75,12 @@ export class LinkNetting implements Stage {
     return rows[0] ?? { exists: false, now: Number.POSITIVE_INFINITY }
   }
 }
+
+/** Whether a link is there, by the two that it links: both are told, and one look is enough. */
+type Seen = Map<string, boolean>
+
+const pairOf = ({ parent, child, parentId, childId }: Link) =>
+  JSON.stringify([`${parent} ${parentId}`, `${child} ${childId}`].sort())
 
 interface Ends {
   /** Attributes of the links. */

@@ -8,6 +8,8 @@ import type { ActionRequest, SailsApp } from './sails-app.ts'
 
 /** How long the changes of a request can still be told from others after it was answered, in milliseconds. */
 const REMEMBERED_MS = 5 * 60_000
+/** Requests that are remembered at once. */
+const REMEMBERED = 10_000
 
 /** A request that an action of this process is or was working on. */
 export interface KnownRequest {
@@ -80,7 +82,7 @@ export class ActionRequests {
     this.#known.delete(request.origin)
     this.#known.set(request.origin, request)
     for (const [origin, { seenAt }] of this.#known) {
-      if (request.seenAt - seenAt < REMEMBERED_MS) break
+      if (this.#known.size <= REMEMBERED && request.seenAt - seenAt < REMEMBERED_MS) break
       this.#known.delete(origin)
     }
   }
