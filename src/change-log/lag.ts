@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
 import { type Position, storedPosition } from './position.ts'
 import { snapshotBounds } from './snapshot.ts'
@@ -22,12 +22,16 @@ export async function readStoredLag(db: Database): Promise<Lag> {
 /** Transaction ids start at 3. */
 const BEFORE_ALL: Position = { epoch: 0, tick: { id: 0n, snapshot: '2:2:' } }
 
+/** Leaves out what a position has behind it of a tick that is not done as a whole. */
+export function withoutPartial(tick: RawBuilder<unknown>, partial: Position['partial']): RawBuilder<unknown> {
+  if (!partial) return sql``
+  return sql`and not (seq <= ${String(partial.seq)}::bigint and pg_catalog.pg_visible_in_snapshot(xid,
+    (select snapshot from ${tick} where id = ${String(partial.tick)}::bigint)))`
+}
+
 export async function readLag({ kysely, our }: Database, { tick, partial }: Position): Promise<Lag> {
   const { xmax, running } = snapshotBounds(tick.snapshot)
-  const left = partial
-    ? sql`and not (seq <= ${String(partial.seq)}::bigint and pg_catalog.pg_visible_in_snapshot(xid,
-        (select snapshot from ${our('tick')} where id = ${String(partial.tick)}::bigint)))`
-    : sql``
+  const left = withoutPartial(our('tick'), partial)
   const { rows } = await sql<{ changes: string; seconds: number | null }>`
     select count(*) as changes,
       greatest(0, extract(epoch from clock_timestamp() - min(at)))::float8 as seconds

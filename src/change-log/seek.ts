@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Cursor } from './cursor.ts'
+import { withoutPartial } from './lag.ts'
 import { extentOfLog, newestTick, type Position } from './position.ts'
 import type { Tick } from './tick.ts'
 
@@ -50,15 +51,11 @@ export async function positionNow(db: Database): Promise<Position> {
 /** How many changes each table has between a position and a tick. */
 export async function countBetween(db: Database, from: Position, to: Tick, times: TimeRange): Promise<TableCount[]> {
   const { partial, tick } = from
-  const done = partial
-    ? sql`and not (seq <= ${String(partial.seq)}::bigint and pg_catalog.pg_visible_in_snapshot(xid,
-        (select snapshot from ${db.our('tick')} where id = ${String(partial.tick)}::bigint)))`
-    : sql``
   const { rows } = await sql<{ table_id: number; operation: string; changes: string }>`
     select table_id, operation::text, count(*) as changes from ${db.our('change')}
     where not pg_catalog.pg_visible_in_snapshot(xid, ${tick.snapshot}::pg_snapshot)
       and pg_catalog.pg_visible_in_snapshot(xid, ${to.snapshot}::pg_snapshot)
-      and at between ${times.since} and ${times.until} ${done}
+      and at between ${times.since} and ${times.until} ${withoutPartial(db.our('tick'), partial)}
     group by table_id, operation`.execute(db.kysely)
   return rows.map(row => ({ tableId: row.table_id, operation: row.operation, changes: Number(row.changes) }))
 }

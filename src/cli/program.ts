@@ -67,7 +67,7 @@ function addWatching(program: Command) {
     .description('Prints what goes to the sockets, as it happens: for people on a terminal, JSON lines in a pipe.')
     .option('--model <identities...>', 'only of these models')
     .option('--id <ids...>', 'only of records with these ids')
-    .addOption(new Option('--verb <verbs...>', 'only these').choices(Object.keys(VERBS)))
+    .addOption(new Option('--verb <verbs...>', 'only these').choices(VERBS))
     .option('--since <when>', 'begin in the past: a time, a while such as 10m, or a cursor')
     .option('--json', 'JSON lines on a terminal too')
     .action(action(tail))

@@ -17,8 +17,22 @@ const PATIENCE_MS = 2_000
  * io.adapter(createAdapter(pubClient, subClient))
  * const publisher = clusterPublisher(io, { models: readModels(ontology.collections) })
  */
-export const clusterPublisher = (io: Server, options: Omit<SocketPublisherOptions, 'scope'>): Publisher =>
-  handingOver(io, socketPublisher(io, { ...options, scope: 'cluster' }))
+export function clusterPublisher(io: Server, options: Omit<SocketPublisherOptions, 'scope' | 'knownRooms'>): Publisher {
+  let rooms: ReadonlySet<string> = new Set()
+  const sockets = socketPublisher(io, { ...options, scope: 'cluster', knownRooms: () => rooms })
+  return handingOver(io, {
+    async publish(call, meta) {
+      if (call.fn === 'refetch') rooms = await roomsOfAll(io)
+      sockets.publish(call, meta)
+    },
+  })
+}
+
+/** Who only holds records is told to read again as well, so it must be known who holds which; asked for then, as it is rare. */
+async function roomsOfAll(io: Server): Promise<ReadonlySet<string>> {
+  const sockets = await io.fetchSockets()
+  return new Set(sockets.flatMap(socket => [...socket.rooms]))
+}
 
 /** Makes a publisher that emits through the cluster adapter of `io` wait, call by call, until the adapter's backend has it. */
 export function handingOver(io: Server, publisher: Publisher): Publisher {

@@ -13,6 +13,8 @@ export interface SocketPublisherOptions {
    * all servers of the adapter (`cluster`: only the leader publishes). @default 'local'
    */
   readonly scope?: Scope
+  /** The rooms that have a member. @default those with a member on this server */
+  readonly knownRooms?: () => Iterable<string>
   /**
    * The sockets that a write with this origin leaves out.
    * @default the one whose id the origin is, or that asked an action of a Sails app
@@ -33,8 +35,8 @@ export interface SocketPublisher extends Publisher {
  * const publisher = socketPublisher(io, { models: readModels(ontology.collections) })
  */
 export function socketPublisher(io: Server, options: SocketPublisherOptions): SocketPublisher {
-  const { models, scope = 'local', exceptSocketIds = socketNamed(io, scope) } = options
-  const perform = stepPerformer(io, { models, scope })
+  const { models, scope = 'local', knownRooms, exceptSocketIds = socketNamed(io, scope) } = options
+  const perform = stepPerformer(io, { models, scope, ...(knownRooms && { knownRooms }) })
   return {
     publish(call, meta) {
       const except = meta.origin === undefined ? [] : [...exceptSocketIds(meta.origin)]

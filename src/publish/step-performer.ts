@@ -14,13 +14,21 @@ export interface Delivery {
   readonly except: string[]
 }
 
+export interface StepPerformerOptions {
+  readonly models: Models
+  readonly scope: Scope
+  /** The rooms that have a member. @default those with a member on this server */
+  readonly knownRooms?: () => Iterable<string>
+}
+
 export type PerformStep = (step: Step, delivery: Delivery) => void
 
 /**
  * Does to the sockets of a server what the steps say. This server's own sockets have changed rooms when it returns, so
  * that the next message finds them; through a cluster adapter those of other servers follow in the order of the messages.
  */
-export function stepPerformer(io: Server, { models, scope }: { models: Models; scope: Scope }): PerformStep {
+export function stepPerformer(io: Server, options: StepPerformerOptions): PerformStep {
+  const { models, scope, knownRooms = () => io.of('/').adapter.rooms.keys() } = options
   const to = (rooms: string[]) => (scope === 'local' ? io.local.to(rooms) : io.to(rooms))
   const emit = (rooms: string[], event: string, payload: object, { meta, except }: Delivery) =>
     void to(rooms)
@@ -35,7 +43,7 @@ export function stepPerformer(io: Server, { models, scope }: { models: Models; s
     if (scope === 'cluster') io.in(rooms).socketsLeave(rooms)
   }
   const refetch = (payload: RefetchPayload, delivery: Delivery) => {
-    const known = knownRecords(io, payload.identity)
+    const known = recordRoomsAmong(knownRooms(), payload.identity)
     emit([classRoom(payload.identity), ...known.values()], FEED_EVENT, payload, delivery)
     if (payload.reason === 'truncate') destroyAll(payload.identity, [...known.keys()], delivery)
   }
@@ -66,10 +74,10 @@ function roomsOfRecord(models: Models, identity: string, id: string | number): s
   return [recordRoom(identity, id), ...contexts.map(context => contextRoom(identity, id, context))]
 }
 
-/** The record rooms of a model that have a member on this server, by id. */
-function knownRecords(io: Server, identity: string): Map<string, string> {
+/** The record rooms of a model, by id. */
+function recordRoomsAmong(all: Iterable<string>, identity: string): Map<string, string> {
   const rooms = new Map<string, string>()
-  for (const room of io.of('/').adapter.rooms.keys()) {
+  for (const room of all) {
     const id = idInRoom(identity, room)
     if (id !== undefined) rooms.set(id, room)
   }

@@ -95,6 +95,11 @@ test('Redis: a raw write reaches each socket of each server once, created and up
     expect(verbs(client)).toEqual([...expected, 'destroyed 50'])
   }
   expect(outsider && verbs(outsider)).toEqual(['updated 1'])
+  await shop.database.query('truncate pet')
+  await eventually(() => expect(outsider && verbs(outsider)).toEqual(['updated 1', 'destroyed 1']))
+  for (const client of clients) {
+    await eventually(() => expect(verbs(client).filter(verb => verb.startsWith('destroyed'))).toHaveLength(50))
+  }
 })
 
 test('Redis: the listener killed and started again under load: nothing is lost', async () => {

@@ -3,6 +3,7 @@ import { positionNow } from '../../change-log/seek.ts'
 import type { Database } from '../../db/connect.ts'
 import { Playback } from '../../feed/playback.ts'
 import { leaderSilence } from '../../leader/nodes.ts'
+import { VERB_OF_CALL, withReverse } from '../../monitor/verb.ts'
 import type { MessageMeta, PublishCall } from '../../publish/call.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
@@ -21,14 +22,7 @@ interface TailFlags {
 
 const POLL_MS = 200
 
-export const VERBS = {
-  created: 'publishCreate',
-  updated: 'publishUpdate',
-  destroyed: 'publishDestroy',
-  addedTo: 'publishAdd',
-  removedFrom: 'publishRemove',
-  refetch: 'refetch',
-} as const satisfies Record<string, PublishCall['fn']>
+export const VERBS: readonly string[] = Object.values(VERB_OF_CALL)
 
 /** Prints what goes to the sockets, as it happens, until it is interrupted. Publishes nothing. */
 export async function tail(settings: ProgramSettings, flags: TailFlags): Promise<number> {
@@ -86,40 +80,35 @@ function show(
   flags: TailFlags,
   format: (call: PublishCall, meta: MessageMeta) => void,
 ) {
-  const { reverse = [], ...own } = call as PublishCall & { reverse?: readonly PublishCall[] }
-  for (const each of [...reverse, own as PublishCall]) {
+  for (const each of withReverse(call)) {
     if (isWanted(each, flags)) format(each, meta)
   }
 }
 
 function isWanted(call: PublishCall, { model, id, verb }: TailFlags): boolean {
   if (model && !model.some(identity => identity.toLowerCase() === call.identity)) return false
-  if (verb && !verb.some(name => VERBS[name as keyof typeof VERBS] === call.fn)) return false
+  if (verb && !verb.includes(VERB_OF_CALL[call.fn])) return false
   return !id || ('id' in call && id.includes(String(call.id)))
 }
 
-const verbOf = ({ fn }: PublishCall) => Object.entries(VERBS).find(([, value]) => value === fn)?.[0] ?? fn
-
-function asJson({ fn: _, ...call }: PublishCall, meta: MessageMeta) {
-  printJson({ verb: verbOf({ fn: _, ...call } as PublishCall), ...call, ...meta })
+function asJson({ fn, ...call }: PublishCall, meta: MessageMeta) {
+  printJson({ verb: VERB_OF_CALL[fn], ...call, reverse: undefined, ...meta })
 }
 
-const COLORS = {
-  created: colours.green,
-  updated: colours.blue,
-  destroyed: colours.red,
-  addedTo: colours.cyan,
-  removedFrom: colours.magenta,
+const COLOURS = {
+  publishCreate: colours.green,
+  publishUpdate: colours.blue,
+  publishDestroy: colours.red,
+  publishAdd: colours.cyan,
+  publishRemove: colours.magenta,
   refetch: colours.yellow,
 }
 
 function asText(call: PublishCall, { at, cursor }: MessageMeta) {
-  const verb = verbOf(call) as keyof typeof COLORS
+  const verb = COLOURS[call.fn](VERB_OF_CALL[call.fn].padEnd(11))
   const time = new Date(at).toISOString().slice(11, 23)
   const id = 'id' in call ? ` ${call.id}` : ''
-  print(
-    `${colours.dim(time)} ${COLORS[verb](verb.padEnd(11))} ${colours.bold(call.identity + id)} ${detail(call)} ${colours.dim(cursor)}`,
-  )
+  print(`${colours.dim(time)} ${verb} ${colours.bold(call.identity + id)} ${detail(call)} ${colours.dim(cursor)}`)
 }
 
 function detail(call: PublishCall): string {
