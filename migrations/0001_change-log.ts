@@ -32,6 +32,7 @@ export function changeLog(schema: string): Migration {
           annotations text,
           at timestamptz not null,
           defect text,
+          nested boolean not null,
           slot smallint not null
         ) partition by list (slot)`)
       await run(sql`create index change_xid_seq on ${our('change')} (xid, seq)`)

@@ -56,7 +56,7 @@ begin
     end;
   end if;${fn.originTag ? tagRead(fn) : ''}
   insert into ${qualify(fn.schema, 'change')}
-    (seq, xid, table_id, operation, old, new, origin, annotations, at, defect, slot)
+    (seq, xid, table_id, operation, old, new, origin, annotations, at, defect, nested, slot)
   values (
     (pg_catalog.pg_logical_emit_message(false, 'changefeed', ''::pg_catalog.text) - '0/0'::pg_catalog.pg_lsn)::pg_catalog.int8,
     pg_catalog.pg_current_xact_id(),
@@ -68,6 +68,7 @@ begin
     nullif(pg_catalog.current_setting('changefeed.annotations', true), ''),
     moment,
     reason,
+    pg_catalog.pg_trigger_depth() > 1,
     ${qualify(fn.schema, 'slot_of')}(moment)
   );${wake(fn)}
   return null;

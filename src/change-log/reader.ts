@@ -44,6 +44,16 @@ export class ChangeLogReader {
     return { range, page: rows.map(row => toChange(range, row)), more: isFull(rows) }
   }
 
+  /**
+   * The tables of which a tick logs a record's changes out of order: a trigger of the app wrote to a row whose own change
+   * by the outer statement was logged later. Within a page that is put right; this is for ticks of several.
+   */
+  async disorderedTables(range: TickRange): Promise<number[]> {
+    const values = this.#rangeValues(range, 0n)
+    const { rows } = await this.#client.query<{ table_id: number }>(this.#sql.disordered, values)
+    return rows.map(row => row.table_id)
+  }
+
   /** Cuts a tick if there is nothing to read, so that the position of an idle feed does not grow old. */
   async cutIdle(previous: Tick): Promise<Tick | null> {
     const { xmax, running } = snapshotBounds(previous.snapshot)

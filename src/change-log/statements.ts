@@ -9,10 +9,10 @@ export function changeLogStatements(schema: string) {
   const change = our('change')
 
   // Two ranges of one index: what began after the former snapshot, and what was running in it.
-  const since = (condition: string) => `
-    select ${COLUMNS} from ${change} where xid >= $1::xid8 ${condition}
+  const since = (condition: string, columns = COLUMNS) => `
+    select ${columns} from ${change} where xid >= $1::xid8 ${condition}
     union all
-    select ${COLUMNS} from ${change} where xid = any($2::xid8[]) ${condition}`
+    select ${columns} from ${change} where xid = any($2::xid8[]) ${condition}`
   const until = 'and xid < $3::xid8 and pg_catalog.pg_visible_in_snapshot(xid, $4::pg_snapshot) and seq > $5::bigint'
   const insertTick = (id: string) => `
     insert into ${our('tick')} (id, snapshot, at, slot)
@@ -42,6 +42,16 @@ export function changeLogStatements(schema: string) {
     declareSizes: `
       declare changefeed_sizes no scroll cursor for
       select ${SIZE} as size from (${since(until)}) as committed order by seq`,
+    disordered: `
+      with change as materialized (
+        ${since(until, 'seq, xid, table_id, old, new, nested')}
+      )
+      select distinct table_id from change as inner_change
+      where nested and old is not null and exists (
+        select from change as outer_change
+        where outer_change.xid = inner_change.xid and outer_change.table_id = inner_change.table_id
+          and outer_change.new = inner_change.old and outer_change.seq > inner_change.seq
+      )`,
     fetchTick: (rows: number) => `fetch forward ${rows} from changefeed_tick`,
     fetchSizes: (rows: number) => `fetch forward ${rows} from changefeed_sizes`,
   }

@@ -125,6 +125,13 @@ export class Delivery {
     for (const identity of identities) await this.#tellToRefetch({ fn: 'refetch', identity, reason }, meta, turn)
   }
 
+  /** Tells the clients of these tables' models to read again: see {@link Track}. */
+  async declareDisorder(tableIds: readonly number[], position: Position, turn: Turn): Promise<void> {
+    const tables = await Promise.all(tableIds.map(id => this.#tables.find(id)))
+    const identities = tables.flatMap(table => table?.model.identity ?? [])
+    await this.declareGap('bulk', position, turn, identities)
+  }
+
   async #tellToRefetch(call: RefetchCall, meta: MessageMeta, turn: Turn) {
     try {
       await this.#publishSurely(call, meta, turn)

@@ -9,7 +9,7 @@ import { createDelivery } from './create-delivery.ts'
 import type { Delivery } from './delivery.ts'
 import { FeedEmitter } from './events.ts'
 import { Pauses } from './pauses.ts'
-import { Track } from './track.ts'
+import { type Destination, Track } from './track.ts'
 
 export interface PlaybackParts {
   readonly db: Database
@@ -63,12 +63,15 @@ export class Playback {
     const { db, settings } = this.#parts
     const track = new Track(db, new ChangeLogReader(this.#client, settings.schema), from)
     const turn = { signal, check() {} }
-    const deliver: Parameters<Track['follow']>[0] = async (page, done) => {
-      const wanted = page.filter(change => change.cursor.tick <= until && wants(change))
-      await this.#delivery.deliver(wanted, done, turn)
-      onPlayed?.(wanted.length)
+    const destination: Destination = {
+      deliver: async (page, done) => {
+        const wanted = page.filter(change => change.cursor.tick <= until && wants(change))
+        await this.#delivery.deliver(wanted, done, turn)
+        onPlayed?.(wanted.length)
+      },
+      tellDisorder: tableIds => this.#delivery.declareDisorder(tableIds, track.position, turn),
     }
-    while (track.position.tick.id < until && !signal.aborted) await track.follow(deliver)
+    while (track.position.tick.id < until && !signal.aborted) await track.follow(destination)
     return track.position
   }
 

@@ -13,7 +13,7 @@ import type { FeedContext } from './context.ts'
 import type { Turn } from './delivery.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lead } from './lead.ts'
-import { type Memory, resume, Track } from './track.ts'
+import { type Destination, type Memory, resume, Track } from './track.ts'
 
 /** How often a node that does not lead looks for ticks, and stands for election, without being told. */
 const BACKSTOP_MS = 1_000
@@ -164,20 +164,28 @@ export class Session {
     if (!track) return false
     const turn = this.#deliveryTurn(this.#turn.signal)
     await this.#tellGap(track, turn)
-    const deliver: Parameters<Track['follow']>[0] = async (page, done) => {
-      const started = performance.now()
-      await this.#heedPauses()
-      await this.#context.delivery.deliver(page, done, turn)
-      this.#progress.changes += page.length
-      this.#progress.publishMs += performance.now() - started
-    }
-    if (!this.#cutsNext && (await track.follow(deliver))) {
+    const destination = this.#destination(track, turn)
+    if (!this.#cutsNext && (await track.follow(destination))) {
       this.#alarm.ring() // there may be more ticks, and a leader cuts only behind the last one
       return true
     }
     if (!this.#lead) return false
     this.#cutsNext = true
-    return await track.cut(deliver, () => this.#housekeeping.announceTick())
+    return await track.cut(destination, () => this.#housekeeping.announceTick())
+  }
+
+  #destination(track: Track, turn: Turn): Destination {
+    const { delivery } = this.#context
+    return {
+      deliver: async (page, done) => {
+        const started = performance.now()
+        await this.#heedPauses()
+        await delivery.deliver(page, done, turn)
+        this.#progress.changes += page.length
+        this.#progress.publishMs += performance.now() - started
+      },
+      tellDisorder: tableIds => delivery.declareDisorder(tableIds, track.position, turn),
+    }
   }
 
   /** Between two pages, so that a pause is heeded within a long backlog too. */

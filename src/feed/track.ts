@@ -8,7 +8,12 @@ import type { Database } from '../db/connect.ts'
 /** Ticks that are looked up at once. */
 const BATCH = 100
 
-type Deliver = (page: readonly LoggedChange[], done: (seq: bigint) => void) => Promise<void>
+/** Where the changes go. */
+export interface Destination {
+  deliver(page: readonly LoggedChange[], done: (seq: bigint) => void): Promise<void>
+  /** Some records of these tables were published in an order that may leave clients with an older state. */
+  tellDisorder(tableIds: readonly number[]): Promise<void>
+}
 
 /**
  * One reader's way along the ticks. Its position moves only past what `deliver` has finished, change by change, so a
@@ -37,21 +42,21 @@ export class Track {
   }
 
   /** Goes along the ticks that are cut already. True when there were any. */
-  async follow(deliver: Deliver): Promise<boolean> {
+  async follow(to: Destination): Promise<boolean> {
     const ticks = await ticksAfter(this.#db, this.#position.tick.id, BATCH)
     if (ticks.length === 0) await this.#assertUnbroken()
-    for (const tick of ticks) await this.#pass(tick, deliver)
+    for (const tick of ticks) await this.#pass(tick, to)
     return ticks.length > 0
   }
 
   /** Cuts a tick, as the leader who has followed all others, and goes along it. True when it had changes. */
-  async cut(deliver: Deliver, onCut: () => void): Promise<boolean> {
+  async cut(to: Destination, onCut: () => void): Promise<boolean> {
     const cut = await this.#reader.cut(this.#position.epoch, this.#position.tick)
     if (!cut) return false
     onCut()
-    await deliver(cut.page, seq => this.#reach(cut.range.to, seq))
+    await to.deliver(cut.page, seq => this.#reach(cut.range.to, seq))
     const last = cut.page.at(-1)
-    if (cut.more && last) await this.#read(cut.range, last.cursor.seq, deliver)
+    if (cut.more && last) await this.#read(cut.range, last.cursor.seq, to)
     this.#complete(cut.range.to)
     return true
   }
@@ -70,19 +75,24 @@ export class Track {
     this.#position = { epoch: this.#position.epoch, tick, gap: 'gap' }
   }
 
-  async #pass(tick: Tick, deliver: Deliver) {
+  async #pass(tick: Tick, to: Destination) {
     const { epoch, tick: from, partial } = this.#position
     const afterSeq = partial?.tick === tick.id ? partial.seq : 0n
-    await this.#read({ epoch, from, to: tick }, afterSeq, deliver)
+    await this.#read({ epoch, from, to: tick }, afterSeq, to)
     this.#complete(tick)
   }
 
-  async #read(range: TickRange, afterSeq: bigint, deliver: Deliver) {
+  async #read(range: TickRange, afterSeq: bigint, to: Destination) {
+    let pages = 0
     for await (const page of this.#reader.pages(range, afterSeq)) {
+      pages += 1
       await this.#assertUnbroken()
-      await deliver(page, seq => this.#reach(range.to, seq))
+      await to.deliver(page, seq => this.#reach(range.to, seq))
     }
+    const isLong = afterSeq > 0n || pages > 1
+    const disordered = isLong ? await this.#reader.disorderedTables(range) : []
     await this.#assertUnbroken()
+    if (disordered.length > 0) await to.tellDisorder(disordered)
   }
 
   /**
