@@ -30,7 +30,7 @@ async function openRedisCluster() {
     CHANGEFEED_REDIS_URL: redis.url,
     CHANGEFEED_HTTP_PORT: 'off',
   })
-  return { shop, redis, servers, clients, start: () => startListening(desk) }
+  return { shop, redis, servers, clients, desk, start: () => startListening(desk) }
 }
 
 async function startListening(desk: Operator): Promise<TestProgram> {
@@ -99,6 +99,28 @@ test('Redis: a raw write reaches each socket of each server once, created and up
   await eventually(() => expect(outsider && verbs(outsider)).toEqual(['updated 1', 'destroyed 1']))
   for (const client of clients) {
     await eventually(() => expect(verbs(client).filter(verb => verb.startsWith('destroyed'))).toHaveLength(50))
+  }
+})
+
+test('Redis: replay publishes a part of the past once more, and says so', async () => {
+  const { shop, clients, start, desk } = await openRedisCluster()
+  await start()
+  await shop.database.query(`insert into pet (id, name) select id, 'pet' from generate_series(1, 3) as id`)
+  await shop.database.query(`insert into "user" (id, name) values (1, 'ann')`)
+  for (const client of clients) await client.messages.count('pet', 3)
+  const first = clients[0]?.messages.of('pet')[0]?.meta.cursor
+  const count = desk.run('replay', '--since', first, '--model', 'pet', '--dry-run', '--json')
+  await count.ended
+  expect(JSON.parse(count.lines.join(''))).toMatchObject({ total: 2 })
+  const replay = desk.run('replay', '--since', first, '--model', 'pet')
+  expect((await replay.ended).code).toBe(0)
+  expect(replay.lines).toEqual(['Published 2 changes again'])
+  for (const client of clients) {
+    const again = (await client.messages.count('pet', 5)).slice(3)
+    expect(again.map(({ data, meta }) => [data.verb, data.id, meta.replayed])).toEqual([
+      ['created', 2, true],
+      ['created', 3, true],
+    ])
   }
 })
 

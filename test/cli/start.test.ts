@@ -1,0 +1,94 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { openShop } from '../feed/fixture.ts'
+import { ownServer, testDatabase } from '../helpers/database.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { scratchFolder } from '../helpers/folder.ts'
+import { built, startProgram } from '../helpers/program.ts'
+import { connectSailsClient } from '../helpers/sails-client.ts'
+
+const WATERLINE = fileURLToPath(new URL('../helpers/waterline-program.mjs', import.meta.url))
+
+/** A listener that serves sockets itself, of models that the config file starts. */
+async function server(connectionString: string, ...args: string[]) {
+  const folder = await scratchFolder()
+  await writeFile(
+    join(folder, 'changefeed.config.mjs'),
+    `import { startPetShop } from ${JSON.stringify(WATERLINE)}
+     export default {
+       collections: () => startPetShop(process.env.DATABASE_URL),
+       serve: { models: { pet: true } },
+     }`,
+  )
+  const main = fileURLToPath(built('cli/main.js'))
+  const command = ['-c', `cd '${folder}' && exec "$0" "$@"`, process.execPath, main]
+  const env = { DATABASE_URL: connectionString }
+  const run = (...more: string[]) => startProgram('/bin/sh', [...command, ...more], env)
+  const program = run('start', '--serve', '--port', '0', '--http-port', '0', ...args)
+  return { program, run }
+}
+
+const portIn = (line: string) => Number(/127\.0\.0\.1:(\d+)/.exec(line)?.[1])
+
+test('several listeners serve sockets themselves; each tells its own, each socket once', async () => {
+  const shop = await openShop()
+  await shop.feed().install()
+  const servers = await Promise.all([1, 2].map(() => server(shop.database.connectionString)))
+  const ports = await Promise.all(servers.map(async ({ program }) => portIn(await program.line(/listener is ready/))))
+  const clients = await Promise.all(ports.map(port => connectSailsClient({ port })))
+  for (const client of clients) expect((await client.get('/pet')).statusCode).toBe(200)
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex'); update pet set name = 'ben'`)
+  for (const client of clients) {
+    await client.messages.count('pet', 2)
+    expect(client.messages.of('pet').map(({ data }) => data.verb)).toEqual(['created', 'updated'])
+  }
+  const status = servers[0]?.run('status', '--json')
+  await status?.ended
+  expect(JSON.parse(status?.lines.join('') ?? '')).toMatchObject({ nodes: [{}, {}] })
+})
+
+test('the first signal ends in order', async () => {
+  const shop = await openShop()
+  await shop.feed().install()
+  const { program } = await server(shop.database.connectionString)
+  await program.line(/listener is ready/)
+  program.kill('SIGTERM')
+  expect(await program.ended).toEqual({ code: 0, signal: null })
+  expect(program.lines.join('\n')).toMatch(/The listener has stopped/)
+  expect(await shop.database.query('select from changefeed.node')).toEqual([])
+})
+
+test('a database that is not there yet is waited for; meanwhile it is alive and not ready; a second signal ends at once', async () => {
+  const postgres = await ownServer({ fsync: 'on' })
+  const shop = await openShop(await testDatabase({ server: postgres }))
+  await shop.feed().install()
+  await postgres.restart('fast')
+  const url = shop.database.connectionString
+  const away = await server(url.replace(`:${postgres.port}/`, ':1/'))
+  const monitor = portIn(await away.program.line(/Status page/))
+  await away.program.line(/The database is out of reach/)
+  const codes = await Promise.all(['healthz', 'readyz'].map(path => fetch(`http://127.0.0.1:${monitor}/${path}`)))
+  expect(codes.map(({ status }) => status)).toEqual([200, 503])
+  away.program.kill('SIGINT')
+  expect((await away.program.ended).code).toBe(0)
+
+  const { program } = await server(url)
+  await program.line(/listener is ready/)
+  await postgres.restart('immediate')
+  await program.line(/lost the database/)
+  const client = await shop.database.connect()
+  await client.query(`insert into pet (id, name) values (1, 'rex')`)
+  await eventually(async () => {
+    const { rows } = await client.query('select from changefeed.tick where id > 0')
+    expect(rows.length).toBeGreaterThan(0)
+  })
+})
+
+test('not installed: it says so and ends, as waiting would not help', async () => {
+  const shop = await openShop()
+  const { program } = await server(shop.database.connectionString)
+  expect((await program.ended).code).toBe(4)
+  expect(program.lines.join('\n')).toMatch(/npx waterline-changefeed install/)
+})
