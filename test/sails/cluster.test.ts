@@ -43,6 +43,20 @@ test.each(cases)(
   },
 )
 
+test('what a blueprint of another process wrote and did not tell is told by the leader, and nothing twice', async () => {
+  const { database, clients } = await twoProcesses(true, 'keep')
+  const [here, there] = clients
+  await database.query(`insert into student (name) values ('sue'); insert into course (title) values ('art')`)
+  for (const client of clients) for (const path of ['/student', '/course']) await client.get(path)
+  await settle(database, clients)
+  for (const client of clients) client.messages.clear()
+  await there.patch('/student/1', { name: 'susan', courses: [1] })
+  await settle(database, clients)
+  const told = ['course addedTo 1 students 1', 'student addedTo 1 courses 1', 'student updated 1']
+  expect(sorted(here)).toEqual([...told, ...END].sort())
+  expect(sorted(there)).toEqual(END)
+})
+
 test.each([
   ['in-memory', false],
   ['Redis', true],
