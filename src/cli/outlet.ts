@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Changefeed } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
@@ -48,7 +49,7 @@ async function openServer(workspace: Workspace, logger: Logger): Promise<Outlet>
   })
   return {
     options: { io: realtime.io, publish: 'local' },
-    by: `sockets of its own at ${host}:${port}`,
+    by: `sockets of its own at ${host}:${(server.address() as AddressInfo).port}`,
     attach(attached) {
       feed = attached
     },

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Changefeed } from '../../changefeed.ts'
+import { connectClient, endClient } from '../../db/connect.ts'
 import { examine } from '../../doctor/doctor.ts'
 import { ChangefeedError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
@@ -36,13 +37,15 @@ async function run(workspace: Workspace, atEnd: (close: () => Promise<unknown>) 
   const { settings } = workspace
   const logger = createLog({ level: settings.logLevel, hide: hider(secretsOf(settings)), to: terminal.out })
   const signal = endOnSignal(logger)
+  if (settings.serve) await databaseThere(workspace, logger, signal)
+  if (signal.aborted) return EXIT.ok
   const outlet = await openOutlet(workspace, logger)
   atEnd(() => outlet.close())
   const feed = await workspace.feed({ ...outlet.options, logger })
   outlet.attach(feed)
   const monitor = await openMonitor(workspace, feed, logger)
   if (monitor) atEnd(() => monitor.close())
-  await startSurely(feed, logger, signal)
+  await surely(logger, signal, () => feed.start())
   if (!signal.aborted) logger.info('The listener is ready', { ...summary(feed), by: outlet.by })
   await ended(signal)
   await feed.stop()
@@ -73,11 +76,19 @@ async function openMonitor(workspace: Workspace, feed: Changefeed, logger: Logge
   return monitor
 }
 
+/** An app that loads its models may want the database for it. */
+async function databaseThere({ settings: { connectionString } }: Workspace, logger: Logger, signal: AbortSignal) {
+  if (connectionString === undefined) return
+  await surely(logger, signal, async () => {
+    await endClient(await connectClient({ connectionString, applicationName: 'waterline-changefeed start' }, () => {}))
+  })
+}
+
 /** A database that is not there yet, or that is a standby about to be promoted, is waited for. */
-async function startSurely(feed: Changefeed, logger: Logger, signal: AbortSignal) {
+async function surely(logger: Logger, signal: AbortSignal, task: () => Promise<void>) {
   for (let waitMs = RETRY_FIRST_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
     try {
-      return await feed.start()
+      return await task()
     } catch (error) {
       const passing = error instanceof ChangefeedError && ['E_CONNECT', 'E_STANDBY'].includes(error.code)
       if (!passing) throw error
