@@ -64,7 +64,7 @@ async function redisBackend(url: string, key: string | undefined, logger: Logger
   const adapter = createAdapter(pub, sub, key === undefined ? {} : { key })
   // Not disconnect(): the adapter does not listen to what becomes of its commands, and one that is refused ends the process.
   const quit = () => Promise.allSettled([pub.quit(), sub.quit()])
-  const close = async () => void (await Promise.race([quit(), pause(QUIT_MS, undefined, { ref: false })]))
+  const close = async () => void (await Promise.race([quit(), pause(QUIT_MS)]))
   return { adapter, by: 'Redis', close }
 }
 
