@@ -1,6 +1,6 @@
 import type { Logger } from '../logger.ts'
 import { collectionsOf } from '../ontology/collection.ts'
-import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
+import type { Association, Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
 import { presentable } from '../ontology/presentation.ts'
 import type { PublishCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
@@ -18,6 +18,9 @@ export interface PopulationParts {
   readonly logger: Logger
 }
 
+/** Members that are remembered at once as told of in a `created` message. */
+const REMEMBERED = 10_000
+
 /**
  * Puts the associated records into the record of a `created` message and into `previous`, as blueprints do. The record's
  * own values are those of the change; who is associated is read when it is published, and so as of then.
@@ -25,6 +28,8 @@ export interface PopulationParts {
 export class Population implements Stage {
   readonly #parts: PopulationParts
   readonly #live: ReadonlyMap<string, Finder>
+  /** Members that a `created` message has shown and whose own change is still to come, oldest first. */
+  readonly #shown = new Set<string>()
 
   constructor(parts: PopulationParts) {
     this.#parts = parts
@@ -35,11 +40,34 @@ export class Population implements Stage {
     const { model, old, new: row } = change
     const revised: PublishCall[] = []
     for (const call of calls) {
-      const shown = row && call.fn === 'publishCreate' ? row : old
-      const populated = shown && hasRecord(call, model) && (await this.#populated(model, shown, meta.cursor))
+      if (this.#isShown(call)) continue
+      const raw = row && call.fn === 'publishCreate' ? row : old
+      const populated = raw && hasRecord(call, model) && (await this.#populated(model, raw, meta.cursor))
+      if (populated && call.fn === 'publishCreate') this.#remember(model, call.id, populated)
       revised.push(populated ? withRecord(call, populated) : call)
     }
     return revised
+  }
+
+  /** Links are mostly committed after the record that they belong to, and may be read with it all the same. */
+  #remember(model: Model, id: RecordId, record: ModelRecord) {
+    for (const association of model.associations) {
+      const members = association.type === 'collection' ? record[association.alias] : undefined
+      if (association.type !== 'collection' || !Array.isArray(members)) continue
+      const key = this.#live.get(association.collection)?.primaryKey ?? ''
+      for (const member of members) this.#shown.add(keyOf(model.identity, id, association.alias, member[key]))
+    }
+    for (const oldest of this.#shown) {
+      if (this.#shown.size <= REMEMBERED) return
+      this.#shown.delete(oldest)
+    }
+  }
+
+  /** A member that leaves may come back. */
+  #isShown(call: PublishCall): boolean {
+    if (call.fn !== 'publishAdd' && call.fn !== 'publishRemove') return false
+    const wasShown = this.#shown.delete(keyOf(call.identity, call.id, call.alias, call.childId))
+    return wasShown && call.fn === 'publishAdd'
   }
 
   /** Undefined where it cannot be read: the message is worth more than what would be in it. */
@@ -81,6 +109,9 @@ export class Population implements Stage {
     return await child.find({ where: { [child.primaryKey]: found.map(link => link[ends.far]) } })
   }
 }
+
+const keyOf = (identity: string, id: unknown, alias: string, member: unknown) =>
+  JSON.stringify([identity, String(id), alias, String(member)])
 
 interface Finder {
   readonly primaryKey: string

@@ -147,6 +147,21 @@ test('populate puts what is associated into created and previous, as clients may
   expect(JSON.stringify(calls)).not.toContain('secret')
 })
 
+test('members that a populated created shows are not announced again; those that leave and come back are', async () => {
+  const { database, feed, calls } = await openSchool({ populate: true })
+  await database.query(`
+    insert into course (id, course_title) values (9, 'dance');
+    insert into course_students__student_courses (course_students, student_courses) values (9, 1), (9, 2)`)
+  await feed.settled()
+  expect(calls[0]).toMatchObject({ fn: 'publishCreate', record: { students: [{ id: 1 }, { id: 2 }] } })
+  expect(members(calls)).toEqual(['publishAdd student 1 courses 9', 'publishAdd student 2 courses 9'])
+  await database.query('delete from course_students__student_courses where course_students = 9 and student_courses = 1')
+  await feed.settled()
+  await link(database, 9, 1)
+  await feed.settled()
+  expect(members(calls)).toContain('publishAdd course 9 students 1')
+})
+
 test('what cannot be populated is published as it is', async () => {
   const { database, collections, feed, calls } = await openSchool({ populate: true })
   collections.student.findOne = () => Promise.reject(new Error('no'))
