@@ -64,6 +64,19 @@ test('the first signal ends in order', async () => {
   expect(await shop.database.query('select from changefeed.node')).toEqual([])
 })
 
+test('a second signal ends at once', async () => {
+  const shop = await openShop()
+  await shop.feed().install()
+  const definitions = `{ pet: { attributes: { name: { type: 'string' } } }, user: { attributes: {} } }`
+  const { run } = await desk(shop.database.connectionString, `export default { definitions: ${definitions} }`)
+  const program = run('start', '--http-port', 'off', '--redis-url', 'redis://127.0.0.1:1')
+  await program.line(/listener is ready/)
+  program.kill('SIGTERM')
+  await program.line(/Stopping after/) // and then a second for Redis, which does not answer
+  program.kill('SIGTERM')
+  expect((await program.ended).code).toBe(1)
+})
+
 test('a database that is not there yet is waited for; meanwhile it is alive and not ready', async () => {
   const definitions = `{ pet: { attributes: { name: { type: 'string' } } } }`
   const { run } = await desk('postgres://127.0.0.1:1/app', `export default { definitions: ${definitions} }`)
