@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from '../logger.ts'
 import { collectionsOf } from '../ontology/collection.ts'
 import type { Association, Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
@@ -18,12 +19,16 @@ export interface PopulationParts {
   readonly logger: Logger
 }
 
+/** How old the creation of a record must be before it is believed to have no members, in milliseconds. */
+const WINDOW_MS = 50
+
 /** Members that are remembered at once as told of in a `created` message. */
 const REMEMBERED = 10_000
 
 /**
  * Puts the associated records into the record of a `created` message and into `previous`, as blueprints do. The record's
- * own values are those of the change; who is associated is read when it is published, and so as of then.
+ * own values are those of the change; who is associated is read when it is published, and so as of then. A new record
+ * without members is looked at again a moment later.
  */
 export class Population implements Stage {
   readonly #parts: PopulationParts
@@ -36,14 +41,18 @@ export class Population implements Stage {
     this.#live = new Map(collectionsOf(parts.collections).map(live => [live.identity, live as unknown as Finder]))
   }
 
-  async revise(calls: PublishCall[], { change, meta }: Circumstances): Promise<PublishCall[]> {
-    const { model, old, new: row } = change
+  async revise(calls: PublishCall[], circumstances: Circumstances): Promise<PublishCall[]> {
+    const { model, old, new: row } = circumstances.change
     const revised: PublishCall[] = []
     for (const call of calls) {
       if (this.#isShown(call)) continue
-      const raw = row && call.fn === 'publishCreate' ? row : old
-      const populated = raw && hasRecord(call, model) && (await this.#populated(model, raw, meta.cursor))
-      if (populated && call.fn === 'publishCreate') this.#remember(model, call.id, populated)
+      const isNew = call.fn === 'publishCreate'
+      const raw = row && isNew ? row : old
+      let populated = raw && hasRecord(call, model) ? await this.#populated(model, raw, circumstances) : undefined
+      if (populated && isNew && lacksMembers(model, populated) && (await comesOfAge(circumstances))) {
+        populated = await this.#populated(model, row ?? {}, circumstances)
+      }
+      if (populated && isNew) this.#remember(model, call.id, populated)
       revised.push(populated ? withRecord(call, populated) : call)
     }
     return revised
@@ -71,7 +80,7 @@ export class Population implements Stage {
   }
 
   /** Undefined where it cannot be read: the message is worth more than what would be in it. */
-  async #populated(model: Model, row: ModelRecord, cursor: string): Promise<ModelRecord | undefined> {
+  async #populated(model: Model, row: ModelRecord, { meta }: Circumstances): Promise<ModelRecord | undefined> {
     const { models, redacted, logger } = this.#parts
     try {
       const associated = await Promise.all(model.associations.map(each => this.#associated(model, each, row)))
@@ -79,7 +88,7 @@ export class Population implements Stage {
       const record = { ...row, ...Object.fromEntries(associated.filter(entry => entry !== undefined)) }
       return presentable({ models, redactedColumns }, model.identity, record)
     } catch (error) {
-      const fields = { model: model.identity, cursor, error: (error as Error).message }
+      const fields = { model: model.identity, cursor: meta.cursor, error: (error as Error).message }
       logger.warn('A record could not be populated and is published without what is associated', fields)
       return undefined
     }
@@ -108,6 +117,21 @@ export class Population implements Stage {
     const found = await links.find({ where: { [ends.near]: id }, limit: LIMIT })
     return await child.find({ where: { [child.primaryKey]: found.map(link => link[ends.far]) } })
   }
+}
+
+/** Waterline creates a record first and its links in a transaction of their own. */
+const lacksMembers = (model: Model, record: ModelRecord) =>
+  model.associations.some(({ type, alias }) => {
+    const members = record[alias]
+    return type === 'collection' && Array.isArray(members) && members.length === 0
+  })
+
+/** Waits until the change is old enough; false when it is already. By two clocks, so never for longer than the window. */
+async function comesOfAge({ meta, signal }: Circumstances): Promise<boolean> {
+  const waitMs = Math.min(WINDOW_MS - (Date.now() - meta.at), WINDOW_MS)
+  if (waitMs <= 0) return false
+  await pause(waitMs, undefined, { signal })
+  return true
 }
 
 const keyOf = (identity: string, id: unknown, alias: string, member: unknown) =>
