@@ -20,6 +20,7 @@ export async function loadApplication(settings: ProgramSettings): Promise<Applic
 const plain = (collections: object): Application => ({
   collections,
   options: {},
+  blueprintsPublish: false,
   connectionString: undefined,
   adapter: () => undefined,
   stop: async () => {},

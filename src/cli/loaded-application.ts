@@ -7,6 +7,8 @@ export interface Application {
   readonly collections: object
   /** What the app's own settings say of the feed; flags, variables and the config file go before them. */
   readonly options: Partial<ChangefeedOptions>
+  /** Whether the app's own blueprints publish what they write, and tag it as theirs: to be left to them. */
+  readonly blueprintsPublish: boolean
   /** Where the app's own datastore connects to, if it says so. */
   readonly connectionString: string | undefined
   /** The adapter of the app's own socket.io server, if it names one. */

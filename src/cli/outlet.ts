@@ -5,13 +5,16 @@ import type { Changefeed } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { ChangefeedOptions } from '../options.ts'
+import { clusterPublisher } from '../publish/cluster-publisher.ts'
+import { parseOrigin } from '../publish/origin.ts'
+import type { Publisher } from '../publish/publisher.ts'
 import { createRealtime } from '../realtime/realtime.ts'
 import { openRelay } from './relay.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Where a listener publishes to. */
 export interface Outlet {
-  readonly options: Pick<ChangefeedOptions, 'io' | 'publish'>
+  readonly options: Pick<ChangefeedOptions, 'io' | 'publish' | 'publisher'>
   /** How the sockets are reached, in a word. */
   readonly by: string
   /** To be called with the feed before it starts. */
@@ -23,8 +26,20 @@ export interface Outlet {
 export async function openOutlet(workspace: Workspace, logger: Logger): Promise<Outlet> {
   if (workspace.settings.serve) return await openServer(workspace, logger)
   const { io, by, close } = await openRelay(workspace, logger)
-  return { options: { io, publish: 'leader' }, by, attach() {}, close }
+  const { models } = await workspace.feedSettings()
+  const { blueprintsPublish } = await workspace.application()
+  const publisher = clusterPublisher(io, { models })
+  const options = { publisher: blueprintsPublish ? besideBlueprints(publisher) : publisher, publish: 'leader' } as const
+  return { options, by, attach() {}, close }
 }
+
+/**
+ * Through a cluster adapter the app's own blueprints reach every socket, so what they wrote is theirs to tell. What they
+ * write and never tell only the hook inside the app can know.
+ */
+const besideBlueprints = (publisher: Publisher): Publisher => ({
+  publish: (call, meta) => (parseOrigin(meta.origin)?.blueprint ? undefined : publisher.publish(call, meta)),
+})
 
 /** Each process publishes to the sockets that it serves, so several may stand behind one balancer. */
 async function openServer(workspace: Workspace, logger: Logger): Promise<Outlet> {
@@ -48,7 +63,7 @@ async function openServer(workspace: Workspace, logger: Logger): Promise<Outlet>
     )
   })
   return {
-    options: { io: realtime.io, publish: 'local' },
+    options: { publisher: realtime.publisher, publish: 'local' },
     by: `sockets of its own at ${host}:${(server.address() as AddressInfo).port}`,
     attach(attached) {
       feed = attached

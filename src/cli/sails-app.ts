@@ -52,6 +52,7 @@ export async function loadSailsApp(folder: string): Promise<Application> {
   return {
     collections: sails.models,
     options: optionsOf(sails),
+    blueprintsPublish: readSettings(sails.config.changefeed)?.blueprints === 'keep',
     connectionString: urlOf(sails),
     adapter: () => adapterOf(sails, require),
     stop: async () => await promisify(sails.lower.bind(sails))(),

@@ -38,3 +38,32 @@ test('an existing Sails app, lifted twice with its Redis adapter: install, start
   expect((await listener.ended).code).toBe(0)
   expect(listener.lines.join()).not.toMatch(/bootstrap ran/)
 })
+
+test('beside the hook in the app: what a blueprint wrote is told once, by the blueprint, and the socket that asked is left out', async () => {
+  const database = await testDatabase()
+  await database.query('create table pet (id serial primary key, name text)')
+  const redis = await startRedis()
+  const env = {
+    APP_DATABASE_URL: database.connectionString,
+    APP_REDIS_URL: redis.url,
+    APP_HOOK: fileURLToPath(built('sails/hook.cjs')),
+    CHANGEFEED_HTTP_PORT: 'off',
+  }
+  const app = await sailsApp()
+  const main = fileURLToPath(built('cli/main.js'))
+  const run = (command: string) =>
+    startProgram('/bin/sh', ['-c', `cd '${app.folder}' && exec "$0" "$@"`, process.execPath, main, command], env)
+  expect((await run('install').ended).code).toBe(0)
+  await run('start').line(/The listener is ready/) // before the app, so it leads
+  const lifted = await Promise.all([app.lift(env), app.lift(env)])
+  const [asking, other] = await Promise.all(
+    lifted.map(({ port }) => connectSailsClient({ port, transports: ['websocket'] })),
+  )
+  for (const client of [asking, other]) expect((await client?.get('/pet'))?.statusCode).toBe(200)
+  expect((await asking?.post('/pet', { name: 'rex' }))?.statusCode).toBe(200)
+  await database.query(`insert into pet (name) values ('max')`)
+  const heard = (client = asking) => client?.messages.of('pet').map(({ data }) => `${data.verb} ${data.data.name}`)
+  await eventually(() => expect(heard(other)).toContain('created max'), { withinMs: 20_000 })
+  await eventually(() => expect(heard(asking)).toContain('created max'), { withinMs: 20_000 })
+  expect([heard(asking), heard(other)]).toEqual([['created max'], ['created rex', 'created max']])
+})

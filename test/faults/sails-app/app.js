@@ -9,7 +9,8 @@ const probe = createServer().listen(0, '127.0.0.1', () => {
 })
 
 function lift(port) {
-  new Sails().lift({ port, explicitHost: '127.0.0.1', log: { level: 'error' } }, error => {
+  const hooks = process.env.APP_HOOK ? { changefeed: require(process.env.APP_HOOK) } : {}
+  new Sails().lift({ port, explicitHost: '127.0.0.1', hooks, log: { level: 'error' } }, error => {
     if (error) throw error
     console.log(`lifted on ${port}`)
   })
