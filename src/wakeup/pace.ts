@@ -24,7 +24,7 @@ export interface Pace {
 
 export type GateCommand = 'open' | 'close' | null
 
-const POLL_MS = 1
+const POLL_MS = 2
 const QUIET_MS = 50
 const BACKOFF_MAX_MS = 100
 const BACKSTOP_MS = 1_000

@@ -29,7 +29,7 @@ describe('every step of every mode', () => {
 
   test('the gate refused while changes flow: polling, without asking again', () => {
     const [next, asked] = gateRefused({ ...closing, lastFound: 990 }, 1_000)
-    expect([next.mode, next.waitMs, asked]).toEqual(['polling', 1, null])
+    expect([next.mode, next.waitMs, asked]).toEqual(['polling', 2, null])
   })
 
   test('the gate refused in the quiet: asks again', () => {
@@ -45,7 +45,7 @@ test('while an open transaction keeps the gate, reading backs off to 100 ms and 
     waits.push(pace.waitMs)
   }
   expect(waits).toEqual([2, 4, 8, 16, 32, 64, 100, 100, 100])
-  expect(afterRead(pace, 1_011, wake)[0].waitMs).toBe(1)
+  expect(afterRead(pace, 1_011, wake)[0].waitMs).toBe(2)
 })
 
 test('the storm passes: poll, ask for the gate, sleep', () => {
