@@ -3,15 +3,11 @@ import { chained } from '../change-log/chain.ts'
 import type { LoggedChange } from '../change-log/change.ts'
 import { formatCursor } from '../change-log/cursor.ts'
 import type { Position } from '../change-log/position.ts'
-import type { Database, TypeParsers } from '../db/connect.ts'
-import { sqlstateOf } from '../db/sqlstate.ts'
-import type { TableShape } from '../db/table-shape.ts'
+import type { Database } from '../db/connect.ts'
 import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import { decodeRow, fitsShape } from '../ontology/decode.ts'
-import type { Model, ModelRecord, Models } from '../ontology/model.ts'
-import { toPublic } from '../ontology/public-record.ts'
-import { changedAttributes, parseRow, type RawRow } from '../ontology/row-json.ts'
+import type { Model, Models } from '../ontology/model.ts'
+import { parseRow } from '../ontology/row-json.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import { publishCalls, refetchCalls } from '../publish/calls.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -20,19 +16,17 @@ import type { RowChange } from '../publish/row-change.ts'
 import { CapturedTables } from './captured-tables.ts'
 import type { FeedEmitter } from './events.ts'
 import type { Pauses } from './pauses.ts'
+import { reachably, Unreachable } from './reach.ts'
 import { readRelatedRows } from './related.ts'
+import { RowDecoder, type RowDecoderParts } from './row-decoder.ts'
 import type { Stage } from './stage.ts'
 
 const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 5_000
 
-export interface DeliveryParts {
+export interface DeliveryParts extends RowDecoderParts {
   readonly db: Database
   readonly models: Models
-  /** The parsers of the app's own driver for a datastore. */
-  parsersOf(datastore: string): TypeParsers
-  /** Columns that never leave the table, by model identity. */
-  readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
   /** In the order in which each change passes them. */
   readonly stages: readonly Stage[]
   readonly publisher: Publisher
@@ -53,6 +47,7 @@ export interface Turn {
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #tables: CapturedTables
+  readonly #decoder: RowDecoder
   /** Tables whose clients know that they are gone. */
   readonly #toldDropped = new Set<number>()
   #last: MessageMeta | null = null
@@ -62,6 +57,7 @@ export class Delivery {
   constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#tables = new CapturedTables(parts.db, parts.models)
+    this.#decoder = new RowDecoder(parts, this.#tables)
   }
 
   /** Learns of altered columns before they are met; to be called now and then. */
@@ -184,7 +180,7 @@ export class Delivery {
   async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta, { signal }: Turn): Promise<PublishCall[]> {
     const { models, events } = this.#parts
     if (logged.defect !== null) return this.#defectCalls(logged, model, meta)
-    const change = await this.#decodeSurely(logged, model)
+    const change = await this.#decoder.decode(logged, model, this.#pageReadAt)
     events.emit('change', changeEvent(change, meta))
     const related: RelatedRows[] = []
     for (const need of relatedRowsNeeds(change, models)) related.push(await this.#relatedRows(need, meta))
@@ -211,57 +207,6 @@ export class Delivery {
     this.#parts.logger.error('A change was logged without its row', { model: model.identity, cursor, defect })
     this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
     return refetchCalls(model, this.#parts.models, 'gap')
-  }
-
-  /** A column may have another type since the catalog was looked at. */
-  async #decodeSurely(logged: LoggedChange, model: Model): Promise<RowChange> {
-    try {
-      return await this.#rowChange(logged, model)
-    } catch (error) {
-      if (error instanceof Unreachable) throw error
-      await reachably(() => this.#tables.refreshSince(this.#pageReadAt))
-      return await this.#rowChange(logged, model)
-    }
-  }
-
-  async #rowChange(logged: LoggedChange, model: Model): Promise<RowChange> {
-    const before = logged.old === null ? undefined : parseRow(logged.old, model)
-    const after = logged.new === null ? undefined : parseRow(logged.new, model)
-    const shape = await this.#shapeFor(logged.tableId, before, after)
-    const old = before && this.#decode(model, shape, before)
-    const row = after && this.#decode(model, shape, after)
-    return {
-      model,
-      operation: logged.operation,
-      ...(old && { old, previous: this.#toPublic(model, old) }),
-      ...(row && { new: row, record: this.#toPublic(model, row) }),
-      changed: before && after ? changedAttributes(model, before, after) : new Set(),
-    }
-  }
-
-  /** Columns that the shape does not know were added since it was read. */
-  async #shapeFor(tableId: number, ...rows: (RawRow | undefined)[]): Promise<TableShape> {
-    const known = await this.#tables.find(tableId)
-    const fits = rows.every(row => !row || !known?.shape || fitsShape(known.shape, row))
-    if (!fits) await reachably(() => this.#tables.refreshSince(this.#pageReadAt))
-    const table = fits ? known : await this.#tables.find(tableId)
-    if (!table?.shape) throw new Error('The table has been dropped.')
-    return table.shape
-  }
-
-  #decode(model: Model, shape: TableShape, row: RawRow): ModelRecord {
-    return decodeRow(
-      { model, shape, parsers: this.#parts.parsersOf(model.datastore), redacted: this.#redacted(model) },
-      row,
-    )
-  }
-
-  #toPublic(model: Model, record: ModelRecord): ModelRecord {
-    return toPublic(model, record, { redacted: this.#redacted(model) })
-  }
-
-  #redacted({ identity }: Model): ReadonlySet<string> {
-    return this.#parts.redacted.get(identity) ?? new Set()
   }
 
   /** While the publisher's backend is down nothing is lost: the same call is made again, until it comes back. */
@@ -304,20 +249,6 @@ function overtaken(check: () => void) {
     check()
   } catch (error) {
     throw new Overtaken('This node may no longer publish.', { cause: error })
-  }
-}
-
-/** The database is out of reach: no fault of the change, which must not be skipped for it. */
-class Unreachable extends Error {}
-
-/** Passes on what Postgres says of a query, and marks everything that says nothing of it. */
-async function reachably<T>(query: () => Promise<T>): Promise<T> {
-  try {
-    return await query()
-  } catch (error) {
-    const state = sqlstateOf(error)
-    if (state !== undefined && !/^(08|40|53|55P03|57|58)/.test(state)) throw error
-    throw new Unreachable('The database is out of reach.', { cause: error })
   }
 }
 

@@ -1,0 +1,15 @@
+import { sqlstateOf } from '../db/sqlstate.ts'
+
+/** The database is out of reach: no fault of the change, which must not be skipped for it. */
+export class Unreachable extends Error {}
+
+/** Passes on what Postgres says of a query, and marks everything that says nothing of it. */
+export async function reachably<T>(query: () => Promise<T>): Promise<T> {
+  try {
+    return await query()
+  } catch (error) {
+    const state = sqlstateOf(error)
+    if (state !== undefined && !/^(08|40|53|55P03|57|58)/.test(state)) throw error
+    throw new Unreachable('The database is out of reach.', { cause: error })
+  }
+}

@@ -1,0 +1,82 @@
+import type { LoggedChange } from '../change-log/change.ts'
+import type { TypeParsers } from '../db/connect.ts'
+import type { TableShape } from '../db/table-shape.ts'
+import { decodeRow, fitsShape } from '../ontology/decode.ts'
+import type { Model, ModelRecord } from '../ontology/model.ts'
+import { toPublic } from '../ontology/public-record.ts'
+import { changedAttributes, parseRow, type RawRow } from '../ontology/row-json.ts'
+import type { RowChange } from '../publish/row-change.ts'
+import type { CapturedTables } from './captured-tables.ts'
+import { reachably, Unreachable } from './reach.ts'
+
+export interface RowDecoderParts {
+  /** The parsers of the app's own driver for a datastore. */
+  parsersOf(datastore: string): TypeParsers
+  /** Columns that never leave the table, by model identity. */
+  readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+/** Makes of a logged change what its model says of it: the records before and after, and what differs. */
+export class RowDecoder {
+  readonly #parts: RowDecoderParts
+  readonly #tables: CapturedTables
+
+  constructor(parts: RowDecoderParts, tables: CapturedTables) {
+    this.#parts = parts
+    this.#tables = tables
+  }
+
+  /**
+   * A column may have another type since the catalog was looked at: a row that does not decode is tried with what it says
+   * after `readAt`, when the row was read. Throws `E_DECODE`, and what `customToJSON` throws.
+   */
+  async decode(logged: LoggedChange, model: Model, readAt: number): Promise<RowChange> {
+    try {
+      return await this.#rowChange(logged, model, readAt)
+    } catch (error) {
+      if (error instanceof Unreachable) throw error
+      await reachably(() => this.#tables.refreshSince(readAt))
+      return await this.#rowChange(logged, model, readAt)
+    }
+  }
+
+  async #rowChange(logged: LoggedChange, model: Model, readAt: number): Promise<RowChange> {
+    const before = logged.old === null ? undefined : parseRow(logged.old, model)
+    const after = logged.new === null ? undefined : parseRow(logged.new, model)
+    const shape = await this.#shapeFor(logged.tableId, readAt, before, after)
+    const old = before && this.#record(model, shape, before)
+    const row = after && this.#record(model, shape, after)
+    return {
+      model,
+      operation: logged.operation,
+      ...(old && { old, previous: this.#toPublic(model, old) }),
+      ...(row && { new: row, record: this.#toPublic(model, row) }),
+      changed: before && after ? changedAttributes(model, before, after) : new Set(),
+    }
+  }
+
+  /** Columns that the shape does not know were added since it was read. */
+  async #shapeFor(tableId: number, readAt: number, ...rows: (RawRow | undefined)[]): Promise<TableShape> {
+    const known = await this.#tables.find(tableId)
+    const fits = rows.every(row => !row || !known?.shape || fitsShape(known.shape, row))
+    if (!fits) await reachably(() => this.#tables.refreshSince(readAt))
+    const table = fits ? known : await this.#tables.find(tableId)
+    if (!table?.shape) throw new Error('The table has been dropped.')
+    return table.shape
+  }
+
+  #record(model: Model, shape: TableShape, row: RawRow): ModelRecord {
+    return decodeRow(
+      { model, shape, parsers: this.#parts.parsersOf(model.datastore), redacted: this.#redacted(model) },
+      row,
+    )
+  }
+
+  #toPublic(model: Model, record: ModelRecord): ModelRecord {
+    return toPublic(model, record, { redacted: this.#redacted(model) })
+  }
+
+  #redacted({ identity }: Model): ReadonlySet<string> {
+    return this.#parts.redacted.get(identity) ?? new Set()
+  }
+}
