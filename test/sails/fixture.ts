@@ -23,7 +23,8 @@ export const HOOK = fileURLToPath(built('sails/hook.cjs'))
 
 /** What the tests use of a lifted app. */
 export interface LiftedApp {
-  readonly config: { readonly port: number }
+  // biome-ignore lint/suspicious/noExplicitAny: Sails has no types
+  readonly config: { readonly port: number; readonly [setting: string]: any }
   // biome-ignore lint/suspicious/noExplicitAny: Sails has no types
   readonly [part: string]: any
 }

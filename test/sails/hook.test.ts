@@ -34,6 +34,22 @@ test('lifting is all: a raw SQL write reaches the subscribed sockets, with its c
   })
 })
 
+test('a model that another hook brings along is captured as well', async () => {
+  const lion = { attributes: { name: { type: 'string', required: true } } }
+  const zoo = (sails: LiftedApp) => ({
+    configure() {
+      Object.assign(sails.config.orm.moduleDefinitions.models, { lion })
+    },
+  })
+  const { app, database, connect, settled } = await liftApp({ more: { hooks: { zoo } } })
+  const client = await connect()
+  await client.get('/lion')
+  await database.query(`insert into lion (name) values ('leo')`)
+  await settled(client)
+  expect(summary(client)).toEqual(['lion created 1'])
+  expect(app.hooks.changefeed.status().models).toContain('lion')
+})
+
 test('created and updated in one transaction both arrive, though the socket knew nothing of the record', async () => {
   const { database, connect, settled } = await liftApp()
   const client = await connect()
