@@ -173,3 +173,19 @@ test('uninstall leaves nothing behind', async () => {
   await feed.uninstall()
   expect(await catalog()).toEqual(before)
 })
+
+test.each([
+  ['the log renamed', 'alter table changefeed.change rename to elsewhere'],
+  ['a function of ours dropped', 'drop function changefeed.slot_of'],
+])('a log that is broken by hand (%s) fails writes loudly; uninstalling frees them', async (_name, damage) => {
+  const { database, feed: newFeed } = await openShop()
+  const feed = newFeed()
+  await feed.install()
+  await database.query(damage)
+  await expect(database.query(`insert into pet (id, name) values (1, 'rex')`)).rejects.toMatchObject({
+    code: expect.stringMatching(/^42/),
+  })
+  await feed.uninstall()
+  await database.query(`insert into pet (id, name) values (1, 'rex')`)
+  expect(await database.query('select name from pet')).toEqual([{ name: 'rex' }])
+})
