@@ -2,12 +2,18 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { formatOrigin } from '../publish/origin.ts'
+import { bindBluebird } from './bluebird-context.ts'
 import type { MessageKey } from './message-key.ts'
 import { Publications } from './publications.ts'
 import type { ActionRequest, SailsApp } from './sails-app.ts'
 
 /** How long the changes of a request can still be told from others after it was answered, in milliseconds. */
 const REMEMBERED_MS = 5 * 60_000
+/**
+ * How long after its answer a request may still be working, in milliseconds. A connection that was opened for it, such as
+ * that of a cache, may go on calling back in its name for the life of the process, whomever it works for by then.
+ */
+const AFTERWORK_MS = 5 * 60_000
 /** Requests that are remembered at once. */
 const REMEMBERED = 10_000
 
@@ -17,6 +23,7 @@ export interface KnownRequest {
   readonly publications: Publications
   /** When it was last seen to be alive, in milliseconds since the epoch. */
   seenAt: number
+  answeredAt?: number
 }
 
 /**
@@ -40,15 +47,17 @@ export class ActionRequests {
   /** Before Sails binds its routes. */
   watch(): void {
     this.#sails.registerActionMiddleware((req, res, next) => this.#enter(req, res, next), '*')
+    for (const loaded of ['hook:orm:loaded', 'ready']) this.#sails.after(loaded, bindBluebird)
   }
 
   get current(): KnownRequest | undefined {
-    return this.#current.getStore()
+    const request = this.#current.getStore()
+    return request && Date.now() - (request.answeredAt ?? Infinity) < AFTERWORK_MS ? request : undefined
   }
 
   /** The origin of a statement that is sent now; its request will be known. */
   readonly originNow = (): string | undefined => {
-    const request = this.#current.getStore()
+    const request = this.current
     if (request) this.#remember(request)
     return request?.origin
   }
@@ -71,10 +80,14 @@ export class ActionRequests {
       expected: blueprint,
       onPublished: keys => this.#known.has(origin) && this.onPublished(origin, keys),
     })
-    const answered = () => publications.complete()
+    const request: KnownRequest = { origin, publications, seenAt: Date.now() }
+    const answered = () => {
+      request.answeredAt ??= Date.now()
+      publications.complete()
+    }
     res.once('finish', answered)
     res.once('close', answered)
-    this.#current.run({ origin, publications, seenAt: Date.now() }, next)
+    this.#current.run(request, next)
   }
 
   #remember(request: KnownRequest) {

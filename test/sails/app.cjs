@@ -33,6 +33,8 @@ const models = {
   },
 }
 
+const pair = []
+
 const actions = {
   'pet/rename': async function rename(req, res) {
     await this.models.pet.updateOne({ id: req.param('id') }).set({ name: req.param('name') })
@@ -53,6 +55,16 @@ const actions = {
         ),
       )
       .then(() => res.ok(), res.serverError)
+  },
+  // Both requests of a pair go on in one turn of the event loop.
+  'pet/rename-in-pairs': function renameInPairs(req, res) {
+    const { pet } = this.models
+    const { constructor: Bluebird } = pet.findOne({ id: req.param('id') }).toPromise()
+    const both = new Bluebird(resolve => pair.push(resolve))
+    both
+      .then(() => pet.updateOne({ id: req.param('id') }).set({ name: req.param('name') }))
+      .then(() => res.ok(), res.serverError)
+    if (pair.length === 2) for (const proceed of pair.splice(0)) proceed()
   },
   'pet/create-and-publish': async function createAndPublish(req, res) {
     const created = await this.models.pet.create({ name: req.param('name') }).fetch()
@@ -131,6 +143,7 @@ function bound(app) {
 const routes = {
   'PATCH /pet/:id/rename': 'pet/rename',
   'PATCH /pet/:id/rename-by-detours': 'pet/rename-by-detours',
+  'PATCH /pet/:id/rename-in-pairs': 'pet/rename-in-pairs',
   'POST /pet/create-and-publish': 'pet/create-and-publish',
 }
 

@@ -170,3 +170,14 @@ test('under concurrency every socket hears of the changes of all others, once, a
   )
   expect(counts).toEqual(clients.map((_, own) => clients.map((_, other) => (own === other ? 0 : ways.length))))
 })
+
+test('requests whose promises Bluebird calls back together are not taken for each other', async () => {
+  const app = await liftApp()
+  await seed(app.database)
+  await app.settled()
+  const clients = [await app.connect(), await app.connect()] as const
+  for (const client of clients) await watchEverything(client)
+  await Promise.all(clients.map((client, index) => client.patch(`/pet/${index + 1}/rename-in-pairs`, { name: 'new' })))
+  await app.settled(...clients)
+  expect(clients.map(summary)).toEqual([['pet updated 2'], ['pet updated 1']])
+})

@@ -1,8 +1,11 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { expect, test } from 'vitest'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
+import { EventEmitter } from 'node:events'
+import { expect, test, vi } from 'vitest'
 import { formatOrigin, parseOrigin } from '../../src/publish/origin.ts'
+import { ActionRequests } from '../../src/sails/action-requests.ts'
 import { Publications } from '../../src/sails/publications.ts'
 import { RecentPublications } from '../../src/sails/recent-publications.ts'
+import type { SailsApp } from '../../src/sails/sails-app.ts'
 import { tagStatements } from '../../src/sails/statement-tags.ts'
 import { eventually } from '../helpers/eventually.ts'
 
@@ -82,6 +85,31 @@ test('callbacks go on in the name of their caller, whatever woke them', async ()
     while (waiting.length > 0) waiting.shift()?.()
   })
   expect(heard).toEqual(['one', 'two', 'one', 'two'])
+})
+
+test('what calls back in the name of a request long after its answer is nobody’s', ({ onTestFinished }) => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  type Middleware = (req: object, res: EventEmitter, next: () => void) => void
+  let enter: Middleware = () => {}
+  const requests = new ActionRequests({
+    config: {},
+    getActions: () => ({}),
+    after: () => {},
+    registerActionMiddleware: (middleware: Middleware) => (enter = middleware),
+  } as unknown as SailsApp)
+  requests.watch()
+  let callback = (): unknown => undefined
+  const response = new EventEmitter()
+  enter({}, response, () => (callback = AsyncResource.bind(() => [requests.originNow(), requests.current])))
+  const own = [`sails:${requests.node}:0:a:`, expect.anything()]
+  vi.advanceTimersByTime(60 * 60_000)
+  expect(callback()).toEqual(own) // it takes long, but was not answered
+  response.emit('finish')
+  vi.advanceTimersByTime(60_000)
+  expect(callback()).toEqual(own)
+  vi.advanceTimersByTime(5 * 60_000)
+  expect(callback()).toEqual([undefined, undefined])
 })
 
 test('what is no pool is refused', () => {
