@@ -118,7 +118,7 @@ export class Delivery {
     const identities = only.filter(identity => models.get(identity)?.junction === undefined && models.has(identity))
     logger.warn('Changes are missing: clients are told to read again', { reason, cursor: meta.cursor, identities })
     events.emit('gap', { reason, identities })
-    for (const identity of identities) await this.#tellToRefetch({ fn: 'refetch', identity, reason }, meta, turn)
+    for (const identity of identities) await this.#publishOrSkip({ fn: 'refetch', identity, reason }, meta, turn)
   }
 
   /** Tells the clients of these tables' models to read again: see {@link Track}. */
@@ -128,7 +128,7 @@ export class Delivery {
     await this.declareGap('bulk', position, turn, identities)
   }
 
-  async #tellToRefetch(call: RefetchCall, meta: MessageMeta, turn: Turn) {
+  async #publishOrSkip(call: PublishCall, meta: MessageMeta, turn: Turn) {
     try {
       await this.#publishSurely(call, meta, turn)
     } catch (error) {
@@ -153,16 +153,12 @@ export class Delivery {
       cursor: meta.cursor,
     })
     this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
-    for (const call of refetchCalls(model, this.#parts.models, 'gap')) await this.#tellToRefetch(call, meta, turn)
+    for (const call of refetchCalls(model, this.#parts.models, 'gap')) await this.#publishOrSkip(call, meta, turn)
     this.#toldDropped.add(tableId)
   }
 
   async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, turn: Turn) {
-    try {
-      for (const call of await this.#callsFor(change, model, meta, turn)) await this.#publishSurely(call, meta, turn)
-    } catch (error) {
-      this.#failed(model.identity, meta, turn, error)
-    }
+    for (const call of await this.#callsOrNone(change, model, meta, turn)) await this.#publishOrSkip(call, meta, turn)
   }
 
   /** What is no fault of the change ends the turn, and the change comes again; otherwise it is skipped. */
@@ -175,6 +171,15 @@ export class Delivery {
   #withhold({ identity }: Model, { cursor }: MessageMeta) {
     this.#parts.pauses.count(identity)
     this.#parts.events.emit('withheld', { identity, cursor })
+  }
+
+  async #callsOrNone(change: LoggedChange, model: Model, meta: MessageMeta, turn: Turn): Promise<PublishCall[]> {
+    try {
+      return await this.#callsFor(change, model, meta, turn)
+    } catch (error) {
+      this.#failed(model.identity, meta, turn, error)
+      return []
+    }
   }
 
   async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta, { signal }: Turn): Promise<PublishCall[]> {

@@ -77,6 +77,7 @@ export class AppSockets {
       recent: this.#recent,
       model: this.#model,
       models,
+      log: this.#sails.log,
       perform: stepPerformer(this.#io, { models, scope: this.#scope }),
       blueprints: this.#settings.blueprints,
     })

@@ -13,6 +13,8 @@ export interface FeedDelivery {
   readonly except: string[]
   /** The messages that are to be sent; what else the function would tell has been or will be told by a change of its own. */
   readonly keys: ReadonlySet<MessageKey>
+  /** Those of them that were. */
+  readonly sent: Set<MessageKey>
 }
 
 export interface BroadcastsOptions {
@@ -90,10 +92,11 @@ export class Broadcasts {
     if (scope === 'cluster') io.in(rooms).socketsLeave(rooms)
   }
 
-  #emit({ meta, except, keys }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
+  #emit({ meta, except, keys, sent }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
     const { io, scope } = this.#options
     const key = keyOfMessage(event, data)
     if (key !== undefined && !keys.has(key)) return
+    if (key !== undefined) sent.add(key)
     const named = typeof event === 'string' ? event : 'message'
     const payload = typeof event === 'string' ? data : event
     for (const room of [rooms].flat()) {

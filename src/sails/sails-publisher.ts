@@ -6,11 +6,11 @@ import { classRoom, recordRoom } from '../publish/rooms.ts'
 import type { PerformStep } from '../publish/step-performer.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { Announcements } from './announcements.ts'
-import type { Broadcasts } from './broadcasts.ts'
+import type { Broadcasts, FeedDelivery } from './broadcasts.ts'
 import { keyOf, keyOfCall, type MessageKey } from './message-key.ts'
 import type { Told } from './publications.ts'
 import type { RecentPublications } from './recent-publications.ts'
-import type { SailsModel } from './sails-app.ts'
+import type { SailsLog, SailsModel } from './sails-app.ts'
 
 export interface SailsPublisherOptions {
   readonly broadcasts: Broadcasts
@@ -22,6 +22,7 @@ export interface SailsPublisherOptions {
   /** The models as they are now: a reload of the ORM makes others. */
   readonly model: (identity: string) => SailsModel | undefined
   readonly models: Models
+  readonly log: SailsLog
   readonly perform: PerformStep
   /** `keep`: actions publish as ever, and what they published is not published again. */
   readonly blueprints: 'keep' | 'replace'
@@ -79,12 +80,23 @@ export class SailsPublisher implements Publisher {
     return Object.keys(call.changes).every(name => names.has(name))
   }
 
+  /** Sails itself fails over the members of a `through` association that it has just told of, and so may an app's override. */
   async #call(call: PublishCall, told: readonly PublishCall[], meta: MessageMeta) {
     const model = this.#options.model(call.identity)
     if (!model) return
     const keys = new Set(told.map(keyOfCall).filter((key): key is MessageKey => key !== undefined))
-    const delivery = { meta: shownMeta(meta), except: socketsLeftOut(meta.origin) ?? [], keys }
-    await this.#options.broadcasts.deliver(delivery, () => callModel(model, call))
+    const delivery: FeedDelivery = {
+      meta: shownMeta(meta),
+      except: socketsLeftOut(meta.origin) ?? [],
+      keys,
+      sent: new Set(),
+    }
+    try {
+      await this.#options.broadcasts.deliver(delivery, () => callModel(model, call))
+    } catch (error) {
+      if (![...keys].every(key => delivery.sent.has(key))) throw error
+      this.#options.log.warn(`changefeed: ${call.fn} of ${call.identity} failed, but the message was sent:`, error)
+    }
   }
 
   /** An action's own publishing subscribes its sockets later than the next message may come, or not at all. */

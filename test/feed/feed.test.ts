@@ -55,6 +55,29 @@ test('a change whose mapping throws is reported and skipped; the feed goes on', 
   ])
 })
 
+test('a message that the publisher refuses keeps back none of the others of its change', async () => {
+  const { database, feed: newFeed } = await openShop()
+  const seen: string[] = []
+  const publisher = {
+    publish({ identity, fn }: { identity: string; fn: string }) {
+      if (fn === 'publishDestroy') throw new Error('refused')
+      seen.push(`${fn} ${identity}`)
+    },
+  }
+  const feed = newFeed({ publisher })
+  const skipped: unknown[] = []
+  feed.on('skipped', ({ identity, error }) => skipped.push([identity, error.message]))
+  await feed.install()
+  await feed.start()
+  await database.query(
+    `insert into "user" (id, name) values (1, 'ann'); insert into pet (id, name, owner) values (1, 'rex', 1)`,
+  )
+  await database.query('delete from pet')
+  await feed.settled()
+  expect(seen).toEqual(['publishCreate user', 'publishCreate pet', 'publishRemove user'])
+  expect(skipped).toEqual([['pet', 'refused']])
+})
+
 test('a publisher that is not ready holds the feed; nothing is lost and nothing overtakes', async () => {
   const { database, feed: newFeed } = await openShop()
   const seen: string[] = []

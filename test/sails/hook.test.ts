@@ -85,6 +85,26 @@ test('what an app does in its own publish functions is done for every change', a
   expect(app.models.pet.publishCreate()).toBe('of the app')
 })
 
+test('what fails in a publish function after its message keeps nothing back: Sails’ own, over `through`', async () => {
+  const name = { type: 'string' }
+  const definitions = {
+    driver: { attributes: { name, taxis: { collection: 'taxi', via: 'driver', through: 'ride' } } },
+    taxi: { attributes: { name, drivers: { collection: 'driver', via: 'taxi', through: 'ride' } } },
+    ride: { attributes: { driver: { model: 'driver' }, taxi: { model: 'taxi' } } },
+  }
+  const { database, connect, settled } = await liftApp({ config: { definitions }, changefeed: { populate: true } })
+  await database.query(
+    `insert into driver (name) values ('dan'); insert into taxi (name) values ('t'); insert into ride (driver, taxi) values (1, 1)`,
+  )
+  await settled()
+  const client = await connect()
+  for (const path of ['/driver', '/taxi', '/ride']) await client.get(path)
+  await database.query('delete from driver')
+  await settled(client)
+  expect(summary(client)).toEqual(['driver destroyed 1', 'taxi removedFrom 1 drivers 1'])
+  expect(client.messages.of('driver')[0]?.data).toMatchObject({ previous: { taxis: [{ id: 1, name: 't' }] } })
+})
+
 test('the names of v0.12 work on the models', async () => {
   const { app, connect, settled } = await liftApp()
   const client = await connect()
