@@ -61,7 +61,10 @@ export class DatabaseFeed {
     return this.#feed.status().models
   }
 
-  /** Resolves as well when the database is out of reach, where Sails itself would not look at it either: it is tried again. */
+  /**
+   * Resolves as well when the feed cannot reach the database (a URL of its own, no connection left, a standby) and is not
+   * to install anything: the app can do without the feed, which tries again.
+   */
   async start(): Promise<void> {
     if (this.models.length === 0) return
     try {

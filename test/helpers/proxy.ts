@@ -13,7 +13,7 @@ export interface Proxy {
 }
 
 /** A way to a Postgres server that can break without a sign, as when a firewall forgets a connection. */
-export async function startProxy(connectionString: string): Promise<Proxy> {
+export async function startProxy(connectionString: string, onPort = 0): Promise<Proxy> {
   const target = new URL(connectionString)
   const pairs = new Set<Socket[]>()
   let frozen = false
@@ -28,7 +28,7 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
     upstream.pipe(client)
     if (frozen) freezePair(pair)
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(onPort, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   afterScope(() => {

@@ -1,7 +1,9 @@
 import { type EventEmitter, once } from 'node:events'
 import { expect, test } from 'vitest'
 import { testDatabase } from '../helpers/database.ts'
-import { type LiftedApp, liftApp, models, summary } from './fixture.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { startProxy } from '../helpers/proxy.ts'
+import { freePort, type LiftedApp, liftApp, models, summary } from './fixture.ts'
 
 test('lifting is all: a raw SQL write reaches the subscribed sockets, with its cursor', async () => {
   const { app, database, connect, settled } = await liftApp()
@@ -251,4 +253,26 @@ test('with migrate safe nothing is altered; what is missing is named, with the c
   await lower()
   const again = await liftApp({ config: { models: { migrate: 'safe' } } }, database)
   expect(again.app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
+})
+
+test('a database that only the feed cannot reach when the app is lifted is waited for', async () => {
+  const database = await testDatabase()
+  const first = await liftApp({}, database)
+  await first.lower()
+  const port = await freePort()
+  const url = new URL(database.connectionString)
+  url.port = String(port)
+  const { app, connect, settled } = await liftApp(
+    { config: { models: { migrate: 'safe' } }, changefeed: { connectionString: url.href } },
+    database,
+  )
+  expect(app.hooks.changefeed.status()).toMatchObject({ state: 'stopped' })
+  await startProxy(database.connectionString, port)
+  const running = () => expect(app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
+  await eventually(running, { withinMs: 15_000 })
+  const client = await connect()
+  await client.get('/pet')
+  await database.query(`insert into pet ("createdAt", "updatedAt", name) values (1, 1, 'rex')`)
+  await settled(client)
+  expect(summary(client)).toEqual(['pet created 1'])
 })
