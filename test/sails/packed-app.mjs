@@ -61,6 +61,18 @@ async function turnedOff() {
   await app.end()
 }
 
+async function configured(url) {
+  const app = await lift({
+    sails_changefeed__schema: 'feed',
+    sails_changefeed__duplicateWindowMs: '250',
+    sails_changefeed__populate: 'true',
+  })
+  assert.match(app.output(), /changefeed: publishes the changes of pet/)
+  const { rows } = await query(url, `select from pg_namespace where nspname = 'feed'`)
+  assert.equal(rows.length, 1)
+  await app.end()
+}
+
 async function createApp(url) {
   const tarball = process.argv[2] ?? (await pack())
   const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
@@ -186,6 +198,7 @@ try {
   await shows('in development it is installed at lift, and a raw SQL write reaches a client', () => development(url))
   await shows('in production nothing is altered: what is missing is named', () => production(url))
   await shows('the command that is named installs what the app wants', installed)
+  await shows('environment variables set its settings, numbers and switches as well', () => configured(url))
   await shows('an environment variable turns it off', () => turnedOff())
   console.log('The packed package works in a fresh Sails app.')
 } finally {
