@@ -289,7 +289,7 @@ function cursorOf(position: Position | null): string | null {
   return formatCursor({ epoch, tick: partial?.tick ?? tick.id, seq: partial?.seq ?? WHOLE_TICK })
 }
 
-/** What becomes of the publish calls of a change before they are made. */
+/** Whether each node tells its own sockets; otherwise the leader tells all. */
 function publishesEverywhere({ publish, io, publisher }: Settings): boolean {
   if (publish !== 'auto') return publish === 'local'
   return io ? isInMemory(io) : publisher === undefined
