@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process'
+import { rm, statfs, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type pg from 'pg'
+import { expect, test } from 'vitest'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { openShop } from '../feed/fixture.ts'
+import { type TestDatabase, testDatabase } from '../helpers/database.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { scratchFolder } from '../helpers/folder.ts'
+import { afterScope } from '../helpers/scope.ts'
+import { testSettings } from '../helpers/test-settings.ts'
+
+const DISK_MIB = 160
+
+/** A disk of its own, small enough to be filled; undefined where this account may not mount one. */
+async function smallDisk(): Promise<string | undefined> {
+  const folder = await scratchFolder()
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'tmpfs', folder], { stdio: 'ignore' })
+  } catch {
+    return undefined
+  }
+  afterScope(() => void execFileSync('umount', ['--lazy', folder]))
+  return folder
+}
+
+/** Leaves this much of it free, in MiB, until what is returned is called. */
+async function fill(disk: string, { butMiB }: { butMiB: number }): Promise<() => Promise<void>> {
+  const { bavail, bsize } = await statfs(disk)
+  const ballast = join(disk, 'ballast')
+  await writeFile(ballast, Buffer.alloc(bavail * bsize - butMiB * 2 ** 20))
+  return () => rm(ballast)
+}
+
+const ROW = `insert into pet (name) select string_agg(md5(random()::text), '') from generate_series(1, 300)`
+
+/** Writes rows one by one until it was refused that often, whatever becomes of the server meanwhile. */
+async function writeUntilRefused(database: TestDatabase, write: string, times: number) {
+  const refusals: string[] = []
+  let client: pg.Client | undefined
+  while (refusals.length < times) {
+    try {
+      client ??= await database.connect()
+      await client.query(write)
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string }
+      refusals.push(code ?? message)
+      client = undefined
+    }
+  }
+  return refusals
+}
+
+/** Postgres ends where it cannot write its log; then somebody has to start it again. */
+async function bringBack(server: EmbeddedPostgres, database: TestDatabase): Promise<pg.Client> {
+  const connect = async () => {
+    if (server.pid === undefined) await server.restart('immediate')
+    return await database.connect()
+  }
+  return await eventually(connect, { withinMs: 60_000, everyMs: 200 })
+}
+
+test.for([
+  { full: 'for the tables, where writes fail', write: ROW, refusal: '53100' },
+  { full: 'for the write-ahead log, where the server ends', write: `select pg_switch_wal(); ${ROW}`, refusal: '57P03' },
+])(
+  'a disk that is full $full: the feed goes on with what was committed, and nothing else',
+  async ({ write, refusal }, { skip }) => {
+    const disk = (await smallDisk()) ?? skip('needs the right to mount a disk')
+    const settings = { ...testSettings, max_wal_size: '48MB', min_wal_size: '32MB' }
+    const server = await startEmbeddedPostgres({ dataDir: join(disk, 'data'), settings })
+    afterScope(() => server.stop('immediate'))
+    const database = await testDatabase({ server })
+    const { feed: newFeed, published } = await openShop(database)
+    const feed = newFeed()
+    await feed.install()
+    await feed.start()
+    await database.query('select pg_switch_wal(); checkpoint') // the log has a whole file of room, the tables next to none
+    const makeRoom = await fill(disk, { butMiB: 1 })
+    expect(await writeUntilRefused(database, write, 10)).toContain(refusal)
+    await makeRoom()
+    const client = await bringBack(server, database)
+    for (let n = 0; n < 20; n++) await client.query(ROW)
+    await eventually(() => feed.settled(), { withinMs: 30_000 })
+    const { rows } = await client.query<{ id: number }>('select id from pet order by id')
+    expect(rows.length).toBeGreaterThan(20)
+    const told = published.map(({ call }) => (call.fn === 'publishCreate' ? call.id : call.fn))
+    expect([...new Set(told)]).toEqual(rows.map(({ id }) => id))
+  },
+)
