@@ -24,13 +24,14 @@ export interface DecodeTarget {
  */
 export function decodeRow(target: DecodeTarget, row: RawRow): ModelRecord {
   const { model, shape } = target
-  const entries = [...model.attributes.values()].flatMap((attribute): [name: string, value: unknown][] => {
+  const record: ModelRecord = {}
+  for (const attribute of model.attributes.values()) {
     const json = row.get(attribute.column)
     const column = shape.columns.get(attribute.column)
-    if (json === undefined || column === undefined || isWithheld(target, column)) return []
-    return [[attribute.name, decodeValue(target, attribute, column, json)]]
-  })
-  return Object.fromEntries(entries)
+    if (json === undefined || column === undefined || isWithheld(target, column)) continue
+    record[attribute.name] = decodeValue(target, attribute, column, json)
+  }
+  return record
 }
 
 /**

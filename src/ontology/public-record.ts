@@ -1,5 +1,5 @@
 import { ChangefeedError } from '../errors.ts'
-import type { Model, ModelRecord } from './model.ts'
+import type { Attribute, Model, ModelRecord } from './model.ts'
 
 /**
  * What a client may see of a record, ready for JSON: what `JSON.parse(JSON.stringify(record))` gives for a record of
@@ -12,23 +12,36 @@ export function toPublic(
   record: ModelRecord,
   { redacted }: { readonly redacted: ReadonlySet<string> },
 ): ModelRecord {
-  const hidden = hiddenKeys(model, redacted)
-  const json = toJson(asFound(without(record, hidden), model), '')
+  const shown = without(record, name => isHidden(model.attributes.get(name), redacted))
+  if (!model.customToJSON) return dictionaryToJson(shown)
+  const json = toJson(asFound(shown, model.customToJSON), '')
   if (!isDictionary(json)) throw notAnObject(model)
-  return without(json, hidden)
+  const hidden = hiddenKeys(model, redacted)
+  return without(json, key => hidden.has(key))
 }
 
+const isHidden = (attribute: Attribute | undefined, redacted: ReadonlySet<string>): boolean =>
+  attribute !== undefined && (attribute.encrypt || redacted.has(attribute.column))
+
 function hiddenKeys(model: Model, redacted: ReadonlySet<string>): Set<string> {
-  const attributes = [...model.attributes.values()].filter(({ column, encrypt }) => encrypt || redacted.has(column))
+  const attributes = [...model.attributes.values()].filter(attribute => isHidden(attribute, redacted))
   return new Set(attributes.flatMap(({ name, column }) => (model.attributes.has(column) ? [name] : [name, column])))
 }
 
-const without = (record: ModelRecord, keys: ReadonlySet<string>): ModelRecord =>
-  Object.fromEntries(Object.entries(record).filter(([key]) => !keys.has(key)))
+function without(record: ModelRecord, leaveOut: (key: string) => boolean): ModelRecord {
+  const rest: ModelRecord = {}
+  for (const key of Object.keys(record)) if (!leaveOut(key)) setOwn(rest, key, record[key])
+  return rest
+}
+
+/** A json column may well hold the key `__proto__`. */
+function setOwn(record: ModelRecord, key: string, value: unknown) {
+  if (key !== '__proto__') record[key] = value
+  else Object.defineProperty(record, key, { value, writable: true, enumerable: true, configurable: true })
+}
 
 /** Waterline hangs `customToJSON` on each record as a hidden `toJSON`. On a copy, as the function may change its `this`. */
-function asFound(record: ModelRecord, { customToJSON }: Model): ModelRecord {
-  if (!customToJSON) return record
+function asFound(record: ModelRecord, customToJSON: NonNullable<Model['customToJSON']>): ModelRecord {
   return Object.defineProperty(copied(record), 'toJSON', { value: customToJSON, writable: true })
 }
 
@@ -63,8 +76,16 @@ function toJson(value: unknown, key: string): unknown {
 function objectToJson(value: object | null): unknown {
   if (value === null || Buffer.isBuffer(value)) return value
   if (Array.isArray(value)) return value.map((each, index) => toJson(each, String(index)) ?? null)
-  const entries = Object.entries(value).map(([key, each]): [string, unknown] => [key, toJson(each, key)])
-  return Object.fromEntries(entries.filter(([, each]) => each !== undefined))
+  return dictionaryToJson(value as ModelRecord)
+}
+
+function dictionaryToJson(dictionary: ModelRecord): ModelRecord {
+  const shown: ModelRecord = {}
+  for (const key of Object.keys(dictionary)) {
+    const json = toJson(dictionary[key], key)
+    if (json !== undefined) setOwn(shown, key, json)
+  }
+  return shown
 }
 
 const hasToJson = (value: unknown): value is { toJSON(key: string): unknown } =>

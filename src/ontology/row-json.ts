@@ -105,11 +105,12 @@ function endOfString(text: string, start: number): number {
 
 function skipSpace(text: string, start: number): number {
   let place = start
-  while (SPACE.has(text[place] ?? '')) place++
+  while (isSpace(text.charCodeAt(place))) place++
   return place
 }
 
-const SPACE = new Set([' ', '\t', '\n', '\r'])
+/** Space, tab, line feed, carriage return; NaN at the end. */
+const isSpace = (code: number) => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d
 const SCALAR = /[^\s,\]}"[{]+/y
 const MARK = /["{}[\]]/g
 

@@ -95,7 +95,9 @@ function changesOf({ model, changed, record = {}, previous = {} }: RowChange): M
   const isNews = (key: string) =>
     key === model.primaryKey ||
     (model.attributes.has(key) ? changed.has(key) : JSON.stringify(record[key]) !== JSON.stringify(previous[key]))
-  return Object.fromEntries(Object.entries(record).filter(([key]) => isNews(key)))
+  const changes: ModelRecord = {}
+  for (const key of Object.keys(record)) if (isNews(key)) changes[key] = record[key]
+  return changes
 }
 
 /** removedFrom and addedTo for what the row said before and says no longer, attribute by attribute. */
