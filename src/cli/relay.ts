@@ -31,6 +31,7 @@ export async function openRelay(workspace: Workspace, logger: Logger): Promise<R
   const backend = await openBackend(workspace, logger)
   const io = new Server()
   io.adapter(backend.adapter)
+  watchOutages(io, logger)
   const close = async () => {
     await Promise.resolve(io.of('/').adapter.close()).catch(() => {})
     await backend.close()
@@ -40,7 +41,7 @@ export async function openRelay(workspace: Workspace, logger: Logger): Promise<R
 
 async function openBackend(workspace: Workspace, logger: Logger): Promise<Backend> {
   const { redisUrl, channelPrefix, adapter } = workspace.settings
-  if (redisUrl !== undefined) return await redisBackend(redisUrl, channelPrefix, logger)
+  if (redisUrl !== undefined) return await redisBackend(redisUrl, channelPrefix)
   if (adapter === 'postgres') return await postgresBackend(workspace, logger)
   if (adapter !== undefined) return { adapter, by: 'the adapter of the config file', close: async () => {} }
   const own = (await workspace.application()).adapter()
@@ -52,14 +53,14 @@ async function openBackend(workspace: Workspace, logger: Logger): Promise<Backen
 }
 
 /** Both clients connect again for ever; what is published meanwhile waits in the queue of the one that publishes. */
-async function redisBackend(url: string, key: string | undefined, logger: Logger): Promise<Backend> {
+async function redisBackend(url: string, key: string | undefined): Promise<Backend> {
   const { createAdapter } = await optional(() => import('@socket.io/redis-adapter'), '@socket.io/redis-adapter')
   const { createClient } = await optional(() => import('redis'), 'redis@4')
   const pub = createClient({ url, pingInterval: 10_000 })
   const sub = pub.duplicate()
   for (const client of [pub, sub]) {
-    tellOutages(client, logger)
-    client.connect().catch(() => {}) // the error event has told
+    client.on('error', () => {}) // told of by the relay
+    client.connect().catch(() => {})
   }
   const adapter = createAdapter(pub, sub, key === undefined ? {} : { key })
   // Not disconnect(): the adapter does not listen to what becomes of its commands, and one that is refused ends the process.
@@ -68,8 +69,12 @@ async function redisBackend(url: string, key: string | undefined, logger: Logger
   return { adapter, by: 'Redis', close }
 }
 
-/** Once when it goes and once when it comes back, not at every attempt. */
-function tellOutages(client: { on(event: string, listener: (error: Error) => void): unknown }, logger: Logger) {
+/** Of Redis: once when it goes and once when it comes back, not at every attempt. */
+function watchOutages(io: Server, logger: Logger) {
+  const adapter = io.of('/').adapter as Emitter & { readonly pubClient?: Partial<Emitter> }
+  adapter.on('error', () => {}) // what its clients say
+  const client = adapter.pubClient
+  if (!client?.on) return
   let away = false
   client.on('error', ({ message }) => {
     if (!away) logger.warn('Redis is out of reach; the feed waits', { error: message })
@@ -79,6 +84,10 @@ function tellOutages(client: { on(event: string, listener: (error: Error) => voi
     if (away) logger.info('Redis is back')
     away = false
   })
+}
+
+interface Emitter {
+  on(event: string, listener: (error: Error) => void): unknown
 }
 
 async function postgresBackend(workspace: Workspace, logger: Logger): Promise<Backend> {

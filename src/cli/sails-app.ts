@@ -92,9 +92,19 @@ function optionsOf({ config, models }: SailsApp): Partial<ChangefeedOptions> {
   return settings ? feedOptions(settings, models) : {}
 }
 
-/** `adapterModule` is called with the adapter's options by the sockets hook of Sails, and so it is here. */
+/** What the sockets hook of Sails makes of the config: it is not loaded here. */
 function adapterOf({ config: { sockets } }: SailsApp, require: NodeJS.Require): AdapterFactory | undefined {
   if (!sockets?.adapter || sockets.adapter === 'memory') return undefined
   const create = typeof sockets.adapterModule === 'function' ? sockets.adapterModule : require(String(sockets.adapter))
-  return create(sockets.adapterOptions ?? {}) as AdapterFactory
+  const besides = Object.entries(sockets).filter(([name, value]) => ADAPTER_OPTIONS.has(name) && value !== undefined)
+  const options: AdapterOptions = { ...sockets.adapterOptions, ...Object.fromEntries(besides) }
+  return create(options.pass === undefined ? options : { ...options, password: options.pass }) as AdapterFactory
+}
+
+/** May stand in `sockets` itself as well as in its `adapterOptions`. */
+const ADAPTER_OPTIONS = new Set(['host', 'port', 'pass', 'db', 'pubClient', 'subClient', 'key', 'url'])
+
+interface AdapterOptions {
+  /** What node-redis calls `password`. */
+  readonly pass?: string
 }

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { Server } from 'socket.io'
 
 /**
@@ -22,10 +23,21 @@ export function handoverOf(io: Server): Handover | null {
   return null
 }
 
-/** Both Redis adapters, over either client library. */
+/**
+ * The Redis adapters, over any client library: those of socket.io, and socket.io-redis that they come from, which Sails has
+ * as @sailshq/socket.io-redis.
+ */
 interface RedisLike {
-  pubClient?: { on?(event: string, listener: () => void): unknown }
-  serverCount(): Promise<number>
+  pubClient?: RedisClient
+  serverCount?(): Promise<number>
+  /** What socket.io-redis has instead. */
+  getNumSub?(): Promise<number>
+}
+
+interface RedisClient {
+  on?(event: string, listener: () => void): unknown
+  /** Node-redis had it until version 3, when commands took callbacks and gave no promises. */
+  readonly connected?: boolean
 }
 
 /** The Postgres adapter: `client.client` is its listening connection, absent while it is lost. */
@@ -53,12 +65,15 @@ function redisHandover(adapter: RedisLike): Handover {
     interrupted = true
   }
   for (const event of ['reconnecting', 'end', 'close']) adapter.pubClient?.on?.(event, interrupt)
-  adapter.pubClient = outgoing.recording(adapter.pubClient ?? {}, name => /^s?publish$/i.test(name))
+  const client: RedisClient = adapter.pubClient ?? {}
+  const promising = client.connected === undefined ? <T>(method: T) => method : promisify
+  adapter.pubClient = outgoing.recording(client, name => /^s?publish$/i.test(name), promising)
+  const serverCount = async () => await (adapter.serverCount?.() ?? adapter.getNumSub?.() ?? 0)
   /** How many there are in good times, so that it is known how many should come back after bad ones. */
   const countPeers = async () => {
     if (interrupted || performance.now() - lookedAt < PEERS_LOOK_MS) return
     lookedAt = performance.now()
-    const count = await adapter.serverCount()
+    const count = await serverCount()
     if (!interrupted) peers = count
   }
   return {
@@ -74,7 +89,7 @@ function redisHandover(adapter: RedisLike): Handover {
     },
     async recovered() {
       const deadline = performance.now() + PEERS_BACK_MS
-      while ((await adapter.serverCount()) < peers && performance.now() < deadline) await pause(POLL_MS)
+      while ((await serverCount()) < peers && performance.now() < deadline) await pause(POLL_MS)
       interrupted = false
     },
   }
@@ -105,19 +120,27 @@ function postgresHandover(client: PubSubClient): Handover {
 /** Not the reading and cleaning up of attachments. */
 const isSending = (text: unknown) => typeof text === 'string' && /^\s*(select pg_notify|insert)/i.test(text)
 
+type Method = (...args: unknown[]) => unknown
+const isMethod = (value: unknown): value is Method => typeof value === 'function'
+
 /** The promises that sending returns and that the adapters drop. */
 class Outgoing {
   #pending: Promise<unknown>[] = []
 
-  /** The same object; what the chosen methods return is kept. */
-  recording<T extends object>(target: T, isChosen: (name: string, args: unknown[]) => boolean): T {
+  /** The same object; what the chosen methods return, made such that they give promises, is kept. */
+  recording<T extends object>(
+    target: T,
+    isChosen: (name: string, args: unknown[]) => boolean,
+    promising = (method: Method) => method,
+  ): T {
     return new Proxy(target, {
       get: (object, name) => {
-        const value = Reflect.get(object, name, object)
-        if (typeof value !== 'function') return value
+        const value: unknown = Reflect.get(object, name, object)
+        if (!isMethod(value)) return value
         return (...args: unknown[]) => {
-          const result = value.apply(object, args)
-          if (isChosen(String(name), args)) this.#keep(result)
+          if (!isChosen(String(name), args)) return value.apply(object, args)
+          const result = promising(value).apply(object, args)
+          this.#keep(result)
           return result
         }
       },

@@ -10,6 +10,7 @@ import type { ActionRequests } from './action-requests.ts'
 import { Announcements } from './announcements.ts'
 import { Broadcasts } from './broadcasts.ts'
 import type { AppDatabase } from './databases.ts'
+import { peersOf } from './peers.ts'
 import { RecentPublications } from './recent-publications.ts'
 import type { SailsApp, SailsModel, SailsSockets } from './sails-app.ts'
 import { SailsPublisher } from './sails-publisher.ts'
@@ -37,7 +38,8 @@ export class AppSockets {
     this.#io = io
     const { publish = 'auto' } = settings.feed
     this.publish = publish === 'auto' ? (isInMemory(io) ? 'local' : 'leader') : publish
-    this.#announcements = settings.blueprints === 'keep' && !isInMemory(io) ? new Announcements(io) : undefined
+    this.#announcements =
+      settings.blueprints === 'keep' && !isInMemory(io) ? new Announcements(peersOf(sails, io)) : undefined
     const { duplicateWindowMs } = settings
     this.#recent = duplicateWindowMs > 0 ? new RecentPublications(duplicateWindowMs) : undefined
     this.#broadcasts = new Broadcasts({ io, sockets, publications: this.#publications, scope: this.#scope })

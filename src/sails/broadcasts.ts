@@ -52,16 +52,16 @@ export class Broadcasts {
       if (key !== undefined && publications()?.byAction(key) === false) return
       broadcast.call(sockets, rooms, ...rest)
     }
-    sockets.addRoomMembersToRooms = (from, to, done) => {
+    sockets.addRoomMembersToRooms = unlessRemote(addRoomMembersToRooms, (from, to, done) => {
       this.join(from, to)
       if (!this.#delivery.getStore()) return addRoomMembersToRooms.call(sockets, from, to, done)
       done?.()
-    }
-    sockets.removeRoomMembersFromRooms = (from, of, done) => {
+    })
+    sockets.removeRoomMembersFromRooms = unlessRemote(removeRoomMembersFromRooms, (from, of, done) => {
       if (!this.#delivery.getStore()) return removeRoomMembersFromRooms.call(sockets, from, of, done)
       this.leave(of)
       done?.()
-    }
+    })
   }
 
   detach(): void {
@@ -103,5 +103,14 @@ export class Broadcasts {
       const members = scope === 'cluster' ? io.to(room) : io.local.to(room)
       members.except(except).emit(named, payload, meta)
     }
+  }
+}
+
+type MoveMembers = SailsSockets['addRoomMembersToRooms']
+
+/** What another process has asked of all over the bus of sails-hook-sockets is not to be asked of them again. */
+function unlessRemote(original: MoveMembers, own: MoveMembers): MoveMembers {
+  return function (this: { readonly remote?: boolean } | undefined, ...args) {
+    return (this?.remote ? original : own).apply(this as never, args)
   }
 }

@@ -41,8 +41,7 @@ export class ChangefeedHook {
     this.#requests = new ActionRequests(sails)
     this.#requests.watch()
     this.#drainOnShutdown()
-    await occurred(sails, 'hook:orm:loaded')
-    if (sails.hooks.pubsub) await occurred(sails, 'hook:pubsub:loaded')
+    for (const hook of ['orm', 'sockets', 'pubsub']) if (sails.hooks[hook]) await occurred(sails, `hook:${hook}:loaded`)
     await this.#inTurn(() => this.#begin())
     sails.on('hook:pubsub:reloaded', () => void this.#inTurn(() => this.#reload()))
   }

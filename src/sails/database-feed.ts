@@ -101,7 +101,12 @@ export class DatabaseFeed {
   async #startNow() {
     if (mayInstall(this.#parts)) await this.install()
     else await this.#nameWhatIsMissing()
-    if (!this.#parts.publisher) return
+    if (!this.#parts.publisher) {
+      const models = this.models.join(', ')
+      return this.#parts.sails.log.info(
+        `changefeed: publishes nothing of ${models}, for want of the hooks sockets and pubsub`,
+      )
+    }
     this.#tag()
     await this.#startUnlessMissing()
   }

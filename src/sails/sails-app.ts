@@ -15,15 +15,20 @@ export interface SailsApp {
   getActions(): Record<string, ActionFunction | undefined>
   registerActionMiddleware(middleware: ActionFunction, actions: string): void
   after(events: readonly string[] | string, then: () => void): void
-  on(event: string, listener: () => void): void
+  on(event: string, listener: Listener): void
+  off(event: string, listener: Listener): void
   emit(event: string): void
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: each event has arguments of its own
+type Listener = (...args: any[]) => void
 
 export interface SailsConfig {
   readonly environment?: string
   readonly changefeed?: unknown
   readonly models?: { readonly migrate?: string }
   readonly blueprints?: { readonly mirror?: boolean }
+  readonly sockets?: { readonly adapter?: string }
   beforeShutdown?: (done: (error?: unknown) => void) => unknown
 }
 

@@ -93,7 +93,7 @@ let marks = 0
 /** Lifts the app in a process of its own. Killed at the end of the test or file. */
 export async function startApp(
   database: TestDatabase,
-  options: AppOptions & { readonly redis?: string } = {},
+  options: AppOptions & { readonly adapter?: string; readonly redis?: string } = {},
 ): Promise<{ program: TestProgram; port: number }> {
   const { hook: _, ...rest } = options
   const folder = await scratchFolder() // it may be killed before it can clean up

@@ -1,4 +1,5 @@
 import { type EventEmitter, once } from 'node:events'
+import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
 import { testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -50,6 +51,23 @@ test('a model that another hook brings along is captured as well', async () => {
   await settled(client)
   expect(summary(client)).toEqual(['lion created 1'])
   expect(app.hooks.changefeed.status().models).toContain('lion')
+})
+
+test('sockets that are ready later than the ORM are waited for', async () => {
+  const socketsHook = createRequire(import.meta.url)('sails-hook-sockets')
+  const late = (sails: LiftedApp) => {
+    const hook = socketsHook(sails)
+    const initialize = (done: () => void) =>
+      void sails.after('hook:orm:loaded', () => setTimeout(hook.begin, 200, done))
+    return Object.assign(hook, { begin: hook.initialize, initialize })
+  }
+  const { app, database, connect, settled } = await liftApp({ more: { hooks: { sockets: late } } })
+  expect(app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
+  const client = await connect()
+  await client.get('/pet')
+  await database.query(`insert into pet (name) values ('rex')`)
+  await settled(client)
+  expect(summary(client)).toEqual(['pet created 1'])
 })
 
 test('created and updated in one transaction both arrive, though the socket knew nothing of the record', async () => {

@@ -3,17 +3,27 @@ const { createAdapter } = require('@socket.io/redis-adapter')
 const { createClient } = require('redis')
 const { lift } = require('./app.cjs')
 
-async function main() {
-  const { redis, ...options } = JSON.parse(process.env.APP)
-  if (redis) {
-    const pub = createClient({ url: redis })
+const adapters = {
+  /** The one that Sails' documentation names, with a bus between the servers besides. */
+  '@sailshq/socket.io-redis': url => ({
+    adapter: '@sailshq/socket.io-redis',
+    adapterModule: require('@sailshq/socket.io-redis'),
+    url,
+  }),
+  '@socket.io/redis-adapter': async url => {
+    const pub = createClient({ url })
     const sub = pub.duplicate()
     for (const client of [pub, sub]) client.on('error', () => {})
     await Promise.all([pub.connect(), sub.connect()])
-    const sockets = { adapter: 'cluster', adapterModule: () => createAdapter(pub, sub) }
-    options.more = { ...options.more, sockets }
-  }
+    return { adapter: '@socket.io/redis-adapter', adapterModule: () => createAdapter(pub, sub) }
+  },
+}
+
+async function main() {
+  const { adapter, redis, ...options } = JSON.parse(process.env.APP)
+  if (redis) options.more = { ...options.more, sockets: await adapters[adapter](redis) }
   const app = await lift(options)
+  app.on('hook:sockets:adminMessage', ({ event }) => console.log(`asked of all: ${event}`))
   console.log(`lifted on port ${app.hooks.http.server.address().port}`)
   console.log(`status ${JSON.stringify(app.hooks.changefeed?.status() ?? null)}`)
 }
