@@ -5,6 +5,7 @@ import type { PublishCall } from '../../src/publish/call.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { startWaterline } from '../helpers/waterline.ts'
+import { openShop } from './fixture.ts'
 
 const school = {
   student: {
@@ -117,6 +118,63 @@ test('one of two equal links is not missed', async () => {
     where ctid = (select max(ctid) from course_students__student_courses where course_students = 3)`)
   await feed.settled()
   expect(members(calls)).toEqual([])
+})
+
+const told = (calls: readonly PublishCall[]) =>
+  calls.map(call => {
+    const { fn, identity, ...more } = call as PublishCall & { id?: number; changes?: object; childId?: number }
+    return [fn, identity, more.id, more.childId ?? (more.changes ? JSON.stringify(more.changes) : [])].flat().join(' ')
+  })
+
+test('who was told that a destroyed record has left them is not told again when its links are cleared', async () => {
+  const { database, feed, calls } = await openSchool()
+  await database.query('update course set teacher = 1')
+  await feed.settled()
+  calls.length = 0
+  await database.query('delete from student where id = 1')
+  await feed.settled()
+  const left = [
+    'publishDestroy student 1',
+    'publishRemove course 1 1',
+    'publishRemove course 2 1',
+    'publishRemove room 1 1',
+    'publishRemove room 2 1',
+  ]
+  expect(told(calls)).toEqual(left)
+  await database.query('delete from course_students__student_courses where student_courses = 1')
+  await database.query('delete from seat')
+  await feed.settled()
+  expect(told(calls)).toEqual([...left, 'publishDestroy seat 1', 'publishDestroy seat 2'])
+})
+
+test('the same for foreign keys that are emptied, unless more is done, or the destroyed record is there again', async () => {
+  const { database, feed: newFeed, published } = await openShop()
+  const feed = newFeed()
+  await database.query(`insert into "user" (name) values ('ann')`)
+  await database.query(`insert into pet (name, owner) values ('one', 1), ('two', 1), ('three', 1)`)
+  await feed.install()
+  await feed.start()
+  const toldOf = async (sql: string) => {
+    published.length = 0
+    await database.query(sql)
+    await feed.settled()
+    return told(published.map(({ call }) => call))
+  }
+  expect(await toldOf('delete from "user"')).toEqual([
+    'publishDestroy user 1',
+    'publishUpdate pet 1 {"owner":null}',
+    'publishUpdate pet 2 {"owner":null}',
+    'publishUpdate pet 3 {"owner":null}',
+  ])
+  expect(await toldOf('update pet set owner = null where id = 1')).toEqual([])
+  expect(await toldOf(`update pet set owner = null, name = 'second' where id = 2`)).toEqual([
+    'publishUpdate pet 2 {"id":2,"name":"second","owner":null}',
+  ])
+  expect(await toldOf(`insert into "user" (id, name) values (1, 'ann')`)).toEqual(['publishCreate user 1'])
+  expect(await toldOf('update pet set owner = null where id = 3')).toEqual([
+    'publishRemove user 1 3',
+    'publishUpdate pet 3 {"id":3,"owner":null}',
+  ])
 })
 
 test('populate puts what is associated into created and previous, as clients may see it', async () => {

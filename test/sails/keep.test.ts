@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { eventually } from '../helpers/eventually.ts'
 import { liftApp, summary, type TestApp } from './fixture.ts'
 import { payloads, seed, watchEverything } from './scenario.ts'
 
@@ -170,6 +171,37 @@ test('under concurrency every socket hears of the changes of all others, once, a
   )
   expect(counts).toEqual(clients.map((_, own) => clients.map((_, other) => (own === other ? 0 : ways.length))))
 })
+
+test.each(['keep', 'replace'] as const)(
+  'with cascadeOnDestroy who is left behind is told once (%s)',
+  async blueprints => {
+    const app = await liftApp({ changefeed: { blueprints }, config: { models: { cascadeOnDestroy: true } } })
+    const { database, settled, connect } = app
+    await seed(database)
+    await settled()
+    const [watcher, actor] = [await connect(), await connect()]
+    for (const client of [watcher, actor]) await watchEverything(client)
+    // Held up, so that the records are gone long before their links are.
+    const other = await database.connect()
+    await other.query('begin; select from pet for update; select from course_students__student_courses for update')
+    const requests = [actor.delete('/owner/1'), actor.delete('/student/1')]
+    const gone = `select from owner where id = 1 union all select from student where id = 1`
+    await eventually(async () => expect(await database.query(gone)).toEqual([]))
+    await other.query('commit')
+    await Promise.all(requests)
+    await settled(watcher, actor)
+    expect([summary(watcher).sort(), summary(actor)]).toEqual([
+      [
+        'course removedFrom 1 students 1',
+        'course removedFrom 2 students 1',
+        'owner destroyed 1',
+        'pet updated 1',
+        'student destroyed 1',
+      ],
+      [],
+    ])
+  },
+)
 
 test('requests whose promises Bluebird calls back together are not taken for each other', async () => {
   const app = await liftApp()
