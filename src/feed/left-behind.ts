@@ -31,6 +31,7 @@ export class LeftBehind implements Stage {
   }
 
   revise(calls: PublishCall[], { change, meta }: Circumstances): PublishCall[] {
+    if (this.#destroyed.size === 0 && !removesRecord(change)) return calls
     this.#forgetOld(meta.at)
     const { model, old, new: row } = change
     const news = calls.filter(call => !this.#isOldNews(call, change))
