@@ -1,13 +1,21 @@
 import { AsyncResource } from 'node:async_hooks'
 import { createRequire } from 'node:module'
 
-interface Bluebird {
-  readonly prototype: { _then: Then }
+interface Bluebird extends Iterating {
+  readonly prototype: Iterating & { _then: Then; _proxy?: Wait }
   resolve(value: unknown): unknown
 }
 
 type Then = (this: unknown, fulfilled: unknown, rejected: unknown, ...rest: unknown[]) => unknown
+type Wait = (this: unknown, waiting: Waiting, ...rest: unknown[]) => unknown
 type Handler = (this: unknown, ...args: unknown[]) => unknown
+
+/** These call back by themselves. */
+const ITERATING = ['map', 'filter', 'each', 'reduce'] as const
+type Iterating = Record<(typeof ITERATING)[number], Handler>
+
+/** A coroutine, or a group of promises. */
+type Waiting = Record<'_promiseFulfilled' | '_promiseRejected', Handler>
 
 const bound = new WeakSet<Bluebird>()
 
@@ -16,16 +24,45 @@ const bound = new WeakSet<Bluebird>()
  * actions2 give such promises, and Bluebird calls back all that were settled in one turn of the event loop in the context
  * of whichever was first: the write of one request would go out as another's.
  *
- * Every chaining method of Bluebird 2 and 3 comes down to `_then`, where tracers hook in as well. Newer versions can do
- * the same by themselves (`asyncHooks`), but Waterline's cannot. May be called again for copies that were loaded since.
+ * Every chaining method of Bluebird 2 and 3 comes down to `_then`, where tracers hook in as well, what waits for several
+ * promises or one after the other to `_proxy`. Newer versions can do the same by themselves (`asyncHooks`), but Waterline's
+ * cannot. May be called again for copies that were loaded since.
  */
 export function bindBluebird(): void {
   for (const Bluebird of loadedBluebirds()) {
     if (bound.has(Bluebird)) continue
     bound.add(Bluebird)
-    const then = Bluebird.prototype._then
-    Bluebird.prototype._then = function (fulfilled, rejected, ...rest) {
+    const { prototype } = Bluebird
+    const { _then: then, _proxy: proxy } = prototype
+    prototype._then = function (fulfilled, rejected, ...rest) {
       return then.call(this, bind(Bluebird, fulfilled), bind(Bluebird, rejected), ...rest)
+    }
+    if (proxy) {
+      prototype._proxy = function (waiting, ...rest) {
+        return proxy.call(this, bindWaiting(waiting), ...rest)
+      }
+    }
+    for (const owner of [Bluebird, prototype]) bindIterating(Bluebird, owner)
+  }
+}
+
+function bindWaiting(waiting: Waiting): Waiting {
+  if (Object.hasOwn(waiting, '_promiseFulfilled')) return waiting
+  const { _promiseFulfilled, _promiseRejected } = waiting
+  return Object.assign(waiting, {
+    _promiseFulfilled: AsyncResource.bind(_promiseFulfilled),
+    _promiseRejected: AsyncResource.bind(_promiseRejected),
+  })
+}
+
+function bindIterating(Bluebird: Bluebird, owner: Iterating) {
+  for (const name of ITERATING) {
+    const iterate = owner[name]
+    owner[name] = function (...args) {
+      return iterate.apply(
+        this,
+        args.map(arg => bind(Bluebird, arg)),
+      )
     }
   }
 }

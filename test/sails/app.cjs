@@ -61,9 +61,16 @@ const actions = {
     const { pet } = this.models
     const { constructor: Bluebird } = pet.findOne({ id: req.param('id') }).toPromise()
     const both = new Bluebird(resolve => pair.push(resolve))
-    both
-      .then(() => pet.updateOne({ id: req.param('id') }).set({ name: req.param('name') }))
-      .then(() => res.ok(), res.serverError)
+    const rename = () => pet.updateOne({ id: req.param('id') }).set({ name: req.param('name') })
+    const ways = {
+      chain: () => both.then(rename),
+      map: () => Bluebird.map([both], rename),
+      coroutine: Bluebird.coroutine(function* () {
+        yield both
+        yield rename()
+      }),
+    }
+    ways[req.param('way')]().then(() => res.ok(), res.serverError)
     if (pair.length === 2) for (const proceed of pair.splice(0)) proceed()
   },
   'pet/create-and-publish': async function createAndPublish(req, res) {
