@@ -41,23 +41,21 @@ function tagClient(client: Client, originNow: () => string | undefined): Client 
   client.query = (...args) => {
     const callback = args.at(-1)
     if (typeof callback === 'function') args[args.length - 1] = AsyncResource.bind(callback as Done)
-    const origin = originNow()
-    if (origin !== undefined) args[0] = withOrigin(args[0], origin)
+    args[0] = withOrigin(args[0], originNow)
     return query.apply(client, args)
   }
   return client
 }
 
 /** A named statement is prepared once under its text, which must stay the same; a query object is not ours to change. */
-function withOrigin(statement: unknown, origin: string): unknown {
-  if (typeof statement === 'string')
-    return WRITES.test(statement) ? `/*changefeed:origin=${origin}*/ ${statement}` : statement
-  if (!isPlainStatement(statement)) return statement
-  return { ...statement, text: withOrigin(statement.text, origin) }
+function withOrigin(statement: unknown, originNow: () => string | undefined): unknown {
+  if (isPlainStatement(statement)) return { ...statement, text: withOrigin(statement.text, originNow) }
+  const origin = typeof statement === 'string' && WRITES.test(statement) ? originNow() : undefined
+  return origin === undefined ? statement : `/*changefeed:origin=${origin}*/ ${statement}`
 }
 
-/** A function that a SELECT calls may write as well; its changes have no origin then. */
-const WRITES = /^\s*(?:insert|update|delete|merge|with|call|do|truncate)\b/i
+/** Comments may stand before it. A function that a SELECT calls may write as well; its changes have no origin then. */
+const WRITES = /^(?:\s|--.*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:insert|update|delete|merge|with|call|do|truncate)\b/i
 
 const isPlainStatement = (statement: unknown): statement is { text: string } =>
   typeof statement === 'object' &&

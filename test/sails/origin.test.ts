@@ -41,7 +41,8 @@ test('statements that write get the origin, and only these', async () => {
   const sent: unknown[] = []
   const tagged = pool(sent)
   let origin: string | undefined = 'o1'
-  expect(tagStatements(tagged, () => origin)).toBe(true)
+  const originNow = vi.fn(() => origin)
+  expect(tagStatements(tagged, originNow)).toBe(true)
   const client = await new Promise<{ query(...args: unknown[]): void }>(resolve =>
     tagged.connect((_error, client) => resolve(client as never)),
   )
@@ -49,9 +50,13 @@ test('statements that write get the origin, and only these', async () => {
   client.query('  UPDATE pet set a = 1 -- a comment at the end')
   client.query('with gone as (delete from pet) select 1')
   client.query({ text: 'delete from pet', values: [] })
+  client.query('-- name: rename\n/* a **\n comment */ update pet set a = 1')
+  expect(originNow).toHaveBeenCalledTimes(5)
   client.query('select 1')
+  client.query('-- update')
   client.query('begin')
   client.query({ name: 'prepared', text: 'delete from pet' })
+  expect(originNow).toHaveBeenCalledTimes(5) // who only reads need not be remembered
   origin = undefined
   client.query('delete from pet')
   expect(sent).toEqual([
@@ -59,7 +64,9 @@ test('statements that write get the origin, and only these', async () => {
     '/*changefeed:origin=o1*/   UPDATE pet set a = 1 -- a comment at the end',
     '/*changefeed:origin=o1*/ with gone as (delete from pet) select 1',
     { text: '/*changefeed:origin=o1*/ delete from pet', values: [] },
+    '/*changefeed:origin=o1*/ -- name: rename\n/* a **\n comment */ update pet set a = 1',
     'select 1',
+    '-- update',
     'begin',
     { name: 'prepared', text: 'delete from pet' },
     'delete from pet',
