@@ -51,14 +51,17 @@ export class AppSockets {
     return io && sockets && hooks.pubsub ? new AppSockets({ sails, settings, requests, io, sockets }) : undefined
   }
 
-  /** `covered`: identities of the models whose changes the feeds publish. */
-  attach(covered: readonly string[]): void {
+  attach(): void {
     this.#broadcasts.attach()
     this.#announcements?.attach()
     this.#requests.onPublished = (origin, keys) => this.#announcements?.tell(origin, keys)
+  }
+
+  /** `published`: identities of the models whose changes a feed publishes from now on. */
+  silence(published: readonly string[]): void {
     if (this.#settings.blueprints === 'keep') return
     const delivering = () => this.#broadcasts.delivering
-    for (const identity of covered) {
+    for (const identity of published) {
       const model = this.#model(identity)
       if (model) silence(model, { delivering, model: this.#model })
     }

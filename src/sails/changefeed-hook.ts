@@ -81,9 +81,10 @@ export class ChangefeedHook {
       const publisher = sockets?.publisherOf(database)
       const publish = sockets?.publish ?? 'leader'
       const onUntaggable = () => sockets?.giveUpOnRequests()
-      return new DatabaseFeed({ sails, settings, requests, database, publisher, publish, onUntaggable })
+      const onStarted = (captured: readonly string[]) => sockets?.silence(captured)
+      return new DatabaseFeed({ sails, settings, requests, database, publisher, publish, onUntaggable, onStarted })
     })
-    sockets?.attach(this.#feeds.flatMap(feed => feed.models))
+    sockets?.attach()
     this.#sockets = sockets
     for (const feed of this.#feeds) await feed.start()
   }

@@ -33,6 +33,8 @@ export interface DatabaseFeedParts {
   readonly publish: 'local' | 'leader'
   /** Called when the changes of this database cannot be known by the request that wrote them. */
   readonly onUntaggable: () => void
+  /** Called when it runs, with the models whose tables are captured. */
+  readonly onStarted: (captured: readonly string[]) => void
 }
 
 /** The feed of one Postgres database of the app. */
@@ -99,8 +101,7 @@ export class DatabaseFeed {
   }
 
   async #startNow() {
-    if (mayInstall(this.#parts)) await this.install()
-    else await this.#nameWhatIsMissing()
+    const captured = mayInstall(this.#parts) ? await this.#installAll() : await this.#checkAll()
     if (!this.#parts.publisher) {
       const models = this.models.join(', ')
       return this.#parts.sails.log.info(
@@ -108,7 +109,21 @@ export class DatabaseFeed {
       )
     }
     this.#tag()
-    await this.#startUnlessMissing()
+    if (await this.#startUnlessMissing()) this.#parts.onStarted(captured)
+  }
+
+  async #installAll() {
+    await this.install()
+    return this.models
+  }
+
+  /** Names what is missing; gives the models that are captured all the same. */
+  async #checkAll() {
+    const plan = await this.#feed.plan()
+    if (!isComplete(plan)) this.#nameWhatIsMissing(plan)
+    return plan.capture.steps
+      .filter(({ action }) => ['keep', 'replace'].includes(action))
+      .map(({ identity }) => identity)
   }
 
   async #keepTrying() {
@@ -141,10 +156,8 @@ export class DatabaseFeed {
     )
   }
 
-  async #nameWhatIsMissing() {
+  #nameWhatIsMissing(plan: InstallationPlan) {
     const { log } = this.#parts.sails
-    const plan = await this.#feed.plan()
-    if (isComplete(plan)) return
     const steps = pendingSteps(plan.capture).map(({ identity, action }) => `${identity} (${action})`)
     const missing = [...plan.migrations.map(name => `schema ${name}`), ...steps]
     const problems = plan.capture.problems.map(({ message }) => message)
@@ -155,14 +168,16 @@ export class DatabaseFeed {
     log.warn(`changefeed: to install it, run: npx waterline-changefeed install${flag}`)
   }
 
-  async #startUnlessMissing() {
+  async #startUnlessMissing(): Promise<boolean> {
     const { log } = this.#parts.sails
     try {
       await this.#feed.start()
       log.info(`changefeed: publishes the changes of ${this.models.join(', ')}`)
+      return true
     } catch (error) {
       if (!(error instanceof ChangefeedError) || error.code !== 'E_NOT_INSTALLED') throw error
       log.warn('changefeed: does not run, as nothing is installed.')
+      return false
     }
   }
 }

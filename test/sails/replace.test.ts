@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { liftApp, summary } from './fixture.ts'
+import { testDatabase } from '../helpers/database.ts'
+import { liftApp, models, summary } from './fixture.ts'
 
 const REPLACE = { changefeed: { blueprints: 'replace' } }
 
@@ -73,4 +74,22 @@ test('models that are not captured are left to their blueprints', async () => {
   await actor.delete('/pet/1')
   await settled(watcher, actor)
   expect([summary(watcher), summary(actor)]).toEqual([['pet created 1', 'pet destroyed 1'], []])
+})
+
+test.each([
+  ['in a database where nothing is installed', {}, false],
+  ['that came after the installation', { dog: { attributes: { name: { type: 'string' } } } }, undefined],
+] as const)('models that nothing captures yet are left to their blueprints: %s', async (_name, more, hook) => {
+  const database = await testDatabase()
+  const { lower } = await liftApp({ ...(hook === false && { hook }), config: { definitions: models } }, database)
+  await database.query('create table dog (id serial primary key, name text, "createdAt" bigint, "updatedAt" bigint)')
+  await lower()
+  const config = { models: { migrate: 'safe' }, definitions: { ...models, ...more } }
+  const { connect } = await liftApp({ ...REPLACE, config }, database)
+  const identity = Object.keys(more)[0] ?? 'owner'
+  const [watcher, actor] = [await connect(), await connect()]
+  for (const client of [watcher, actor]) await client.get(`/${identity}`)
+  await actor.post(`/${identity}`, { name: 'x' })
+  await watcher.messages.next(identity)
+  expect(summary(watcher)).toEqual([`${identity} created 1`])
 })
