@@ -64,16 +64,18 @@ export class DatabaseFeed {
   }
 
   /**
-   * Resolves as well when the feed cannot reach the database (a URL of its own, no connection left, a standby) and is not
-   * to install anything: the app can do without the feed, which tries again.
+   * Resolves as well when the feed is not to install anything and cannot run: the app can do without it. It tries again where
+   * it cannot reach the database (a URL of its own, no connection left, a standby).
    */
   async start(): Promise<void> {
     if (this.models.length === 0) return
     try {
       await this.#startNow()
     } catch (error) {
-      if (mayInstall(this.#parts) || !isOutOfReach(error)) throw error
-      this.#parts.sails.log.warn(`changefeed: does not run yet. ${error.message}`)
+      const { log } = this.#parts.sails
+      if (mayInstall(this.#parts) || !(error instanceof ChangefeedError)) throw error
+      if (!isOutOfReach(error)) return log.error(`changefeed: does not run. ${error.message}`)
+      log.warn(`changefeed: does not run yet. ${error.message}`)
       this.#trying = this.#keepTrying()
     }
   }
@@ -182,7 +184,7 @@ export class DatabaseFeed {
   }
 }
 
-const isOutOfReach = (error: unknown): error is ChangefeedError =>
+const isOutOfReach = (error: unknown) =>
   error instanceof ChangefeedError && (error.code === 'E_CONNECT' || error.code === 'E_STANDBY')
 
 /** Never by itself where the app's tables are not Sails' to change. */

@@ -273,6 +273,18 @@ test('with migrate safe nothing is altered; what is missing is named, with the c
   expect(again.app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
 })
 
+test('an app whose role has no rights on the schema of the feed is lifted without it', async ({ onTestFinished }) => {
+  const database = await testDatabase()
+  const first = await liftApp({}, database)
+  await first.lower()
+  const role = `app_${process.pid}`
+  await database.query(`create role ${role} login password 'x'; grant all on all tables in schema public to ${role}`)
+  onTestFinished(async () => void (await database.query(`drop owned by ${role}; drop role ${role}`)))
+  const url = Object.assign(new URL(database.connectionString), { username: role, password: 'x' }).href
+  const { app } = await liftApp({ config: { models: { migrate: 'safe' }, datastore: { url } } }, database)
+  expect(app.hooks.changefeed.status()).toMatchObject({ state: 'stopped' })
+})
+
 test('a database that only the feed cannot reach when the app is lifted is waited for', async () => {
   const database = await testDatabase()
   const first = await liftApp({}, database)
