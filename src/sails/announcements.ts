@@ -14,8 +14,6 @@ export class Announcements {
   readonly #peers: Peers | undefined
   /** By origin, oldest first. */
   readonly #known = new Map<string, Publications>()
-  /** Processes that did not answer in time: they may be gone. */
-  readonly #silent = new Set<string>()
   #stopListening: (() => void) | undefined
 
   /** Without peers, all that can be thought of their blueprints is that they told everything. */
@@ -36,21 +34,19 @@ export class Announcements {
     this.#peers?.tell(origin, keys)
   }
 
-  /** Waits for the announcement where one is to be expected. */
-  async find(origin: string): Promise<Told | undefined> {
-    const { node, blueprint } = parseOrigin(origin) ?? {}
-    if (node === undefined) return undefined
+  /** Waits for the announcement where one is to be expected of what was written just now, `at`: its process may be gone. */
+  async find(origin: string, at: number): Promise<Told | undefined> {
+    const { blueprint } = parseOrigin(origin) ?? {}
     if (!this.#peers) return blueprint ? EVERYTHING : undefined
-    if (!this.#known.has(origin) && (!blueprint || this.#silent.has(node))) return undefined
+    if (!this.#known.has(origin) && !blueprint) return undefined
     const publications = this.#publications(origin, blueprint === true)
-    if (!(await publications.completed())) this.#silent.add(node)
+    await publications.completed(Math.min(at, Date.now())) // by two clocks, so never for longer
     return publications
   }
 
   readonly #hear = (origin: unknown, keys: unknown) => {
     const { node, blueprint } = parseOrigin(String(origin)) ?? {}
     if (node === undefined || !Array.isArray(keys)) return
-    this.#silent.delete(node)
     const publications = this.#publications(String(origin), blueprint === true)
     for (const key of keys) publications.note(String(key))
     publications.complete()

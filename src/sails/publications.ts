@@ -1,6 +1,6 @@
 import type { MessageKey } from './message-key.ts'
 
-/** How long the feed waits for what a blueprint publishes, in milliseconds: beyond this it publishes by itself. */
+/** How long the feed waits for what a blueprint publishes of all it wrote, in milliseconds: beyond this it publishes by itself. */
 const WAIT_MS = 3_000
 
 export interface PublicationsOptions {
@@ -69,13 +69,12 @@ export class Publications {
     this.#resolve()
   }
 
-  /** Resolves when nothing more is to be expected of the action; false when that took too long. */
-  async completed(): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<boolean>(resolve => (timer = setTimeout(resolve, WAIT_MS, false)))
-    const inTime = await Promise.race([this.#complete.then(() => true), late])
+  /** Resolves when nothing more is to be expected of the action, or too much time has passed `since` it wrote. */
+  async completed(since = Date.now()): Promise<void> {
+    const waitMs = Math.max(since + WAIT_MS - Date.now(), 0)
+    const timer = setTimeout(this.#resolve, waitMs) // once for all of its changes
+    await this.#complete
     clearTimeout(timer)
-    return inTime
   }
 }
 

@@ -52,13 +52,13 @@ export class SailsPublisher implements Publisher {
   }
 
   /** What the action that wrote this has published by now to the sockets that the feed would publish to. */
-  async #publications({ origin }: MessageMeta): Promise<Told | undefined> {
+  async #publications({ origin, at }: MessageMeta): Promise<Told | undefined> {
     const { requests, announcements, recent, blueprints } = this.#options
     if (blueprints === 'replace') return undefined
     if (parseOrigin(origin) === undefined || origin === undefined) return recent
     const own = requests.find(origin)
-    if (!own) return await announcements?.find(origin)
-    await own.publications.completed()
+    if (!own) return await announcements?.find(origin, at)
+    await own.publications.completed(own.seenAt)
     return own.publications
   }
 

@@ -217,3 +217,20 @@ test.each(['chain', 'map', 'coroutine'])(
     expect(clients.map(summary)).toEqual([['pet updated 2'], ['pet updated 1']])
   },
 )
+
+test('a blueprint that never answers holds the others up once, not with each of its changes', async () => {
+  const { models } = await import('./fixture.ts')
+  const owner = { ...models.owner, afterDestroy: () => {} }
+  const app = await liftApp({ config: { definitions: { ...models, owner } } })
+  await seed(app.database)
+  await app.database.query(`
+    insert into pet ("createdAt", "updatedAt", name, owner) select 1, 1, 'pet', 1 from generate_series(1, 10);
+    alter table pet add foreign key (owner) references owner on delete cascade`)
+  await app.settled()
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  await watchEverything(watcher)
+  void actor.delete('/owner/1')
+  await watcher.messages.next('owner', ({ data }) => data.verb === 'destroyed')
+  await app.database.query(`insert into owner (name) values ('another')`)
+  await watcher.messages.next('owner', ({ data }) => data.verb === 'created', 2_000)
+})

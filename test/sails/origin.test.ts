@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { expect, test, vi } from 'vitest'
 import { formatOrigin, parseOrigin } from '../../src/publish/origin.ts'
 import { ActionRequests } from '../../src/sails/action-requests.ts'
+import { Announcements } from '../../src/sails/announcements.ts'
 import { Publications } from '../../src/sails/publications.ts'
 import { RecentPublications } from '../../src/sails/recent-publications.ts'
 import type { SailsApp } from '../../src/sails/sails-app.ts'
@@ -133,9 +134,51 @@ test('of each message one copy is sent, whoever is first; as many as there are c
     false,
     true,
   ])
-  expect(await publications.completed()).toBe(true)
+  await publications.completed()
   expect(published).toEqual([['a', 'b']])
   expect([publications.saidByAction('a'), publications.saidByAction('c')]).toEqual([true, false])
+})
+
+test('an action is waited for once, however many changes it made, and not for long after it wrote', async ({
+  onTestFinished,
+}) => {
+  vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const passed = async (ms: number, waiting: Promise<unknown>) => {
+    const done = vi.fn()
+    void waiting.then(done)
+    await vi.advanceTimersByTimeAsync(ms)
+    return done.mock.calls.length > 0
+  }
+  const written = Date.now()
+  const hanging = new Publications({ expected: true })
+  expect(await passed(2_990, hanging.completed(written))).toBe(false)
+  expect(await passed(10, hanging.completed(written))).toBe(true)
+  expect(await passed(0, hanging.completed())).toBe(true)
+  expect(await passed(1, new Publications({ expected: true }).completed(written))).toBe(true)
+})
+
+test('a process that has not answered once is waited for again, when it has written since', async ({
+  onTestFinished,
+}) => {
+  vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const peer = new EventEmitter()
+  const announcements = new Announcements({
+    tell: () => {},
+    listen: heard => {
+      peer.on('told', heard)
+      return () => {}
+    },
+  })
+  announcements.attach()
+  const hanging = announcements.find('sails:a1:1:b:', Date.now())
+  await vi.advanceTimersByTimeAsync(3_000)
+  expect((await hanging)?.byFeed('a')).toBe(true)
+  const answering = announcements.find('sails:a1:2:b:', Date.now())
+  await vi.advanceTimersByTimeAsync(100)
+  peer.emit('told', 'sails:a1:2:b:', ['a'])
+  expect((await answering)?.byFeed('a')).toBe(false)
 })
 
 test('within the window, and only there, two messages alike are one', async () => {
