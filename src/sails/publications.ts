@@ -3,6 +3,9 @@ import type { MessageKey } from './message-key.ts'
 /** How long the feed waits for what a blueprint publishes of all it wrote, in milliseconds: beyond this it publishes by itself. */
 const WAIT_MS = 3_000
 
+/** Messages of the feed that are remembered at once: those before them the action may publish again. */
+const REMEMBERED = 10_000
+
 export interface PublicationsOptions {
   /** Whether the action will publish by itself, as blueprints do. */
   readonly expected: boolean
@@ -53,6 +56,7 @@ export class Publications {
   byFeed(key: MessageKey): boolean {
     if (take(this.#byAction, key)) return false
     this.#byFeed.set(key, (this.#byFeed.get(key) ?? 0) + 1)
+    if (this.#byFeed.size > REMEMBERED) this.#byFeed.delete(this.#byFeed.keys().next().value ?? '')
     return true
   }
 

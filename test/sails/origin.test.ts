@@ -181,6 +181,12 @@ test('a process that has not answered once is waited for again, when it has writ
   expect((await answering)?.byFeed('a')).toBe(false)
 })
 
+test('of a request that writes a great many records the latest are remembered', () => {
+  const publications = new Publications({ expected: false })
+  for (let n = 1; n <= 10_001; n++) publications.byFeed(`${n}`)
+  expect([publications.byAction('1'), publications.byAction('2')]).toEqual([true, false])
+})
+
 test('within the window, and only there, two messages alike are one', async () => {
   const recent = new RecentPublications(30)
   expect([recent.byAction('a'), recent.byFeed('a'), recent.byFeed('a')]).toEqual([true, false, true])
