@@ -42,7 +42,13 @@ export class AppSockets {
       settings.blueprints === 'keep' && !isInMemory(io) ? new Announcements(peersOf(sails, io)) : undefined
     const { duplicateWindowMs } = settings
     this.#recent = duplicateWindowMs > 0 ? new RecentPublications(duplicateWindowMs) : undefined
-    this.#broadcasts = new Broadcasts({ io, sockets, publications: this.#publications, scope: this.#scope })
+    this.#broadcasts = new Broadcasts({
+      io,
+      sockets,
+      model: this.#model,
+      publications: this.#publications,
+      scope: this.#scope,
+    })
   }
 
   /** Undefined where the app has no sockets, or no resourceful pub-sub. */

@@ -2,9 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server } from 'socket.io'
 import type { MessageMeta } from '../publish/call.ts'
 import type { Scope } from '../publish/step-performer.ts'
-import { keyOfMessage, type MessageKey } from './message-key.ts'
+import { keyOfMessage, keysOfMembersShown, type MessageKey } from './message-key.ts'
 import type { Publications } from './publications.ts'
-import type { Rooms, SailsSockets } from './sails-app.ts'
+import type { Rooms, SailsModel, SailsSockets } from './sails-app.ts'
 
 /** What the feed is publishing while a model's publish function runs. */
 export interface FeedDelivery {
@@ -20,6 +20,7 @@ export interface FeedDelivery {
 export interface BroadcastsOptions {
   readonly io: Server
   readonly sockets: SailsSockets
+  readonly model: (identity: string) => SailsModel | undefined
   /** Where what the app publishes now is noted; undefined where it is nowhere. */
   readonly publications: () => Pick<Publications, 'byAction'> | undefined
   /** Whose sockets the feed's messages go to: those of this process, or of all that share the adapter. */
@@ -43,13 +44,15 @@ export class Broadcasts {
   }
 
   attach(): void {
-    const { sockets, publications } = this.#options
+    const { sockets, publications, model } = this.#options
     const { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms } = this.#original
     sockets.broadcast = (rooms, ...rest) => {
       const delivery = this.#delivery.getStore()
       if (delivery) return this.#emit(delivery, rooms, rest)
-      const key = keyOfMessage(rest[0], rest[1])
-      if (key !== undefined && publications()?.byAction(key) === false) return
+      const [event, payload] = rest
+      const key = keyOfMessage(event, payload)
+      if (key !== undefined && publications()?.byAction(key, keysOfMembersShown(event, payload, model)) === false)
+        return
       broadcast.call(sockets, rooms, ...rest)
     }
     sockets.addRoomMembersToRooms = unlessRemote(addRoomMembersToRooms, (from, to, done) => {

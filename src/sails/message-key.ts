@@ -1,4 +1,5 @@
 import type { PublishCall } from '../publish/call.ts'
+import type { SailsModel } from './sails-app.ts'
 
 /**
  * Tells two messages of resourceful pub-sub apart, or that they are two copies of one: model, verb, record, and for
@@ -14,6 +15,22 @@ export function keyOfMessage(event: unknown, payload: unknown): MessageKey | und
   const { verb, id, attribute, addedId, removedId } = payload as Record<string, unknown>
   if (typeof verb !== 'string' || !VERBS.has(verb) || id === undefined) return undefined
   return keyOf(event, verb, id, attribute, addedId ?? removedId ?? '')
+}
+
+/** The members that a `created` message shows: as good as `addedTo` messages of their own. */
+export function keysOfMembersShown(
+  event: unknown,
+  payload: unknown,
+  modelOf: (identity: string) => SailsModel | undefined,
+): MessageKey[] {
+  const { verb, id, data = {} } = payload as { verb: unknown; id: unknown; data?: Record<string, unknown> }
+  if (verb !== 'created') return []
+  const associations = modelOf(String(event))?.associations ?? []
+  return associations.flatMap(({ alias, collection = '' }) => {
+    const { primaryKey = '' } = modelOf(collection) ?? {}
+    const members = Array.isArray(data[alias]) ? data[alias] : []
+    return members.map(member => keyOf(String(event), 'addedTo', id, alias, member[primaryKey]))
+  })
 }
 
 /** Of the message that the call itself stands for. */

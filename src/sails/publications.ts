@@ -14,7 +14,7 @@ export interface PublicationsOptions {
 }
 
 /** What the feed has to know of the publications of one request. */
-export type Told = Pick<Publications, 'expected' | 'byFeed' | 'saidByAction'>
+export type Told = Pick<Publications, 'expected' | 'byFeed'>
 
 /**
  * Who has published what of the changes of one request: the action itself, through a model's functions, or the feed. Of
@@ -25,7 +25,6 @@ export class Publications {
   readonly #onPublished: (keys: readonly MessageKey[]) => void
   readonly #byAction = new Map<MessageKey, number>()
   readonly #byFeed = new Map<MessageKey, number>()
-  readonly #saidByAction = new Set<MessageKey>()
   readonly #complete: Promise<void>
   #resolve: () => void = () => {}
   #latest: MessageKey[] = []
@@ -37,19 +36,19 @@ export class Publications {
     this.#complete = expected ? new Promise(resolve => (this.#resolve = resolve)) : Promise.resolve()
   }
 
-  /** The action is about to publish. False when the feed has done so already. */
-  byAction(key: MessageKey): boolean {
+  /** The action is about to publish a message, which shows what others would tell. False when the feed has done so already. */
+  byAction(key: MessageKey, shown: readonly MessageKey[] = []): boolean {
     if (take(this.#byFeed, key)) return false
-    this.note(key)
     // A blueprint publishes everything in one go.
-    if (this.#latest.push(key) === 1) queueMicrotask(() => this.complete())
+    if (this.#latest.length === 0) queueMicrotask(() => this.complete())
+    for (const each of [key, ...shown]) this.note(each)
+    this.#latest.push(key, ...shown)
     return true
   }
 
   /** The action has published, here or in another process. */
   note(key: MessageKey): void {
     this.#byAction.set(key, (this.#byAction.get(key) ?? 0) + 1)
-    this.#saidByAction.add(key)
   }
 
   /** The feed is about to publish. False when the action has done so already. */
@@ -58,11 +57,6 @@ export class Publications {
     this.#byFeed.set(key, (this.#byFeed.get(key) ?? 0) + 1)
     if (this.#byFeed.size > REMEMBERED) this.#byFeed.delete(this.#byFeed.keys().next().value ?? '')
     return true
-  }
-
-  /** Whether the action has published this at all, however often. */
-  saidByAction(key: MessageKey): boolean {
-    return this.#saidByAction.has(key)
   }
 
   /** What the action publishes has been published, or it has been answered without. */

@@ -27,10 +27,6 @@ export class RecentPublications implements Told {
     return this.#meet(key, this.#byAction, this.#byFeed)
   }
 
-  saidByAction(): boolean {
-    return false
-  }
-
   #meet(key: MessageKey, others: Map<MessageKey, number>, own: Map<MessageKey, number>): boolean {
     const now = performance.now()
     for (const times of [others, own]) this.#forget(times, now)

@@ -7,7 +7,7 @@ import type { PerformStep } from '../publish/step-performer.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { Announcements } from './announcements.ts'
 import type { Broadcasts, FeedDelivery } from './broadcasts.ts'
-import { keyOf, keyOfCall, type MessageKey } from './message-key.ts'
+import { keyOfCall, type MessageKey } from './message-key.ts'
 import type { Told } from './publications.ts'
 import type { RecentPublications } from './recent-publications.ts'
 import type { SailsLog, SailsModel } from './sails-app.ts'
@@ -65,8 +65,7 @@ export class SailsPublisher implements Publisher {
   #isTold(call: PublishCall, publications: Told): boolean {
     const key = keyOfCall(call)
     if (key === undefined) return false
-    if (!publications.byFeed(key)) return true
-    return publications.expected && (isInCreated(call, publications) || this.#isTouch(call))
+    return !publications.byFeed(key) || (publications.expected && this.#isTouch(call))
   }
 
   /** Blueprints say nothing of the rows that a write of theirs gave a new `updatedAt` and nothing else. */
@@ -114,10 +113,6 @@ export class SailsPublisher implements Publisher {
 
 /** A record's creation is announced to others first; each announcement may have been made already. */
 const partsOf = (call: PublishCall): PublishCall[] => (call.fn === 'publishCreate' ? [...call.reverse, call] : [call])
-
-/** A blueprint's `created` message holds the members that the record was created with. */
-const isInCreated = (call: PublishCall, publications: Told) =>
-  call.fn === 'publishAdd' && publications.saidByAction(keyOf(call.identity, 'created', call.id))
 
 /** The functions may be an app's, and give a promise. */
 function callModel(model: SailsModel, call: PublishCall): unknown {

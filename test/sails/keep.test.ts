@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { eventually } from '../helpers/eventually.ts'
-import { liftApp, summary, type TestApp } from './fixture.ts'
+import type { Message } from '../helpers/inbox.ts'
+import { type LiftedApp, liftApp, summary, type TestApp } from './fixture.ts'
 import { payloads, seed, watchEverything } from './scenario.ts'
 
 /** Requests whose every change blueprints tell of. */
@@ -88,6 +89,30 @@ test.each([
   await app.settled(watcher, actor)
   expect(summary(watcher).sort()).toEqual([...expected].sort())
   expect(summary(actor)).toEqual([])
+})
+
+test('of the members of a new record those are told that its message does not show', async () => {
+  const parseBlueprintOptions = (req: { _sails: LiftedApp; param(name: string): unknown }) => {
+    const options = req._sails.hooks.blueprints.parseBlueprintOptions(req)
+    return req.param('name') === 'bare' ? { ...options, populates: {} } : options
+  }
+  const app = await liftApp({ more: { blueprints: { parseBlueprintOptions } } })
+  await seed(app.database)
+  await app.database.query(
+    `insert into pet ("createdAt", "updatedAt", name) select 1, 1, 'pet' from generate_series(4, 32)`,
+  )
+  await app.settled()
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  await watcher.get('/owner')
+  await actor.post('/owner', { name: 'rich', pets: Array.from({ length: 32 }, (_, index) => index + 1) })
+  await actor.post('/owner', { name: 'bare', pets: [3] })
+  await app.settled(watcher)
+  const [{ data }] = watcher.messages.of('owner') as [Message]
+  const shown = data.data.pets.map(({ id }: { id: number }) => `owner addedTo 3 pets ${id}`)
+  expect(shown).toHaveLength(30)
+  expect(summary(watcher).filter(line => line.includes('addedTo 3'))).toHaveLength(2)
+  expect(summary(watcher).filter(line => shown.includes(line))).toEqual([])
+  expect(summary(watcher)).toEqual(expect.arrayContaining(['owner created 4', 'owner addedTo 4 pets 3']))
 })
 
 test('writes of actions, of models and of SQL are told, to all but the socket that asked', async () => {

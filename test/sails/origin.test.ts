@@ -136,7 +136,11 @@ test('of each message one copy is sent, whoever is first; as many as there are c
   ])
   await publications.completed()
   expect(published).toEqual([['a', 'b']])
-  expect([publications.saidByAction('a'), publications.saidByAction('c')]).toEqual([true, false])
+  expect([publications.byAction('c', ['d']), publications.byFeed('d'), publications.byFeed('d')]).toEqual([
+    true,
+    false,
+    true,
+  ])
 })
 
 test('an action is waited for once, however many changes it made, and not for long after it wrote', async ({
