@@ -15,7 +15,15 @@ export interface FeedDelivery {
   readonly keys: ReadonlySet<MessageKey>
   /** Those of them that were. */
   readonly sent: Set<MessageKey>
+  /** By `performance.now()`. */
+  endedAt?: number
 }
+
+/**
+ * How long after it has returned a publish function may still be at it, in milliseconds. What it opened, such as a
+ * connection, may go on calling back in its name for the life of the process.
+ */
+const AFTERWORK_MS = 60_000
 
 export interface BroadcastsOptions {
   readonly io: Server
@@ -47,7 +55,7 @@ export class Broadcasts {
     const { sockets, publications, model } = this.#options
     const { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms } = this.#original
     sockets.broadcast = (rooms, ...rest) => {
-      const delivery = this.#delivery.getStore()
+      const delivery = this.#current
       if (delivery) return this.#emit(delivery, rooms, rest)
       const [event, payload] = rest
       const key = keyOfMessage(event, payload)
@@ -57,11 +65,11 @@ export class Broadcasts {
     }
     sockets.addRoomMembersToRooms = unlessRemote(addRoomMembersToRooms, (from, to, done) => {
       this.join(from, to)
-      if (!this.#delivery.getStore()) return addRoomMembersToRooms.call(sockets, from, to, done)
+      if (!this.#current) return addRoomMembersToRooms.call(sockets, from, to, done)
       done?.()
     })
     sockets.removeRoomMembersFromRooms = unlessRemote(removeRoomMembersFromRooms, (from, of, done) => {
-      if (!this.#delivery.getStore()) return removeRoomMembersFromRooms.call(sockets, from, of, done)
+      if (!this.#current) return removeRoomMembersFromRooms.call(sockets, from, of, done)
       this.leave(of)
       done?.()
     })
@@ -73,12 +81,21 @@ export class Broadcasts {
 
   /** Whether it is the feed that calls. */
   get delivering(): boolean {
-    return this.#delivery.getStore() !== undefined
+    return this.#current !== undefined
   }
 
   /** Runs a publish function of a model in the name of the feed, an app's asynchronous override included. */
-  deliver<T>(delivery: FeedDelivery, publish: () => T): T {
-    return this.#delivery.run(delivery, publish)
+  async deliver(delivery: FeedDelivery, publish: () => unknown): Promise<void> {
+    try {
+      await this.#delivery.run(delivery, publish)
+    } finally {
+      delivery.endedAt = performance.now()
+    }
+  }
+
+  get #current(): FeedDelivery | undefined {
+    const delivery = this.#delivery.getStore()
+    return delivery && performance.now() - (delivery.endedAt ?? Infinity) < AFTERWORK_MS ? delivery : undefined
   }
 
   /** At once for the sockets of this process, so that the next message finds them. */

@@ -1,12 +1,14 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
+import type { Server } from 'socket.io'
 import { expect, test, vi } from 'vitest'
 import { formatOrigin, parseOrigin } from '../../src/publish/origin.ts'
 import { ActionRequests } from '../../src/sails/action-requests.ts'
 import { Announcements } from '../../src/sails/announcements.ts'
+import { Broadcasts } from '../../src/sails/broadcasts.ts'
 import { Publications } from '../../src/sails/publications.ts'
 import { RecentPublications } from '../../src/sails/recent-publications.ts'
-import type { SailsApp } from '../../src/sails/sails-app.ts'
+import type { SailsApp, SailsSockets } from '../../src/sails/sails-app.ts'
 import { tagStatements } from '../../src/sails/statement-tags.ts'
 import { eventually } from '../helpers/eventually.ts'
 
@@ -118,6 +120,31 @@ test('what calls back in the name of a request long after its answer is nobodyâ€
   expect(callback()).toEqual(own)
   vi.advanceTimersByTime(5 * 60_000)
   expect(callback()).toEqual([undefined, undefined])
+})
+
+test('what a publish function has left running speaks for the app again, a while after', async ({ onTestFinished }) => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const sent: unknown[] = []
+  const sockets = { broadcast: (...args: unknown[]) => sent.push(args) } as unknown as SailsSockets
+  const broadcasts = new Broadcasts({
+    io: {} as Server,
+    sockets,
+    model: () => undefined,
+    publications: () => undefined,
+    scope: 'local',
+  })
+  broadcasts.attach()
+  const delivery = { meta: { cursor: '1.1.1', at: 1 }, except: [], keys: new Set(['another']), sent: new Set<string>() }
+  let callback = () => {}
+  await broadcasts.deliver(delivery, () => {
+    callback = AsyncResource.bind(() => sockets.broadcast('room', 'owner', { verb: 'updated', id: 1 }))
+  })
+  callback()
+  expect(sent).toHaveLength(0)
+  vi.advanceTimersByTime(60_000)
+  callback()
+  expect(sent).toHaveLength(1)
 })
 
 test('what is no pool is refused', () => {
