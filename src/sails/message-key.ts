@@ -51,6 +51,12 @@ export function keyOfCall(call: PublishCall): MessageKey | undefined {
   }
 }
 
+/** The record, or the member of a record, that messages are about whose order matters. */
+export function subjectOf(key: MessageKey): string {
+  const [identity, , ...about] = JSON.parse(key) as unknown[]
+  return JSON.stringify([identity, ...about])
+}
+
 /** `id` and `member` as clients get them, or not yet cast. */
 export function keyOf(
   identity: string,

@@ -13,6 +13,12 @@ export interface PublicationsOptions {
   readonly onPublished?: (keys: readonly MessageKey[]) => void
 }
 
+/**
+ * What a message of the feed is: told by nobody yet, or by the action; or told by the action before the feed came to what
+ * had happened to the same record earlier. Then the earlier would stand as the last word, unless this is told once more.
+ */
+export type Verdict = 'news' | 'told' | 'overtook'
+
 /** What the feed has to know of the publications of one request. */
 export type Told = Pick<Publications, 'expected' | 'byFeed'>
 
@@ -23,7 +29,8 @@ export type Told = Pick<Publications, 'expected' | 'byFeed'>
 export class Publications {
   readonly expected: boolean
   readonly #onPublished: (keys: readonly MessageKey[]) => void
-  readonly #byAction = new Map<MessageKey, number>()
+  /** When, by `performance.now()`. */
+  readonly #byAction = new Map<MessageKey, number[]>()
   readonly #byFeed = new Map<MessageKey, number>()
   readonly #complete: Promise<void>
   #resolve: () => void = () => {}
@@ -48,15 +55,18 @@ export class Publications {
 
   /** The action has published, here or in another process. */
   note(key: MessageKey): void {
-    this.#byAction.set(key, (this.#byAction.get(key) ?? 0) + 1)
+    this.#byAction.set(key, [...(this.#byAction.get(key) ?? []), performance.now()])
   }
 
-  /** The feed is about to publish. False when the action has done so already. */
-  byFeed(key: MessageKey): boolean {
-    if (take(this.#byAction, key)) return false
+  /** The feed is about to publish. `spokenAt`: when it last spoke of the same record, by `performance.now()`. */
+  byFeed(key: MessageKey, spokenAt = 0): Verdict {
+    const [saidAt, ...others] = this.#byAction.get(key) ?? []
+    if (others.length > 0) this.#byAction.set(key, others)
+    else this.#byAction.delete(key)
+    if (saidAt !== undefined) return saidAt < spokenAt ? 'overtook' : 'told'
     this.#byFeed.set(key, (this.#byFeed.get(key) ?? 0) + 1)
     if (this.#byFeed.size > REMEMBERED) this.#byFeed.delete(this.#byFeed.keys().next().value ?? '')
-    return true
+    return 'news'
   }
 
   /** What the action publishes has been published, or it has been answered without. */

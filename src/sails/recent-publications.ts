@@ -1,5 +1,5 @@
 import type { MessageKey } from './message-key.ts'
-import type { Told } from './publications.ts'
+import type { Told, Verdict } from './publications.ts'
 
 /**
  * Takes two messages of the same kind about the same record for two copies of one when they come shortly after each
@@ -22,9 +22,9 @@ export class RecentPublications implements Told {
     return this.#meet(key, this.#byFeed, this.#byAction)
   }
 
-  /** The feed is about to publish. False when the app has just done so. */
-  byFeed(key: MessageKey): boolean {
-    return this.#meet(key, this.#byAction, this.#byFeed)
+  /** The feed is about to publish. */
+  byFeed(key: MessageKey): Verdict {
+    return this.#meet(key, this.#byAction, this.#byFeed) ? 'news' : 'told'
   }
 
   #meet(key: MessageKey, others: Map<MessageKey, number>, own: Map<MessageKey, number>): boolean {

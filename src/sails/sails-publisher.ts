@@ -7,8 +7,8 @@ import type { PerformStep } from '../publish/step-performer.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { Announcements } from './announcements.ts'
 import type { Broadcasts, FeedDelivery } from './broadcasts.ts'
-import { keyOfCall, type MessageKey } from './message-key.ts'
-import type { Told } from './publications.ts'
+import { keyOfCall, type MessageKey, subjectOf } from './message-key.ts'
+import type { Told, Verdict } from './publications.ts'
 import type { RecentPublications } from './recent-publications.ts'
 import type { SailsLog, SailsModel } from './sails-app.ts'
 
@@ -28,12 +28,17 @@ export interface SailsPublisherOptions {
   readonly blueprints: 'keep' | 'replace'
 }
 
+/** Records of which it is known when the feed spoke of them last. */
+const SPOKEN = 10_000
+
 /**
  * Publishes through the models' own functions, so that what an app has overridden or added (`_publishCreate`,
  * `_afterPublishUpdate`, ...) is called for every change, whoever made it.
  */
 export class SailsPublisher implements Publisher {
   readonly #options: SailsPublisherOptions
+  /** When, by `performance.now()`, oldest first. */
+  readonly #spoken = new Map<string, number>()
 
   constructor(options: SailsPublisherOptions) {
     this.#options = options
@@ -42,11 +47,14 @@ export class SailsPublisher implements Publisher {
   async publish(call: PublishCall, meta: MessageMeta): Promise<void> {
     if (call.fn === 'refetch') return this.#refetch(call, meta)
     const publications = await this.#publications(meta)
-    const untold = partsOf(call).filter(part => !publications || !this.#isTold(part, publications))
+    const verdicts = new Map(partsOf(call).map(part => [part, this.#verdict(part, publications)]))
+    const untold = [...verdicts.keys()].filter(part => verdicts.get(part) !== 'told')
+    // Who asked has heard the earlier word as the last one, too.
+    const except = untold.some(part => verdicts.get(part) === 'overtook') ? [] : (socketsLeftOut(meta.origin) ?? [])
     if (untold.includes(call)) {
-      await this.#call(call, untold, meta)
+      await this.#call(call, untold, { meta, except })
     } else {
-      for (const part of untold) await this.#call(part, [part], meta)
+      for (const part of untold) await this.#call(part, [part], { meta, except })
       this.#moveSockets(call)
     }
   }
@@ -62,10 +70,11 @@ export class SailsPublisher implements Publisher {
     return own.publications
   }
 
-  #isTold(call: PublishCall, publications: Told): boolean {
+  #verdict(call: PublishCall, publications: Told | undefined): Verdict {
     const key = keyOfCall(call)
-    if (key === undefined) return false
-    return !publications.byFeed(key) || (publications.expected && this.#isTouch(call))
+    if (key === undefined || !publications) return 'news'
+    const verdict = publications.byFeed(key, this.#spoken.get(subjectOf(key)))
+    return verdict === 'news' && publications.expected && this.#isTouch(call) ? 'told' : verdict
   }
 
   /** Blueprints say nothing of the rows that a write of theirs gave a new `updatedAt` and nothing else. */
@@ -80,21 +89,37 @@ export class SailsPublisher implements Publisher {
   }
 
   /** Sails itself fails over the members of a `through` association that it has just told of, and so may an app's override. */
-  async #call(call: PublishCall, told: readonly PublishCall[], meta: MessageMeta) {
+  async #call(
+    call: PublishCall,
+    told: readonly PublishCall[],
+    { meta, except }: { readonly meta: MessageMeta; readonly except: string[] },
+  ) {
     const model = this.#options.model(call.identity)
     if (!model) return
     const keys = new Set(told.map(keyOfCall).filter((key): key is MessageKey => key !== undefined))
     const delivery: FeedDelivery = {
       meta: shownMeta(meta),
-      except: socketsLeftOut(meta.origin) ?? [],
+      except,
       keys,
       sent: new Set(),
     }
+    this.#speak(keys)
     try {
       await this.#options.broadcasts.deliver(delivery, () => callModel(model, call))
     } catch (error) {
       if (![...keys].every(key => delivery.sent.has(key))) throw error
       this.#options.log.warn(`changefeed: ${call.fn} of ${call.identity} failed, but the message was sent:`, error)
+    }
+  }
+
+  #speak(keys: Iterable<MessageKey>) {
+    for (const subject of [...keys].map(subjectOf)) {
+      this.#spoken.delete(subject)
+      this.#spoken.set(subject, performance.now())
+    }
+    for (const oldest of this.#spoken.keys()) {
+      if (this.#spoken.size <= SPOKEN) break
+      this.#spoken.delete(oldest)
     }
   }
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { eventually } from '../helpers/eventually.ts'
 import type { Message } from '../helpers/inbox.ts'
+import type { SailsClient } from '../helpers/sails-client.ts'
 import { type LiftedApp, liftApp, summary, type TestApp } from './fixture.ts'
 import { payloads, seed, watchEverything } from './scenario.ts'
 
@@ -185,11 +186,10 @@ test('under concurrency every socket hears of the changes of all others, once, a
   await app.settled()
   for (const client of clients) await client.get('/pet')
   const ways = ['', '/rename', '/rename-by-detours', '', '/rename-by-detours']
-  await Promise.all(
-    clients.flatMap((client, index) =>
-      ways.map((way, round) => client.patch(`/pet/${index + 1}${way}`, { name: `name ${round}` })),
-    ),
-  )
+  const rename = async (client: SailsClient, id: number) => {
+    for (const [round, way] of ways.entries()) await client.patch(`/pet/${id}${way}`, { name: `name ${round}` })
+  }
+  await Promise.all(clients.map((client, index) => rename(client, index + 1)))
   await app.settled(...clients)
   const counts = clients.map(client =>
     clients.map((_, other) => client.messages.of('pet').filter(({ data }) => data.id === other + 1).length),
@@ -258,4 +258,25 @@ test('a blueprint that never answers holds the others up once, not with each of 
   await watcher.messages.next('owner', ({ data }) => data.verb === 'destroyed')
   await app.database.query(`insert into owner (name) values ('another')`)
   await watcher.messages.next('owner', ({ data }) => data.verb === 'created', 2_000)
+})
+
+test('what the feed tells late does not stand as the last word on a record', async () => {
+  const { models } = await import('./fixture.ts')
+  const owner = { ...models.owner, afterUpdate: (_: unknown, proceed: () => void) => setTimeout(proceed, 500) }
+  const app = await liftApp({ config: { definitions: { ...models, owner } } })
+  await seed(app.database)
+  await app.settled()
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  for (const client of [watcher, actor]) await watchEverything(client)
+  const slow = actor.patch('/owner/1', { name: 'slow' }) // which the feed waits for
+  await app.database.query(`select pg_sleep(0.2)`)
+  await app.database.query(`update pet set name = 'first' where id = 1`)
+  await actor.patch('/pet/1', { name: 'second' })
+  await slow
+  await app.settled(watcher, actor)
+  const names = (client: SailsClient) => client.messages.of('pet').map(({ data }) => data.data.name)
+  expect([names(watcher), names(actor)]).toEqual([
+    ['second', 'first', 'second'],
+    ['first', 'second'],
+  ])
 })

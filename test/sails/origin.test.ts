@@ -154,10 +154,10 @@ test('what is no pool is refused', () => {
 test('of each message one copy is sent, whoever is first; as many as there are changes', async () => {
   const published: unknown[] = []
   const publications = new Publications({ expected: true, onPublished: keys => published.push(keys) })
-  expect([publications.byAction('a'), publications.byFeed('a')]).toEqual([true, false])
-  expect(publications.byFeed('a')).toBe(true) // another change of the same record, of which the action says nothing
+  expect([publications.byAction('a'), publications.byFeed('a')]).toEqual([true, 'told'])
+  expect(publications.byFeed('a')).toBe('news') // another change of the same record, of which the action says nothing
   expect([publications.byFeed('b'), publications.byAction('b'), publications.byAction('b')]).toEqual([
-    true,
+    'news',
     false,
     true,
   ])
@@ -165,9 +165,11 @@ test('of each message one copy is sent, whoever is first; as many as there are c
   expect(published).toEqual([['a', 'b']])
   expect([publications.byAction('c', ['d']), publications.byFeed('d'), publications.byFeed('d')]).toEqual([
     true,
-    false,
-    true,
+    'told',
+    'news',
   ])
+  publications.byAction('e')
+  expect(publications.byFeed('e', performance.now())).toBe('overtook')
 })
 
 test('an action is waited for once, however many changes it made, and not for long after it wrote', async ({
@@ -205,11 +207,11 @@ test('a process that has not answered once is waited for again, when it has writ
   announcements.attach()
   const hanging = announcements.find('sails:a1:1:b:', Date.now())
   await vi.advanceTimersByTimeAsync(3_000)
-  expect((await hanging)?.byFeed('a')).toBe(true)
+  expect((await hanging)?.byFeed('a')).toBe('news')
   const answering = announcements.find('sails:a1:2:b:', Date.now())
   await vi.advanceTimersByTimeAsync(100)
   peer.emit('told', 'sails:a1:2:b:', ['a'])
-  expect((await answering)?.byFeed('a')).toBe(false)
+  expect((await answering)?.byFeed('a')).toBe('told')
 })
 
 test('of a request that writes a great many records the latest are remembered', () => {
@@ -220,10 +222,10 @@ test('of a request that writes a great many records the latest are remembered', 
 
 test('within the window, and only there, two messages alike are one', async () => {
   const recent = new RecentPublications(30)
-  expect([recent.byAction('a'), recent.byFeed('a'), recent.byFeed('a')]).toEqual([true, false, true])
-  expect([recent.byFeed('b'), recent.byAction('b')]).toEqual([true, false])
+  expect([recent.byAction('a'), recent.byFeed('a'), recent.byFeed('a')]).toEqual([true, 'told', 'news'])
+  expect([recent.byFeed('b'), recent.byAction('b')]).toEqual(['news', false])
   expect(recent.byAction('late')).toBe(true)
   const written = performance.now()
   await eventually(() => expect(performance.now() - written).toBeGreaterThan(31))
-  expect(recent.byFeed('late')).toBe(true)
+  expect(recent.byFeed('late')).toBe('news')
 })
