@@ -4,8 +4,11 @@ import { handoverOf } from './handover.ts'
 import type { Publisher } from './publisher.ts'
 import { type SocketPublisherOptions, socketPublisher } from './socket-publisher.ts'
 
-/** How long one attempt waits for the adapter's backend; after that the feed may be stopped, and otherwise asks again. */
-const PATIENCE_MS = 2_000
+/**
+ * How long one attempt waits for the adapter's backend; after that the feed may be stopped, and otherwise asks again. In a
+ * Sails app up to 3 s of it are spent on the blueprint that wrote.
+ */
+const PATIENCE_MS = 4_000
 
 /**
  * Publishes to the sockets of all servers that share a cluster adapter, and is done with a call when the adapter's backend

@@ -11,8 +11,10 @@ export interface FeedDelivery {
   readonly meta: MessageMeta
   /** Ids of sockets that are left out, on whichever node they are. */
   readonly except: string[]
-  /** The messages that are to be sent; what else the function would tell has been or will be told by a change of its own. */
+  /** The messages that are to be sent. */
   readonly keys: ReadonlySet<MessageKey>
+  /** Whether the function tells other records' ends as well: that has been or will be told by changes of their own. */
+  readonly reverses: boolean
   /** Those of them that were. */
   readonly sent: Set<MessageKey>
   /** By `performance.now()`. */
@@ -112,10 +114,10 @@ export class Broadcasts {
     if (scope === 'cluster') io.in(rooms).socketsLeave(rooms)
   }
 
-  #emit({ meta, except, keys, sent }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
+  #emit({ meta, except, keys, reverses, sent }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
     const { io, scope } = this.#options
     const key = keyOfMessage(event, data)
-    if (key !== undefined && !keys.has(key)) return
+    if (key !== undefined && reverses && !keys.has(key)) return
     if (key !== undefined) sent.add(key)
     const named = typeof event === 'string' ? event : 'message'
     const payload = typeof event === 'string' ? data : event

@@ -101,6 +101,7 @@ export class SailsPublisher implements Publisher {
       meta: shownMeta(meta),
       except,
       keys,
+      reverses: call.fn === 'publishCreate' || call.fn === 'publishDestroy', // the others are called with `noReverse`
       sent: new Set(),
     }
     this.#speak(keys)

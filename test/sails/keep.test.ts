@@ -280,3 +280,19 @@ test('what the feed tells late does not stand as the last word on a record', asy
     ['first', 'second'],
   ])
 })
+
+test('what an app tells of other records in its own callbacks reaches their subscribers, whoever wrote', async () => {
+  const { models } = await import('./fixture.ts')
+  const lifted: { app?: LiftedApp } = {}
+  const _afterPublishUpdate = () => lifted.app?.models.owner._publishUpdate(1, { petsChanged: true })
+  const app = await liftApp({ config: { definitions: { ...models, pet: { ...models.pet, _afterPublishUpdate } } } })
+  lifted.app = app.app
+  await seed(app.database)
+  await app.settled()
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  await watchEverything(watcher)
+  await actor.patch('/pet/1', { name: 'by a blueprint' })
+  await app.database.query(`update pet set name = 'raw' where id = 1`)
+  await app.settled(watcher)
+  expect(summary(watcher)).toEqual(['pet updated 1', 'owner updated 1', 'pet updated 1', 'owner updated 1'])
+})

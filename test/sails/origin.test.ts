@@ -135,7 +135,13 @@ test('what a publish function has left running speaks for the app again, a while
     scope: 'local',
   })
   broadcasts.attach()
-  const delivery = { meta: { cursor: '1.1.1', at: 1 }, except: [], keys: new Set(['another']), sent: new Set<string>() }
+  const delivery = {
+    meta: { cursor: '1.1.1', at: 1 },
+    except: [],
+    keys: new Set(['another']),
+    reverses: true,
+    sent: new Set<string>(),
+  }
   let callback = () => {}
   await broadcasts.deliver(delivery, () => {
     callback = AsyncResource.bind(() => sockets.broadcast('room', 'owner', { verb: 'updated', id: 1 }))
