@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server } from 'socket.io'
 import type { MessageMeta } from '../publish/call.ts'
 import type { Scope } from '../publish/step-performer.ts'
-import { keyOfMessage, keysOfMembersShown, type MessageKey } from './message-key.ts'
+import { keyOfMessage, keysOfMembersShown, keysOfMessage, type MessageKey } from './message-key.ts'
 import type { Publications } from './publications.ts'
 import type { Rooms, SailsModel, SailsSockets } from './sails-app.ts'
 
@@ -60,9 +60,9 @@ export class Broadcasts {
       const delivery = this.#current
       if (delivery) return this.#emit(delivery, rooms, rest)
       const [event, payload] = rest
-      const key = keyOfMessage(event, payload)
-      if (key !== undefined && publications()?.byAction(key, keysOfMembersShown(event, payload, model)) === false)
-        return
+      const keys = keysOfMessage(event, payload)
+      const shown = keys.length > 0 ? keysOfMembersShown(event, payload, model) : []
+      if (keys.length > 0 && publications()?.byAction(keys, shown) === false) return
       broadcast.call(sockets, rooms, ...rest)
     }
     sockets.addRoomMembersToRooms = unlessRemote(addRoomMembersToRooms, (from, to, done) => {

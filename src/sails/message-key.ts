@@ -1,4 +1,5 @@
-import type { PublishCall } from '../publish/call.ts'
+import type { Model } from '../ontology/model.ts'
+import type { PublishCall, UpdateCall } from '../publish/call.ts'
 import type { SailsModel } from './sails-app.ts'
 
 /**
@@ -15,6 +16,35 @@ export function keyOfMessage(event: unknown, payload: unknown): MessageKey | und
   const { verb, id, attribute, addedId, removedId } = payload as Record<string, unknown>
   if (typeof verb !== 'string' || !VERBS.has(verb) || id === undefined) return undefined
   return keyOf(event, verb, id, attribute, addedId ?? removedId ?? '')
+}
+
+/** The keys of a message: its own, and of an `updated` one a key for each attribute that it holds. */
+export function keysOfMessage(event: unknown, payload: unknown): MessageKey[] {
+  const key = keyOfMessage(event, payload)
+  if (key === undefined) return []
+  const { verb, id, data } = payload as { verb: string; id: unknown; data?: object }
+  const names = verb === 'updated' ? Object.keys(data ?? {}) : []
+  return [key, ...names.map(name => keyOf(String(event), 'updated', id, name))]
+}
+
+/** The keys of which the message that tells the same has one at least: an update is known by what it changed. */
+export function keysOfCall(call: PublishCall, model: Model | undefined): MessageKey[] {
+  const names = call.fn === 'publishUpdate' ? namesOfNews(call, model) : []
+  if (call.fn === 'publishUpdate' && names.length > 0) {
+    return names.map(name => keyOf(call.identity, 'updated', call.id, name))
+  }
+  return [keyOfCall(call) ?? []].flat()
+}
+
+/** What an update changed besides the times of writing; by attribute and by column, as blueprints go by columns. */
+export function namesOfNews({ changes }: UpdateCall, model: Model | undefined): string[] {
+  const attributes = [...(model?.attributes.values() ?? [])]
+  return Object.keys(changes).flatMap(key => {
+    const attribute = attributes.find(({ name, column }) => name === key || column === key)
+    if (!attribute) return key
+    const { name, column, autoTimestamp } = attribute
+    return autoTimestamp || name === model?.primaryKey ? [] : [...new Set([name, column])]
+  })
 }
 
 /** The members that a `created` message shows: as good as `addedTo` messages of their own. */
@@ -51,7 +81,7 @@ export function keyOfCall(call: PublishCall): MessageKey | undefined {
   }
 }
 
-/** The record, or the member of a record, that messages are about whose order matters. */
+/** What messages are about whose order matters: an attribute of a record, or a member of one. */
 export function subjectOf(key: MessageKey): string {
   const [identity, , ...about] = JSON.parse(key) as unknown[]
   return JSON.stringify([identity, ...about])

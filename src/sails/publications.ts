@@ -14,8 +14,8 @@ export interface PublicationsOptions {
 }
 
 /**
- * What a message of the feed is: told by nobody yet, or by the action; or told by the action before the feed came to what
- * had happened to the same record earlier. Then the earlier would stand as the last word, unless this is told once more.
+ * What a message of the feed is: told by nobody yet, or by the action; or told by the action before the feed told what
+ * had been done to the same earlier. Then the earlier would stand as the last word, unless this is told once more.
  */
 export type Verdict = 'news' | 'told' | 'overtook'
 
@@ -43,13 +43,16 @@ export class Publications {
     this.#complete = expected ? new Promise(resolve => (this.#resolve = resolve)) : Promise.resolve()
   }
 
-  /** The action is about to publish a message, which shows what others would tell. False when the feed has done so already. */
-  byAction(key: MessageKey, shown: readonly MessageKey[] = []): boolean {
-    if (take(this.#byFeed, key)) return false
+  /**
+   * The action is about to publish a message, of which these are the keys; `shown` are those of others that it makes
+   * needless. False when the feed has done so already.
+   */
+  byAction(keys: readonly MessageKey[], shown: readonly MessageKey[] = []): boolean {
+    if (keys.filter(key => take(this.#byFeed, key)).length > 0) return false
     // A blueprint publishes everything in one go.
     if (this.#latest.length === 0) queueMicrotask(() => this.complete())
-    for (const each of [key, ...shown]) this.note(each)
-    this.#latest.push(key, ...shown)
+    for (const key of [...keys, ...shown]) this.note(key)
+    this.#latest.push(...keys, ...shown)
     return true
   }
 
@@ -58,15 +61,24 @@ export class Publications {
     this.#byAction.set(key, [...(this.#byAction.get(key) ?? []), performance.now()])
   }
 
-  /** The feed is about to publish. `spokenAt`: when it last spoke of the same record, by `performance.now()`. */
-  byFeed(key: MessageKey, spokenAt = 0): Verdict {
+  /**
+   * The feed is about to publish what has any of these keys. `spokenAt`: when it last spoke of the same, by
+   * `performance.now()`.
+   */
+  byFeed(keys: readonly MessageKey[], spokenAt = 0): Verdict {
+    const saidAt = keys.flatMap(key => this.#takeSaid(key) ?? [])
+    if (saidAt.length > 0) return Math.max(...saidAt) < spokenAt ? 'overtook' : 'told'
+    for (const key of keys) this.#byFeed.set(key, (this.#byFeed.get(key) ?? 0) + 1)
+    while (this.#byFeed.size > REMEMBERED) this.#byFeed.delete(this.#byFeed.keys().next().value ?? '')
+    return 'news'
+  }
+
+  /** When the action has published it. */
+  #takeSaid(key: MessageKey): number | undefined {
     const [saidAt, ...others] = this.#byAction.get(key) ?? []
     if (others.length > 0) this.#byAction.set(key, others)
     else this.#byAction.delete(key)
-    if (saidAt !== undefined) return saidAt < spokenAt ? 'overtook' : 'told'
-    this.#byFeed.set(key, (this.#byFeed.get(key) ?? 0) + 1)
-    if (this.#byFeed.size > REMEMBERED) this.#byFeed.delete(this.#byFeed.keys().next().value ?? '')
-    return 'news'
+    return saidAt
   }
 
   /** What the action publishes has been published, or it has been answered without. */

@@ -18,21 +18,23 @@ export class RecentPublications implements Told {
   }
 
   /** The app is about to publish. False when the feed has just done so. */
-  byAction(key: MessageKey): boolean {
-    return this.#meet(key, this.#byFeed, this.#byAction)
+  byAction(keys: readonly MessageKey[]): boolean {
+    return this.#meet(keys, this.#byFeed, this.#byAction)
   }
 
   /** The feed is about to publish. */
-  byFeed(key: MessageKey): Verdict {
-    return this.#meet(key, this.#byAction, this.#byFeed) ? 'news' : 'told'
+  byFeed(keys: readonly MessageKey[]): Verdict {
+    return this.#meet(keys, this.#byAction, this.#byFeed) ? 'news' : 'told'
   }
 
-  #meet(key: MessageKey, others: Map<MessageKey, number>, own: Map<MessageKey, number>): boolean {
+  #meet(keys: readonly MessageKey[], others: Map<MessageKey, number>, own: Map<MessageKey, number>): boolean {
     const now = performance.now()
     for (const times of [others, own]) this.#forget(times, now)
-    if (others.delete(key)) return false
-    own.delete(key)
-    own.set(key, now)
+    if (keys.filter(key => others.delete(key)).length > 0) return false
+    for (const key of keys) {
+      own.delete(key)
+      own.set(key, now)
+    }
     return true
   }
 

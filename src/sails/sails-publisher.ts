@@ -7,7 +7,7 @@ import type { PerformStep } from '../publish/step-performer.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { Announcements } from './announcements.ts'
 import type { Broadcasts, FeedDelivery } from './broadcasts.ts'
-import { keyOfCall, type MessageKey, subjectOf } from './message-key.ts'
+import { keyOfCall, keysOfCall, type MessageKey, namesOfNews, subjectOf } from './message-key.ts'
 import type { Told, Verdict } from './publications.ts'
 import type { RecentPublications } from './recent-publications.ts'
 import type { SailsLog, SailsModel } from './sails-app.ts'
@@ -28,7 +28,7 @@ export interface SailsPublisherOptions {
   readonly blueprints: 'keep' | 'replace'
 }
 
-/** Records of which it is known when the feed spoke of them last. */
+/** Of how much it is known when the feed spoke of it last: of attributes of records, and of their members. */
 const SPOKEN = 10_000
 
 /**
@@ -71,21 +71,21 @@ export class SailsPublisher implements Publisher {
   }
 
   #verdict(call: PublishCall, publications: Told | undefined): Verdict {
-    const key = keyOfCall(call)
-    if (key === undefined || !publications) return 'news'
-    const verdict = publications.byFeed(key, this.#spoken.get(subjectOf(key)))
+    const keys = this.#keysOf(call)
+    if (keys.length === 0 || !publications) return 'news'
+    const spokenAt = Math.max(...keys.map(key => this.#spoken.get(subjectOf(key)) ?? 0))
+    const verdict = publications.byFeed(keys, spokenAt)
     return verdict === 'news' && publications.expected && this.#isTouch(call) ? 'told' : verdict
+  }
+
+  #keysOf(call: PublishCall): MessageKey[] {
+    return keysOfCall(call, this.#options.models.get(call.identity))
   }
 
   /** Blueprints say nothing of the rows that a write of theirs gave a new `updatedAt` and nothing else. */
   #isTouch(call: PublishCall): boolean {
     if (call.fn !== 'publishUpdate' || !call.previous) return false
-    const { primaryKey, attributes } = this.#options.models.get(call.identity) ?? {}
-    const silent = [...(attributes?.values() ?? [])].filter(
-      ({ name, autoTimestamp }) => autoTimestamp || name === primaryKey,
-    )
-    const names = new Set(silent.flatMap(({ name, column }) => [name, column]))
-    return Object.keys(call.changes).every(name => names.has(name))
+    return namesOfNews(call, this.#options.models.get(call.identity)).length === 0
   }
 
   /** Sails itself fails over the members of a `through` association that it has just told of, and so may an app's override. */
@@ -104,7 +104,7 @@ export class SailsPublisher implements Publisher {
       reverses: call.fn === 'publishCreate' || call.fn === 'publishDestroy', // the others are called with `noReverse`
       sent: new Set(),
     }
-    this.#speak(keys)
+    this.#speak(told)
     try {
       await this.#options.broadcasts.deliver(delivery, () => callModel(model, call))
     } catch (error) {
@@ -113,8 +113,8 @@ export class SailsPublisher implements Publisher {
     }
   }
 
-  #speak(keys: Iterable<MessageKey>) {
-    for (const subject of [...keys].map(subjectOf)) {
+  #speak(calls: readonly PublishCall[]) {
+    for (const subject of calls.flatMap(call => this.#keysOf(call)).map(subjectOf)) {
       this.#spoken.delete(subject)
       this.#spoken.set(subject, performance.now())
     }

@@ -296,3 +296,23 @@ test('what an app tells of other records in its own callbacks reaches their subs
   await app.settled(watcher)
   expect(summary(watcher)).toEqual(['pet updated 1', 'owner updated 1', 'pet updated 1', 'owner updated 1'])
 })
+
+test('what a callback writes of the record itself, before the blueprint does, is told beside it', async () => {
+  const { models } = await import('./fixture.ts')
+  const lifted: { app?: LiftedApp } = {}
+  const beforeUpdate = (_: unknown, proceed: () => void) =>
+    lifted.app?.sendNativeQuery(`update pet set nick_name = 'touched' where id = 1`).exec(proceed)
+  const app = await liftApp({ config: { definitions: { ...models, pet: { ...models.pet, beforeUpdate } } } })
+  lifted.app = app.app
+  await seed(app.database)
+  await app.settled()
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  await watchEverything(watcher)
+  await actor.patch('/pet/1', { name: 'max' })
+  await app.settled(watcher)
+  const told = watcher.messages.of('pet').map(({ data }) => [data.data.name, data.data.nick])
+  expect(told).toEqual([
+    ['max', undefined],
+    [undefined, 'touched'],
+  ])
+})

@@ -160,22 +160,22 @@ test('what is no pool is refused', () => {
 test('of each message one copy is sent, whoever is first; as many as there are changes', async () => {
   const published: unknown[] = []
   const publications = new Publications({ expected: true, onPublished: keys => published.push(keys) })
-  expect([publications.byAction('a'), publications.byFeed('a')]).toEqual([true, 'told'])
-  expect(publications.byFeed('a')).toBe('news') // another change of the same record, of which the action says nothing
-  expect([publications.byFeed('b'), publications.byAction('b'), publications.byAction('b')]).toEqual([
+  expect([publications.byAction(['a']), publications.byFeed(['a'])]).toEqual([true, 'told'])
+  expect(publications.byFeed(['a'])).toBe('news') // another change of the same record, of which the action says nothing
+  expect([publications.byFeed(['b']), publications.byAction(['b']), publications.byAction(['b'])]).toEqual([
     'news',
     false,
     true,
   ])
   await publications.completed()
   expect(published).toEqual([['a', 'b']])
-  expect([publications.byAction('c', ['d']), publications.byFeed('d'), publications.byFeed('d')]).toEqual([
+  expect([publications.byAction(['c'], ['d']), publications.byFeed(['d']), publications.byFeed(['d'])]).toEqual([
     true,
     'told',
     'news',
   ])
-  publications.byAction('e')
-  expect(publications.byFeed('e', performance.now())).toBe('overtook')
+  publications.byAction(['e'])
+  expect(publications.byFeed(['e'], performance.now())).toBe('overtook')
 })
 
 test('an action is waited for once, however many changes it made, and not for long after it wrote', async ({
@@ -213,25 +213,25 @@ test('a process that has not answered once is waited for again, when it has writ
   announcements.attach()
   const hanging = announcements.find('sails:a1:1:b:', Date.now())
   await vi.advanceTimersByTimeAsync(3_000)
-  expect((await hanging)?.byFeed('a')).toBe('news')
+  expect((await hanging)?.byFeed(['a'])).toBe('news')
   const answering = announcements.find('sails:a1:2:b:', Date.now())
   await vi.advanceTimersByTimeAsync(100)
   peer.emit('told', 'sails:a1:2:b:', ['a'])
-  expect((await answering)?.byFeed('a')).toBe('told')
+  expect((await answering)?.byFeed(['a'])).toBe('told')
 })
 
 test('of a request that writes a great many records the latest are remembered', () => {
   const publications = new Publications({ expected: false })
-  for (let n = 1; n <= 10_001; n++) publications.byFeed(`${n}`)
-  expect([publications.byAction('1'), publications.byAction('2')]).toEqual([true, false])
+  for (let n = 1; n <= 10_001; n++) publications.byFeed([`${n}`])
+  expect([publications.byAction(['1']), publications.byAction(['2'])]).toEqual([true, false])
 })
 
 test('within the window, and only there, two messages alike are one', async () => {
   const recent = new RecentPublications(30)
-  expect([recent.byAction('a'), recent.byFeed('a'), recent.byFeed('a')]).toEqual([true, 'told', 'news'])
-  expect([recent.byFeed('b'), recent.byAction('b')]).toEqual(['news', false])
-  expect(recent.byAction('late')).toBe(true)
+  expect([recent.byAction(['a']), recent.byFeed(['a']), recent.byFeed(['a'])]).toEqual([true, 'told', 'news'])
+  expect([recent.byFeed(['b']), recent.byAction(['b'])]).toEqual(['news', false])
+  expect(recent.byAction(['late'])).toBe(true)
   const written = performance.now()
   await eventually(() => expect(performance.now() - written).toBeGreaterThan(31))
-  expect(recent.byFeed('late')).toBe('news')
+  expect(recent.byFeed(['late'])).toBe('news')
 })
