@@ -42,12 +42,7 @@ export class ActionRequests {
 
   constructor(sails: SailsApp) {
     this.#sails = sails
-  }
-
-  /** Before Sails binds its routes. */
-  watch(): void {
-    this.#sails.registerActionMiddleware((req, res, next) => this.#enter(req, res, next), '*')
-    for (const loaded of ['hook:orm:loaded', 'ready']) this.#sails.after(loaded, bindBluebird)
+    for (const loaded of ['hook:orm:loaded', 'ready']) sails.after(loaded, bindBluebird)
   }
 
   get current(): KnownRequest | undefined {
@@ -67,7 +62,8 @@ export class ActionRequests {
     return origin === undefined ? undefined : this.#known.get(origin)
   }
 
-  #enter(req: ActionRequest, res: ServerResponse, next: () => void) {
+  /** Goes on with the request, and with all that comes of it, in its name. */
+  enter(req: ActionRequest, res: ServerResponse, next: () => void): void {
     const blueprint = isBlueprint(this.#sails, req)
     const origin = formatOrigin({
       node: this.node,

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FeedState } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
@@ -5,7 +6,7 @@ import { ActionRequests } from './action-requests.ts'
 import { AppSockets } from './app-sockets.ts'
 import { DatabaseFeed, type DatabasePlan, type DatabaseStatus } from './database-feed.ts'
 import { databasesOf } from './databases.ts'
-import type { SailsApp } from './sails-app.ts'
+import type { ActionRequest, SailsApp } from './sails-app.ts'
 import { readSettings, type SailsSettings } from './settings.ts'
 
 /** How long shutting down may wait for what was committed before it, in milliseconds. */
@@ -39,11 +40,16 @@ export class ChangefeedHook {
     this.#settings = readSettings(sails.config.changefeed)
     if (!this.#settings || !sails.hooks.orm) return
     this.#requests = new ActionRequests(sails)
-    this.#requests.watch()
     this.#drainOnShutdown()
     for (const hook of ['orm', 'sockets', 'pubsub']) if (sails.hooks[hook]) await occurred(sails, `hook:${hook}:loaded`)
     await this.#inTurn(() => this.#begin())
     sails.on('hook:pubsub:reloaded', () => void this.#inTurn(() => this.#reload()))
+  }
+
+  /** The way of each request to an action. */
+  enter(req: ActionRequest, res: ServerResponse, next: () => void): void {
+    if (this.#requests) this.#requests.enter(req, res, next)
+    else next()
   }
 
   async settled(): Promise<void> {

@@ -10,6 +10,10 @@ module.exports = function changefeed(sails: SailsApp) {
   let hook: ChangefeedHook | undefined
 
   return {
+    /** Before the policies register theirs: what they write is the request's as well. */
+    configure() {
+      sails.registerActionMiddleware((req, res, next) => (hook ? hook.enter(req, res, next) : next()), '*')
+    },
     initialize(done: (error?: unknown) => void) {
       opening
         .then(opened => {

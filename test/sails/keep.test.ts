@@ -147,6 +147,23 @@ test('writes of actions, of models and of SQL are told, to all but the socket th
   expect([summary(watcher), summary(actor)]).toEqual([told, told])
 })
 
+test('what a policy writes is of the request that it judges', async () => {
+  const registered: { app?: TestApp } = {}
+  const noteVisit = async (_req: unknown, _res: unknown, proceed: () => void) => {
+    await registered.app?.app.models.owner.updateOne({ id: 1 }).set({ name: 'visited' })
+    proceed()
+  }
+  const app = await liftApp({ more: { policies: { 'pet/rename': noteVisit } } })
+  registered.app = app
+  await seed(app.database)
+  await app.settled()
+  const [watcher, actor] = [await app.connect(), await app.connect()]
+  for (const client of [watcher, actor]) await watchEverything(client)
+  await actor.patch('/pet/1/rename', { name: 'max' })
+  await app.settled(watcher, actor)
+  expect([summary(watcher), summary(actor)]).toEqual([['owner updated 1', 'pet updated 1'], []])
+})
+
 test('an action that publishes by itself, as v0.12 shows it, is not repeated', async () => {
   const { connect, settled } = await liftApp()
   const [watcher, actor] = [await connect(), await connect()]

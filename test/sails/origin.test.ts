@@ -1,5 +1,6 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
 import { expect, test, vi } from 'vitest'
 import { formatOrigin, parseOrigin } from '../../src/publish/origin.ts'
@@ -8,7 +9,7 @@ import { Announcements } from '../../src/sails/announcements.ts'
 import { Broadcasts } from '../../src/sails/broadcasts.ts'
 import { Publications } from '../../src/sails/publications.ts'
 import { RecentPublications } from '../../src/sails/recent-publications.ts'
-import type { SailsApp, SailsSockets } from '../../src/sails/sails-app.ts'
+import type { ActionRequest, SailsApp, SailsSockets } from '../../src/sails/sails-app.ts'
 import { tagStatements } from '../../src/sails/statement-tags.ts'
 import { eventually } from '../helpers/eventually.ts'
 
@@ -100,18 +101,15 @@ test('callbacks go on in the name of their caller, whatever woke them', async ()
 test('what calls back in the name of a request long after its answer is nobody’s', ({ onTestFinished }) => {
   vi.useFakeTimers({ toFake: ['Date'] })
   onTestFinished(() => void vi.useRealTimers())
-  type Middleware = (req: object, res: EventEmitter, next: () => void) => void
-  let enter: Middleware = () => {}
   const requests = new ActionRequests({
     config: {},
     getActions: () => ({}),
     after: () => {},
-    registerActionMiddleware: (middleware: Middleware) => (enter = middleware),
   } as unknown as SailsApp)
-  requests.watch()
   let callback = (): unknown => undefined
   const response = new EventEmitter()
-  enter({}, response, () => (callback = AsyncResource.bind(() => [requests.originNow(), requests.current])))
+  const [req, res] = [{} as ActionRequest, response as ServerResponse]
+  requests.enter(req, res, () => (callback = AsyncResource.bind(() => [requests.originNow(), requests.current])))
   const own = [`sails:${requests.node}:0:a:`, expect.anything()]
   vi.advanceTimersByTime(60 * 60_000)
   expect(callback()).toEqual(own) // it takes long, but was not answered
