@@ -133,7 +133,16 @@ export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings
   const { limits = {}, logger = silentLogger, models = {} } = options
   const { path, mirror } = parsed.data
   const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
-  return Object.freeze({ ...options, logger, models, path, mirror, limits: { ...DEFAULT_LIMITS, ...given } })
+  const access = byIdentity(models)
+  return Object.freeze({ ...options, logger, models: access, path, mirror, limits: { ...DEFAULT_LIMITS, ...given } })
+}
+
+/** An app may write `User`, and must not lose what it says of it. */
+function byIdentity(models: Readonly<Record<string, true | ModelAccess>>): RealtimeSettings['models'] {
+  const named = Object.entries(models).map(([name, access]) => [name.toLowerCase(), access] as const)
+  const twice = named.find(([identity], index) => named.findIndex(([other]) => other === identity) !== index)
+  if (twice) throw new ChangefeedError('E_OPTIONS', `Option \`models\` names "${twice[0]}" twice.`)
+  return Object.fromEntries(named)
 }
 
 /** The feed publishes on its own: what clients must not see has to be omitted there. */
