@@ -36,6 +36,8 @@ export interface ModelAccess {
 /** One model that clients may use, with every default in place. */
 export interface OpenModel {
   readonly model: Model
+  /** Whether everyone may read every record. */
+  readonly isPublic: boolean
   readonly canWatch: boolean
   readonly writes: ReadonlySet<WriteAction>
   readonly writable: ReadonlySet<string>
@@ -75,6 +77,7 @@ function openModel(model: Model, access: ModelAccess): OpenModel {
   for (const name of access.writable ?? []) requireWritable(model, name)
   return {
     model,
+    isPublic: policy === undefined && recordPolicy === undefined,
     canWatch: watch,
     writes: new Set(write === true ? WRITE_ACTIONS : write === false ? [] : write),
     writable: new Set(access.writable ?? settable(model)),

@@ -142,7 +142,9 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
   })
   const liveModel = (identity: string) => live[identity] as LiveModel
   const reader = new RecordReader({ models, open, redactedColumns, live: liveModel })
-  const writer = new RecordWriter({ live: liveModel, modelOf: identity => models.get(identity), mirror, limits })
+  const isPublic = (identity: string) => open.get(identity)?.isPublic === true
+  const modelOf = (identity: string) => models.get(identity)
+  const writer = new RecordWriter({ live: liveModel, modelOf, isPublic, mirror, limits })
   const cursor = () => placeOf(feed, logger)
   addClientRoutes(router)
   addReadRoutes(router, { open, reader, sockets, limits, cursor })

@@ -1,6 +1,7 @@
 import type { Association, Model, ModelRecord, RecordId } from '../ontology/model.ts'
 import type { Collection } from '../publish/memberships.ts'
 import { isRecordId } from '../publish/record-id.ts'
+import { targetOf } from './access.ts'
 import type { Limits } from './limits.ts'
 import { asked, type LiveModel } from './live-model.ts'
 import { POPULATED_LIMIT } from './record-reader.ts'
@@ -9,6 +10,8 @@ import type { RealtimeRequest } from './request.ts'
 export interface WriterOptions {
   readonly live: (identity: string) => LiveModel
   readonly modelOf: (identity: string) => Model | undefined
+  /** Whether everyone may read every record of a model. */
+  readonly isPublic: (identity: string) => boolean
   /** Whether a socket hears of what it asked for itself. */
   readonly mirror: boolean
   readonly limits: Pick<Limits, 'listLength'>
@@ -116,7 +119,18 @@ export class RecordWriter {
     const plain = this.#options.live(model.identity).findOne({ [model.primaryKey]: id })
     const populate = (query: typeof plain, { alias, type }: Association) =>
       query.populate(alias, type === 'collection' ? { limit } : undefined)
-    return await asked(() => model.associations.reduce(populate, plain))
+    const record = await asked(() => model.associations.reduce(populate, plain))
+    return record && this.#fitForAll(model, record)
+  }
+
+  /** Everyone in a room hears the same, and so only the ids of records that not everyone may read. */
+  #fitForAll({ associations }: Model, record: ModelRecord): ModelRecord {
+    const reduced = associations.flatMap(association => {
+      const { alias } = association
+      const key = this.#options.modelOf(targetOf(association))?.primaryKey ?? 'id'
+      return this.#options.isPublic(targetOf(association)) ? [] : [[alias, idsInPlace(record[alias], key)]]
+    })
+    return { ...record, ...Object.fromEntries(reduced) }
   }
 
   async #hasMember(model: Model, id: RecordId, collection: Collection, child: RecordId): Promise<boolean> {
@@ -164,6 +178,11 @@ export class RecordWriter {
 
 export const collectionsOf = ({ associations }: Model) =>
   associations.filter((association): association is Collection => association.type === 'collection')
+
+function idsInPlace(value: unknown, key: string): unknown {
+  if (Array.isArray(value)) return value.map(each => idsInPlace(each, key))
+  return value !== null && typeof value === 'object' ? (value as ModelRecord)[key] : value
+}
 
 /** What was set, as it is stored now, with the id and what Waterline set itself. */
 function changesOf(model: Model, values: ModelRecord, previous: ModelRecord, updated: ModelRecord): ModelRecord {

@@ -142,6 +142,19 @@ test('with a feed the routes only write: the feed is what publishes', async () =
   expect(await watcher.heard()).toEqual(['pet {"verb":"destroyed","id":2}'])
 })
 
+test('who hears of a write is told ids alone of records that not everyone may read', async () => {
+  const { asker, watcher } = await writing({ models: { pet: { write: true }, owner: { recordPolicy: () => false } } })
+  await asker.post('/pet', { name: 'new', owner: 2 })
+  await asker.patch('/pet/1', { owner: 2 })
+  await asker.delete('/pet/1')
+  const pets = (await watcher.heard()).filter(line => line.startsWith('pet'))
+  expect(pets).toEqual([
+    'pet {"verb":"created","data":{"id":4,"name":"new","age":null,"owner":2},"id":4}',
+    'pet {"verb":"updated","data":{"id":1,"owner":2},"id":1,"previous":{"id":1,"name":"rex","age":null,"owner":1}}',
+    'pet {"verb":"destroyed","id":1,"previous":{"id":1,"name":"rex","age":null,"owner":2}}',
+  ])
+})
+
 describe('writing is refused', () => {
   test('where the model is open for reading only, or for other writes', async () => {
     const { asker, collections } = await writing({ models: { pet: true, owner: { write: ['create'] } } })
