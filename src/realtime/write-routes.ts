@@ -60,13 +60,16 @@ function recordHandlers(open: OpenModel, options: WriteRouteOptions) {
   const create: RealtimeHandler = async (req, res) => {
     const values = valuesOf(req, open, options.limits)
     await requireRecordAllowed(open, req, values, 'create')
+    await requireMembers(req, open, values, options)
     const id = await writer.create(req, model, values)
     res.ok(await shown(req, id))
   }
   const update: RealtimeHandler = async (req, res) => {
     const id = parseId(req.params.id)
     await permitted(req, open, id, 'update', reader)
-    if (!(await writer.update(req, model, id, valuesOf(req, open, options.limits)))) throw notFound(model.identity)
+    const values = valuesOf(req, open, options.limits)
+    await requireMembers(req, open, values, options)
+    if (!(await writer.update(req, model, id, values))) throw notFound(model.identity)
     res.ok(await shown(req, id))
   }
   const destroy: RealtimeHandler = async (req, res) => {
@@ -142,6 +145,21 @@ function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits)
     if (Array.isArray(list) && list.length > listLength) throw tooLarge(`"${alias}" may have ${listLength} ids.`)
   }
   return Object.fromEntries(values)
+}
+
+/** Who becomes a member is written to: as by the routes of the collection, the request has to see it. */
+async function requireMembers(
+  req: RealtimeRequest,
+  { model }: OpenModel,
+  values: ModelRecord,
+  { open, reader }: WriteRouteOptions,
+) {
+  for (const { alias, collection } of collectionsOf(model).filter(({ alias }) => Object.hasOwn(values, alias))) {
+    const child = open.get(collection)
+    if (!child) throw forbidden()
+    const ids = Array.isArray(values[alias]) ? values[alias] : [] // what is no list, Waterline refuses
+    for (const id of ids) await permitted(req, child, parseId(id), 'find', reader)
+  }
 }
 
 function idsOf(req: RealtimeRequest, { listLength }: Limits): RecordId[] {

@@ -185,6 +185,22 @@ describe('writing is refused', () => {
     expect(await watcher.heard()).toHaveLength(1)
   })
 
+  test('of members that the request may not see', async () => {
+    const { asker, collections } = await writing({
+      models: {
+        owner: { write: true },
+        student: { write: true },
+        course: { recordPolicy: (_, { name }) => name === 'art' },
+      },
+    })
+    expect((await asker.post('/owner', { name: 'eve', pets: [1] })).statusCode).toBe(403)
+    expect((await asker.patch('/owner/2', { pets: [1] })).statusCode).toBe(403)
+    expect((await asker.patch('/student/1', { courses: [1, 2] })).statusCode).toBe(404)
+    expect((await asker.patch('/student/1', { courses: [1] })).statusCode).toBe(200)
+    expect(await collections.pet.findOne({ id: 1 })).toMatchObject({ owner: 1 })
+    expect(await collections.owner.count()).toBe(2)
+  })
+
   test('of attributes that are not writable, and with bodies that do not fit', async () => {
     const { asker, collections } = await writing({
       models: { pet: { write: true, writable: ['name', 'age'] }, owner: ALL, account: { write: true, omit: ['note'] } },
