@@ -2,7 +2,7 @@ import type { Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
 import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import type { Models } from '../ontology/model.ts'
+import type { ModelRecord, Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { socketPublisher } from '../publish/socket-publisher.ts'
@@ -17,7 +17,7 @@ import { addReadRoutes } from './read-routes.ts'
 import { parseRealtimeOptions, type RealtimeOptions, type RealtimeSettings } from './realtime-options.ts'
 import { RecordReader } from './record-reader.ts'
 import { RecordWriter } from './record-writer.ts'
-import type { NodeHandler, RealtimeHandler } from './request.ts'
+import type { NodeHandler, RealtimeHandler, RealtimeRequest } from './request.ts'
 import { Router } from './router.ts'
 import { type Sockets, sailsSockets } from './sockets.ts'
 import { loadSession, serveVirtualRequests } from './virtual-requests.ts'
@@ -143,8 +143,13 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
   const liveModel = (identity: string) => live[identity] as LiveModel
   const reader = new RecordReader({ models, open, redactedColumns, live: liveModel })
   const isPublic = (identity: string) => open.get(identity)?.isPublic === true
+  const maySee = async (req: RealtimeRequest, identity: string, record?: ModelRecord) => {
+    const model = open.get(identity)
+    if (!model || !(await model.allows(req, 'find'))) return false
+    return record === undefined || (await model.allowsRecord(req, record, 'find'))
+  }
   const modelOf = (identity: string) => models.get(identity)
-  const writer = new RecordWriter({ live: liveModel, modelOf, isPublic, mirror, limits })
+  const writer = new RecordWriter({ live: liveModel, modelOf, isPublic, maySee, mirror, limits })
   const cursor = () => placeOf(feed, logger)
   addClientRoutes(router)
   addReadRoutes(router, { open, reader, sockets, limits, cursor })

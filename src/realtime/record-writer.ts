@@ -12,6 +12,8 @@ export interface WriterOptions {
   readonly modelOf: (identity: string) => Model | undefined
   /** Whether everyone may read every record of a model. */
   readonly isPublic: (identity: string) => boolean
+  /** Whether a request that may write a record may see it as well; without the record, as far as that is up to the model. */
+  readonly maySee: (req: RealtimeRequest, identity: string, record?: ModelRecord) => Promise<boolean>
   /** Whether a socket hears of what it asked for itself. */
   readonly mirror: boolean
   readonly limits: Pick<Limits, 'listLength'>
@@ -37,7 +39,7 @@ export class RecordWriter {
     const created = await asked(() => live.create(values).fetch())
     const id = created[model.primaryKey] as RecordId
     const record = (await this.#populated(model, id)) ?? created
-    if (req.isSocket) live.subscribe(req, [id])
+    await this.#subscribe(req, model, id, created)
     live._publishCreate(record, this.#asker(req))
     for (const { collection, from, child } of stolen) {
       live._publishRemove(from, collection.alias, child, this.#asker(req), { noReverse: true })
@@ -50,7 +52,7 @@ export class RecordWriter {
     const previous = await this.#populated(model, id)
     const updated = await asked(() => live.updateOne({ [model.primaryKey]: id }).set(values))
     if (!previous || !updated) return false
-    if (req.isSocket) live.subscribe(req, [id])
+    await this.#subscribe(req, model, id, updated)
     const changes = { ...changesOf(model, values, previous, updated), ...collectionsIn(model, values) }
     live._publishUpdate(updated[model.primaryKey] as RecordId, changes, this.#asker(req), { previous })
     return true
@@ -71,7 +73,7 @@ export class RecordWriter {
     if (await this.#hasMember(model, id, collection, child)) return
     const stolen = await this.#stolen(collection, [child], id)
     await asked(() => live.addToCollection(id, collection.alias, [child]))
-    if (req.isSocket) live.subscribe(req, [id])
+    await this.#subscribe(req, model, id)
     live._publishAdd(id, collection.alias, child, this.#asker(req))
     this.#tellFormer(live, collection, stolen, req)
   }
@@ -101,10 +103,15 @@ export class RecordWriter {
     const stolen = await this.#stolen(collection, children, id)
     await asked(() => live.replaceCollection(id, collection.alias, children))
     const after = await this.#members(model, id, collection)
-    if (req.isSocket) live.subscribe(req, [id])
+    await this.#subscribe(req, model, id)
     for (const child of without(after, before)) live._publishAdd(id, collection.alias, child, this.#asker(req))
     this.#tellFormer(live, collection, stolen, req)
     for (const child of without(before, after)) live._publishRemove(id, collection.alias, child, this.#asker(req))
+  }
+
+  async #subscribe(req: RealtimeRequest, { identity }: Model, id: RecordId, record?: ModelRecord) {
+    const { live, maySee } = this.#options
+    if (req.isSocket && (await maySee(req, identity, record))) live(identity).subscribe(req, [id])
   }
 
   #asker(req: RealtimeRequest) {

@@ -6,7 +6,7 @@ import type { Limits } from './limits.ts'
 import { parseId, type RecordReader } from './record-reader.ts'
 import { collectionsOf, type RecordWriter } from './record-writer.ts'
 import { badRequest, forbidden, notFound, tooLarge } from './refusal.ts'
-import type { RealtimeHandler, RealtimeRequest, RealtimeResponse } from './request.ts'
+import type { RealtimeHandler, RealtimeRequest } from './request.ts'
 import type { Router } from './router.ts'
 import { isDictionary } from './virtual-message.ts'
 
@@ -62,7 +62,7 @@ function recordHandlers(open: OpenModel, options: WriteRouteOptions) {
     await requireRecordAllowed(open, req, values, 'create')
     await requireMembers(req, open, values, options)
     const id = await writer.create(req, model, values)
-    res.ok(await shown(req, id))
+    res.ok(await shown(req, open, id, reader))
   }
   const update: RealtimeHandler = async (req, res) => {
     const id = parseId(req.params.id)
@@ -70,18 +70,13 @@ function recordHandlers(open: OpenModel, options: WriteRouteOptions) {
     const values = valuesOf(req, open, options.limits)
     await requireMembers(req, open, values, options)
     if (!(await writer.update(req, model, id, values))) throw notFound(model.identity)
-    res.ok(await shown(req, id))
+    res.ok(await shown(req, open, id, reader))
   }
   const destroy: RealtimeHandler = async (req, res) => {
     const id = parseId(req.params.id)
     const record = await permitted(req, open, id, 'destroy', reader)
     if (!(await writer.destroy(req, model, id))) throw notFound(model.identity)
-    res.ok(reader.presentation(req, open)(record))
-  }
-  /** Nothing where the request may write it but not see it. */
-  const shown = async (req: RealtimeRequest, id: RecordId) => {
-    const record = await reader.findOne(req, open, id)
-    return record && reader.presentation(req, open)(record)
+    res.ok((await open.allows(req, 'find')) ? reader.presentation(req, open)(record) : undefined)
   }
   return { create, update, destroy }
 }
@@ -97,8 +92,7 @@ function collectionRoutes(open: OpenModel, collection: Collection, options: Writ
       const id = parseId(req.params.parentid)
       await permitted(req, open, id, action, reader)
       await write(req, id)
-      const record = await reader.findOne(req, open, id)
-      answer(res, record && reader.presentation(req, open)(record))
+      res.ok(await shown(req, open, id, reader))
     }
   }
   const childOf = async (req: RealtimeRequest) => {
@@ -136,6 +130,12 @@ async function permitted(
   return record
 }
 
+/** The record as it is now; nothing where the request may write it but not see it. */
+async function shown(req: RealtimeRequest, open: OpenModel, id: RecordId, reader: RecordReader) {
+  const record = (await open.allows(req, 'find')) ? await reader.findOne(req, open, id) : undefined
+  return record && reader.presentation(req, open)(record)
+}
+
 /** The attributes that are set: those of the body that a client may set. What is none is ignored, as by blueprints. */
 function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits): ModelRecord {
   if (!isDictionary(req.body)) throw badRequest('The body is an object with the values of one record.')
@@ -166,9 +166,4 @@ function idsOf(req: RealtimeRequest, { listLength }: Limits): RecordId[] {
   if (!Array.isArray(req.body)) throw badRequest('The body is a list of ids.')
   if (req.body.length > listLength) throw tooLarge(`A list of ids may have ${listLength} of them.`)
   return req.body.map(parseId)
-}
-
-function answer(res: RealtimeResponse, record: ModelRecord | undefined) {
-  if (record) res.ok(record)
-  else res.notFound()
 }

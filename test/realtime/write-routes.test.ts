@@ -142,6 +142,20 @@ test('with a feed the routes only write: the feed is what publishes', async () =
   expect(await watcher.heard()).toEqual(['pet {"verb":"destroyed","id":2}'])
 })
 
+test('who may write a record and not see it is neither shown it nor subscribed to it', async () => {
+  const { asker, realtime } = await writing({
+    models: { owner: { write: true, policy: (_req, action) => action !== 'find' }, pet: true },
+  })
+  const answers = [
+    await asker.post('/owner', { name: 'eve' }),
+    await asker.patch('/owner/1', {}),
+    await asker.put('/owner/1/pets/3'),
+    await asker.delete('/owner/2'),
+  ]
+  expect(answers.map(({ statusCode, body }) => [statusCode, body])).toEqual(answers.map(() => [200, 'OK']))
+  for (const id of [1, 2, 3]) expect(realtime.sockets.subscribers(recordRoom('owner', id))).not.toContain(asker.id)
+})
+
 test('who hears of a write is told ids alone of records that not everyone may read', async () => {
   const { asker, watcher } = await writing({ models: { pet: { write: true }, owner: { recordPolicy: () => false } } })
   await asker.post('/pet', { name: 'new', owner: 2 })
