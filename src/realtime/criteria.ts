@@ -2,7 +2,7 @@ import type { OpenModel } from './access.ts'
 import type { Limits } from './limits.ts'
 import { badRequest, tooLarge } from './refusal.ts'
 import type { RealtimeRequest } from './request.ts'
-import { checkData, isDictionary } from './virtual-message.ts'
+import { checkData, isContainer, isDictionary } from './virtual-message.ts'
 
 /** Criteria that Waterline understands, of parts that were checked. */
 export interface Criteria {
@@ -44,10 +44,26 @@ function parseWhere(params: Record<string, unknown>, ofPath: object, open: OpenM
   const given = typeof params.where === 'string' ? parseJson('where', params.where) : params.where
   if (given !== undefined && given !== null && given !== '') {
     checkData(given, limits.depth)
+    checkSize(given, limits)
     return checkWhere(given, open, limits)
   }
   const isEquation = ([name]: [string, unknown]) => !RESERVED.has(name) && !Object.hasOwn(ofPath, name)
   return checkWhere(Object.fromEntries(Object.entries(params).filter(isEquation)), open, limits)
+}
+
+/** Over thousands of conditions Waterline takes seconds in which nobody else is served. */
+function checkSize(where: unknown, { conditions, listLength }: Limits) {
+  const containers = [where].filter(isContainer)
+  let [held, values] = [0, 0]
+  for (const each of containers) {
+    for (const part of Object.values(each)) {
+      if (Array.isArray(each) && !isContainer(part)) values++
+      else held++
+      if (isContainer(part)) containers.push(part)
+    }
+    if (held > conditions) throw tooLarge(`A query may have ${conditions} conditions.`)
+    if (values > listLength) throw tooLarge(`The lists of a query may have ${listLength} values.`)
+  }
 }
 
 function checkWhere(where: unknown, open: OpenModel, limits: Limits): Record<string, unknown> {

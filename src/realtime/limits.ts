@@ -6,7 +6,9 @@ export interface Limits {
   readonly depth: number
   /** Records in one answer. @default 200 */
   readonly pageSize: number
-  /** Values in one list of a query, and ids in one `replace`. @default 1_000 */
+  /** Conditions in one query, also those that hold others. @default 500 */
+  readonly conditions: number
+  /** Values in the lists of one query, and ids in one `replace`. @default 1_000 */
   readonly listLength: number
   /** Rooms that one socket may be in. @default 5_000 */
   readonly roomsPerSocket: number
@@ -22,6 +24,7 @@ export const DEFAULT_LIMITS: Limits = {
   payloadBytes: 1_000_000,
   depth: 20,
   pageSize: 200,
+  conditions: 500,
   listLength: 1_000,
   roomsPerSocket: 5_000,
   requestsPerSecond: 50,

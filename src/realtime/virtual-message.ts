@@ -98,7 +98,7 @@ const OF_THE_CONNECTION = new Set([
   ...['transfer-encoding', 'upgrade', 'via', 'x-real-ip'],
 ])
 
-const isContainer = (value: unknown): value is object =>
+export const isContainer = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
 
 export const isDictionary = (value: unknown): value is Record<string, unknown> =>

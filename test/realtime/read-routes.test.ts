@@ -212,6 +212,19 @@ test.each(['account', 'Account'])(
   },
 )
 
+test('a query of too many conditions or values is not begun', async () => {
+  const { connect } = await family()
+  const client = await connect()
+  const many = (length: number, make: (index: number) => unknown) => Array.from({ length }, (_, index) => make(index))
+  const ask = async (where: object) =>
+    (await client.get('/pet', { where: JSON.stringify(where), populate: 'false' })).statusCode
+  const some = many(20, age => ({ age }))
+  expect(await ask({ or: many(100, () => ({ or: some })) })).toBe(413)
+  expect(await ask({ or: many(100, () => ({ id: many(100, id => id) })) })).toBe(413)
+  expect(await ask({ or: many(200, age => ({ age })) })).toBe(200)
+  expect(await ask({ id: many(1000, id => id) })).toBe(200)
+})
+
 describe('no change falls between the list and the messages', () => {
   test('the socket is in the rooms before the rows are read, and the answer says how far the feed had come', async () => {
     const seen: string[][] = []
