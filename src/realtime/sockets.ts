@@ -121,6 +121,7 @@ export function sailsSockets(io: Server, logger: Logger = silentLogger): Sockets
     return settled(work, done, logger, 'sockets.leaveAll()')
   }
   const emit = (rooms: readonly string[] | undefined, args: unknown[]) => {
+    if (rooms?.length === 0) return // to socket.io no room means everyone
     const { event, data, omit } = messageOf(args)
     const to = rooms ? io.to([...rooms]) : io.sockets
     const socket = parseSocket(omit)

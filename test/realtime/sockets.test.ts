@@ -102,6 +102,14 @@ test('broadcast as documented, in all four forms', async () => {
   expect(names(await bob.heard())).toEqual([...toAll, ['message', { n: 3 }], ['hello', { n: 4 }], ...last])
 })
 
+test('a message to no room reaches nobody', async () => {
+  const { sockets, member } = await setUp()
+  const ann = await member('a')
+  sockets.broadcast([], 'hello', 1)
+  sockets.emit([], 'hello', 2)
+  expect(await ann.heard()).toEqual([])
+})
+
 test('a socket in several of the rooms hears a message once', async () => {
   const { sockets, member } = await setUp()
   const ann = await member('a', 'b')
