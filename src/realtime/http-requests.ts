@@ -16,20 +16,26 @@ import { checkData } from './virtual-message.ts'
 export function httpHandler(handle: Handle, limits: Limits): NodeHandler {
   return (req: IncomingMessage & { body?: unknown }, res: ServerResponse, next?: (error?: unknown) => void) => {
     const body = () => (req.body === undefined ? readBody(req, limits) : req.body)
-    const pass = next ?? (() => void res.writeHead(404).end('Not Found'))
+    const pass = next ?? (() => notFound(res))
     handle(req, res, { body }).then(isAnswered => isAnswered || pass(), pass)
   }
 }
 
-/** Answers a server's requests by our routes first, and leaves the others to those who listened before. */
+const notFound = (res: ServerResponse) => void res.writeHead(404).end('Not Found')
+
+/**
+ * Answers a server's requests by our routes first, and leaves the others to those who listened before. Who comes to listen
+ * later is called by the server itself.
+ */
 export function interceptRequests(server: HttpServer, handler: NodeHandler): void {
   const others = server.listeners('request') as ((req: IncomingMessage, res: ServerResponse) => void)[]
   server.removeAllListeners('request')
   server.on('request', (req, res) => {
     const pass = () => {
       for (const other of others) other.call(server, req, res)
+      if (others.length === 0 && server.listenerCount('request') === 1) notFound(res)
     }
-    handler(req, res, others.length > 0 ? pass : (undefined as never))
+    handler(req, res, pass)
   })
 }
 

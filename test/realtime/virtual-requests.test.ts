@@ -247,6 +247,12 @@ describe("an app's own handler", () => {
     expect((await fetch(`${url}/js/dependencies/sails.io.js`, { method: 'HEAD' })).status).toBe(200)
   })
 
+  test('over HTTP who listens later answers as well', async () => {
+    const { server, url } = await routes()
+    server.on('request', (_req, res) => res.end('theirs'))
+    expect(await (await fetch(`${url}/nowhere`)).text()).toBe('theirs')
+  })
+
   test('over HTTP those who listened before still answer', async () => {
     const { createServer } = await import('node:http')
     const { createRealtime } = await import('../../src/realtime/realtime.ts')
