@@ -105,11 +105,12 @@ export async function loadSession(socket: Socket, session: NodeHandler): Promise
   return await new Promise((resolve, reject) => {
     const dispatch: DispatchFunc = (req, res) => {
       Object.defineProperty(req, 'connection', { value: socket })
-      void session(req, res, error => {
+      const next = (error?: unknown) => {
         if (error) reject(error)
         else resolve((req as { session?: unknown }).session ?? {})
         res.end()
-      })
+      }
+      Promise.resolve(session(req, res, next)).catch(reject)
     }
     inject(dispatch, { method: 'GET', url: '/', headers: cookie === undefined ? {} : { cookie } }).catch(reject)
   })

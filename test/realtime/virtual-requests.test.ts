@@ -301,6 +301,15 @@ test('the session middleware serves routes, and afterDisconnect', async () => {
   expect((await again.post('/count')).body).toBe(11)
 })
 
+test('session middleware that rejects when a socket has gone is told of in the log', async () => {
+  const { connect, logger } = await routes({
+    session: () => Promise.reject(new Error('the store is away')),
+    afterDisconnect: (_session, _socket, done) => done(),
+  })
+  await (await connect()).disconnect()
+  await expect.poll(() => logger.lines).toEqual(['error afterDisconnect failed'])
+})
+
 describe('what is no request', () => {
   const bad: [string, unknown, number][] = [
     ['nothing', undefined, 400],
