@@ -43,6 +43,8 @@ export interface OpenModel {
   readonly writable: ReadonlySet<string>
   /** Attributes that may be searched, sorted by and selected. */
   readonly visible: ReadonlySet<string>
+  /** Associations that may be read and populated: where a key is omitted, so is whom it names. */
+  readonly associations: readonly Association[]
   allows(req: RealtimeRequest, action: Action): Promise<boolean>
   allowsRecord(req: RealtimeRequest, record: ModelRecord, action: Action): Promise<boolean>
 }
@@ -75,13 +77,15 @@ export function omittedColumns(model: Model, access: true | ModelAccess | undefi
 function openModel(model: Model, access: ModelAccess): OpenModel {
   const { policy, recordPolicy, watch = recordPolicy === undefined, write = false } = access
   for (const name of access.writable ?? []) requireWritable(model, name)
+  const omitted = omittedColumns(model, access)
   return {
     model,
     isPublic: policy === undefined && recordPolicy === undefined,
     canWatch: watch,
     writes: new Set(write === true ? WRITE_ACTIONS : write === false ? [] : write),
     writable: new Set(access.writable ?? settable(model)),
-    visible: visibleAttributes(model, omittedColumns(model, access)),
+    visible: visibleAttributes(model, omitted),
+    associations: model.associations.filter(({ alias }) => !omitted.has(model.attributes.get(alias)?.column ?? '')),
     allows: async (req, action) => (policy ? (await policy.call(access, req, action)) === true : true),
     allowsRecord: async (req, record, action) =>
       recordPolicy ? (await recordPolicy.call(access, req, record, action)) === true : true,

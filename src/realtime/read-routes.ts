@@ -22,7 +22,7 @@ export function addReadRoutes(router: Router, options: ReadRouteOptions): void {
     const path = `/${open.model.identity}`
     router.add(`GET ${path}`, listing(open, options))
     router.add(`GET ${path}/:id`, single(open, options))
-    for (const association of open.model.associations) {
+    for (const association of open.associations) {
       const child = options.open.get(targetOf(association))
       if (child) router.add(`GET ${path}/:parentid/${association.alias}`, members(open, association, child, options))
     }
@@ -95,7 +95,7 @@ function members(
   }
 }
 
-const associatedWith = ({ model }: OpenModel) => [...new Set(model.associations.map(targetOf))]
+const associatedWith = ({ associations }: OpenModel) => [...new Set(associations.map(targetOf))]
 
 function answer(res: RealtimeResponse, cursor: string | undefined): RealtimeResponse {
   return cursor === undefined ? res : res.set(CURSOR_HEADER, cursor)

@@ -95,13 +95,13 @@ export class RecordReader {
   }
 
   /** The associations that are asked for and open to the request. */
-  async #populated(req: RealtimeRequest, { model }: OpenModel): Promise<Association[]> {
+  async #populated(req: RealtimeRequest, { associations }: OpenModel): Promise<Association[]> {
     const asked = req.param('populate')
     if (asked === 'false' || asked === false) return []
     const names = asked === '' ? undefined : parseNames(asked, 'populate')
-    const unknown = names?.find(name => !model.associations.some(({ alias }) => alias === name))
+    const unknown = names?.find(name => !associations.some(({ alias }) => alias === name))
     if (unknown !== undefined) throw badRequest(`"populate": there is no association "${unknown.slice(0, 100)}".`)
-    const chosen = model.associations.filter(({ alias }) => names === undefined || names.includes(alias))
+    const chosen = associations.filter(({ alias }) => names === undefined || names.includes(alias))
     const allowed = await Promise.all(
       chosen.map(association => this.#options.open.get(targetOf(association))?.allows(req, 'find') ?? false),
     )

@@ -212,6 +212,15 @@ test.each(['account', 'Account'])(
   },
 )
 
+test('whom an omitted key names is not read, populated or subscribed to either', async () => {
+  const { connect, roomsOf } = await family({ models: { owner: true, pet: { omit: ['owner'] } } })
+  const client = await connect()
+  expect((await client.get('/pet/1')).body).toEqual({ id: 1, name: 'rex', age: 3 })
+  expect((await client.get('/pet/1', { populate: 'owner' })).statusCode).toBe(400)
+  expect((await client.get('/pet/1/owner')).statusCode).toBe(404)
+  expect(roomsOf(client.id)).toEqual(rooms('pet', 1))
+})
+
 test('a query of too many conditions or values is not begun', async () => {
   const { connect } = await family()
   const client = await connect()
