@@ -75,7 +75,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   return {
     sockets,
     io,
-    publisher: discreetPublisher(socketPublisher(io, { models }), hiddenBy(settings)),
+    publisher: discreetPublisher(socketPublisher(io, { models }), { models, hidden: hiddenBy(settings, models) }),
     handler,
     route: (address, route) => own.add(address, route),
     close: async () => void (await io.close()),
@@ -107,10 +107,13 @@ function guarded(io: Server, { beforeConnect, onlyAllowOrigins, logger }: Realti
   return io
 }
 
-/** What the access of a model omits, by name: a feed may know nothing of it. */
-function hiddenBy({ models }: RealtimeSettings) {
-  const omitted = Object.entries(models).map(([name, access]) => {
-    return [name.toLowerCase(), new Set(access === true ? [] : access.omit)] as const
+/** What the access of a model omits, by name: a feed may know nothing of it, and may name a column in place of its attribute. */
+function hiddenBy({ models: access }: RealtimeSettings, models: Models) {
+  const omitted = Object.entries(access).map(([identity, each]) => {
+    const attributes = models.get(identity)?.attributes
+    const columns = (name: string) => [attributes?.get(name)?.column ?? name].filter(column => !attributes?.has(column))
+    const names = each === true ? [] : (each.omit ?? [])
+    return [identity, new Set(names.flatMap(name => [name, ...columns(name)]))] as const
   })
   const byIdentity = new Map<string, ReadonlySet<string>>(omitted)
   const nothing: ReadonlySet<string> = new Set()

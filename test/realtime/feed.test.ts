@@ -3,12 +3,13 @@ import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { expect, test } from 'vitest'
 import { createChangefeed } from '../../src/changefeed.ts'
+import { classRoom, recordRoom } from '../../src/publish/rooms.ts'
 import { createRealtime } from '../../src/realtime/realtime.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { connectSailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { startWaterline } from '../helpers/waterline.ts'
-import { definitions } from './realtime-app.ts'
+import { definitions, realtimeApp } from './realtime-app.ts'
 
 /** Realtime and a change feed on one server, as an app would have them. */
 async function feedingApp(covered = ['owner', 'pet']) {
@@ -114,4 +115,21 @@ test('an attribute that clients must not see is not published by the feed either
   await database.query('delete from account')
   await reader.messages.count('account', 3)
   expect(JSON.stringify(reader.messages.all)).not.toContain('hush')
+})
+
+test('nor is it within another record, nor by the name of its column', async () => {
+  const { realtime, connect } = await realtimeApp({
+    models: { owner: true, pet: { omit: ['age'] }, account: { omit: ['note'] } },
+  })
+  const client = await connect()
+  for (const room of [classRoom('owner'), recordRoom('account', 1)]) await realtime.sockets.join(client.id, room)
+  const meta = { cursor: 'c', at: 1 }
+  const record = { id: 1, pets: [{ id: 2, name: 'rex', age: 3 }] }
+  await realtime.publisher.publish({ fn: 'publishCreate', identity: 'owner', id: 1, record, reverse: [] }, meta)
+  const changes = { id: 1, note: 'n', note_col: 'n' }
+  await realtime.publisher.publish({ fn: 'publishUpdate', identity: 'account', id: 1, changes }, meta)
+  expect(await client.heard()).toEqual([
+    'owner {"verb":"created","data":{"id":1,"pets":[{"id":2,"name":"rex"}]},"id":1}',
+    'account {"verb":"updated","data":{"id":1},"id":1}',
+  ])
 })
