@@ -23,7 +23,8 @@ export function createLog({ level, hide, to }: LogOptions): Logger {
   const target = to.isTTY
     ? pretty({ destination: hidden, colorize: to.hasColors(), ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
     : hidden
-  return asLogger(pino({ level, base: { pid: process.pid } }, target))
+  const serializers = { error: pino.stdSerializers.err } // an Error has nothing that JSON would show
+  return asLogger(pino({ level, base: { pid: process.pid }, serializers }, target))
 }
 
 /** pino wants the fields first. */

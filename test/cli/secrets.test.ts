@@ -40,3 +40,12 @@ test('the log is JSON off a terminal, coloured on one, and hides on both', async
     else expect(JSON.parse(text)).toMatchObject({ msg: 'Connected', url: 'postgres://[hidden]@db/app' })
   }
 })
+
+test('an error is logged with what it says', async () => {
+  const stream = new PassThrough()
+  createLog({ level: 'info', hide: hider(['s3cret']), to: stream as never }).error('Failed', {
+    error: new Error('no s3cret'),
+  })
+  await new Promise(resolve => stream.once('readable', resolve))
+  expect(JSON.parse(String(stream.read()))).toMatchObject({ msg: 'Failed', error: { message: 'no [hidden]' } })
+})
