@@ -93,13 +93,20 @@ function givenSettings(command: Command): Map<SettingName, Given> {
   for (const [name, { flags, env }] of Object.entries(FLAGS) as [FlagName, Flag][]) {
     const option = command.options.find(option => option.flags === flags)
     const key = option?.attributeName() ?? ''
-    const value = command.getOptionValue(key)
     const isVariable = command.getOptionValueSource(key) === 'env'
+    const value = isVariable && option?.isBoolean() ? switched(env) : command.getOptionValue(key)
     if (!option || value === undefined || (isVariable && value === '')) continue
     const from = isVariable ? env : (option.long ?? flags)
     given.set(name, { value: name === 'models' ? identitiesIn(String(value)) : value, from })
   }
   return given
+}
+
+/** To commander any variable of a flag without a value means yes, `false` as well. */
+function switched(env: string): boolean | string {
+  const text = (process.env[env] ?? '').trim().toLowerCase()
+  if (/^(true|1|yes|on)$/.test(text)) return true
+  return /^(false|0|no|off)$/.test(text) ? false : text
 }
 
 const identitiesIn = (list: string) => list.split(',').flatMap(identity => identity.trim().toLowerCase() || [])

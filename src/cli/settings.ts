@@ -129,7 +129,7 @@ export function resolveSettings(given: ReadonlyMap<SettingName, Given>, file: Co
   const content = contentOf(file)
   const own = Object.fromEntries(Object.entries(content).filter(([name]) => OWN_IN_FILE.has(name)))
   const merged: Record<string, unknown> = { ...own }
-  for (const [name, { value }] of given) merged[name] = name === 'serve' ? own.serve || value : value
+  for (const [name, { value }] of given) merged[name] = name === 'serve' && value === true ? own.serve || value : value
   const parsed = definition.safeParse(merged)
   if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error, given, file))
   const feed = Object.fromEntries(Object.entries(content).filter(([name]) => OF_THE_FEED.has(name)))

@@ -131,6 +131,19 @@ test('TypeScript where this Node reads it, a clear word where not', async () => 
   expect((await run('plan')).text).toMatch(reads ? /\+ pet/ : /cannot read .*Node 22\.18.*changefeed\.config\.mjs/)
 })
 
+test.each([
+  ['true', /Serving sockets wants models/],
+  ['', /Serving sockets wants models/],
+  ['false', /Nothing says how to reach the app's sockets/],
+  ['perhaps', /CHANGEFEED_SERVE must be true/],
+])('of a flag without a value the variable says whether it is on: %j', async (value, message) => {
+  const { run } = await desk(
+    { DATABASE_URL: 'postgres://127.0.0.1:1/x', CHANGEFEED_SERVE: value },
+    { 'changefeed.config.mjs': `export default { definitions: ${DEFINITIONS}, serve: { models: { pet: true } } }` },
+  )
+  expect((await run('start')).text).toMatch(message)
+})
+
 test('from nothing to installed and back', async () => {
   const { shop, run } = await shopDesk()
   expect((await run('status')).code).toBe(4)
