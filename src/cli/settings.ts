@@ -104,6 +104,8 @@ const definition = z.object({
 })
 
 export type ProgramSettings = z.infer<typeof definition> & {
+  /** Identities of the models that a flag or a variable names: these and no others. */
+  readonly only: readonly string[] | undefined
   /** What is left of the config file: options of the feed. */
   readonly feed: Partial<ChangefeedOptions>
   readonly configPath: string | null
@@ -129,11 +131,13 @@ export function resolveSettings(given: ReadonlyMap<SettingName, Given>, file: Co
   const content = contentOf(file)
   const own = Object.fromEntries(Object.entries(content).filter(([name]) => OWN_IN_FILE.has(name)))
   const merged: Record<string, unknown> = { ...own }
-  for (const [name, { value }] of given) merged[name] = name === 'serve' && value === true ? own.serve || value : value
+  const only = given.get('models')?.value as readonly string[] | undefined
+  for (const [name, { value }] of given)
+    if (name !== 'models') merged[name] = name === 'serve' && value === true ? own.serve || value : value
   const parsed = definition.safeParse(merged)
   if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error, given, file))
   const feed = Object.fromEntries(Object.entries(content).filter(([name]) => OF_THE_FEED.has(name)))
-  return checkTogether({ ...withAbsolutePaths(parsed.data, given, file), feed, configPath: file?.path ?? null })
+  return checkTogether({ ...withAbsolutePaths(parsed.data, given, file), only, feed, configPath: file?.path ?? null })
 }
 
 function contentOf(file: ConfigFile | null): Record<string, unknown> {

@@ -2,7 +2,7 @@ import { type Changefeed, createChangefeed } from '../changefeed.ts'
 import { type Database, openDatabase } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import { Installation } from '../installation.ts'
-import type { Models } from '../ontology/model.ts'
+import type { Model, Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
 import { selectModels } from '../ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from '../options.ts'
@@ -78,12 +78,35 @@ export class Workspace {
   }
 
   async #feedOptions(options: Partial<ChangefeedOptions>): Promise<ChangefeedOptions> {
-    const { feed, schema, models } = this.settings
+    const { feed, schema, models, only } = this.settings
     const { collections, options: ofTheApp } = await this.application()
-    const selection = models === undefined ? {} : { models: models as NonNullable<ChangefeedOptions['models']> }
+    const configured = (models as ChangefeedOptions['models']) ?? ofTheApp.models
+    const selection = only ? narrowed(configured, only, collections) : configured
     const connectionString = await this.connectionString()
-    return { ...ofTheApp, ...feed, ...selection, schema, collections, connectionString, ...options }
+    return {
+      ...ofTheApp,
+      ...feed,
+      ...(selection && { models: selection }),
+      ...{ schema, collections, connectionString },
+      ...options,
+    }
   }
+}
+
+type Selection = NonNullable<ChangefeedOptions['models']>
+
+/** What the config says of a model, such as what to omit, holds also where the command line says which models. */
+function narrowed(configured: Selection | undefined, only: readonly string[], collections: object): Selection {
+  if (configured === undefined || Array.isArray(configured)) return only
+  const said = Object.entries(configured).map(([name, value]) => {
+    const identity = name.toLowerCase()
+    return [identity, only.includes(identity) ? value || true : value] as const
+  })
+  const isOut = ({ identity, junction }: Model) =>
+    !only.includes(identity) && !junction?.ends.some(end => only.includes(end.identity))
+  const out = [...readModels(collections).values()].filter(isOut).map(({ identity }) => [identity, false] as const)
+  const named = only.map(identity => [identity, true] as const)
+  return Object.fromEntries([...named, ...said, ...out])
 }
 
 const NO_DATABASE = new ChangefeedError(

@@ -162,6 +162,18 @@ test('from nothing to installed and back', async () => {
   expect(await shop.database.query(`select from pg_namespace where nspname = 'changefeed'`)).toEqual([])
 })
 
+test('a flag that names models leaves to them what the config says of them', async () => {
+  const { shop, run } = await shopDesk(
+    `export default { definitions: ${DEFINITIONS}, models: { user: { omit: ['password'] } } }`,
+  )
+  await run('install')
+  await run('install', '--models', 'user')
+  await shop.database.query(`insert into "user" (id, name, password) values (1, 'ann', 's3cret')`)
+  const logged = await shop.database.query('select change::text from changefeed.change')
+  expect(JSON.stringify(logged)).not.toMatch(/s3cret/)
+  expect((await run('status')).text).not.toMatch(/^pet /m)
+})
+
 test('tail prints what is published, from the past too, and only what is asked for', async () => {
   const { shop, run, start } = await shopDesk()
   await run('install')
