@@ -197,6 +197,17 @@ test('tail prints what is published, from the past too, and only what is asked f
   expect((await run('tail', '--since', 'yesterday')).text).toMatch(/neither a cursor, nor a time/)
 })
 
+test('replay prints JSON and nothing else where it is asked for', async () => {
+  const { shop, run } = await shopDesk()
+  await run('install')
+  const feed = shop.feed()
+  await feed.start()
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex'), (2, 'max')`)
+  await feed.settled()
+  const { code, text } = await run('replay', '--since', '1h', '--adapter', 'postgres', '--json')
+  expect([code, JSON.parse(text)]).toEqual([0, { replayed: 2 }])
+})
+
 test('pause and resume, model by model', async () => {
   const { run } = await shopDesk()
   await run('install')

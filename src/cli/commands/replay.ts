@@ -41,8 +41,7 @@ export async function replay(settings: ProgramSettings, flags: ReplayFlags): Pro
     const range = await readRange(db, flags)
     const total = range.counts.reduce((sum, { changes }) => sum + changes, 0)
     if (flags.dryRun) printCounts(range, flags, total)
-    else await publishRange(workspace, db, range, total)
-    if (!flags.dryRun && flags.json) printJson({ replayed: total })
+    else await publishRange(workspace, db, range, { total, json: flags.json === true })
     return EXIT.ok
   })
 }
@@ -70,7 +69,7 @@ async function tablesOf({ kysely }: Database, models: readonly string[] | undefi
   return new Map(chosen.map(({ id, identity }) => [id, identity]))
 }
 
-async function publishRange(workspace: Workspace, db: Database, range: Range, total: number) {
+async function publishRange(workspace: Workspace, db: Database, range: Range, shown: Shown) {
   const logger = createLog({
     level: workspace.settings.logLevel,
     hide: hider(secretsOf(workspace.settings)),
@@ -81,7 +80,7 @@ async function publishRange(workspace: Workspace, db: Database, range: Range, to
   const publisher = replaying(clusterPublisher(relay.io, { models }))
   const playback = await Playback.open({ db, settings: { ...settings, logger }, models, publisher }, 'replay')
   try {
-    await showingProgress(`Publishing again through ${relay.by}`, total, onPlayed =>
+    await showingProgress(`Publishing again through ${relay.by}`, shown, onPlayed =>
       playback.play({
         from: range.since.position,
         until: range.until.id,
@@ -100,9 +99,15 @@ const replaying = (publisher: Publisher): Publisher => ({
   publish: (call, meta) => publisher.publish(call, { ...meta, replayed: true }),
 })
 
+interface Shown {
+  /** Of all that is to be published. */
+  readonly total: number
+  readonly json: boolean
+}
+
 async function showingProgress(
   title: string,
-  total: number,
+  { total, json }: Shown,
   run: (onPlayed: (changes: number) => void) => Promise<unknown>,
 ) {
   let done = 0
@@ -116,8 +121,10 @@ async function showingProgress(
         view.title = `Published ${done} changes again`
       }),
   }
-  await new Listr([task], { renderer: terminal.out.isTTY ? 'default' : 'silent' }).run()
-  if (!terminal.out.isTTY) print(`Published ${done} changes again`)
+  const isWatched = terminal.out.isTTY && !json
+  await new Listr([task], { renderer: isWatched ? 'default' : 'silent' }).run()
+  if (json) printJson({ replayed: done })
+  else if (!isWatched) print(`Published ${done} changes again`)
 }
 
 const BAR = 40
