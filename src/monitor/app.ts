@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
 import { secureHeaders } from 'hono/secure-headers'
 import type { Changefeed } from '../changefeed.ts'
 import type { Database } from '../db/connect.ts'
@@ -56,8 +57,9 @@ function addHealth(app: Hono, { feed, lagLimitMs }: AppParts) {
 function addSignIn(app: Hono, parts: AppParts) {
   app.get('/sign-in', context => file(context, parts, 'sign-in.html'))
   app.get('/page/monitor.css', context => file(context, parts, 'monitor.css'))
-  app.post('/sign-in', async context => {
-    const { token } = await context.req.parseBody()
+  // Whoever asks is not known yet.
+  app.post('/sign-in', bodyLimit({ maxSize: 10_000 }), async context => {
+    const { token } = await context.req.parseBody().catch((): { token?: unknown } => ({}))
     return context.redirect(signIn(context, parts.token, token) ? '/' : '/sign-in?wrong', 303)
   })
 }

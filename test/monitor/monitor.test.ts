@@ -123,6 +123,14 @@ test('with a token all but the health checks ask for it', async () => {
   expect((await get('/', { cookie: cookie.split(';')[0] ?? '' })).status).toBe(200)
 })
 
+test('who signs in sends a token and not more', async () => {
+  const { url } = await openMonitor({ token: TOKEN })
+  const post = async (body: string | URLSearchParams, headers = {}) =>
+    (await fetch(`${url}/sign-in`, { method: 'POST', body, headers, redirect: 'manual' })).status
+  expect(await post(new URLSearchParams({ token: 'x'.repeat(1_000_000) }))).toBe(413)
+  expect(await post('no form', { 'content-type': 'multipart/form-data; boundary=x' })).toBe(303)
+})
+
 test('the page shows it all in a real browser, and takes no text for HTML', async () => {
   const { shop, feed, url } = await openMonitor({ token: TOKEN })
   await feed.start()
