@@ -33,7 +33,9 @@ export function clusterPublisher(io: Server, options: Omit<SocketPublisherOption
 
 /** Who only holds records is told to read again as well, so it must be known who holds which; asked for then, as it is rare. */
 async function roomsOfAll(io: Server): Promise<ReadonlySet<string>> {
-  const sockets = await io.fetchSockets()
+  const sockets = await io.fetchSockets().catch(cause => {
+    throw notReady(cause)
+  })
   return new Set(sockets.flatMap(socket => [...socket.rooms]))
 }
 
@@ -44,7 +46,11 @@ export function handingOver(io: Server, publisher: Publisher): Publisher {
   let underway: { readonly call: PublishCall; readonly done: Promise<void> } | null = null
   const send = async (call: PublishCall, meta: MessageMeta) => {
     if (handover.interrupted) await handover.recovered()
-    await publisher.publish(call, meta)
+    try {
+      await publisher.publish(call, meta)
+    } catch (cause) {
+      throw handover.interrupted ? cause : new Refused('The publisher refused a call.', { cause })
+    }
     await handover.flushed()
     if (handover.interrupted) throw new Error('Its connection was lost on the way.')
   }
@@ -59,13 +65,16 @@ export function handingOver(io: Server, publisher: Publisher): Publisher {
         underway = null
       } catch (cause) {
         if (!(cause instanceof Impatient)) underway = null
-        throw notReady(cause)
+        throw cause instanceof Refused ? cause.cause : notReady(cause)
       }
     },
   }
 }
 
 class Impatient extends Error {}
+
+/** The publisher itself threw while the backend was there: a fault of the call, which trying again would not mend. */
+class Refused extends Error {}
 
 async function withinPatience(done: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined

@@ -1,0 +1,37 @@
+import type { Server } from 'socket.io'
+import { expect, test } from 'vitest'
+import type { PublishCall } from '../../src/publish/call.ts'
+import { handingOver } from '../../src/publish/cluster-publisher.ts'
+
+const meta = { cursor: '1.1.1', at: 0 }
+const destroy = (id: number): PublishCall => ({ fn: 'publishDestroy', identity: 'pet', id })
+
+/** A server with what is looked at of a Redis adapter. */
+function serverOver(pubClient: object): Server & { readonly adapter: { readonly pubClient: { publish(): unknown } } } {
+  const adapter = { pubClient, serverCount: async () => 1 }
+  return { adapter, of: () => ({ adapter }) } as never
+}
+
+test('what the publisher itself throws is the fault of that call: it is not asked for again', async () => {
+  const told: unknown[] = []
+  const publisher = handingOver(serverOver({ publish: async () => 1 }), {
+    publish(call) {
+      if ('id' in call && call.id === 1) throw new Error('an override of the app')
+      told.push(call)
+    },
+  })
+  const refused = publisher.publish(destroy(1), meta)
+  await expect(refused).rejects.toThrow('an override of the app')
+  await expect(refused).rejects.not.toHaveProperty('retryable')
+  await publisher.publish(destroy(2), meta)
+  expect(told).toEqual([destroy(2)])
+})
+
+test('what the backend does not take is asked for again', async () => {
+  let isDown = true
+  const io = serverOver({ publish: () => (isDown ? Promise.reject(new Error('closed')) : Promise.resolve(1)) })
+  const publisher = handingOver(io, { publish: () => void io.adapter.pubClient.publish() })
+  await expect(publisher.publish(destroy(1), meta)).rejects.toMatchObject({ retryable: true })
+  isDown = false
+  await publisher.publish(destroy(1), meta)
+})
