@@ -123,11 +123,18 @@ const isSending = (text: unknown) => typeof text === 'string' && /^\s*(select pg
 type Method = (...args: unknown[]) => unknown
 const isMethod = (value: unknown): value is Method => typeof value === 'function'
 
-/** The promises that sending returns and that the adapters drop. */
-class Outgoing {
-  #pending: Promise<unknown>[] = []
+/** A message with an attachment is sent in two steps, of which the second begins when the first is done. */
+const STEPS = 2
 
-  /** The same object; what the chosen methods return, made such that they give promises, is kept. */
+/**
+ * The promises that sending returns and that the adapters drop. The app's own messages are among them, on nodes that never
+ * publish too: what has been sent is forgotten, and what comes while the feed waits is not waited for.
+ */
+class Outgoing {
+  readonly #pending = new Set<Promise<unknown>>()
+  #failure: { readonly reason: unknown } | null = null
+
+  /** The same object; what the chosen methods return, made such that they give promises, is kept until it settles. */
   recording<T extends object>(
     target: T,
     isChosen: (name: string, args: unknown[]) => boolean,
@@ -147,19 +154,23 @@ class Outgoing {
     })
   }
 
-  /** A message with an attachment is sent in two steps, of which the second begins when the first is done. */
   async flushed(): Promise<void> {
-    while (this.#pending.length > 0) {
-      const settled = await Promise.allSettled(this.#pending.splice(0))
-      const failed = settled.find(({ status }) => status === 'rejected')
-      if (failed?.status === 'rejected') throw failed.reason
+    for (let step = 0; step < STEPS && this.#pending.size > 0; step++) {
+      await Promise.allSettled(this.#pending)
       await new Promise(resolve => setImmediate(resolve))
     }
+    const failure = this.#failure
+    this.#failure = null
+    if (failure) throw failure.reason
   }
 
   #keep(result: unknown) {
     if (!(result instanceof Promise)) return
-    result.catch(() => {}) // the adapter does not look at it
-    this.#pending.push(result)
+    this.#pending.add(result)
+    const settled = () => void this.#pending.delete(result)
+    result.then(settled, reason => {
+      settled()
+      this.#failure ??= { reason }
+    })
   }
 }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Server } from 'socket.io'
 import { expect, test } from 'vitest'
 import type { PublishCall } from '../../src/publish/call.ts'
@@ -5,6 +7,9 @@ import { handingOver } from '../../src/publish/cluster-publisher.ts'
 
 const meta = { cursor: '1.1.1', at: 0 }
 const destroy = (id: number): PublishCall => ({ fn: 'publishDestroy', identity: 'pet', id })
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 /** A server with what is looked at of a Redis adapter. */
 function serverOver(pubClient: object): Server & { readonly adapter: { readonly pubClient: { publish(): unknown } } } {
@@ -34,4 +39,24 @@ test('what the backend does not take is asked for again', async () => {
   await expect(publisher.publish(destroy(1), meta)).rejects.toMatchObject({ retryable: true })
   isDown = false
   await publisher.publish(destroy(1), meta)
+})
+
+test("the app's own messages are not remembered on a node that does not publish", async () => {
+  const io = serverOver({ publish: async () => 1 })
+  handingOver(io, { publish() {} })
+  const sent = Array.from({ length: 1_000 }, () => new WeakRef(io.adapter.pubClient.publish() as object))
+  await new Promise(resolve => setTimeout(resolve, 10))
+  collectGarbage()
+  expect(sent.filter(each => each.deref() !== undefined)).toEqual([])
+})
+
+test('an app that sends all the time does not hold the feed up', async () => {
+  const io = serverOver({ publish: () => new Promise(resolve => setTimeout(resolve, 5)) })
+  const publisher = handingOver(io, { publish: () => void io.adapter.pubClient.publish() })
+  const sending = setInterval(() => io.adapter.pubClient.publish(), 1)
+  try {
+    await publisher.publish(destroy(1), meta)
+  } finally {
+    clearInterval(sending)
+  }
 })
