@@ -27,7 +27,7 @@ function stagesOf(settings: Settings, models: Models, { db }: Pick<DeliveryParts
   const redacted = redactedColumns(models, settings.models)
   return [
     new LeftBehind(models),
-    new LinkNetting(db, models),
+    new LinkNetting(db, models, logger),
     ...(populate ? [new Population({ collections, models, redacted, logger })] : []),
     ...(compatibility ? [new CompatibleChanges()] : []),
   ]

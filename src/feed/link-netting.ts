@@ -1,10 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
+import { asError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import type { AddCall, PublishCall, RemoveCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
 import { column, table } from './model-sql.ts'
+import { reachably, Unreachable } from './reach.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** How old the deletion of a link must be before it is believed, in milliseconds. */
@@ -20,12 +23,14 @@ const REMEMBERED = 10_000
 export class LinkNetting implements Stage {
   readonly #db: Database
   readonly #models: Models
+  readonly #logger: Logger
   /** Links whose going was not told, until their coming back is met. */
   readonly #kept = new Set<string>()
 
-  constructor(db: Database, models: Models) {
+  constructor(db: Database, models: Models, logger: Logger) {
     this.#db = db
     this.#models = models
+    this.#logger = logger
   }
 
   async revise(calls: PublishCall[], circumstances: Circumstances): Promise<PublishCall[]> {
@@ -44,7 +49,7 @@ export class LinkNetting implements Stage {
     this.#kept.delete(keyOf(link))
     if (this.#kept.size >= REMEMBERED) return false
     const pair = pairOf(link)
-    const isThere = seen.get(pair) ?? (await this.#isThere(link, circumstances))
+    const isThere = seen.get(pair) ?? (await this.#isThereAsFarAsSeen(link, circumstances))
     seen.set(pair, isThere)
     if (isThere) this.#kept.add(keyOf(link))
     return isThere
@@ -55,6 +60,18 @@ export class LinkNetting implements Stage {
     if (call.fn !== 'publishAdd' && call.fn !== 'publishRemove') return undefined
     const ends = endsOf(call, links, this.#models)
     return ends && { links, ...ends, parentId: call.id, childId: call.childId, alias: call.alias }
+  }
+
+  /** Where it cannot be looked up, as for want of rights, the deletion is believed: a word too many is better than none. */
+  async #isThereAsFarAsSeen(link: Link, circumstances: Circumstances): Promise<boolean> {
+    try {
+      return await reachably(() => this.#isThere(link, circumstances))
+    } catch (error) {
+      if (error instanceof Unreachable) throw error.cause
+      const fields = { model: link.links.identity, cursor: circumstances.meta.cursor, error: asError(error).message }
+      this.#logger.warn('Whether a link is there again could not be read: its members are told that they left', fields)
+      return false
+    }
   }
 
   /** Looks again when the deletion is so young that what follows it may not be committed yet. */

@@ -32,23 +32,35 @@ const school = {
   seat: { attributes: { student: { model: 'student' }, room: { model: 'room' } } },
 }
 
-async function openSchool(options: Partial<ChangefeedOptions> = {}) {
+/** `restricted`: the listener has rights on our schema only. */
+async function openSchool(options: Partial<ChangefeedOptions> = {}, { restricted = false } = {}) {
   const database = await testDatabase()
   const { connectionString } = database
   const { collections } = await startWaterline({ connectionString, models: school, migrate: 'drop' })
   const calls: PublishCall[] = []
   const publisher = { publish: (call: PublishCall) => void calls.push(call) }
-  const feed = createChangefeed({ connectionString, collections, publisher, ...options })
-  afterScope(() => feed.stop())
+  const feedAs = (url: string) => createChangefeed({ connectionString: url, collections, publisher, ...options })
   await database.query(`
     insert into student (name, secret) values ('sue', 'x'), ('tim', 'y');
     insert into course (course_title) values ('art'), ('bio'), ('che');
     insert into course_students__student_courses (course_students, student_courses) values (1, 1), (2, 1);
     insert into room (name) values ('red'), ('blue');
     insert into seat (student, room) values (1, 1), (1, 2)`)
-  await feed.install()
+  await feedAs(connectionString).install()
+  const feed = feedAs(restricted ? await listenerOf(database) : connectionString)
+  afterScope(() => feed.stop())
   await feed.start()
   return { database, collections, feed, calls }
+}
+
+async function listenerOf(database: TestDatabase): Promise<string> {
+  const { name, connectionString } = await database.role()
+  await database.query(`
+    grant usage on schema changefeed to ${name};
+    grant all on all tables in schema changefeed to ${name};
+    grant all on all sequences in schema changefeed to ${name};
+    grant execute on all functions in schema changefeed to ${name}`)
+  return connectionString
 }
 
 /** `publishAdd student 1 courses 3`, for each call about members. */
@@ -234,5 +246,19 @@ test('compatibility gives updated.data as blueprints send it', async () => {
   await feed.settled()
   expect(calls).toMatchObject([
     { fn: 'publishUpdate', changes: { id: 1, course_title: 'arts', tags: '[1,{"a":2}]' }, previous: { title: 'art' } },
+  ])
+})
+
+test('a member that leaves is told of where the listener may not read the links', async () => {
+  const { database, calls, feed } = await openSchool({}, { restricted: true })
+  await database.query('delete from course_students__student_courses where course_students = 1')
+  await database.query('delete from seat where room = 1')
+  await feed.settled()
+  expect(told(calls).sort()).toEqual([
+    'publishDestroy seat 1',
+    'publishRemove course 1 1',
+    'publishRemove room 1 1',
+    'publishRemove student 1 1',
+    'publishRemove student 1 1',
   ])
 })
