@@ -20,6 +20,28 @@ export function columnText(json: string, type: TypeShape): string | null {
   }
 }
 
+/**
+ * False for a value that a column of this type does not have in JSON. Parsers make something of nearly any text (of 1.75,
+ * read as an integer, 1), so they do not tell that the type has changed.
+ */
+export function mayBeOf(json: string, type: TypeShape): boolean {
+  if (type.kind === 'domain') return mayBeOf(json, type.base)
+  return json === 'null' || (FORMS.get(type.oid)?.test(json) ?? true)
+}
+
+const TEXT = /^"/
+const NUMBER = /^(-?\d|"(NaN|-?Infinity)"$)/
+
+const FORMS = new Map<number, RegExp>([
+  [16, /^[tf]/],
+  [20, /^-?\d+$/],
+  [21, /^-?\d{1,5}$/],
+  [23, /^-?\d{1,10}$/],
+  ...[700, 701, 1700].map((oid): [number, RegExp] => [oid, NUMBER]),
+  // bytea, text, char, varchar, date, timestamp, timestamptz, uuid
+  ...[17, 25, 1042, 1043, 1082, 1114, 1184, 2950].map((oid): [number, RegExp] => [oid, TEXT]),
+])
+
 /** The JSON of a value does not say all that its text would. The message speaks of the type, never of the value. */
 export class NotRebuildable extends Error {}
 

@@ -1,7 +1,7 @@
 import type { TypeParsers } from '../db/connect.ts'
 import type { ColumnShape, TableShape } from '../db/table-shape.ts'
 import { ChangefeedError } from '../errors.ts'
-import { columnText, NotRebuildable, wireTypeOid } from './column-text.ts'
+import { columnText, mayBeOf, NotRebuildable, wireTypeOid } from './column-text.ts'
 import type { Attribute, Model, ModelRecord } from './model.ts'
 import type { RawRow } from './row-json.ts'
 
@@ -36,10 +36,14 @@ export function decodeRow(target: DecodeTarget, row: RawRow): ModelRecord {
 
 /**
  * False for a row of a table that has changed since its shape was read: read the shape again, then decode. A row from
- * before a column was dropped does not fit either way, and is decoded without that column.
+ * before a column was dropped, or had its type changed, does not fit either way, and is decoded as far as it goes.
  */
 export function fitsShape(shape: TableShape, row: RawRow): boolean {
-  return [...row.keys()].every(column => shape.columns.has(column))
+  for (const [name, json] of row) {
+    const column = shape.columns.get(name)
+    if (column === undefined || !mayBeOf(json, column.type)) return false
+  }
+  return true
 }
 
 const isWithheld = ({ redacted }: DecodeTarget, { name, generated }: ColumnShape) =>

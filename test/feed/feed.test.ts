@@ -112,6 +112,30 @@ test('columns that are added, dropped and retyped while the feed runs', async ()
   expect(published.at(-1)?.call).toMatchObject({ changes: { id: 1, name: 'max' }, previous: { name: 'rex' } })
 })
 
+test.each([
+  ['integer', 'numeric', '1', '1.75', '1.75'],
+  ['boolean', 'text', 'true', `'yes'`, 'yes'],
+  ['text', 'integer', `'1'`, '2', 2],
+])(
+  'a row that is written when its column, %s, has just become %s is read as the new type',
+  async (former, type, before, value, read) => {
+    const { database, feed: newFeed, published } = await openShop()
+    const feed = newFeed()
+    await database.query(`alter table pet drop column name, add column name ${former} default ${before}`)
+    await feed.install()
+    await feed.start()
+    await database.query(`insert into pet (id) values (1)`)
+    await feed.settled()
+    await database.query(`
+    begin;
+    alter table pet alter column name drop default, alter column name type ${type} using ${value};
+    update pet set name = ${value};
+    commit`)
+    await feed.settled()
+    expect(published.at(-1)?.call).toMatchObject({ fn: 'publishUpdate', changes: { id: 1 }, previous: { name: read } })
+  },
+)
+
 test('an UPDATE that changes nothing is published, or not, as the option says', async () => {
   for (const [noopUpdates, expected] of [
     ['publish', ['publishUpdate pet 1']],
