@@ -6,6 +6,10 @@ import type { Logger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import type { AddCall, PublishCall, RemoveCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
+import { idOf } from '../publish/record-id.ts'
+import { removesRecord } from '../publish/related-rows.ts'
+import type { RowChange } from '../publish/row-change.ts'
+import { KeptLinks } from './kept-links.ts'
 import { column, table } from './model-sql.ts'
 import { reachably, Unreachable } from './reach.ts'
 import type { Circumstances, Stage } from './stage.ts'
@@ -25,7 +29,7 @@ export class LinkNetting implements Stage {
   readonly #models: Models
   readonly #logger: Logger
   /** Links whose going was not told, until their coming back is met. */
-  readonly #kept = new Set<string>()
+  readonly #kept = new KeptLinks()
 
   constructor(db: Database, models: Models, logger: Logger) {
     this.#db = db
@@ -34,12 +38,21 @@ export class LinkNetting implements Stage {
   }
 
   async revise(calls: PublishCall[], circumstances: Circumstances): Promise<PublishCall[]> {
+    this.#forgetRecord(circumstances.change)
     const news: PublishCall[] = []
     const seen: Seen = new Map()
     for (const call of calls) {
       if (!(await this.#isOldNews(call, circumstances, seen))) news.push(call)
     }
     return news
+  }
+
+  /** What is known of a record goes with it: where it is made anew, who is linked to it is news again. */
+  #forgetRecord(change: RowChange) {
+    const { model, old } = change
+    if (this.#kept.size > 0 && old && !model.junction && removesRecord(change)) {
+      this.#kept.forget(recordKey(model.identity, idOf(model, old)))
+    }
   }
 
   async #isOldNews(call: PublishCall, circumstances: Circumstances, seen: Seen): Promise<boolean> {
@@ -51,7 +64,8 @@ export class LinkNetting implements Stage {
     const pair = pairOf(link)
     const isThere = seen.get(pair) ?? (await this.#isThereAsFarAsSeen(link, circumstances))
     seen.set(pair, isThere)
-    if (isThere) this.#kept.add(keyOf(link))
+    if (isThere)
+      this.#kept.add(keyOf(link), [recordKey(call.identity, link.parentId), recordKey(link.of, link.childId)])
     return isThere
   }
 
@@ -103,6 +117,8 @@ interface Ends {
   /** Attributes of the links. */
   readonly parent: string
   readonly child: string
+  /** Identity of the children. */
+  readonly of: string
 }
 
 interface Link extends Ends {
@@ -112,6 +128,8 @@ interface Link extends Ends {
   readonly alias: string
 }
 
+const recordKey = (identity: string, id: unknown) => JSON.stringify([identity, String(id)])
+
 /** Of a made-up junction table both collections state the same link, so each has its own key. */
 const keyOf = ({ links, alias, parent, parentId, childId }: Link) =>
   JSON.stringify([links.identity, alias, parent, String(parentId), String(childId)])
@@ -119,11 +137,11 @@ const keyOf = ({ links, alias, parent, parentId, childId }: Link) =>
 function endsOf({ identity, alias }: AddCall | RemoveCall, links: Model, models: Models): Ends | undefined {
   const near = links.junction?.ends.find(end => end.identity === identity && end.alias === alias)
   const far = links.junction?.ends.find(end => end !== near)
-  if (near && far) return { parent: near.attribute, child: far.attribute }
+  if (near && far) return { parent: near.attribute, child: far.attribute, of: far.identity }
   const collection = models.get(identity)?.associations.find(association => association.alias === alias)
   if (collection?.type !== 'collection' || collection.through !== links.identity || collection.via === undefined) {
     return undefined
   }
   const child = childAttribute(links, collection)
-  return child === undefined ? undefined : { parent: collection.via, child }
+  return child === undefined ? undefined : { parent: collection.via, child, of: collection.collection }
 }

@@ -262,3 +262,23 @@ test('a member that leaves is told of where the listener may not read the links'
     'publishRemove student 1 1',
   ])
 })
+
+test('a record that is made anew has its members told, though its links were there before', async () => {
+  const { database, feed, calls } = await openSchool()
+  await database.query(`
+    begin;
+    delete from course_students__student_courses;
+    delete from student where id = 1;
+    insert into student (id, name) values (1, 'sue');
+    insert into course_students__student_courses (course_students, student_courses) values (1, 1), (2, 1);
+    commit`)
+  await feed.settled()
+  expect(told(calls)).toEqual([
+    'publishDestroy student 1',
+    'publishCreate student 1',
+    'publishAdd student 1 1',
+    'publishAdd course 1 1',
+    'publishAdd student 1 2',
+    'publishAdd course 2 1',
+  ])
+})
