@@ -55,16 +55,18 @@ export class LeftBehind implements Stage {
     return this.#take(recordKey(association.collection, childId), memberKey(identity, id, alias))
   }
 
-  /** An update that empties foreign keys of which that was told, and does nothing else. */
-  #isKnownToBeCleared({ identity, id }: UpdateCall, { model, changed, old = {}, new: row = {} }: RowChange): boolean {
-    const attributes = [...changed].flatMap(name => model.attributes.get(name) ?? []).filter(it => !it.autoTimestamp)
-    if (attributes.length === 0) return false
-    return attributes.every(
-      ({ name, model: parent }) =>
-        parent !== undefined &&
-        row[name] === null &&
-        this.#take(recordKey(parent, old[name]), memberKey(identity, id, name)),
-    )
+  /** An update that empties foreign keys of which that was told, and says nothing else. */
+  #isKnownToBeCleared({ identity, id, changes }: UpdateCall, change: RowChange): boolean {
+    const { model, changed, old = {}, new: row = {} } = change
+    // Taken whatever becomes of the key: if it leads to that record once more, it is told anew when it is emptied.
+    const emptied = [...changed].filter(name => {
+      const parent = model.attributes.get(name)?.model
+      const taken = parent !== undefined && this.#take(recordKey(parent, old[name]), memberKey(identity, id, name))
+      return taken && row[name] === null
+    })
+    const isOld = (name: string) =>
+      name === model.primaryKey || emptied.includes(name) || model.attributes.get(name)?.autoTimestamp === true
+    return emptied.length > 0 && [...changed, ...Object.keys(changes)].every(isOld)
   }
 
   /** Whether that member was told; it is told once. */

@@ -189,6 +189,26 @@ test('the same for foreign keys that are emptied, unless more is done, or the de
   ])
 })
 
+test('a foreign key that is emptied is told of where clients would miss something else, or have heard of it since', async () => {
+  const { database, collections, feed: newFeed, published } = await openShop()
+  collections.pet.customToJSON = function toJson(this: { name: string; owner: unknown }) {
+    return this.name === 'two' ? { ...this, free: this.owner === null } : { ...this }
+  }
+  const feed = newFeed()
+  await database.query(`insert into "user" (name) values ('ann'), ('bob')`)
+  await database.query(`insert into pet (name, owner) values ('one', 1), ('two', 1)`)
+  await feed.install()
+  await feed.start()
+  await database.query('delete from "user" where id = 1')
+  await feed.settled()
+  await database.query('update pet set owner = null where id = 2')
+  await feed.settled()
+  expect(told(published.map(({ call }) => call)).at(-1)).toBe('publishUpdate pet 2 {"id":2,"owner":null,"free":true}')
+  for (const owner of [2, 1, null]) await database.query('update pet set owner = $1 where id = 1', [owner])
+  await feed.settled()
+  expect(told(published.map(({ call }) => call)).at(-1)).toBe('publishUpdate pet 1 {"id":1,"owner":null}')
+})
+
 test('populate puts what is associated into created and previous, as clients may see it', async () => {
   const { database, feed, calls } = await openSchool({ populate: true })
   await database.query(`insert into course (course_title, teacher) values ('dance', 1)`)
