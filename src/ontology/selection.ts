@@ -47,10 +47,27 @@ export function redactedColumns(
   models: Models,
   { options }: Pick<ModelSelection, 'options'>,
 ): Map<string, ReadonlySet<string>> {
+  const own = new Map(
+    [...models.values()].map(model => [model, redactedOf(model, options.get(model.identity)?.omit ?? [])]),
+  )
+  const ofTable = new Map<string, string[]>()
+  for (const [model, columns] of own) ofTable.set(tableOf(model), [...(ofTable.get(tableOf(model)) ?? []), ...columns])
   return new Map(
-    [...models.values()].map(model => [model.identity, redactedOf(model, options.get(model.identity)?.omit ?? [])]),
+    [...own].map(([model, columns]) => [
+      model.identity,
+      new Set([...columns, ...unknownTo(model, ofTable.get(tableOf(model)) ?? [])]),
+    ]),
   )
 }
+
+/** Two models may share a table: what one of them leaves out, the other, which does not know it, must not log either. */
+function unknownTo({ attributes }: Model, columns: readonly string[]): string[] {
+  if (columns.length === 0) return []
+  const known = new Set([...attributes.values()].map(({ column }) => column))
+  return columns.filter(column => !known.has(column))
+}
+
+const tableOf = ({ schema, table }: Model) => JSON.stringify([schema, table])
 
 function redactedOf({ identity, primaryKey, attributes }: Model, omit: readonly string[]): Set<string> {
   const unknown = omit.filter(name => !attributes.has(name))

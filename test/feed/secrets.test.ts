@@ -80,3 +80,17 @@ test('no secret is in the log, a message, an event or a log line', async () => {
     if (secret !== hidden) expect(logged).not.toContain(secret)
   }
 })
+
+test('what one model leaves out is not in the log through another model of the same table', async () => {
+  const database = await testDatabase()
+  const { connectionString } = database
+  await database.query(`create table account (id serial primary key, name text, pin_code text, ssn text)`)
+  const models = { account, author: { tableName: 'account', attributes: { name: { type: 'string' } } } }
+  const { collections } = await startWaterline({ connectionString, models })
+  const feed = createChangefeed({ connectionString, collections, models: { account: { omit: ['pin'] } } })
+  await feed.install()
+  await database.query(`insert into account (name, pin_code, ssn) values ('ann', 'omitted-s3cret', 'plain-s3cret')`)
+  const rows = await database.query<{ new: string }>('select new from changefeed.change')
+  expect(rows).toHaveLength(2)
+  expect(JSON.stringify(rows)).not.toContain('s3cret')
+})
