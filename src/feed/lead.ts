@@ -15,7 +15,7 @@ import {
 import type { FeedContext } from './context.ts'
 import { repeat } from './repeat.ts'
 
-const RENEW_MS = 2_000
+export const RENEW_MS = 2_000
 const FREE_MS = 2_000
 /** How long one request for the gate waits before the pace is looked at again. */
 const PATIENCE_MS = 2_000

@@ -98,6 +98,7 @@ export async function acceptHistory(db: Database, identity: Identity, history: H
     .transaction()
     .setIsolationLevel('repeatable read')
     .execute(async trx => {
+      await sql`set local statement_timeout = 0`.execute(trx)
       await storeIdentity(trx, identity)
       if (history === 'promoted') await passLostTicks(db, trx)
       if (history === 'foreign') await beginEpoch(db, trx)

@@ -31,3 +31,39 @@ test.each([
     expect(lives).toEqual([1, 2, 2, 2, 2])
   },
 )
+
+test('a leader that takes long to accept another history of the database keeps its lease meanwhile', async () => {
+  const { feed: newFeed, database, published } = await openShop()
+  const feed = newFeed()
+  await feed.install()
+  await database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await database.query(`update changefeed.state set system_identifier = '1'`)
+  const busy = await database.connect()
+  await busy.query('begin; lock table changefeed.change in share mode') // what the size of the log does otherwise
+  const starting = feed.start()
+  const age = () =>
+    database.query<{ ms: number }>(
+      `select extract(epoch from clock_timestamp() - renewed_at)::float8 * 1000 as ms from changefeed.lease`,
+    )
+  await new Promise(resolve => setTimeout(resolve, 5_000))
+  const [lease] = await age()
+  await busy.query('commit')
+  await starting
+  await feed.settled()
+  expect(lease?.ms).toBeLessThan(3_000)
+  expect(published.map(({ call }) => call.fn)).toEqual(['refetch', 'refetch', 'publishCreate'])
+})
+
+test('a feed that is stopped while it accepts another history does not wait for it', async () => {
+  const { feed: newFeed, database } = await openShop()
+  const feed = newFeed()
+  await feed.install()
+  await database.query(`update changefeed.state set system_identifier = '1'`)
+  const busy = await database.connect()
+  await busy.query('begin; lock table changefeed.change in share mode')
+  const starting = feed.start()
+  await new Promise(resolve => setTimeout(resolve, 1_000))
+  await feed.stop()
+  await expect(starting).rejects.toThrow()
+  await busy.query('commit')
+})
