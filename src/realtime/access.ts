@@ -16,8 +16,10 @@ export interface ModelAccess {
   /** Whether this request may do this to the model at all. @default yes */
   policy?(req: RealtimeRequest, action: Action): Verdict
   /**
-   * Whether it may see this record, or do this to it. A record that it may not see is left out of answers, and the socket is
-   * not subscribed to it. @default yes
+   * Whether it may see this record, or do this to it; of an update it is asked twice, of the record as it is and as it would
+   * be. A record that it may not see is left out of answers, and the socket is not subscribed to it. It judges what was
+   * found, so with conditions and `limit` a client can infer values of records that it is not shown: `omit` what must not
+   * be guessed. @default yes
    */
   recordPolicy?(req: RealtimeRequest, record: ModelRecord, action: Action): Verdict
   /**

@@ -95,7 +95,8 @@ const isField = ([name, value]: [string, unknown]) =>
 /** Told by the handshake alone: a client could lie here behind a proxy that keeps it from doing so there. */
 const OF_THE_CONNECTION = new Set([
   ...['connection', 'content-length', 'expect', 'forwarded', 'host', 'keep-alive', 'origin', 'te', 'trailer'],
-  ...['transfer-encoding', 'upgrade', 'via', 'x-real-ip'],
+  ...['transfer-encoding', 'upgrade', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip'],
+  ...['remote-user', 'x-remote-user'],
 ])
 
 export const isContainer = (value: unknown): value is object =>

@@ -66,8 +66,9 @@ function recordHandlers(open: OpenModel, options: WriteRouteOptions) {
   }
   const update: RealtimeHandler = async (req, res) => {
     const id = parseId(req.params.id)
-    await permitted(req, open, id, 'update', reader)
+    const record = await permitted(req, open, id, 'update', reader)
     const values = valuesOf(req, open, options.limits)
+    await requireRecordAllowed(open, req, { ...record, ...values }, 'update') // as it would be
     await requireMembers(req, open, values, options)
     if (!(await writer.update(req, model, id, values))) throw notFound(model.identity)
     res.ok(await shown(req, open, id, reader))

@@ -191,6 +191,7 @@ describe('writing is refused', () => {
     expect((await asker.patch('/owner/1', { name: 'x' })).statusCode).toBe(403)
     expect((await asker.put('/owner/1/pets', [3])).statusCode).toBe(403)
     expect((await asker.patch('/pet/2', { name: 'x' })).statusCode).toBe(403)
+    expect((await asker.patch('/pet/1', { name: 'no longer rex' })).statusCode).toBe(403) // as it would be
     expect((await asker.delete('/pet/2')).statusCode).toBe(403)
     expect((await asker.post('/pet', { name: 'x' })).statusCode).toBe(403)
     expect((await asker.put('/student/1/courses/2')).statusCode).toBe(404)
