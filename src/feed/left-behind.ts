@@ -3,6 +3,7 @@ import type { PublishCall, RemoveCall, UpdateCall } from '../publish/call.ts'
 import { idOf } from '../publish/record-id.ts'
 import { removesRecord } from '../publish/related-rows.ts'
 import type { RowChange } from '../publish/row-change.ts'
+import { recordKey } from './record-key.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** How long after a record was destroyed its links may still be cleared by the same destruction, in milliseconds. */
@@ -105,6 +106,5 @@ function toldBy(call: PublishCall): string[] {
   return Object.keys(call.changes).map(name => memberKey(call.identity, call.id, name))
 }
 
-const recordKey = (identity: string, id: unknown) => JSON.stringify([identity, String(id)])
 const memberKey = (identity: string, id: RecordId, attribute: string) =>
   JSON.stringify([identity, String(id), attribute])

@@ -12,6 +12,7 @@ import type { RowChange } from '../publish/row-change.ts'
 import { KeptLinks } from './kept-links.ts'
 import { column, table } from './model-sql.ts'
 import { reachably, Unreachable } from './reach.ts'
+import { recordKey } from './record-key.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** How old the deletion of a link must be before it is believed, in milliseconds. */
@@ -127,8 +128,6 @@ interface Link extends Ends {
   readonly childId: unknown
   readonly alias: string
 }
-
-const recordKey = (identity: string, id: unknown) => JSON.stringify([identity, String(id)])
 
 /** Of a made-up junction table both collections state the same link, so each has its own key. */
 const keyOf = ({ links, alias, parent, parentId, childId }: Link) =>

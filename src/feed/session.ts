@@ -1,9 +1,9 @@
 import { type Position, storedPosition } from '../change-log/position.ts'
 import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
 import { slotSeconds } from '../change-log/retention.ts'
-import { type Client, connectClient, cutClient, endClient, openDatabase } from '../db/connect.ts'
+import { type Client, connectClient, cutClient, endClient } from '../db/connect.ts'
 import { Election } from '../leader/election.ts'
-import { acceptHistory, type History, type Identity, readIdentity, readState } from '../leader/fences.ts'
+import { type History, type Identity, readIdentity, readState } from '../leader/fences.ts'
 import type { Role } from '../leader/nodes.ts'
 import { Alarm } from '../wakeup/alarm.ts'
 import { leaderKey, pauseChannel, tickChannel, wakeChannel } from '../wakeup/channel.ts'
@@ -11,9 +11,9 @@ import { Notifier } from '../wakeup/notifier.ts'
 import type { Mode } from '../wakeup/pace.ts'
 import type { FeedContext } from './context.ts'
 import type { Turn } from './delivery.ts'
+import { acceptAnyHistory } from './history.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { Lead, RENEW_MS } from './lead.ts'
-import { repeat } from './repeat.ts'
+import { Lead } from './lead.ts'
 import { type Destination, type Memory, resume, Track } from './track.ts'
 
 /** How often a node that does not lead looks for ticks, and stands for election, without being told. */
@@ -236,7 +236,7 @@ export class Session {
     if (!this.#reader || !this.#identity) return
     const { db, settings, everyNodePublishes } = this.#context
     const { history } = await readState(db, this.#identity)
-    if (as === 'leader') await this.#acceptHistory(this.#identity, history)
+    if (as === 'leader') await this.#accept(this.#identity, history)
     const { epoch } = await readState(db, this.#identity)
     const { timeline } = this.#identity
     const { memory } = this
@@ -244,25 +244,9 @@ export class Session {
     this.#track = new Track(db, new ChangeLogReader(this.#reader, settings.schema), position)
   }
 
-  /** May take as long as the log is large: no deadline may cut it short for ever, nor the lease run out over it. */
-  async #acceptHistory(identity: Identity, history: History) {
-    const { connection, settings } = this.#context
-    if (history === 'same') return await acceptHistory(this.#context.db, identity, history)
-    const db = openDatabase({ ...connection, queryTimeoutMs: 0 }, settings.schema)
-    this.#end.signal.addEventListener('abort', db.renew, { once: true })
-    const stop = repeat(
-      RENEW_MS,
-      async () => await this.#election?.renew(),
-      error => this.#lose(error as Error),
-    )
-    try {
-      this.#end.signal.throwIfAborted()
-      await acceptHistory(db, identity, history)
-    } finally {
-      stop()
-      this.#end.signal.removeEventListener('abort', db.renew)
-      await db.close()
-    }
+  async #accept(identity: Identity, history: History) {
+    const renew = async () => await this.#election?.renew()
+    await acceptAnyHistory(this.#context, { identity, history, renew, onLost: this.#lose, signal: this.#end.signal })
   }
 
   /** Before anything that comes after it. Until all have been told the position says so, stored or in memory. */

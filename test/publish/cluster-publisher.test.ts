@@ -4,6 +4,7 @@ import type { Server } from 'socket.io'
 import { expect, test } from 'vitest'
 import type { PublishCall } from '../../src/publish/call.ts'
 import { handingOver } from '../../src/publish/cluster-publisher.ts'
+import { eventually } from '../helpers/eventually.ts'
 
 const meta = { cursor: '1.1.1', at: 0 }
 const destroy = (id: number): PublishCall => ({ fn: 'publishDestroy', identity: 'pet', id })
@@ -45,9 +46,10 @@ test("the app's own messages are not remembered on a node that does not publish"
   const io = serverOver({ publish: async () => 1 })
   handingOver(io, { publish() {} })
   const sent = Array.from({ length: 1_000 }, () => new WeakRef(io.adapter.pubClient.publish() as object))
-  await new Promise(resolve => setTimeout(resolve, 10))
-  collectGarbage()
-  expect(sent.filter(each => each.deref() !== undefined)).toEqual([])
+  await eventually(() => {
+    collectGarbage()
+    expect(sent.filter(each => each.deref() !== undefined)).toEqual([])
+  })
 })
 
 test('an app that sends all the time does not hold the feed up', async () => {

@@ -279,16 +279,18 @@ test('a blueprint that never answers holds the others up once, not with each of 
 
 test('what the feed tells late does not stand as the last word on a record', async () => {
   const { models } = await import('./fixture.ts')
-  const owner = { ...models.owner, afterUpdate: (_: unknown, proceed: () => void) => setTimeout(proceed, 500) }
+  const held: { proceed?: () => void } = {}
+  const owner = { ...models.owner, afterUpdate: (_: unknown, proceed: () => void) => Object.assign(held, { proceed }) }
   const app = await liftApp({ config: { definitions: { ...models, owner } } })
   await seed(app.database)
   await app.settled()
   const [watcher, actor] = [await app.connect(), await app.connect()]
   for (const client of [watcher, actor]) await watchEverything(client)
-  const slow = actor.patch('/owner/1', { name: 'slow' }) // which the feed waits for
-  await app.database.query(`select pg_sleep(0.2)`)
+  const slow = actor.patch('/owner/1', { name: 'slow' }) // which the feed waits for, as it comes first
+  await eventually(() => expect(held.proceed).toBeDefined())
   await app.database.query(`update pet set name = 'first' where id = 1`)
   await actor.patch('/pet/1', { name: 'second' })
+  held.proceed?.()
   await slow
   await app.settled(watcher, actor)
   const names = (client: SailsClient) => client.messages.of('pet').map(({ data }) => data.data.name)
