@@ -8,27 +8,42 @@ import { connectSailsClient } from '../helpers/sails-client.ts'
 import { sailsApp } from './sails-app.ts'
 
 const ADAPTERS = ['@sailshq/socket.io-redis', '@socket.io/redis-adapter']
+const HOOK = { APP_HOOK: fileURLToPath(built('sails/hook.cjs')) }
+
+/** `lift` lifts it twice, and gives a client of each that watches pets. */
+async function existingApp(adapter: string, more: Record<string, string> = {}) {
+  const database = await testDatabase()
+  await database.query('create table pet (id serial primary key, name text)')
+  const redis = await startRedis()
+  const app = await sailsApp()
+  const env = {
+    APP_DATABASE_URL: database.connectionString,
+    APP_REDIS_URL: redis.url,
+    APP_ADAPTER: adapter,
+    CHANGEFEED_HTTP_PORT: 'off',
+    ...more,
+  }
+  const watching = async () => {
+    const client = await connectSailsClient({ port: (await app.lift(env)).port, transports: ['websocket'] })
+    expect((await client.get('/pet')).statusCode).toBe(200)
+    return client
+  }
+  return {
+    ...{ database, redis },
+    run: (command: string) => app.run(command, env),
+    lift: () => Promise.all([watching(), watching()]),
+  }
+}
 
 test.each(ADAPTERS)(
   'an existing Sails app, lifted twice with %s: install, start, and raw writes arrive once',
   async adapter => {
-    const database = await testDatabase()
-    await database.query('create table pet (id serial primary key, name text)')
-    const redis = await startRedis()
-    const env = {
-      APP_DATABASE_URL: database.connectionString,
-      APP_REDIS_URL: redis.url,
-      APP_ADAPTER: adapter,
-      CHANGEFEED_HTTP_PORT: 'off',
-    }
-    const app = await sailsApp()
-    const lifted = await Promise.all([app.lift(env), app.lift(env)])
-    const clients = await Promise.all(lifted.map(({ port }) => connectSailsClient({ port, transports: ['websocket'] })))
-    for (const client of clients) expect((await client.get('/pet')).statusCode).toBe(200)
+    const { database, run, lift } = await existingApp(adapter)
+    const clients = await lift()
 
-    const install = app.run('install', env)
+    const install = run('install')
     expect([(await install.ended).code, install.lines.join('\n')]).toEqual([0, expect.stringMatching(/\+ pet/)])
-    const listener = app.run('start', env)
+    const listener = run('start')
     expect(await listener.line(/The listener is ready/)).toMatch(/the app's own adapter/)
 
     for (let id = 1; id <= 30; id++) {
@@ -48,24 +63,10 @@ test.each(ADAPTERS)(
 test.each(ADAPTERS)(
   'beside the hook in the app, with %s: what a blueprint wrote is told once, by the blueprint, and the socket that asked is left out',
   async adapter => {
-    const database = await testDatabase()
-    await database.query('create table pet (id serial primary key, name text)')
-    const redis = await startRedis()
-    const env = {
-      APP_DATABASE_URL: database.connectionString,
-      APP_REDIS_URL: redis.url,
-      APP_ADAPTER: adapter,
-      APP_HOOK: fileURLToPath(built('sails/hook.cjs')),
-      CHANGEFEED_HTTP_PORT: 'off',
-    }
-    const app = await sailsApp()
-    expect((await app.run('install', env).ended).code).toBe(0)
-    await app.run('start', env).line(/The listener is ready/) // before the app, so it leads
-    const lifted = await Promise.all([app.lift(env), app.lift(env)])
-    const [asking, other] = await Promise.all(
-      lifted.map(({ port }) => connectSailsClient({ port, transports: ['websocket'] })),
-    )
-    for (const client of [asking, other]) expect((await client?.get('/pet'))?.statusCode).toBe(200)
+    const { database, run, lift } = await existingApp(adapter, HOOK)
+    expect((await run('install').ended).code).toBe(0)
+    await run('start').line(/The listener is ready/) // before the app, so it leads
+    const [asking, other] = await lift()
     expect((await asking?.post('/pet', { name: 'rex' }))?.statusCode).toBe(200)
     await database.query(`insert into pet (name) values ('max')`)
     const heard = (client = asking) => client?.messages.of('pet').map(({ data }) => `${data.verb} ${data.data.name}`)
@@ -76,20 +77,9 @@ test.each(ADAPTERS)(
 )
 
 test('with the hook and @sailshq/socket.io-redis, Redis goes away and comes back: nothing is lost', async () => {
-  const database = await testDatabase()
-  await database.query('create table pet (id serial primary key, name text)')
-  const redis = await startRedis()
-  const env = {
-    APP_DATABASE_URL: database.connectionString,
-    APP_REDIS_URL: redis.url,
-    APP_ADAPTER: '@sailshq/socket.io-redis',
-    APP_HOOK: fileURLToPath(built('sails/hook.cjs')),
-  }
-  const app = await sailsApp()
-  await app.run('install', env).ended
-  const lifted = await Promise.all([app.lift(env), app.lift(env)])
-  const clients = await Promise.all(lifted.map(({ port }) => connectSailsClient({ port, transports: ['websocket'] })))
-  for (const client of clients) expect((await client.get('/pet')).statusCode).toBe(200)
+  const { database, redis, run, lift } = await existingApp('@sailshq/socket.io-redis', HOOK)
+  await run('install').ended
+  const clients = await lift()
   const write = async (from: number, to: number) => {
     for (let id = from; id <= to; id++) await database.query(`insert into pet (id, name) values (${id}, 'pet')`)
   }
