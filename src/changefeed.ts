@@ -9,6 +9,7 @@ import { ChangefeedError } from './errors.ts'
 import type { FeedContext } from './feed/context.ts'
 import { createDelivery } from './feed/create-delivery.ts'
 import { FeedEmitter } from './feed/events.ts'
+import { Failures, type ModelFailures } from './feed/failures.ts'
 import { Pauses } from './feed/pauses.ts'
 import { Session } from './feed/session.ts'
 import { Settlement } from './feed/settlement.ts'
@@ -46,6 +47,8 @@ export interface FeedStatus {
   readonly cursor: string | null
   /** When the last published change happened, in milliseconds since the epoch. */
   readonly lastChangeAt: number | null
+  /** Models of which changes could not be published as they are within the last hour; their clients were told to read again. */
+  readonly failures: readonly ModelFailures[]
 }
 
 /**
@@ -67,6 +70,7 @@ export class Changefeed extends FeedEmitter {
   readonly #settings: Settings
   readonly #models: Models
   readonly #node = randomUUID()
+  readonly #failures: Failures
   #state: FeedState = 'stopped'
   #session: Session | null = null
   #context: FeedContext | null = null
@@ -78,6 +82,7 @@ export class Changefeed extends FeedEmitter {
   constructor(settings: Settings) {
     super(settings.logger)
     this.#settings = settings
+    this.#failures = new Failures(settings.logger)
     this.#models = selectModels(readModels(settings.collections), settings.models)
   }
 
@@ -176,6 +181,7 @@ export class Changefeed extends FeedEmitter {
       models: [...this.#models.keys()],
       cursor: cursorOf(this.#session?.position ?? null),
       lastChangeAt: this.#context?.delivery.last?.at ?? null,
+      failures: this.#failures.recent(),
     }
   }
 
@@ -228,7 +234,13 @@ export class Changefeed extends FeedEmitter {
       settings,
       connection,
       db,
-      delivery: createDelivery(settings, this.#models, { db, publisher, pauses, events: this }),
+      delivery: createDelivery(settings, this.#models, {
+        db,
+        publisher,
+        pauses,
+        failures: this.#failures,
+        events: this,
+      }),
       settlement: new Settlement(db),
       pauses,
       events: this,

@@ -4,6 +4,7 @@ export { Changefeed, createChangefeed, type FeedState, type FeedStatus } from '.
 export type { ConfigFileSettings } from './cli/settings.ts'
 export { ChangefeedError, type ErrorCode } from './errors.ts'
 export type { ChangeEvent, ChangefeedEvents, GapEvent, PublishedEvent, SkippedEvent } from './feed/events.ts'
+export type { ModelFailures } from './feed/failures.ts'
 export { type InstallationPlan, isComplete } from './installation.ts'
 export type { Role } from './leader/nodes.ts'
 export type { Logger } from './logger.ts'

@@ -1,55 +1,35 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { chained } from '../change-log/chain.ts'
 import type { LoggedChange } from '../change-log/change.ts'
 import { formatCursor } from '../change-log/cursor.ts'
 import type { Position } from '../change-log/position.ts'
-import type { Database } from '../db/connect.ts'
 import { asError } from '../errors.ts'
-import type { Logger } from '../logger.ts'
-import type { Model, Models } from '../ontology/model.ts'
+import type { Model } from '../ontology/model.ts'
 import { parseRow } from '../ontology/row-json.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
-import { publishCalls, refetchCalls } from '../publish/calls.ts'
-import type { Publisher } from '../publish/publisher.ts'
-import { type RelatedRows, type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
-import type { RowChange } from '../publish/row-change.ts'
+import { refetchCalls } from '../publish/calls.ts'
+import { CallPublisher, type CallPublisherParts } from './call-publisher.ts'
 import { CapturedTables } from './captured-tables.ts'
-import type { FeedEmitter } from './events.ts'
+import { ChangeMapper, type ChangeMapperParts } from './change-mapper.ts'
+import type { Failures } from './failures.ts'
 import type { Pauses } from './pauses.ts'
-import { reachably, Unreachable } from './reach.ts'
-import { readRelatedRows } from './related.ts'
-import { RowDecoder, type RowDecoderParts } from './row-decoder.ts'
-import type { Stage } from './stage.ts'
+import { Unreachable } from './reach.ts'
+import { Overtaken, type Turn } from './turn.ts'
 
-const RETRY_FIRST_MS = 100
-const RETRY_LAST_MS = 5_000
-
-export interface DeliveryParts extends RowDecoderParts {
-  readonly db: Database
-  readonly models: Models
-  /** In the order in which each change passes them. */
-  readonly stages: readonly Stage[]
-  readonly publisher: Publisher
-  readonly events: FeedEmitter
-  readonly logger: Logger
+export interface DeliveryParts extends ChangeMapperParts, CallPublisherParts {
   readonly pauses: Pauses
-}
-
-/** The circumstances under which a change is published. */
-export interface Turn {
-  /** Ends it after the present call. */
-  readonly signal: AbortSignal
-  /** Called before each call is published; throws when this node may not publish any more. */
-  check(): void
+  readonly failures: Failures
 }
 
 /** Takes logged changes to the publisher: decode, map, call, one after the other. */
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #tables: CapturedTables
-  readonly #decoder: RowDecoder
+  readonly #mapper: ChangeMapper
+  readonly #publisher: CallPublisher
   /** Tables whose clients know that they are gone. */
   readonly #toldDropped = new Set<number>()
+  /** Models of which a change of the present page could not be published as it is: their clients must read again. */
+  readonly #incomplete = new Set<string>()
   #last: MessageMeta | null = null
   /** When the present page had been read: what the catalog said after that is true of its changes. */
   #pageReadAt = 0
@@ -57,7 +37,8 @@ export class Delivery {
   constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#tables = new CapturedTables(parts.db, parts.models)
-    this.#decoder = new RowDecoder(parts, this.#tables)
+    this.#mapper = new ChangeMapper(parts, this.#tables)
+    this.#publisher = new CallPublisher(parts)
   }
 
   /** Learns of altered columns before they are met; to be called now and then. */
@@ -71,21 +52,28 @@ export class Delivery {
   }
 
   /**
-   * Publishes a page in order and reports each seq that is done. A change that cannot be published is reported and
-   * skipped, one of a paused model is passed over. Rejects only with what the turn says.
+   * Publishes a page in order and reports each seq that is done. A change that cannot be published is reported, and its
+   * model's clients are told to read again; one of a paused model is passed over. Rejects only with what the turn says.
    */
   async deliver(page: readonly LoggedChange[], done: (seq: bigint) => void, turn: Turn): Promise<void> {
     this.#pageReadAt = performance.now()
-    const ordered = await this.#inOrder(page)
+    this.#incomplete.clear()
+    this.#publisher.begin()
     let furthest = 0n
-    for (const [index, change] of ordered.entries()) {
-      const before = page[index - 1]?.cursor.seq ?? 0n
-      if (before >= furthest) turn.signal.throwIfAborted()
+    let finished = 0n
+    for (const [index, change] of (await this.#inOrder(page)).entries()) {
+      if (turn.signal.aborted && furthest === finished) break
+      await this.#publisher.shareEventLoop()
       await this.#deliverChange(change, turn)
       if (change.cursor.seq > furthest) furthest = change.cursor.seq
       // Where changes have swapped places, a seq is done when all before it are: only there the way may end.
-      if (furthest === page[index]?.cursor.seq) done(furthest)
+      if (furthest === page[index]?.cursor.seq) finished = furthest
+      // What is left out is not done before its clients know.
+      if (finished === furthest && this.#incomplete.size === 0) done(finished)
     }
+    if (this.#incomplete.size > 0) await this.#completePage(turn).then(() => done(finished))
+    await this.#publisher.drained()
+    turn.signal.throwIfAborted()
   }
 
   async #inOrder(page: readonly LoggedChange[]): Promise<readonly LoggedChange[]> {
@@ -118,7 +106,7 @@ export class Delivery {
     const identities = only.filter(identity => models.get(identity)?.junction === undefined && models.has(identity))
     logger.warn('Changes are missing: clients are told to read again', { reason, cursor: meta.cursor, identities })
     events.emit('gap', { reason, identities })
-    for (const identity of identities) await this.#publishOrSkip({ fn: 'refetch', identity, reason }, meta, turn)
+    for (const identity of identities) await this.#refetch({ fn: 'refetch', identity, reason }, meta, turn)
   }
 
   /** Tells the clients of these tables' models to read again: see {@link Track}. */
@@ -126,14 +114,6 @@ export class Delivery {
     const tables = await Promise.all(tableIds.map(id => this.#tables.find(id)))
     const identities = tables.flatMap(table => table?.model.identity ?? [])
     await this.declareGap('bulk', position, turn, identities)
-  }
-
-  async #publishOrSkip(call: PublishCall, meta: MessageMeta, turn: Turn) {
-    try {
-      await this.#publishSurely(call, meta, turn)
-    } catch (error) {
-      this.#failed(call.identity, meta, turn, error)
-    }
   }
 
   async #deliverChange(change: LoggedChange, turn: Turn) {
@@ -153,19 +133,26 @@ export class Delivery {
       cursor: meta.cursor,
     })
     this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
-    for (const call of refetchCalls(model, this.#parts.models, 'gap')) await this.#publishOrSkip(call, meta, turn)
+    for (const call of this.#gapOf(model)) await this.#refetch(call, meta, turn)
     this.#toldDropped.add(tableId)
   }
 
   async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, turn: Turn) {
-    for (const call of await this.#callsOrNone(change, model, meta, turn)) await this.#publishOrSkip(call, meta, turn)
+    if (change.defect !== null) return await this.#tellDefect(model, change.defect, meta, turn)
+    for (const call of await this.#callsOrNone(change, model, meta, turn)) {
+      await this.#attempt(call.identity, meta, turn, () => this.#publisher.publish(call, meta, turn), announcedBy(call))
+    }
   }
 
-  /** What is no fault of the change ends the turn, and the change comes again; otherwise it is skipped. */
-  #failed(identity: string, meta: MessageMeta, { signal }: Turn, error: unknown) {
-    signal.throwIfAborted()
-    if (error instanceof Unreachable || error instanceof Overtaken) throw error.cause
-    this.#skip(identity, meta, asError(error))
+  /** The row could not be logged, so nobody knows what it says now: a declared gap of one model. */
+  async #tellDefect(model: Model, defect: string, meta: MessageMeta, turn: Turn) {
+    this.#parts.logger.error('A change was logged without its row', {
+      model: model.identity,
+      cursor: meta.cursor,
+      defect,
+    })
+    this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
+    for (const call of this.#gapOf(model)) await this.#refetch(call, meta, turn)
   }
 
   #withhold({ identity }: Model, { cursor }: MessageMeta) {
@@ -173,89 +160,67 @@ export class Delivery {
     this.#parts.events.emit('withheld', { identity, cursor })
   }
 
-  async #callsOrNone(change: LoggedChange, model: Model, meta: MessageMeta, turn: Turn): Promise<PublishCall[]> {
+  async #callsOrNone(change: LoggedChange, model: Model, meta: MessageMeta, turn: Turn) {
+    const affected = this.#gapOf(model).map(({ identity }) => identity)
+    const circumstances = { meta, readAt: this.#pageReadAt, signal: turn.signal }
+    const mapped = await this.#attempt(
+      model.identity,
+      meta,
+      turn,
+      () => this.#mapper.map(change, model, circumstances),
+      affected,
+    )
+    if (mapped?.unshown) this.#skip(model.identity, meta, mapped.unshown, [model.identity])
+    return mapped?.calls ?? []
+  }
+
+  /** What is no fault of the change ends the turn, and the change comes again; otherwise `affected` are incomplete. */
+  async #attempt<T>(
+    identity: string,
+    meta: MessageMeta,
+    { signal }: Turn,
+    action: () => Promise<T>,
+    affected: readonly string[],
+  ): Promise<T | undefined> {
     try {
-      return await this.#callsFor(change, model, meta, turn)
+      return await action()
     } catch (error) {
-      this.#failed(model.identity, meta, turn, error)
-      return []
+      signal.throwIfAborted()
+      if (error instanceof Unreachable || error instanceof Overtaken) throw error.cause
+      this.#skip(identity, meta, asError(error), affected)
+      return undefined
     }
   }
 
-  async #callsFor(logged: LoggedChange, model: Model, meta: MessageMeta, { signal }: Turn): Promise<PublishCall[]> {
-    const { models, events } = this.#parts
-    if (logged.defect !== null) return this.#defectCalls(logged, model, meta)
-    const change = await this.#decoder.decode(logged, model, this.#pageReadAt)
-    events.emit('change', changeEvent(change, meta))
-    const related: RelatedRows[] = []
-    for (const need of relatedRowsNeeds(change, models)) related.push(await this.#relatedRows(need, meta))
-    let calls = publishCalls(change, { models, related })
-    for (const stage of this.#parts.stages)
-      calls = await reachably(async () => stage.revise(calls, { change, meta, signal }))
-    return calls
+  #skip(identity: string, { cursor }: MessageMeta, error: Error, affected: readonly string[]) {
+    this.#parts.failures.note(identity, cursor, error)
+    this.#parts.events.emit('skipped', { identity, cursor, error })
+    for (const each of affected) this.#incomplete.add(each)
   }
 
-  /** Where they cannot be read, their model is told to read again: the message about the record itself is worth more. */
-  async #relatedRows(need: RelatedRowsNeed, { cursor }: MessageMeta): Promise<RelatedRows> {
-    try {
-      return await reachably(() => readRelatedRows(this.#parts.db, need))
-    } catch (error) {
-      if (error instanceof Unreachable) throw error
-      const fields = { model: need.model.identity, cursor, error: asError(error).message }
-      this.#parts.logger.warn('Related records could not be read: their clients are told to read again', fields)
-      return { need, members: [], complete: false }
+  /** Behind the last message of the page, so that no client ends on an older state than what it reads then. */
+  async #completePage(turn: Turn) {
+    const identities = [...this.#incomplete]
+    const { cursor, at } = this.#last ?? { cursor: '', at: Date.now() }
+    this.#parts.events.emit('gap', { reason: 'gap', identities })
+    for (const identity of identities) {
+      await this.#refetch({ fn: 'refetch', identity, reason: 'gap' }, { cursor, at }, turn)
     }
   }
 
-  /** The row could not be logged, so nobody knows what it says now: a declared gap of one model. */
-  #defectCalls({ defect }: LoggedChange, model: Model, { cursor }: MessageMeta) {
-    this.#parts.logger.error('A change was logged without its row', { model: model.identity, cursor, defect })
-    this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
+  #gapOf(model: Model): RefetchCall[] {
     return refetchCalls(model, this.#parts.models, 'gap')
   }
 
-  /** While the publisher's backend is down nothing is lost: the same call is made again, until it comes back. */
-  async #publishSurely(call: PublishCall, meta: MessageMeta, { check, signal }: Turn) {
-    for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
-      overtaken(check)
-      try {
-        return await this.#publish(call, meta)
-      } catch (error) {
-        if ((error as { retryable?: unknown } | null)?.retryable !== true) throw error
-        this.#parts.logger.warn('The publisher is not ready; the feed waits', { error: (error as Error).message })
-        this.#parts.events.report(error as Error)
-        await pause(waitMs, undefined, { signal })
-      }
-    }
-  }
-
-  async #publish(call: PublishCall, meta: MessageMeta) {
-    const started = performance.now()
-    const result = this.#parts.publisher.publish(call, meta)
-    if (result) await result
-    this.#parts.events.emit('published', { call, meta, tookMs: performance.now() - started })
-  }
-
-  #skip(identity: string, { cursor }: MessageMeta, error: Error) {
-    this.#parts.logger.error('A change could not be published and was skipped', {
-      model: identity,
-      cursor,
-      error: error.message,
-    })
-    this.#parts.events.emit('skipped', { identity, cursor, error })
+  /** There is nothing in its place where the publisher refuses it. */
+  async #refetch(call: RefetchCall, meta: MessageMeta, turn: Turn) {
+    await this.#attempt(call.identity, meta, turn, () => this.#publisher.publish(call, meta, turn), [])
   }
 }
 
-/** Somebody else has taken over: the change is his. */
-class Overtaken extends Error {}
-
-function overtaken(check: () => void) {
-  try {
-    check()
-  } catch (error) {
-    throw new Overtaken('This node may no longer publish.', { cause: error })
-  }
-}
+/** Whose messages are lost with a call: its own model's, and those that it announces a new record to. */
+const announcedBy = (call: PublishCall): string[] =>
+  call.fn === 'publishCreate' ? [call.identity, ...call.reverse.map(({ identity }) => identity)] : [call.identity]
 
 function metaOf({ cursor, at, origin, annotations }: LoggedChange): MessageMeta {
   return {
@@ -263,16 +228,5 @@ function metaOf({ cursor, at, origin, annotations }: LoggedChange): MessageMeta 
     at: at.getTime(),
     ...(origin !== null && { origin }),
     ...(annotations !== null && { annotations }),
-  }
-}
-
-function changeEvent({ model, operation, previous, record, changed }: RowChange, meta: MessageMeta) {
-  return {
-    identity: model.identity,
-    operation,
-    changed: [...changed],
-    meta,
-    ...(previous && { previous }),
-    ...(record && { record }),
   }
 }

@@ -8,6 +8,7 @@ import type { Publisher } from '../publish/publisher.ts'
 import { createDelivery } from './create-delivery.ts'
 import type { Delivery } from './delivery.ts'
 import { FeedEmitter } from './events.ts'
+import { Failures } from './failures.ts'
 import { Pauses } from './pauses.ts'
 import { type Destination, Track } from './track.ts'
 
@@ -46,7 +47,8 @@ export class Playback {
     this.#parts = parts
     this.#client = client
     const pauses = new Pauses(db, false) // a paused model is published here all the same: it was asked for
-    this.#delivery = createDelivery(settings, models, { db, publisher, pauses, events: this.events })
+    const failures = new Failures(settings.logger)
+    this.#delivery = createDelivery(settings, models, { db, publisher, pauses, failures, events: this.events })
   }
 
   /** Throws `E_CONNECT`. */

@@ -3,10 +3,11 @@ import type { TypeParsers } from '../db/connect.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import { decodeRow, fitsShape } from '../ontology/decode.ts'
 import type { Model, ModelRecord } from '../ontology/model.ts'
-import { toPublic } from '../ontology/public-record.ts'
+import { cannotShow, toPublic } from '../ontology/public-record.ts'
 import { changedAttributes, parseRow, type RawRow } from '../ontology/row-json.ts'
 import type { RowChange } from '../publish/row-change.ts'
 import type { CapturedTables } from './captured-tables.ts'
+import type { DeepValues } from './deep-values.ts'
 import { reachably, Unreachable } from './reach.ts'
 
 export interface RowDecoderParts {
@@ -16,43 +17,56 @@ export interface RowDecoderParts {
   readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
 }
 
+export interface DecodedChange {
+  readonly change: RowChange
+  /** Why `previous` or `record` is missing from it: the model could not show it. */
+  readonly unshown?: Error
+}
+
 /** Makes of a logged change what its model says of it: the records before and after, and what differs. */
 export class RowDecoder {
   readonly #parts: RowDecoderParts
   readonly #tables: CapturedTables
+  readonly #deepValues: DeepValues
 
-  constructor(parts: RowDecoderParts, tables: CapturedTables) {
+  constructor(parts: RowDecoderParts, tables: CapturedTables, deepValues: DeepValues) {
     this.#parts = parts
     this.#tables = tables
+    this.#deepValues = deepValues
   }
 
   /**
    * A column may have another type since the catalog was looked at: a row that does not decode is tried with what it says
-   * after `readAt`, when the row was read. Throws `E_DECODE`, and what `customToJSON` throws.
+   * after `readAt`, when the row was read. Throws `E_DECODE`.
    */
-  async decode(logged: LoggedChange, model: Model, readAt: number): Promise<RowChange> {
-    try {
-      return await this.#rowChange(logged, model, readAt)
-    } catch (error) {
+  async decode(logged: LoggedChange, model: Model, readAt: number): Promise<DecodedChange> {
+    const first = await this.#decoded(logged, model, readAt).catch((error: unknown) => {
       if (error instanceof Unreachable) throw error
-      await reachably(() => this.#tables.refreshSince(readAt))
-      return await this.#rowChange(logged, model, readAt)
-    }
+      return undefined
+    })
+    if (first && !first.unshown) return first
+    await reachably(() => this.#tables.refreshSince(readAt))
+    return await this.#decoded(logged, model, readAt)
   }
 
-  async #rowChange(logged: LoggedChange, model: Model, readAt: number): Promise<RowChange> {
+  async #decoded(logged: LoggedChange, model: Model, readAt: number): Promise<DecodedChange> {
     const before = logged.old === null ? undefined : parseRow(logged.old, model)
     const after = logged.new === null ? undefined : parseRow(logged.new, model)
     const shape = await this.#shapeFor(logged.tableId, readAt, before, after)
     const old = before && this.#record(model, shape, before)
     const row = after && this.#record(model, shape, after)
-    return {
+    const [previous, record] = [old && this.#shown(model, old), row && this.#shown(model, row)]
+    const unshown = [previous, record].find(shown => shown instanceof Error)
+    const change = {
       model,
       operation: logged.operation,
-      ...(old && { old, previous: this.#toPublic(model, old) }),
-      ...(row && { new: row, record: this.#toPublic(model, row) }),
-      changed: before && after ? changedAttributes(model, before, after) : new Set(),
+      ...(old && { old }),
+      ...(previous && !(previous instanceof Error) && { previous }),
+      ...(row && { new: row }),
+      ...(record && !(record instanceof Error) && { record }),
+      changed: before && after ? changedAttributes(model, before, after) : new Set<string>(),
     }
+    return unshown ? { change, unshown } : { change }
   }
 
   /** Columns that the shape does not know were added since it was read. */
@@ -72,8 +86,13 @@ export class RowDecoder {
     )
   }
 
-  #toPublic(model: Model, record: ModelRecord): ModelRecord {
-    return toPublic(model, record, { redacted: this.#redacted(model) })
+  /** The record as clients may see it; an error where its model, by `customToJSON`, does not give that. */
+  #shown(model: Model, record: ModelRecord): ModelRecord | Error {
+    try {
+      return toPublic(model, this.#deepValues.without(model.identity, record), { redacted: this.#redacted(model) })
+    } catch (error) {
+      return cannotShow(model, error)
+    }
   }
 
   #redacted({ identity }: Model): ReadonlySet<string> {

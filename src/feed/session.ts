@@ -10,11 +10,11 @@ import { leaderKey, pauseChannel, tickChannel, wakeChannel } from '../wakeup/cha
 import { Notifier } from '../wakeup/notifier.ts'
 import type { Mode } from '../wakeup/pace.ts'
 import type { FeedContext } from './context.ts'
-import type { Turn } from './delivery.ts'
 import { acceptAnyHistory } from './history.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lead } from './lead.ts'
 import { type Destination, type Memory, resume, Track } from './track.ts'
+import type { Turn } from './turn.ts'
 
 /** How often a node that does not lead looks for ticks, and stands for election, without being told. */
 const BACKSTOP_MS = 1_000

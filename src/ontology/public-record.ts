@@ -1,4 +1,4 @@
-import { ChangefeedError } from '../errors.ts'
+import { asError, ChangefeedError } from '../errors.ts'
 import type { Attribute, Model, ModelRecord } from './model.ts'
 
 /**
@@ -102,3 +102,14 @@ const notAnObject = ({ identity }: Model) =>
     'E_MODEL',
     `\`customToJSON\` of model \`${identity}\` did not give an object. Let it return the record as clients may see it.`,
   )
+
+/** What `customToJSON` threw, with the model and the remedy. */
+export const cannotShow = ({ identity }: Model, cause: unknown): ChangefeedError =>
+  cause instanceof ChangefeedError
+    ? cause
+    : new ChangefeedError(
+        'E_MODEL',
+        `A record of model \`${identity}\` cannot be shown to clients: ${asError(cause).message}. ` +
+          'Let its `customToJSON` give an object for every row that the table may hold.',
+        { cause },
+      )

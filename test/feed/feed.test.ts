@@ -36,7 +36,7 @@ test('what was written while no feed ran is published by the next one, once', as
   expect(summary(published)).toEqual(['publishCreate pet 1', 'publishUpdate pet 1'])
 })
 
-test('a change whose mapping throws is reported and skipped; the feed goes on', async () => {
+test('a record that its model cannot show is reported, and its clients read again; the feed goes on', async () => {
   const { database, feed: newFeed, collections, published } = await openShop()
   collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'bad') throw new Error('no bad pets')
@@ -49,9 +49,11 @@ test('a change whose mapping throws is reported and skipped; the feed goes on', 
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'good'), (2, 'bad'), (3, 'good')`)
   await feed.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishCreate pet 3'])
-  expect(skipped).toEqual([
-    { identity: 'pet', cursor: expect.any(String), error: expect.objectContaining({ message: 'no bad pets' }) },
+  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishCreate pet 3', 'refetch pet'])
+  const error = expect.objectContaining({ code: 'E_MODEL', message: expect.stringContaining('no bad pets') })
+  expect(skipped).toEqual([{ identity: 'pet', cursor: expect.any(String), error }])
+  expect(feed.status().failures).toEqual([
+    { identity: 'pet', count: 1, at: expect.any(Number), reason: expect.stringContaining('no bad pets') },
   ])
 })
 
@@ -74,7 +76,7 @@ test('a message that the publisher refuses keeps back none of the others of its 
   )
   await database.query('delete from pet')
   await feed.settled()
-  expect(seen).toEqual(['publishCreate user', 'publishCreate pet', 'publishRemove user'])
+  expect(seen).toEqual(['publishCreate user', 'publishCreate pet', 'publishRemove user', 'refetch pet'])
   expect(skipped).toEqual([['pet', 'refused']])
 })
 

@@ -21,7 +21,7 @@ test.each([
     publish(call: PublishCall) {
       if ('record' in call && call.record.name === 'unpublishable') throw thrown
       if ('record' in call && call.record.name === 'rejected') return Promise.reject(thrown)
-      calls.push('id' in call && call.id)
+      calls.push('id' in call ? call.id : call.fn)
     },
   }
   const feed = newFeed({ publisher })
@@ -33,7 +33,7 @@ test.each([
     `insert into pet (id, name) values (1, 'a'), (2, 'unmappable'), (3, 'unpublishable'), (4, 'rejected'), (5, 'b')`,
   )
   await feed.settled()
-  expect(calls).toEqual([1, 5])
+  expect(calls).toEqual([1, 5, 'refetch'])
   expect(skipped).toHaveLength(3)
   for (const error of skipped) expect(error).toBeInstanceOf(Error)
 })

@@ -1,0 +1,69 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Logger } from '../logger.ts'
+import type { MessageMeta, PublishCall } from '../publish/call.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { TimeSlice } from '../publish/time-slice.ts'
+import type { FeedEmitter } from './events.ts'
+import { assertMayPublish, type Turn } from './turn.ts'
+
+const RETRY_FIRST_MS = 100
+const RETRY_LAST_MS = 5_000
+
+export interface CallPublisherParts {
+  readonly publisher: Publisher
+  readonly events: FeedEmitter
+  readonly logger: Logger
+}
+
+/** Makes one publish call after the other, and shares the event loop with the rest of the process meanwhile. */
+export class CallPublisher {
+  readonly #parts: CallPublisherParts
+  readonly #slice = new TimeSlice()
+
+  constructor(parts: CallPublisherParts) {
+    this.#parts = parts
+  }
+
+  /** To be called when the event loop has just turned: after the reading of a page. */
+  begin(): void {
+    this.#slice.begin()
+  }
+
+  /** To be called before each piece of work. Costs nothing until the time slice is over. */
+  async shareEventLoop(): Promise<void> {
+    if (!this.#slice.isOver) return
+    await this.#slice.next()
+    await this.drained()
+  }
+
+  /** Waits, within bounds, while the publisher has more to send than it should keep in memory. */
+  async drained(): Promise<void> {
+    await this.#parts.publisher.drained?.()
+  }
+
+  /**
+   * While the publisher's backend is down nothing is lost: the same call is made again, until it comes back. Throws what
+   * else the publisher throws, `Overtaken`, and the reason of the signal.
+   */
+  async publish(call: PublishCall, meta: MessageMeta, turn: Turn): Promise<void> {
+    for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
+      await this.shareEventLoop()
+      assertMayPublish(turn)
+      try {
+        return await this.#publish(call, meta)
+      } catch (error) {
+        if ((error as { retryable?: unknown } | null)?.retryable !== true) throw error
+        this.#parts.logger.warn('The publisher is not ready; the feed waits', { error: (error as Error).message })
+        this.#parts.events.report(error as Error)
+        await pause(waitMs, undefined, { signal: turn.signal })
+      }
+    }
+  }
+
+  async #publish(call: PublishCall, meta: MessageMeta) {
+    const started = performance.now()
+    const result = this.#parts.publisher.publish(call, meta)
+    if (result) await result
+    this.#parts.events.emit('published', { call, meta, tookMs: performance.now() - started })
+  }
+}

@@ -1,0 +1,100 @@
+import type { LoggedChange } from '../change-log/change.ts'
+import type { Database } from '../db/connect.ts'
+import { asError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { Model, Models } from '../ontology/model.ts'
+import type { MessageMeta, PublishCall } from '../publish/call.ts'
+import { publishCalls } from '../publish/calls.ts'
+import { idOf } from '../publish/record-id.ts'
+import { type RelatedRows, type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
+import type { RowChange } from '../publish/row-change.ts'
+import type { CapturedTables } from './captured-tables.ts'
+import { DeepValues } from './deep-values.ts'
+import type { FeedEmitter } from './events.ts'
+import { reachably, Unreachable } from './reach.ts'
+import { readRelatedRows } from './related.ts'
+import { RowDecoder, type RowDecoderParts } from './row-decoder.ts'
+import type { Stage } from './stage.ts'
+
+export interface ChangeMapperParts extends RowDecoderParts {
+  readonly db: Database
+  readonly models: Models
+  /** In the order in which each change passes them. */
+  readonly stages: readonly Stage[]
+  readonly events: FeedEmitter
+  readonly logger: Logger
+}
+
+/** What is to be published of one change. */
+export interface MappedChange {
+  readonly calls: readonly PublishCall[]
+  /** Why the record itself is not among them: its model could not show it. */
+  readonly unshown?: Error
+}
+
+/** Decodes a logged change, maps it to publish calls, and leads them past the stages. */
+export class ChangeMapper {
+  readonly #parts: ChangeMapperParts
+  readonly #decoder: RowDecoder
+  readonly #deepValues: DeepValues
+
+  constructor(parts: ChangeMapperParts, tables: CapturedTables) {
+    this.#parts = parts
+    this.#deepValues = new DeepValues(parts.logger)
+    this.#decoder = new RowDecoder(parts, tables, this.#deepValues)
+  }
+
+  /** `readAt`: when the row was read, by `performance.now()`. Throws what makes the change impossible to map. */
+  async map(
+    logged: LoggedChange,
+    model: Model,
+    { meta, readAt, signal }: { readonly meta: MessageMeta; readonly readAt: number; readonly signal: AbortSignal },
+  ): Promise<MappedChange> {
+    const { models, events, stages } = this.#parts
+    const { change, unshown } = await this.#decoder.decode(logged, model, readAt)
+    events.emit('change', changeEvent(change, meta))
+    const related: RelatedRows[] = []
+    for (const need of relatedRowsNeeds(change, models)) related.push(await this.#relatedRows(need, meta))
+    let calls = withoutUnshown(publishCalls(change, { models, related }), change)
+    for (const stage of stages) calls = await reachably(async () => stage.revise(calls, { change, meta, signal }))
+    calls = calls.map(call => this.#deepValues.withoutIn(call))
+    return unshown ? { calls, unshown } : { calls }
+  }
+
+  /** Where they cannot be read, their model is told to read again: the message about the record itself is worth more. */
+  async #relatedRows(need: RelatedRowsNeed, { cursor }: MessageMeta): Promise<RelatedRows> {
+    try {
+      return await reachably(() => readRelatedRows(this.#parts.db, need))
+    } catch (error) {
+      if (error instanceof Unreachable) throw error
+      const fields = { model: need.model.identity, cursor, error: asError(error).message }
+      this.#parts.logger.warn('Related records could not be read: their clients are told to read again', fields)
+      return { need, members: [], complete: false }
+    }
+  }
+}
+
+/** Without a record to show, what is left are the messages that need ids only: about memberships, and `destroyed`. */
+function withoutUnshown(calls: PublishCall[], { model, new: row, record }: RowChange): PublishCall[] {
+  if (!row || record) return calls
+  const id = String(idOf(model, row))
+  const showsRecord = (call: PublishCall) =>
+    call.identity === model.identity &&
+    (call.fn === 'publishCreate' || call.fn === 'publishUpdate') &&
+    String(call.id) === id
+  return calls.flatMap(call => {
+    if (!showsRecord(call)) return call
+    return call.fn === 'publishCreate' ? call.reverse : []
+  })
+}
+
+function changeEvent({ model, operation, previous, record, changed }: RowChange, meta: MessageMeta) {
+  return {
+    identity: model.identity,
+    operation,
+    changed: [...changed],
+    meta,
+    ...(previous && { previous }),
+    ...(record && { record }),
+  }
+}
