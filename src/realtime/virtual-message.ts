@@ -4,10 +4,11 @@ import { badRequest, Refusal, tooLarge } from './refusal.ts'
 
 /** Request methods that sails.io.js sends, each as an event of its own. */
 export const METHODS = ['get', 'post', 'put', 'delete', 'patch', 'options', 'head'] as const
+export type Method = (typeof METHODS)[number]
 
 /** A request that came as a socket message, checked. */
 export interface VirtualMessage {
-  readonly method: string
+  readonly method: Uppercase<Method>
   /** Path and query; of a GET with data, the data is in the query. */
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
@@ -19,7 +20,7 @@ export interface VirtualMessage {
  * Reads what a client sent for one of the {@link METHODS}. Throws a `Refusal` for anything that is no request: clients send
  * what they like.
  */
-export function parseMessage(method: string, message: unknown, limits: Pick<Limits, 'depth'>): VirtualMessage {
+export function parseMessage(method: Method, message: unknown, limits: Pick<Limits, 'depth'>): VirtualMessage {
   if (!isDictionary(message)) throw badRequest('A request is an object such as {"url": "/user", "data": {}}.')
   const { pathname, search } = parseUrl(message.url)
   const data = message.data ?? message.params ?? {}
@@ -28,7 +29,7 @@ export function parseMessage(method: string, message: unknown, limits: Pick<Limi
   const query = { ...parsedQuery(search), ...(hasBody || !isDictionary(data) ? {} : data) }
   const text = stringifyQuery(query)
   return {
-    method: method.toUpperCase(),
+    method: method.toUpperCase() as Uppercase<Method>,
     url: hasBody ? pathname + search : `${pathname}${text === '' ? '' : `?${text}`}`,
     headers: parseHeaders(message.headers),
     query,

@@ -8,7 +8,7 @@ import { type Limits, requestRate } from './limits.ts'
 import { Refusal } from './refusal.ts'
 import type { NodeHandler } from './request.ts'
 import { withResponses } from './responses.ts'
-import { METHODS, parseMessage, type VirtualMessage } from './virtual-message.ts'
+import { METHODS, type Method, parseMessage, type VirtualMessage } from './virtual-message.ts'
 
 /** The answer to a virtual request, as sails.io.js expects it. */
 export interface WebResponse {
@@ -33,7 +33,7 @@ export function serveVirtualRequests(socket: Socket, options: VirtualRequestOpti
   // Express and others look for these where a Node socket has them.
   Object.assign(socket, { remoteAddress: socket.handshake.address, encrypted: socket.handshake.secure })
 
-  const answer = async (method: string, message: unknown): Promise<WebResponse> => {
+  const answer = async (method: Method, message: unknown): Promise<WebResponse> => {
     if (!rate.allows()) throw tooMany(`At most ${limits.requestsPerSecond} requests a second.`)
     if (pending >= limits.pendingRequests) throw tooMany(`At most ${limits.pendingRequests} requests at once.`)
     pending++

@@ -1,8 +1,9 @@
 import type { Page } from 'playwright-core'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Demo } from '../../src/cli/demo/start-demo.ts'
 import { openPage } from '../helpers/browser.ts'
 import { scratchFolder } from '../helpers/folder.ts'
+import { beforeAllWith } from '../helpers/need.ts'
 import { portOf, startTestDemo } from './demo-server.ts'
 
 let dataDir: string
@@ -10,7 +11,7 @@ let demo: Demo
 let page: Page
 let logged: string[]
 
-beforeAll(async () => {
+beforeAllWith('browser', async () => {
   dataDir = `${await scratchFolder()}/data`
   demo = await startTestDemo({ dataDir })
   ;({ page, logged } = await openPage(demo.url))

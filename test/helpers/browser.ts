@@ -1,7 +1,8 @@
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { need } from './need.ts'
 import { afterScope } from './scope.ts'
 
-/** A page of a real browser, `CHROMIUM` or Debian's, and what it logs to its console. Closed at the end of the test. */
+/** A page of a real browser and what it logs to its console. Closed at the end of the test. */
 export async function openPage(url: string): Promise<{ page: Page; logged: string[] }> {
   const page = await (await browser()).newPage()
   afterScope(() => page.close())
@@ -16,8 +17,10 @@ export async function openPage(url: string): Promise<{ page: Page; logged: strin
 }
 
 async function browser(): Promise<Browser> {
+  const { path, env } = need('browser')
   const launched = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: path,
+    env: { ...process.env, ...env },
     args: ['--no-sandbox'], // also as root
   })
   afterScope(() => launched.close())

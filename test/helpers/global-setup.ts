@@ -3,18 +3,24 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { findPrerequisites, type Prerequisites } from './prerequisites/find.ts'
 import { testSettings } from './test-settings.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** Superuser's connection string of the server that all test files share. */
     serverUrl: string
+    prerequisites: Prerequisites
   }
 }
 
-/** Builds what runs in processes of its own, and starts one server for all: an embedded one, or `TEST_DATABASE_URL`. */
+/**
+ * Builds what runs in processes of its own, finds the programs that some tests need, and starts one server for all: an
+ * embedded one, or `TEST_DATABASE_URL`.
+ */
 export default async function setup(project: TestProject) {
-  await build()
+  const [prerequisites] = await Promise.all([findPrerequisites(), build()])
+  project.provide('prerequisites', prerequisites)
   const url = process.env.TEST_DATABASE_URL
   if (url) {
     await assertFit(url)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { eventually } from './eventually.ts'
+import { need } from './need.ts'
 import { afterScope } from './scope.ts'
 
 export interface TestRedis {
@@ -14,11 +15,12 @@ export interface TestRedis {
 
 /** A Redis server of one test, in memory only. Ended with the test. */
 export async function startRedis(): Promise<TestRedis> {
+  const { path, env } = need('redis')
   const port = await freePort()
   let server: ReturnType<typeof spawn> | null = null
   const start = async () => {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
-    server = spawn(process.env.REDIS_SERVER ?? 'redis-server', args, { stdio: 'ignore' })
+    server = spawn(path, args, { stdio: 'ignore', env: { ...process.env, ...env } })
     await eventually(() => connects(port))
   }
   const stop = async () => {

@@ -3,18 +3,19 @@ import type { AddressInfo } from 'node:net'
 import { createAdapter } from '@socket.io/redis-adapter'
 import { createClient } from 'redis'
 import { Server } from 'socket.io'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { classRoom, recordRoom } from '../../src/publish/rooms.ts'
 import { socketPublisher } from '../../src/publish/socket-publisher.ts'
 import { attachPubSub, type WithPubSub } from '../../src/realtime/pubsub.ts'
 import { sailsSockets } from '../../src/realtime/sockets.ts'
+import { beforeAllWith } from '../helpers/need.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { connectSailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { models } from '../publish/school-models.ts'
 
 let redisUrl: string
-beforeAll(async () => {
+beforeAllWith('redis', async () => {
   redisUrl = (await startRedis()).url
 })
 

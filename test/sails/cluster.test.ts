@@ -1,17 +1,11 @@
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { startRedis } from '../helpers/redis.ts'
 import { connectSailsClient, type SailsClient } from '../helpers/sails-client.ts'
 import { startApp, summary } from './fixture.ts'
 
 const SAFE = { config: { models: { migrate: 'safe' } }, changefeed: { install: false } }
-
-let redis: TestRedis
-
-beforeAll(async () => {
-  redis = await startRedis()
-})
 
 const IN_MEMORY = 'in memory'
 
@@ -89,7 +83,7 @@ const sorted = (client: SailsClient) => summary(client).sort()
 
 async function twoProcesses(adapter: string, blueprints: 'keep' | 'replace') {
   const database = await testDatabase()
-  const options = adapter === IN_MEMORY ? {} : { adapter, redis: redis.url }
+  const options = adapter === IN_MEMORY ? {} : { adapter, redis: (await startRedis()).url }
   const first = await startApp(database, { ...options, changefeed: { blueprints } })
   const second = await startApp(database, { ...options, ...SAFE, changefeed: { ...SAFE.changefeed, blueprints } })
   const nodes = [first, second] as const
