@@ -5,7 +5,6 @@ import { adapterTypeParsers } from '../ontology/type-parsers.ts'
 import type { Settings } from '../options.ts'
 import { CompatibleChanges } from './compatible-changes.ts'
 import { Delivery, type DeliveryParts } from './delivery.ts'
-import { LeftBehind } from './left-behind.ts'
 import { LinkNetting } from './link-netting.ts'
 import { Population } from './population.ts'
 import type { Stage } from './stage.ts'
@@ -26,7 +25,6 @@ function stagesOf(settings: Settings, models: Models, { db }: Pick<DeliveryParts
   const { collections, populate, compatibility, logger } = settings
   const redacted = redactedColumns(models, settings.models)
   return [
-    new LeftBehind(models),
     new LinkNetting(db, models, logger),
     ...(populate ? [new Population({ collections, models, redacted, logger })] : []),
     ...(compatibility ? [new CompatibleChanges()] : []),

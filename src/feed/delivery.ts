@@ -6,7 +6,7 @@ import { asError } from '../errors.ts'
 import type { Model } from '../ontology/model.ts'
 import { parseRow } from '../ontology/row-json.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
-import { refetchCalls } from '../publish/calls.ts'
+import { affectedModels } from '../publish/calls.ts'
 import { CallPublisher, type CallPublisherParts } from './call-publisher.ts'
 import { CapturedTables } from './captured-tables.ts'
 import { ChangeMapper, type ChangeMapperParts } from './change-mapper.ts'
@@ -94,19 +94,24 @@ export class Delivery {
     }
   }
 
-  /** Tells the clients that changes are missing: those of every model, or of some. */
+  /** Declares changes of every model missing, or of some: to the clients of all models that these changes affect. */
   async declareGap(
     reason: RefetchCall['reason'],
     { epoch, tick }: Position,
     turn: Turn,
     only: readonly string[] = [...this.#parts.models.keys()],
   ): Promise<void> {
-    const { models, events, logger } = this.#parts
     const meta = { cursor: formatCursor({ epoch, tick: tick.id, seq: 0n }), at: Date.now() }
-    const identities = only.filter(identity => models.get(identity)?.junction === undefined && models.has(identity))
-    logger.warn('Changes are missing: clients are told to read again', { reason, cursor: meta.cursor, identities })
-    events.emit('gap', { reason, identities })
-    for (const identity of identities) await this.#refetch({ fn: 'refetch', identity, reason }, meta, turn)
+    const identities = this.#affectedBy(only)
+    const fields = { reason, cursor: meta.cursor, identities }
+    this.#parts.logger.warn('Changes are missing: clients are told to read again', fields)
+    await this.#refetch(identities, reason, meta, turn)
+  }
+
+  #affectedBy(identities: readonly string[]): string[] {
+    const { models } = this.#parts
+    const missing = identities.flatMap(identity => models.get(identity) ?? [])
+    return [...new Set(missing.flatMap(model => affectedModels(model, models)))]
   }
 
   /** Tells the clients of these tables' models to read again: see {@link Track}. */
@@ -132,8 +137,7 @@ export class Delivery {
       model: model.identity,
       cursor: meta.cursor,
     })
-    this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
-    for (const call of this.#gapOf(model)) await this.#refetch(call, meta, turn)
+    await this.#refetch(affectedModels(model, this.#parts.models), 'gap', meta, turn)
     this.#toldDropped.add(tableId)
   }
 
@@ -151,8 +155,7 @@ export class Delivery {
       cursor: meta.cursor,
       defect,
     })
-    this.#parts.events.emit('gap', { reason: 'gap', identities: [model.identity] })
-    for (const call of this.#gapOf(model)) await this.#refetch(call, meta, turn)
+    await this.#refetch(affectedModels(model, this.#parts.models), 'gap', meta, turn)
   }
 
   #withhold({ identity }: Model, { cursor }: MessageMeta) {
@@ -161,7 +164,7 @@ export class Delivery {
   }
 
   async #callsOrNone(change: LoggedChange, model: Model, meta: MessageMeta, turn: Turn) {
-    const affected = this.#gapOf(model).map(({ identity }) => identity)
+    const affected = affectedModels(model, this.#parts.models)
     const circumstances = { meta, readAt: this.#pageReadAt, signal: turn.signal }
     const mapped = await this.#attempt(
       model.identity,
@@ -200,21 +203,22 @@ export class Delivery {
 
   /** Behind the last message of the page, so that no client ends on an older state than what it reads then. */
   async #completePage(turn: Turn) {
-    const identities = [...this.#incomplete]
-    const { cursor, at } = this.#last ?? { cursor: '', at: Date.now() }
-    this.#parts.events.emit('gap', { reason: 'gap', identities })
-    for (const identity of identities) {
-      await this.#refetch({ fn: 'refetch', identity, reason: 'gap' }, { cursor, at }, turn)
-    }
-  }
-
-  #gapOf(model: Model): RefetchCall[] {
-    return refetchCalls(model, this.#parts.models, 'gap')
+    await this.#refetch([...this.#incomplete], 'gap', this.#last ?? { cursor: '', at: Date.now() }, turn)
   }
 
   /** There is nothing in its place where the publisher refuses it. */
-  async #refetch(call: RefetchCall, meta: MessageMeta, turn: Turn) {
-    await this.#attempt(call.identity, meta, turn, () => this.#publisher.publish(call, meta, turn), [])
+  async #refetch(
+    identities: readonly string[],
+    reason: RefetchCall['reason'],
+    { cursor, at }: MessageMeta,
+    turn: Turn,
+  ) {
+    const meta = { cursor, at }
+    this.#parts.events.emit('gap', { reason, identities })
+    for (const identity of identities) {
+      const call = { fn: 'refetch', identity, reason } as const
+      await this.#attempt(identity, meta, turn, () => this.#publisher.publish(call, meta, turn), [])
+    }
   }
 }
 

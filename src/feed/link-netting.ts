@@ -6,31 +6,28 @@ import type { Logger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import type { AddCall, PublishCall, RemoveCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
-import { idOf } from '../publish/record-id.ts'
-import { removesRecord } from '../publish/related-rows.ts'
-import type { RowChange } from '../publish/row-change.ts'
-import { KeptLinks } from './kept-links.ts'
+import { parseOrigin } from '../publish/origin.ts'
 import { column, table } from './model-sql.ts'
 import { reachably, Unreachable } from './reach.ts'
-import { recordKey } from './record-key.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
-/** How old the deletion of a link must be before it is believed, in milliseconds. */
+/** How old the deletion of a link must be before the link counts as gone, in milliseconds. */
 const WINDOW_MS = 50
-/** Links that are remembered at once; of a greater replacement the members are told that they left and came back. */
+/** Links that blueprints have deleted and not yet inserted again; of those beyond, the insertion is published. */
 const REMEMBERED = 10_000
 
 /**
  * To replace the members of a collection, Waterline deletes all of its links and inserts the new ones, in two
- * transactions. A member that is kept has not left: where the link is there again, neither its going nor its coming back
- * is told.
+ * transactions; and a table may hold the same link twice. So `removedFrom` is dropped where the link exists when it would
+ * be published: a later deletion of it has a change of its own. `addedTo` is never dropped, as a client may have read the
+ * members between the two transactions.
  */
 export class LinkNetting implements Stage {
   readonly #db: Database
   readonly #models: Models
   readonly #logger: Logger
-  /** Links whose going was not told, until their coming back is met. */
-  readonly #kept = new KeptLinks()
+  /** By request and link, oldest first. */
+  readonly #deletedByBlueprint = new Set<string>()
 
   constructor(db: Database, models: Models, logger: Logger) {
     this.#db = db
@@ -39,35 +36,39 @@ export class LinkNetting implements Stage {
   }
 
   async revise(calls: PublishCall[], circumstances: Circumstances): Promise<PublishCall[]> {
-    this.#forgetRecord(circumstances.change)
-    const news: PublishCall[] = []
-    const seen: Seen = new Map()
+    const revised: PublishCall[] = []
+    const known = new Map<string, boolean>()
     for (const call of calls) {
-      if (!(await this.#isOldNews(call, circumstances, seen))) news.push(call)
+      const link = this.#linkOf(call, circumstances.change.model)
+      if (!link) revised.push(call)
+      else if (call.fn === 'publishAdd')
+        revised.push(this.#isKept(link, circumstances) ? { ...call, kept: true } : call)
+      else if (await this.#exists(link, circumstances, known)) this.#noteDeletion(link, circumstances)
+      else revised.push(call)
     }
-    return news
+    return revised
   }
 
-  /** What is known of a record goes with it: where it is made anew, who is linked to it is news again. */
-  #forgetRecord(change: RowChange) {
-    const { model, old } = change
-    if (this.#kept.size > 0 && old && !model.junction && removesRecord(change)) {
-      this.#kept.forget(recordKey(model.identity, idOf(model, old)))
+  #noteDeletion(link: Link, { meta }: Circumstances) {
+    if (!parseOrigin(meta.origin)?.blueprint) return
+    this.#deletedByBlueprint.add(keyOf(link, meta.origin))
+    for (const oldest of this.#deletedByBlueprint) {
+      if (this.#deletedByBlueprint.size <= REMEMBERED) return
+      this.#deletedByBlueprint.delete(oldest)
     }
   }
 
-  async #isOldNews(call: PublishCall, circumstances: Circumstances, seen: Seen): Promise<boolean> {
-    const link = this.#linkOf(call, circumstances.change.model)
-    if (!link) return false
-    if (call.fn === 'publishAdd') return this.#kept.delete(keyOf(link))
-    this.#kept.delete(keyOf(link))
-    if (this.#kept.size >= REMEMBERED) return false
+  /** Whether the request that inserts the link had deleted it, and no message said so. */
+  #isKept(link: Link, { meta }: Circumstances): boolean {
+    return this.#deletedByBlueprint.size > 0 && this.#deletedByBlueprint.delete(keyOf(link, meta.origin))
+  }
+
+  /** Both ends of a link ask for it: one look is enough. */
+  async #exists(link: Link, circumstances: Circumstances, known: Map<string, boolean>): Promise<boolean> {
     const pair = pairOf(link)
-    const isThere = seen.get(pair) ?? (await this.#isThereAsFarAsSeen(link, circumstances))
-    seen.set(pair, isThere)
-    if (isThere)
-      this.#kept.add(keyOf(link), [recordKey(call.identity, link.parentId), recordKey(link.of, link.childId)])
-    return isThere
+    const exists = known.get(pair) ?? (await this.#existsAsFarAsVisible(link, circumstances))
+    known.set(pair, exists)
+    return exists
   }
 
   /** Undefined unless the change is one of a link, and the call about the members that it makes. */
@@ -77,20 +78,23 @@ export class LinkNetting implements Stage {
     return ends && { links, ...ends, parentId: call.id, childId: call.childId, alias: call.alias }
   }
 
-  /** Where it cannot be looked up, as for want of rights, the deletion is believed: a word too many is better than none. */
-  async #isThereAsFarAsSeen(link: Link, circumstances: Circumstances): Promise<boolean> {
+  /** Where the links cannot be read, as without the privilege to, the deletion is published. */
+  async #existsAsFarAsVisible(link: Link, circumstances: Circumstances): Promise<boolean> {
     try {
-      return await reachably(() => this.#isThere(link, circumstances))
+      return await reachably(() => this.#lookTwice(link, circumstances))
     } catch (error) {
       if (error instanceof Unreachable) throw error.cause
       const fields = { model: link.links.identity, cursor: circumstances.meta.cursor, error: asError(error).message }
-      this.#logger.warn('Whether a link is there again could not be read: its members are told that they left', fields)
+      this.#logger.warn(
+        'Links could not be read: a deletion is published even where another row holds the same link',
+        fields,
+      )
       return false
     }
   }
 
-  /** Looks again when the deletion is so young that what follows it may not be committed yet. */
-  async #isThere(link: Link, { meta, signal }: Circumstances): Promise<boolean> {
+  /** A second time when the deletion is so young that the insertion which follows it may not be committed yet. */
+  async #lookTwice(link: Link, { meta, signal }: Circumstances): Promise<boolean> {
     const { exists, now } = await this.#look(link)
     const age = now - meta.at
     if (exists || age >= WINDOW_MS) return exists
@@ -108,9 +112,6 @@ export class LinkNetting implements Stage {
   }
 }
 
-/** Whether a link is there, by the two that it links: both are told, and one look is enough. */
-type Seen = Map<string, boolean>
-
 const pairOf = ({ parent, child, parentId, childId }: Link) =>
   JSON.stringify([`${parent} ${parentId}`, `${child} ${childId}`].sort())
 
@@ -118,8 +119,6 @@ interface Ends {
   /** Attributes of the links. */
   readonly parent: string
   readonly child: string
-  /** Identity of the children. */
-  readonly of: string
 }
 
 interface Link extends Ends {
@@ -130,17 +129,17 @@ interface Link extends Ends {
 }
 
 /** Of a made-up junction table both collections state the same link, so each has its own key. */
-const keyOf = ({ links, alias, parent, parentId, childId }: Link) =>
-  JSON.stringify([links.identity, alias, parent, String(parentId), String(childId)])
+const keyOf = ({ links, alias, parent, parentId, childId }: Link, origin = '') =>
+  JSON.stringify([origin, links.identity, alias, parent, String(parentId), String(childId)])
 
 function endsOf({ identity, alias }: AddCall | RemoveCall, links: Model, models: Models): Ends | undefined {
   const near = links.junction?.ends.find(end => end.identity === identity && end.alias === alias)
   const far = links.junction?.ends.find(end => end !== near)
-  if (near && far) return { parent: near.attribute, child: far.attribute, of: far.identity }
+  if (near && far) return { parent: near.attribute, child: far.attribute }
   const collection = models.get(identity)?.associations.find(association => association.alias === alias)
   if (collection?.type !== 'collection' || collection.through !== links.identity || collection.via === undefined) {
     return undefined
   }
   const child = childAttribute(links, collection)
-  return child === undefined ? undefined : { parent: collection.via, child, of: collection.collection }
+  return child === undefined ? undefined : { parent: collection.via, child }
 }

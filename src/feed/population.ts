@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from '../logger.ts'
 import { collectionsOf } from '../ontology/collection.ts'
-import type { Association, Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
+import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
 import { presentable } from '../ontology/presentation.ts'
 import type { PublishCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
@@ -22,19 +22,14 @@ export interface PopulationParts {
 /** How old the creation of a record must be before it is believed to have no members, in milliseconds. */
 const WINDOW_MS = 50
 
-/** Members that are remembered at once as told of in a `created` message. */
-const REMEMBERED = 10_000
-
 /**
  * Puts the associated records into the record of a `created` message and into `previous`, as blueprints do. The record's
- * own values are those of the change; who is associated is read when it is published, and so as of then. A new record
- * without members is looked at again a moment later.
+ * own values are those of the change; who is associated is read when it is published, and so as of then: members whose links
+ * come later in the feed are announced again. A new record without members is looked at again a moment later.
  */
 export class Population implements Stage {
   readonly #parts: PopulationParts
   readonly #live: ReadonlyMap<string, Finder>
-  /** Members that a `created` message has shown and whose own change is still to come, oldest first. */
-  readonly #shown = new Set<string>()
 
   constructor(parts: PopulationParts) {
     this.#parts = parts
@@ -45,38 +40,15 @@ export class Population implements Stage {
     const { model, old, new: row } = circumstances.change
     const revised: PublishCall[] = []
     for (const call of calls) {
-      if (this.#isShown(call)) continue
       const isNew = call.fn === 'publishCreate'
       const raw = row && isNew ? row : old
       let populated = raw && hasRecord(call, model) ? await this.#populated(model, raw, circumstances) : undefined
       if (populated && isNew && lacksMembers(model, populated) && (await comesOfAge(circumstances))) {
         populated = await this.#populated(model, row ?? {}, circumstances)
       }
-      if (populated && isNew) this.#remember(model, call.id, populated)
       revised.push(populated ? withRecord(call, populated) : call)
     }
     return revised
-  }
-
-  /** Links are mostly committed after the record that they belong to, and may be read with it all the same. */
-  #remember(model: Model, id: RecordId, record: ModelRecord) {
-    for (const association of model.associations) {
-      const members = association.type === 'collection' ? record[association.alias] : undefined
-      if (association.type !== 'collection' || !Array.isArray(members)) continue
-      const key = this.#live.get(association.collection)?.primaryKey ?? ''
-      for (const member of members) this.#shown.add(keyOf(model.identity, id, association.alias, member[key]))
-    }
-    for (const oldest of this.#shown) {
-      if (this.#shown.size <= REMEMBERED) return
-      this.#shown.delete(oldest)
-    }
-  }
-
-  /** A member that leaves may come back. */
-  #isShown(call: PublishCall): boolean {
-    if (call.fn !== 'publishAdd' && call.fn !== 'publishRemove') return false
-    const wasShown = this.#shown.delete(keyOf(call.identity, call.id, call.alias, call.childId))
-    return wasShown && call.fn === 'publishAdd'
   }
 
   /** Undefined where it cannot be read: the message is worth more than what would be in it. */
@@ -133,9 +105,6 @@ async function comesOfAge({ meta, signal }: Circumstances): Promise<boolean> {
   await pause(waitMs, undefined, { signal })
   return true
 }
-
-const keyOf = (identity: string, id: unknown, alias: string, member: unknown) =>
-  JSON.stringify([identity, String(id), alias, String(member)])
 
 interface Finder {
   readonly primaryKey: string

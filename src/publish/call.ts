@@ -41,6 +41,8 @@ export interface AddCall {
   readonly childId: RecordId
   /** The child itself, where the caller of a publish function passed it. JSON-ready. */
   readonly added?: ModelRecord
+  /** A blueprint replaced a collection and kept this member: it deleted the link and inserted it again. */
+  readonly kept?: true
 }
 
 export interface RemoveCall {

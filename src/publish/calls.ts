@@ -32,26 +32,25 @@ export function publishCalls(change: RowChange, context: PublishContext): Publis
   return [...membershipCalls(change, context.models), updateCall(change)]
 }
 
-/** "Read it again", for the model and for every model at the other end of its associations. */
-export function refetchCalls(model: Model, models: Models, reason: RefetchCall['reason']): RefetchCall[] {
-  const own: RefetchCall[] = model.junction ? [] : [{ fn: 'refetch', identity: model.identity, reason }]
-  return [...own, ...neighbours(model, models).map(identity => refetch(identity, reason))]
+/**
+ * The models whose clients are stale when changes of `model` are missing: its own, those whose collections its rows
+ * fill, directly or as links, and those whose records refer to it and are notified when a record is destroyed.
+ * A made-up junction has no clients of its own.
+ */
+export function affectedModels(model: Model, models: Models): string[] {
+  const parents = statedCollections(model, models).map(({ parent }) => parent.identity)
+  const members = model.associations.flatMap(association =>
+    association.type === 'collection' && association.via !== undefined ? association.collection : [],
+  )
+  return [...new Set([...(model.junction ? [] : [model.identity]), ...parents, ...members])]
 }
 
 const refetch = (identity: string, reason: RefetchCall['reason']): RefetchCall => ({ fn: 'refetch', identity, reason })
 
-/** The rows of the neighbours are still there: only what is linked to them is gone. */
+/** The rows of the other models are still there: only what is linked to them is gone. */
 function truncateCalls(model: Model, models: Models): RefetchCall[] {
-  const [own, others] = [model.identity, neighbours(model, models)]
-  return [...(model.junction ? [] : [refetch(own, 'truncate')]), ...others.map(identity => refetch(identity, 'bulk'))]
-}
-
-function neighbours(model: Model, models: Models): string[] {
-  const parents = statedCollections(model, models).map(({ parent }) => parent.identity)
-  const children = model.associations.flatMap(association =>
-    association.type === 'collection' && association.via !== undefined ? association.collection : [],
-  )
-  return [...new Set([...parents, ...children])].filter(identity => identity !== model.identity)
+  const reasonFor = (identity: string) => (identity === model.identity ? 'truncate' : 'bulk')
+  return affectedModels(model, models).map(identity => refetch(identity, reasonFor(identity)))
 }
 
 function createCalls({ model, new: row = {}, record = {} }: RowChange, models: Models): PublishCall[] {

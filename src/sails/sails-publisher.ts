@@ -75,15 +75,16 @@ export class SailsPublisher implements Publisher {
     if (keys.length === 0 || !publications) return 'news'
     const spokenAt = Math.max(...keys.map(key => this.#spoken.get(subjectOf(key)) ?? 0))
     const verdict = publications.byFeed(keys, spokenAt)
-    return verdict === 'news' && publications.expected && this.#isTouch(call) ? 'told' : verdict
+    return verdict === 'news' && publications.expected && this.#isUnannounced(call) ? 'told' : verdict
   }
 
   #keysOf(call: PublishCall): MessageKey[] {
     return keysOfCall(call, this.#options.models.get(call.identity))
   }
 
-  /** Blueprints say nothing of the rows that a write of theirs gave a new `updatedAt` and nothing else. */
-  #isTouch(call: PublishCall): boolean {
+  /** Blueprints publish nothing of members that they keep, and of rows that only get a new `updatedAt`. */
+  #isUnannounced(call: PublishCall): boolean {
+    if (call.fn === 'publishAdd') return call.kept === true
     if (call.fn !== 'publishUpdate' || !call.previous) return false
     return namesOfNews(call, this.#options.models.get(call.identity)).length === 0
   }

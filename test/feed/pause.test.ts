@@ -13,7 +13,7 @@ function operator({ database: { connectionString } }: Shop) {
 }
 
 test.each(['leader', 'local'] as const)(
-  'a paused model is passed over and counted, others go on; resumed, its clients read again (%s)',
+  'a paused model is passed over and counted, others go on; resumed, the clients read again that it affects (%s)',
   async publish => {
     const shop = await openShop()
     const db = operator(shop)
@@ -31,10 +31,15 @@ test.each(['leader', 'local'] as const)(
     })
     const gap = eventOf(feed, 'gap')
     expect(await resumeModels(db, [])).toEqual(['pet'])
-    expect(await gap).toEqual([{ reason: 'gap', identities: ['pet'] }])
+    expect(await gap).toEqual([{ reason: 'gap', identities: ['pet', 'user'] }])
     await shop.database.query(`insert into pet (id, name) values (2, 'max')`)
     await feed.settled()
-    expect(summary(shop.published)).toEqual(['publishCreate user 1', 'refetch pet', 'publishCreate pet 2'])
+    expect(summary(shop.published)).toEqual([
+      'publishCreate user 1',
+      'refetch pet',
+      'refetch user',
+      'publishCreate pet 2',
+    ])
   },
 )
 
@@ -57,5 +62,5 @@ test('resumed while nobody runs: the next leader tells all clients, once', async
   const third = shop.feed(options)
   await third.start()
   await third.settled()
-  expect(summary(shop.published)).toEqual(['refetch pet'])
+  expect(summary(shop.published)).toEqual(['refetch pet', 'refetch user'])
 })

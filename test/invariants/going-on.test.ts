@@ -124,7 +124,7 @@ test('what was logged of a table that has been dropped since is a gap of its mod
   await database.query('drop table pet')
   const gap = eventOf(feed, 'gap')
   await feed.start()
-  expect(await gap).toEqual([{ reason: 'gap', identities: ['pet'] }])
+  expect(await gap).toEqual([{ reason: 'gap', identities: ['pet', 'user'] }])
   await feed.settled()
   expect(summary(published)).toEqual(['refetch pet', 'refetch user'])
 })

@@ -35,7 +35,7 @@ test.each([
   await resumeModels(db, [])
   await gap
   await feed.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'refetch pet'])
+  expect(summary(published)).toEqual(['publishCreate pet 1', 'refetch pet', 'refetch user'])
   expect(await feed.lag()).toEqual({ changes: 0, orMore: false, seconds: 0 })
 })
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ModelRecord, RecordId } from '../../src/ontology/model.ts'
 import type { PublishCall } from '../../src/publish/call.ts'
-import { publishCalls, refetchCalls } from '../../src/publish/calls.ts'
+import { affectedModels, publishCalls } from '../../src/publish/calls.ts'
 import { relatedRowsNeeds } from '../../src/publish/related-rows.ts'
 import type { RowChange } from '../../src/publish/row-change.ts'
 import { modelOf, models } from './school-models.ts'
@@ -261,6 +261,18 @@ describe('everything at once', () => {
     ])
   })
 
-  test('a gap concerns the neighbours as well', () =>
-    expect(refetchCalls(modelOf('pet'), models, 'gap').flatMap(line)).toEqual(['pet refetch gap', 'owner refetch gap']))
+  test.each([
+    ['pet', ['pet', 'owner']],
+    ['owner', ['owner', 'pet']],
+    ['breed', ['breed']],
+    ['person', ['person']],
+    ['student', ['student', 'course']],
+    ['course_students__student_courses', ['student', 'course']],
+    ['author', ['author']],
+    ['author_favorites__book', ['author']],
+    ['venue', ['venue', 'driver', 'taxi']],
+    ['driver', ['driver', 'taxi']],
+  ])('missing changes of %s affect the clients of %j', (identity, affected) =>
+    expect(affectedModels(modelOf(identity), models)).toEqual(affected),
+  )
 })
