@@ -41,20 +41,28 @@ test('200,000 rows in one transaction pass with flat memory', { timeout: 120_000
   expect(Math.max(...samples) - Math.min(...samples)).toBeLessThan(16)
 })
 
-test('so do rows of 2 MiB each', { timeout: 120_000 }, async () => {
+test('five times as many rows of 2 MiB need no more memory at once', { timeout: 120_000 }, async () => {
   const { database, feed: newFeed } = await openShop()
   const { publisher, samples, calls } = counter(5)
   const feed = newFeed({ publisher })
   await feed.install()
-  const before = liveMemory()
-  await database.query(
-    `insert into pet (id, name) select id, repeat('x', 2 * 1024 * 1024) from generate_series(1, 60) as id`,
-  )
   await feed.start()
-  await feed.settled()
-  expect(calls()).toBe(60)
-  expect(Math.max(...samples) - before).toBeLessThan(64)
+  const memoryOf = async (first: number, last: number) => {
+    samples.length = 0
+    await database.query(
+      `insert into pet (id, name) select id, repeat('x', 2 * 1024 * 1024) from generate_series($1::int, $2::int) as id`,
+      [first, last],
+    )
+    await feed.settled()
+    expect(calls()).toBe(last)
+    return median(samples)
+  }
+  const growth = -(await memoryOf(1, 20)) + (await memoryOf(21, 120))
+  expect(growth).toBeLessThan(40) // all rows at once: 160
 })
+
+/** Not the peak: Node frees some buffers only after the collection that a sample begins with. */
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 
 test('stopped in the middle of a large transaction, the next feed goes on where it was', async () => {
   const { database, feed: newFeed } = await openShop()

@@ -1,8 +1,8 @@
 import SailsIOClient from 'sails.io.js'
-import socketIoClient from 'socket.io-client'
 import { eventOf } from './eventually.ts'
 import { Inbox } from './inbox.ts'
 import { afterScope } from './scope.ts'
+import { socketIoClient2 } from './socket-io-client-2.ts'
 
 export interface SailsClientOptions {
   /** Of a server on 127.0.0.1. */
@@ -123,7 +123,7 @@ function record(socket: SailsSocket, messages: Inbox) {
 
 const recorded = new WeakSet<object>()
 
-const io = SailsIOClient(socketIoClient) as SailsIo
+const io = SailsIOClient(socketIoClient2) as SailsIo
 io.sails.autoConnect = false
 io.sails.useCORSRouteToGetCookie = false
 io.sails.environment = 'production' // it logs to the console otherwise

@@ -21,8 +21,3 @@ declare module 'sails-postgresql' {
 declare module 'sails.io.js' {
   export default function SailsIOClient(io: unknown): unknown
 }
-
-declare module 'socket.io-client' {
-  const io: unknown
-  export default io
-}

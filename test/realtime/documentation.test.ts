@@ -1,12 +1,10 @@
-import { createRequire } from 'node:module'
 import SailsIOClient from 'sails.io.js'
 import { describe, expect, test } from 'vitest'
 import { openPage } from '../helpers/browser.ts'
 import { afterScope } from '../helpers/scope.ts'
+import { socketIoClient2 } from '../helpers/socket-io-client-2.ts'
 import * as examples from './examples.ts'
 import { realtimeApp } from './realtime-app.ts'
-
-const socketIoClient = createRequire(import.meta.url)('socket.io-client')
 
 // The example counts on the record that `create` gives.
 const models = { user: { attributes: { name: { type: 'string' } }, fetchRecordsOnCreate: true } }
@@ -32,7 +30,7 @@ const places: [string, (app: { url: string }, page: string) => Promise<string[]>
       const logged: string[] = []
       const log = (...values: unknown[]) =>
         logged.push(values.map(value => (typeof value === 'string' ? value : JSON.stringify(value))).join(''))
-      const io = SailsIOClient((...args: unknown[]) => socketIoClient(...args)) as {
+      const io = SailsIOClient((...args: unknown[]) => socketIoClient2(...args)) as {
         sails: object
         socket: { disconnect(): void }
       }

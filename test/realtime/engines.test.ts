@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module'
 import { io as today } from 'socket.io-client-4'
 import { beforeAll, expect, test } from 'vitest'
 import { testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
+import { socketIoClient2 } from '../helpers/socket-io-client-2.ts'
 import { startWaterline } from '../helpers/waterline.ts'
 import { serve } from './realtime-app.ts'
 
@@ -13,7 +13,7 @@ interface Client {
 }
 type Connect = (url: string, options: object) => Client
 
-const older: Connect = createRequire(import.meta.url)('socket.io-client')
+const older: Connect = socketIoClient2
 
 let collections: object
 beforeAll(async () => {

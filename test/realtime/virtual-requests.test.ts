@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import session from 'express-session'
@@ -8,10 +7,9 @@ import type { RealtimeOptions } from '../../src/realtime/realtime-options.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { eventOf } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
+import { socketIoClient2 } from '../helpers/socket-io-client-2.ts'
 import { startWaterline } from '../helpers/waterline.ts'
 import { serve } from './realtime-app.ts'
-
-const io = createRequire(import.meta.url)('socket.io-client')
 
 /** These read no records: one Waterline will do for all. */
 let collections: object
@@ -349,7 +347,7 @@ describe('what is no request', () => {
 
   test('a client without a version speaks another language', async () => {
     const { port } = await routes()
-    const raw = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true })
+    const raw = socketIoClient2(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true })
     const answer = await new Promise<unknown>(resolve => raw.emit('get', { url: '/' }, resolve))
     raw.close()
     expect(answer).toMatchObject({ statusCode: 400, body: { message: expect.stringContaining('sails.io.js 0.11') } })
