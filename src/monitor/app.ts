@@ -5,7 +5,7 @@ import type { Changefeed } from '../changefeed.ts'
 import type { Database } from '../db/connect.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { readStatus } from '../doctor/status.ts'
-import { admission, signIn } from './access.ts'
+import { Access } from './access.ts'
 import type { Chronicle } from './chronicle.ts'
 import { ALIVE, readReadiness } from './health.ts'
 import { FeedMetrics } from './metrics.ts'
@@ -26,10 +26,11 @@ export interface AppParts {
 export function createApp(parts: AppParts): Hono {
   const app = new Hono()
   app.use(secureHeaders({ contentSecurityPolicy: POLICY, referrerPolicy: 'no-referrer' }))
+  const access = new Access(parts.token)
   addHealth(app, parts)
-  addSignIn(app, parts)
-  app.use(admission(parts.token))
-  addFigures(app, parts)
+  addSignIn(app, parts, access)
+  app.use(access.admit)
+  addFigures(app, parts, access)
   app.get('/', context => file(context, parts, 'index.html'))
   app.get('/page/:name', context => file(context, parts, context.req.param('name')))
   return app
@@ -54,17 +55,18 @@ function addHealth(app: Hono, { feed, lagLimitMs }: AppParts) {
   })
 }
 
-function addSignIn(app: Hono, parts: AppParts) {
+function addSignIn(app: Hono, parts: AppParts, access: Access) {
   app.get('/sign-in', context => file(context, parts, 'sign-in.html'))
   app.get('/page/monitor.css', context => file(context, parts, 'monitor.css'))
   // Whoever asks is not known yet.
   app.post('/sign-in', bodyLimit({ maxSize: 10_000 }), async context => {
     const { token } = await context.req.parseBody().catch((): { token?: unknown } => ({}))
-    return context.redirect(signIn(context, parts.token, token) ? '/' : '/sign-in?wrong', 303)
+    return access.signIn(context, token)
   })
+  app.post('/sign-out', context => access.signOut(context))
 }
 
-function addFigures(app: Hono, { feed, db, chronicle, findings }: AppParts) {
+function addFigures(app: Hono, { feed, db, chronicle, findings }: AppParts, access: Access) {
   const metrics = new FeedMetrics(feed, db)
   app.get('/metrics', async context => {
     return context.body(await metrics.text(), 200, { 'content-type': metrics.contentType })
@@ -72,7 +74,8 @@ function addFigures(app: Hono, { feed, db, chronicle, findings }: AppParts) {
   app.get('/status.json', async context => {
     const { samples, recent } = chronicle
     const database = await readDatabase(db)
-    return context.json({ feed: feed.status(), database, samples, recent, findings: findings() })
+    const signedIn = access.isSignedIn(context)
+    return context.json({ feed: feed.status(), database, samples, recent, findings: findings(), signedIn })
   })
 }
 

@@ -16,10 +16,7 @@ export interface AdmissionOptions {
 
 type AllowRequest = (req: IncomingMessage, answer: (error: string | null | undefined, success: boolean) => void) => void
 
-/**
- * Who may connect. Where nothing is said: pages of this server's own origin, and what is no page of a browser, as a
- * socket carries the cookies of its user whatever page opened it.
- */
+/** Who may connect, where the app says so itself: asked at the handshake, after what the {@link RequestGuard} asks of every request. */
 export function admission(options: AdmissionOptions, logger: Logger): AllowRequest {
   const { beforeConnect, onlyAllowOrigins } = options
   return (req, answer) => {
@@ -27,24 +24,10 @@ export function admission(options: AdmissionOptions, logger: Logger): AllowReque
       if (!allow) logger.debug('A socket was not let in', { origin: req.headers.origin, error })
       answer(error ? String(error instanceof Error ? error.message : error) : null, allow && !error)
     }
-    if (!beforeConnect) return finish(null, isAllowedOrigin(req, onlyAllowOrigins))
+    if (!beforeConnect) return finish(null, onlyAllowOrigins?.includes(req.headers.origin ?? ''))
     const proceed = once(finish)
     callSafely(() => beforeConnect(req, proceed), proceed)
   }
-}
-
-function isAllowedOrigin({ headers }: IncomingMessage, allowed: readonly string[] | undefined): boolean {
-  if (allowed) return headers.origin !== undefined && allowed.includes(headers.origin)
-  return isOwnOrigin(headers)
-}
-
-/** Whether a request comes from a page of this server, or from no page at all. */
-export function isOwnOrigin({ origin, host }: IncomingMessage['headers']): boolean {
-  return origin === undefined || (host !== undefined && hostOf(origin) === host)
-}
-
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined
 }
 
 function once(finish: (error: Error | string | null | undefined, allow?: boolean) => void): typeof finish {

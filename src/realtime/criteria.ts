@@ -1,8 +1,8 @@
 import type { OpenModel } from './access.ts'
 import type { Limits } from './limits.ts'
-import { badRequest, tooLarge } from './refusal.ts'
+import { badRequest, Refusal, tooLarge } from './refusal.ts'
 import type { RealtimeRequest } from './request.ts'
-import { checkData, isContainer, isDictionary } from './virtual-message.ts'
+import { checkData, isContainer, isDictionary } from './request-data.ts'
 
 /** Criteria that Waterline understands, of parts that were checked. */
 export interface Criteria {
@@ -13,6 +13,7 @@ export interface Criteria {
 }
 
 const DEFAULT_LIMIT = 30
+const SORT_LENGTH = 10
 
 /** Parameters that are no attributes. */
 const RESERVED = new Set(['where', 'limit', 'skip', 'sort', 'populate', 'select', 'omit', '_csrf'])
@@ -25,25 +26,31 @@ export function parseCriteria(req: RealtimeRequest, open: OpenModel, limits: Lim
   const params = req.allParams()
   return {
     where: parseWhere(params, req.params, open, limits),
-    limit: parseCount('limit', params.limit, DEFAULT_LIMIT, limits.pageSize),
-    skip: parseCount('skip', params.skip, 0, 2 ** 31 - 1),
+    limit: parseCount('limit', params.limit, {
+      fallback: DEFAULT_LIMIT,
+      max: limits.pageSize,
+      exceeded: tooManyRecords,
+    }),
+    skip: parseCount('skip', params.skip, { fallback: 0, max: 2 ** 31 - 1, exceeded: tooFar }),
     // Pages of no order would overlap.
     sort: parseSort(params.sort, open) ?? [{ [open.model.primaryKey]: 'ASC' }],
   }
 }
 
 /** The names in a list such as `name,age`; undefined where there is none. */
-export function parseNames(value: unknown, name: string): string[] | undefined {
+export function parseNames(value: unknown, name: string, { listLength }: Limits): string[] | undefined {
   if (value === undefined) return undefined
-  if (typeof value === 'string') return value.split(',').map(each => each.trim())
-  if (Array.isArray(value) && value.every(each => typeof each === 'string')) return value
+  const names = typeof value === 'string' ? value.split(',', listLength + 1).map(each => each.trim()) : value
+  if (Array.isArray(names) && names.length > listLength)
+    throw tooLarge('listLength', `"${name}" may have ${listLength} names.`)
+  if (Array.isArray(names) && names.every(each => typeof each === 'string')) return names
   throw badRequest(`"${name}" is a list of names such as "name,age".`)
 }
 
 function parseWhere(params: Record<string, unknown>, ofPath: object, open: OpenModel, limits: Limits) {
   const given = typeof params.where === 'string' ? parseJson('where', params.where) : params.where
   if (given !== undefined && given !== null && given !== '') {
-    checkData(given, limits.depth)
+    checkData(given, limits)
     checkSize(given, limits)
     return checkWhere(given, open, limits)
   }
@@ -61,8 +68,8 @@ function checkSize(where: unknown, { conditions, listLength }: Limits) {
       else held++
       if (isContainer(part)) containers.push(part)
     }
-    if (held > conditions) throw tooLarge(`A query may have ${conditions} conditions.`)
-    if (values > listLength) throw tooLarge(`The lists of a query may have ${listLength} values.`)
+    if (held > conditions) throw tooLarge('conditions', `A query may have ${conditions} conditions.`)
+    if (values > listLength) throw tooLarge('listLength', `The lists of a query may have ${listLength} values.`)
   }
 }
 
@@ -84,7 +91,8 @@ function checkBranches(key: string, value: unknown, open: OpenModel, limits: Lim
   return value.map(each => checkWhere(each, open, limits))
 }
 
-const COMPARISONS = new Set(['<', '<=', '>', '>=', '!=', 'contains', 'startsWith', 'endsWith', 'like'])
+const PATTERNS = new Set(['contains', 'startsWith', 'endsWith', 'like'])
+const COMPARISONS = new Set(['<', '<=', '>', '>=', '!=', ...PATTERNS])
 const LISTS = new Set(['in', 'nin', '!='])
 
 function checkConstraint(value: unknown, limits: Limits): unknown {
@@ -94,10 +102,16 @@ function checkConstraint(value: unknown, limits: Limits): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([operator, operand]) => {
       if (LISTS.has(operator) && Array.isArray(operand)) return [operator, checkList(operand, limits)]
+      if (PATTERNS.has(operator) && typeof operand === 'string') checkPattern(operand, limits)
       if (COMPARISONS.has(operator) && isScalar(operand)) return [operator, checkScalar(operand)]
       throw badRequest(`The operator "${operator.slice(0, 100)}" does not exist, or not with this value.`)
     }),
   )
+}
+
+function checkPattern(pattern: string, { patternLength }: Limits) {
+  if (pattern.length > patternLength)
+    throw tooLarge('patternLength', `Text to look for may have ${patternLength} characters.`)
 }
 
 function checkList(list: unknown[], limits: Limits): unknown[] {
@@ -107,8 +121,11 @@ function checkList(list: unknown[], limits: Limits): unknown[] {
 }
 
 function checkLength(list: unknown[], { listLength }: Limits) {
-  if (list.length > listLength) throw tooLarge(`A list in a query may have ${listLength} values.`)
+  if (list.length > listLength) throw tooLarge('listLength', `A list in a query may have ${listLength} values.`)
 }
+
+const tooManyRecords = (max: number) => tooLarge('pageSize', `"limit" may be ${max} at most.`)
+const tooFar = (max: number) => badRequest(`"skip" may be ${max} at most.`)
 
 const isScalar = (value: unknown) => value === null || ['string', 'number', 'boolean'].includes(typeof value)
 
@@ -118,12 +135,18 @@ function checkScalar(value: unknown): unknown {
   return value
 }
 
-function parseCount(name: string, value: unknown, fallback: number, max: number): number {
+interface Count {
+  readonly fallback: number
+  readonly max: number
+  readonly exceeded: (max: number) => Refusal
+}
+
+function parseCount(name: string, value: unknown, { fallback, max, exceeded }: Count): number {
   if (value === undefined) return fallback
   const count = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value
   if (typeof count !== 'number' || !Number.isInteger(count) || count < 0)
     throw badRequest(`"${name}" is a whole number.`)
-  if (count > max) throw tooLarge(`"${name}" may be ${max} at most.`)
+  if (count > max) throw exceeded(max)
   return count
 }
 
@@ -131,8 +154,10 @@ function parseSort(value: unknown, open: OpenModel): Criteria['sort'] | undefine
   if (value === undefined || value === '') return undefined
   const given = typeof value === 'string' && /^\s*[[{]/.test(value) ? parseJson('sort', value) : value
   const orders: unknown[][] = []
-  for (const each of [given].flat()) orders.push(...(isDictionary(each) ? Object.entries(each) : [wordsOf(each)]))
-  if (orders.length > 10) throw tooLarge('"sort" may name 10 attributes.')
+  for (const each of [given].flat()) {
+    orders.push(...(isDictionary(each) ? Object.entries(each) : [wordsOf(each)]))
+    if (orders.length > SORT_LENGTH) throw new Refusal(413, 'E_TOO_LARGE', `"sort" may name ${SORT_LENGTH} attributes.`)
+  }
   return orders.map(([attribute, direction = 'ASC']) => {
     const [name, upper] = [String(attribute), String(direction).toUpperCase()]
     if (!open.visible.has(name)) throw badRequest(`"sort": there is no attribute "${name.slice(0, 100)}" to sort by.`)

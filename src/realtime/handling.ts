@@ -1,33 +1,43 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCookie } from 'cookie'
 import type { Logger } from '../logger.ts'
+import type { Limits } from './limits.ts'
 import type { NodeHandler, RealtimeRequest } from './request.ts'
+import { parsedQuery } from './request-data.ts'
 import { answerError, withResponses } from './responses.ts'
 import type { Router } from './router.ts'
 import { parseSocket } from './sockets.ts'
-import { parsedQuery } from './virtual-message.ts'
 
 /** What is already known of a request; the rest is read from it. */
 export interface Known {
   readonly query?: Record<string, unknown>
   /** Gives the body; called only where a route answers. */
   readonly body: () => unknown
+  /** Throws a `Refusal` where no route may answer. Nothing else runs before it. */
+  readonly requireAllowed?: () => void
 }
 
 /** Answers a request by a route; false where none fits. */
 export type Handle = (req: IncomingMessage, res: ServerResponse, known: Known) => Promise<boolean>
 
+export interface HandlingOptions {
+  readonly middleware: readonly NodeHandler[]
+  readonly limits: Limits
+  readonly logger: Logger
+}
+
 /** Routes as one function, for requests over HTTP and over sockets. A route that throws is answered with a status. */
-export function routeHandling(router: Router, middleware: readonly NodeHandler[], logger: Logger): Handle {
+export function routeHandling(router: Router, { middleware, limits, logger }: HandlingOptions): Handle {
   return async (req, res, known) => {
     const { pathname, search } = parseTarget(req.url)
     const found = router.find(req.method ?? 'GET', pathname)
     if (!found) return false
     const response = withResponses(res, logger)
     try {
+      known.requireAllowed?.()
       if (!req.headers.nosession) await runThrough(middleware, req, res)
       if (res.writableEnded) return true
-      const query = known.query ?? parsedQuery(search)
+      const query = known.query ?? parsedQuery(search, limits)
       const { params } = found
       const request = asRequest(req, { path: pathname, params, query, body: await known.body() })
       await found.handler(request, response)

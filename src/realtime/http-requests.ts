@@ -1,23 +1,24 @@
 import { readFile } from 'node:fs/promises'
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
-import { parse as parseForm } from 'qs'
 import type { Handle } from './handling.ts'
 import type { Limits } from './limits.ts'
 import { badRequest, tooLarge } from './refusal.ts'
 import type { NodeHandler, RealtimeHandler } from './request.ts'
+import { checkedData, parsedQuery } from './request-data.ts'
+import type { RequestGuard } from './request-guard.ts'
 import type { Router } from './router.ts'
-import { checkData } from './virtual-message.ts'
 
 /**
  * Routes over plain HTTP as a Node handler, to mount in an app: `app.use(handler)`. Calls `next` for what no route answers;
  * without `next` that is a 404.
  */
-export function httpHandler(handle: Handle, limits: Limits): NodeHandler {
+export function httpHandler(handle: Handle, limits: Limits, guard: RequestGuard): NodeHandler {
   return (req: IncomingMessage & { body?: unknown }, res: ServerResponse, next?: (error?: unknown) => void) => {
-    const body = () => (req.body === undefined ? readBody(req, limits) : req.body)
+    const body = () => (req.body === undefined ? readBody(req, limits) : checkedData(req.body, limits))
+    const requireAllowed = () => guard.requireAllowed(req)
     const pass = next ?? (() => notFound(res))
-    handle(req, res, { body }).then(isAnswered => isAnswered || pass(), pass)
+    handle(req, res, { body, requireAllowed }).then(isAnswered => isAnswered || pass(), pass)
   }
 }
 
@@ -39,10 +40,17 @@ export function interceptRequests(server: HttpServer, handler: NodeHandler): voi
   })
 }
 
+export interface ClientRouteOptions {
+  readonly guard: RequestGuard
+  /** Whether pages of other origins may connect never, and so need no cookie. */
+  readonly ownPagesOnly: boolean
+}
+
 /** What sails.io.js fetches before it connects: itself, and a cookie where the page is of another origin. */
-export function addClientRoutes(router: Router): void {
+export function addClientRoutes(router: Router, { guard, ownPagesOnly }: ClientRouteOptions): void {
   router.add('GET /js/dependencies/sails.io.js', sendClient)
-  router.add('GET /__getcookie', (_req, res) => {
+  router.add('GET /__getcookie', (req, res) => {
+    if (ownPagesOnly) guard.requireOwnPage(req.headers)
     res.set('content-type', 'application/javascript; charset=utf-8').send('_sailsIoJSConnect();')
   })
 }
@@ -59,14 +67,12 @@ const sendClient: RealtimeHandler = async (_req, res) => {
 let client: Promise<string> | undefined
 
 /** JSON or a form, within the limit; nothing for any other type. */
-async function readBody(req: IncomingMessage, { payloadBytes, depth }: Limits): Promise<unknown> {
+async function readBody(req: IncomingMessage, limits: Limits): Promise<unknown> {
   const type = req.headers['content-type'] ?? ''
   const isJson = /\bjson\b/.test(type)
   if (!isJson && !type.startsWith('application/x-www-form-urlencoded')) return {}
-  const text = await readText(req, payloadBytes)
-  const body = isJson ? parseJson(text) : parseForm(text, { depth: 10, parameterLimit: 1000 })
-  checkData(body, depth)
-  return body
+  const text = await readText(req, limits.payloadBytes)
+  return isJson ? checkedData(parseJson(text), limits) : parsedQuery(text, limits)
 }
 
 async function readText(req: IncomingMessage, bytes: number): Promise<string> {
@@ -74,7 +80,7 @@ async function readText(req: IncomingMessage, bytes: number): Promise<string> {
   let size = 0
   for await (const chunk of req as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > bytes) throw tooLarge(`A request may have ${bytes} bytes.`)
+    if (size > bytes) throw tooLarge('payloadBytes', `A request may have ${bytes} bytes.`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -5,6 +5,7 @@ import { ChangefeedError } from '../errors.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { type ModelAccess, WRITE_ACTIONS } from './access.ts'
 import type { BeforeConnect } from './admission.ts'
+import { mayBeOfClient } from './client-headers.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import type { NodeHandler } from './request.ts'
 
@@ -29,6 +30,17 @@ export interface RealtimeOptions {
   session?: NodeHandler
   /** Origins of the pages that may connect. @default those of this server, and what is no page */
   onlyAllowOrigins?: readonly string[]
+  /**
+   * Names that a server on a loopback address answers to besides `localhost` and 127.0.0.1, such as the public name that a
+   * reverse proxy passes on. @default those of `onlyAllowOrigins`
+   */
+  allowedHosts?: readonly string[]
+  /**
+   * Header fields that requests over sockets may set besides `accept`, `accept-language`, `x-csrf-token`, `x-xsrf-token`,
+   * `x-requested-with`, `nosession`, `x-request-id`, `traceparent` and `tracestate`, such as `authorization`. Name none that a
+   * proxy of yours sets for the server to trust. @default none
+   */
+  clientHeaders?: readonly string[]
   /** Decides who may connect, in place of `onlyAllowOrigins`. */
   beforeConnect?: BeforeConnect
   /** Called when a socket is gone, with its session, which is saved when `done` is called. An error is logged. */
@@ -56,7 +68,7 @@ export interface RealtimeSettings
   readonly limits: Limits
 }
 
-type Defaulted = 'logger' | 'models' | 'path' | 'mirror'
+type Defaulted = 'logger' | 'models' | 'path' | 'mirror' | 'allowedHosts'
 
 const isFunction = z.custom<never>(value => typeof value === 'function', 'must be a function')
 const withMethods = (message: string, ...names: string[]) =>
@@ -112,6 +124,18 @@ const schema = z.strictObject({
       'must be a list',
     )
     .optional(),
+  allowedHosts: z
+    .array(
+      z.string().regex(/^([-a-z0-9_.]+|\[[\da-f:]+\])$/i, 'must be a host name without a port, such as example.com'),
+      'must be a list',
+    )
+    .default([]),
+  clientHeaders: z
+    .array(
+      z.string().refine(mayBeOfClient, 'must be a header field that does not say who asks or from where'),
+      'must be a list',
+    )
+    .optional(),
   beforeConnect: isFunction.optional(),
   afterDisconnect: isFunction.optional(),
   mirror: z.boolean('must be true or false').default(false),
@@ -131,10 +155,18 @@ export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings
   }
   refuseLeaks(options)
   const { limits = {}, logger = silentLogger, models = {} } = options
-  const { path, mirror } = parsed.data
+  const { path, mirror, allowedHosts } = parsed.data
   const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
   const access = byIdentity(models)
-  return Object.freeze({ ...options, logger, models: access, path, mirror, limits: { ...DEFAULT_LIMITS, ...given } })
+  return Object.freeze({
+    ...options,
+    logger,
+    models: access,
+    path,
+    mirror,
+    allowedHosts,
+    limits: { ...DEFAULT_LIMITS, ...given },
+  })
 }
 
 /** An app may write `User`, and must not lose what it says of it. */

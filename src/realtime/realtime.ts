@@ -8,7 +8,9 @@ import type { Publisher } from '../publish/publisher.ts'
 import { socketPublisher } from '../publish/socket-publisher.ts'
 import { omittedColumns, openModels } from './access.ts'
 import { admission } from './admission.ts'
+import { clientHeaders } from './client-headers.ts'
 import { discreetPublisher } from './discreet-publisher.ts'
+import { closeFloods } from './flood.ts'
 import { type Handle, routeHandling } from './handling.ts'
 import { addClientRoutes, httpHandler, interceptRequests } from './http-requests.ts'
 import type { LiveModel } from './live-model.ts'
@@ -18,6 +20,7 @@ import { parseRealtimeOptions, type RealtimeOptions, type RealtimeSettings } fro
 import { RecordReader } from './record-reader.ts'
 import { RecordWriter } from './record-writer.ts'
 import type { NodeHandler, RealtimeHandler, RealtimeRequest } from './request.ts'
+import { RequestGuard } from './request-guard.ts'
 import { Router } from './router.ts'
 import { type Sockets, sailsSockets } from './sockets.ts'
 import { loadSession, serveVirtualRequests } from './virtual-requests.ts'
@@ -61,15 +64,29 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   const { logger, server, limits, session } = settings
   const models = readModels(settings.collections)
   const [own, shadow] = [new Router(), new Router()]
-  const handle = oneAfterTheOther([own, shadow].map(router => routeHandling(router, session ? [session] : [], logger)))
-  const handler = httpHandler(handle, limits)
+  const handling = { middleware: session ? [session] : [], limits, logger }
+  const handle = oneAfterTheOther([own, shadow].map(router => routeHandling(router, handling)))
+  const guard = requestGuard(settings)
+  const handler = httpHandler(handle, limits, guard)
   // Before socket.io does the same for its own path, as it leaves the rest to whom it finds.
   if (server) interceptRequests(server, handler)
-  const io = settings.io ? guarded(settings.io, settings) : openSocketServer(settings)
+  const io = settings.io ? attached(settings.io) : openSocketServer(settings)
+  const ownPagesOnly = asksOwnPagesOnly(settings)
+  guard.watch(io, { ownPagesOnly })
+  closeFloods(io, limits, logger)
+  decideWhoConnects(io, settings)
   const sockets = sailsSockets(io, logger)
+  addClientRoutes(shadow, { guard, ownPagesOnly: ownPagesOnly && !settings.onlyAllowOrigins })
   addShadowRoutes(shadow, settings, models, io, sockets)
+  const requests = {
+    handle,
+    handler: settings.handler,
+    limits,
+    logger,
+    clientHeaders: clientHeaders(settings.clientHeaders),
+  }
   io.on('connection', socket => {
-    serveVirtualRequests(socket, { handle, handler: settings.handler, limits, logger })
+    serveVirtualRequests(socket, requests)
     if (settings.afterDisconnect) socket.on('disconnect', () => void afterDisconnect(socket, settings))
   })
   return {
@@ -83,28 +100,36 @@ export function createRealtime(options: RealtimeOptions): Realtime {
 }
 
 function openSocketServer(settings: RealtimeSettings): Server {
-  const { server, path, limits, logger, beforeConnect, onlyAllowOrigins } = settings
+  const { server, path, limits, onlyAllowOrigins } = settings
   return new Server(server as HttpServer, {
     path,
     serveClient: false,
     allowEIO3: true,
     maxHttpBufferSize: limits.payloadBytes,
-    allowRequest: admission({ beforeConnect, onlyAllowOrigins }, logger),
     ...(onlyAllowOrigins && { cors: { origin: [...onlyAllowOrigins], credentials: true } }),
   })
 }
 
-/** Only by what the app asked for: its server may have rules of its own. */
-function guarded(io: Server, { beforeConnect, onlyAllowOrigins, logger }: RealtimeSettings): Server {
-  if (!beforeConnect && !onlyAllowOrigins) return io
-  if (!io.engine) {
-    throw new ChangefeedError(
-      'E_OPTIONS',
-      'Option `io` is not attached to a server yet, so who connects cannot be decided.',
-    )
+function attached(io: Server): Server {
+  if (io.engine) return io
+  throw new ChangefeedError(
+    'E_OPTIONS',
+    'Option `io` is not attached to a server yet, so its requests cannot be checked. Attach it first: new Server(httpServer).',
+  )
+}
+
+function requestGuard({ server, io, onlyAllowOrigins, allowedHosts, logger }: RealtimeSettings): RequestGuard {
+  return new RequestGuard({ server: server ?? io?.httpServer, onlyAllowOrigins, allowedHosts, logger })
+}
+
+/** A server of the app's own may let other pages in by rules of its own. */
+const asksOwnPagesOnly = ({ io, beforeConnect, onlyAllowOrigins }: RealtimeSettings) =>
+  !beforeConnect && (io === undefined || onlyAllowOrigins !== undefined)
+
+function decideWhoConnects(io: Server, { beforeConnect, onlyAllowOrigins, logger }: RealtimeSettings) {
+  if (beforeConnect || onlyAllowOrigins) {
+    io.engine.opts.allowRequest = admission({ beforeConnect, onlyAllowOrigins }, logger)
   }
-  io.engine.opts.allowRequest = admission({ beforeConnect, onlyAllowOrigins }, logger)
-  return io
 }
 
 /** What the access of a model omits, by name: a feed may know nothing of it, and may name a column in place of its attribute. */
@@ -128,7 +153,7 @@ const oneAfterTheOther =
   }
 
 function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Models, io: Server, sockets: Sockets) {
-  const { feed, limits, logger, collections, mirror, onlyAllowOrigins } = settings
+  const { feed, limits, logger, collections, mirror } = settings
   const live = liveModels(collections)
   const open = openModels(models, settings.models)
   const omitted = new Map(
@@ -144,7 +169,7 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
     isPublishedByFeed: identity => covers(feed, identity),
   })
   const liveModel = (identity: string) => live[identity] as LiveModel
-  const reader = new RecordReader({ models, open, redactedColumns, live: liveModel })
+  const reader = new RecordReader({ models, open, redactedColumns, live: liveModel, limits })
   const isPublic = (identity: string) => open.get(identity)?.isPublic === true
   const maySee = async (req: RealtimeRequest, identity: string, record?: ModelRecord) => {
     const model = open.get(identity)
@@ -154,9 +179,8 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
   const modelOf = (identity: string) => models.get(identity)
   const writer = new RecordWriter({ live: liveModel, modelOf, isPublic, maySee, mirror, limits })
   const cursor = () => placeOf(feed, logger)
-  addClientRoutes(router)
   addReadRoutes(router, { open, reader, sockets, limits, cursor })
-  addWriteRoutes(router, { open, reader, writer, limits, onlyAllowOrigins })
+  addWriteRoutes(router, { open, reader, writer, limits })
 }
 
 const covers = (feed: RealtimeSettings['feed'], identity: string) =>

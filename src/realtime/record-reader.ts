@@ -4,6 +4,7 @@ import { isRecordId } from '../publish/record-id.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
 import { type OpenModel, type OpenModels, targetOf } from './access.ts'
 import { type Criteria, parseNames } from './criteria.ts'
+import type { Limits } from './limits.ts'
 import { asked, type LiveModel } from './live-model.ts'
 import { badRequest } from './refusal.ts'
 import type { RealtimeRequest } from './request.ts'
@@ -15,6 +16,7 @@ export interface ReaderOptions extends Presentation {
   readonly models: Models
   readonly open: OpenModels
   readonly live: (identity: string) => LiveModel
+  readonly limits: Limits
 }
 
 /** Reads records for a request: populated, without what it may not see. */
@@ -52,8 +54,7 @@ export class RecordReader {
 
   /** Shows records as the request may see them, and of them what it selects. */
   presentation(req: RealtimeRequest, open: OpenModel): (record: ModelRecord) => ModelRecord {
-    const select = parseNames(req.param('select'), 'select')
-    const omit = parseNames(req.param('omit'), 'omit')
+    const [select, omit] = ['select', 'omit'].map(name => parseNames(req.param(name), name, this.#options.limits))
     const isChosen = (name: string) =>
       name === open.model.primaryKey || (select ? select.includes(name) : !omit?.includes(name))
     return record => {
@@ -98,7 +99,7 @@ export class RecordReader {
   async #populated(req: RealtimeRequest, { associations }: OpenModel): Promise<Association[]> {
     const asked = req.param('populate')
     if (asked === 'false' || asked === false) return []
-    const names = asked === '' ? undefined : parseNames(asked, 'populate')
+    const names = asked === '' ? undefined : parseNames(asked, 'populate', this.#options.limits)
     const unknown = names?.find(name => !associations.some(({ alias }) => alias === name))
     if (unknown !== undefined) throw badRequest(`"populate": there is no association "${unknown.slice(0, 100)}".`)
     const chosen = associations.filter(({ alias }) => names === undefined || names.includes(alias))

@@ -1,3 +1,5 @@
+import type { Limits } from './limits.ts'
+
 /**
  * A request that is answered with a status and a reason, and not carried out. What goes to the client is the code and the
  * message, which we wrote: never those of an error from below.
@@ -30,4 +32,10 @@ export type RefusalCode =
 export const badRequest = (message: string) => new Refusal(400, 'E_BAD_REQUEST', message)
 export const forbidden = () => new Refusal(403, 'E_FORBIDDEN', 'This is not for you to see or to change.')
 export const notFound = (what: string) => new Refusal(404, 'E_NOT_FOUND', `There is no such ${what}.`)
-export const tooLarge = (message: string) => new Refusal(413, 'E_TOO_LARGE', message)
+/** With the name of the limit, so that who runs the server can raise it. */
+export const tooLarge = (limit: keyof Limits, message: string) => new Refusal(413, 'E_TOO_LARGE', named(limit, message))
+export const tooMany = (limit: keyof Limits, message: string) =>
+  new Refusal(429, 'E_TOO_MANY_REQUESTS', named(limit, message))
+export const tooManyRooms = (message: string) => new Refusal(403, 'E_TOO_MANY_ROOMS', named('roomsPerSocket', message))
+
+const named = (limit: keyof Limits, message: string) => `${message} (limits.${limit})`

@@ -1,5 +1,5 @@
 import type { Limits } from './limits.ts'
-import { Refusal } from './refusal.ts'
+import { tooManyRooms } from './refusal.ts'
 import type { RealtimeRequest } from './request.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -46,8 +46,7 @@ export async function subscribedRead<Shown>(
 async function joinAll({ socket }: RealtimeRequest, rooms: string[], { sockets, limits }: SubscribedReadOptions) {
   const missing = [...new Set(rooms)].filter(room => !socket.rooms.has(room))
   if (socket.rooms.size + missing.length > limits.roomsPerSocket) {
-    const message = `A socket may be in ${limits.roomsPerSocket} rooms: ask for fewer records, or disconnect.`
-    throw new Refusal(403, 'E_TOO_MANY_ROOMS', message)
+    throw tooManyRooms(`A socket may be in ${limits.roomsPerSocket} rooms: ask for fewer records, or disconnect.`)
   }
   await Promise.all(missing.map(room => sockets.join(socket, room)))
 }

@@ -3,12 +3,13 @@ import { parseCookie, parseSetCookie, stringifyCookie } from 'cookie'
 import { type DispatchFunc, inject, type Response } from 'light-my-request'
 import type { Socket } from 'socket.io'
 import type { Logger } from '../logger.ts'
+import { ofHandshake } from './client-headers.ts'
 import type { Handle } from './handling.ts'
-import { type Limits, requestRate } from './limits.ts'
-import { Refusal } from './refusal.ts'
+import { rateLimit } from './limits.ts'
+import { Refusal, tooMany } from './refusal.ts'
 import type { NodeHandler } from './request.ts'
 import { withResponses } from './responses.ts'
-import { METHODS, type Method, parseMessage, type VirtualMessage } from './virtual-message.ts'
+import { METHODS, type MessageRules, type Method, parseMessage, type VirtualMessage } from './virtual-message.ts'
 
 /** The answer to a virtual request, as sails.io.js expects it. */
 export interface WebResponse {
@@ -17,29 +18,35 @@ export interface WebResponse {
   readonly statusCode: number
 }
 
-export interface VirtualRequestOptions {
+export interface VirtualRequestOptions extends MessageRules {
   readonly handle: Handle
   /** The app's own handler (Express, Node) for what no route answers. */
   readonly handler: NodeHandler | undefined
-  readonly limits: Limits
   readonly logger: Logger
 }
 
 /** Answers the requests that a client sends as socket messages, for as long as the socket is connected. */
 export function serveVirtualRequests(socket: Socket, options: VirtualRequestOptions): void {
   const { limits, logger } = options
-  const rate = requestRate(limits)
+  const rate = rateLimit({ perSecond: limits.requestsPerSecond, burst: limits.burst })
+  const spend = (count: number) => {
+    if (!rate.allows(Math.min(count, limits.burst)))
+      throw tooMany('requestsPerSecond', `At most ${limits.requestsPerSecond} requests a second.`)
+  }
   let pending = 0
   // Express and others look for these where a Node socket has them.
   Object.assign(socket, { remoteAddress: socket.handshake.address, encrypted: socket.handshake.secure })
 
   const answer = async (method: Method, message: unknown): Promise<WebResponse> => {
-    if (!rate.allows()) throw tooMany(`At most ${limits.requestsPerSecond} requests a second.`)
-    if (pending >= limits.pendingRequests) throw tooMany(`At most ${limits.pendingRequests} requests at once.`)
+    spend(1)
+    if (pending >= limits.pendingRequests)
+      throw tooMany('pendingRequests', `At most ${limits.pendingRequests} requests at once.`)
     pending++
     try {
       checkClient(socket)
-      return await perform(socket, parseMessage(method, message, limits), options)
+      const parsed = parseMessage(method, message, options)
+      spend(Math.floor(parsed.values / VALUES_OF_A_REQUEST))
+      return await perform(socket, parsed, options)
     } finally {
       pending--
     }
@@ -54,7 +61,8 @@ export function serveVirtualRequests(socket: Socket, options: VirtualRequestOpti
   }
 }
 
-const tooMany = (message: string) => new Refusal(429, 'E_TOO_MANY_REQUESTS', message)
+/** A request takes longer the more values it has, so that one with many counts as several. */
+const VALUES_OF_A_REQUEST = 500
 
 /** Clients before sails.io.js 0.11 speak another language. */
 function checkClient({ handshake }: Socket) {
@@ -132,21 +140,12 @@ function unanswered(res: ServerResponse, error: unknown, logger: Logger) {
 const hasBody = ({ method, body }: VirtualMessage) => method !== 'GET' && method !== 'HEAD' && body !== undefined
 
 /** The client's own, under those of the handshake: it was these that the server was asked to trust. */
-function headersOf({ handshake }: Socket, message: VirtualMessage, withBody: boolean): Record<string, string> {
-  const { host, cookie, origin, nosession } = handshake.headers
-  const trusted = Object.entries({ host, cookie, origin, nosession, ...forwarded(handshake.headers) })
-  return {
-    'user-agent': handshake.headers['user-agent'] ?? 'sails.io.js',
-    ...message.headers,
-    ...Object.fromEntries(trusted.filter((field): field is [string, string] => typeof field[1] === 'string')),
-    ...(withBody ? { 'content-type': 'application/json' } : {}),
-  }
-}
-
-const forwarded = (headers: Record<string, string | string[] | undefined>) =>
-  Object.fromEntries(
-    Object.entries(headers).filter(([name]) => /^(x-forwarded-.*|x-real-ip|forwarded|via)$/.test(name)),
-  )
+const headersOf = ({ handshake }: Socket, message: VirtualMessage, withBody: boolean): Record<string, string> => ({
+  'user-agent': 'sails.io.js',
+  ...message.headers,
+  ...ofHandshake(handshake.headers),
+  ...(withBody ? { 'content-type': 'application/json' } : {}),
+})
 
 /** There is no browser to keep a cookie that is set over a socket, so the socket does, for its later requests. */
 function keepCookies({ handshake }: Socket, response: Response) {

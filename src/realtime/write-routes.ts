@@ -1,21 +1,19 @@
 import type { ModelRecord, RecordId } from '../ontology/model.ts'
 import type { Collection } from '../publish/memberships.ts'
 import { type OpenModel, type OpenModels, requireAllowed, requireRecordAllowed, type WriteAction } from './access.ts'
-import { isOwnOrigin } from './admission.ts'
 import type { Limits } from './limits.ts'
 import { parseId, type RecordReader } from './record-reader.ts'
 import { collectionsOf, type RecordWriter } from './record-writer.ts'
 import { badRequest, forbidden, notFound, tooLarge } from './refusal.ts'
 import type { RealtimeHandler, RealtimeRequest } from './request.ts'
+import { isDictionary } from './request-data.ts'
 import type { Router } from './router.ts'
-import { isDictionary } from './virtual-message.ts'
 
 export interface WriteRouteOptions {
   readonly open: OpenModels
   readonly reader: RecordReader
   readonly writer: RecordWriter
   readonly limits: Limits
-  readonly onlyAllowOrigins: readonly string[] | undefined
 }
 
 /** The REST routes of blueprints that write, for each model as far as it is opened for writing. */
@@ -31,24 +29,15 @@ export function addWriteRoutes(router: Router, options: WriteRouteOptions): void
       ...collectionsOf(open.model).flatMap(collection => collectionRoutes(open, collection, options)),
     ]
     for (const [action, address, handler] of routes) {
-      if (open.writes.has(action)) router.add(address, guarded(handler, open, action, options))
+      if (open.writes.has(action)) router.add(address, guarded(handler, open, action))
     }
   }
 }
 
 type CollectionRoute = [WriteAction, string, RealtimeHandler]
 
-/** A page of another origin could make a browser send these with its user's cookies. */
-function guarded(
-  handler: RealtimeHandler,
-  open: OpenModel,
-  action: WriteAction,
-  options: WriteRouteOptions,
-): RealtimeHandler {
+function guarded(handler: RealtimeHandler, open: OpenModel, action: WriteAction): RealtimeHandler {
   return async (req, res) => {
-    const { origin } = req.headers
-    const isForeign = !isOwnOrigin(req.headers) && !options.onlyAllowOrigins?.includes(origin ?? '')
-    if (!req.isSocket && isForeign) throw forbidden()
     await requireAllowed(open, req, action)
     await handler(req, res)
   }
@@ -143,7 +132,8 @@ function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits)
   const values = Object.entries(req.body).filter(([name]) => open.writable.has(name))
   for (const { alias } of collectionsOf(open.model)) {
     const list = req.body[alias]
-    if (Array.isArray(list) && list.length > listLength) throw tooLarge(`"${alias}" may have ${listLength} ids.`)
+    if (Array.isArray(list) && list.length > listLength)
+      throw tooLarge('listLength', `"${alias}" may have ${listLength} ids.`)
   }
   return Object.fromEntries(values)
 }
@@ -165,6 +155,6 @@ async function requireMembers(
 
 function idsOf(req: RealtimeRequest, { listLength }: Limits): RecordId[] {
   if (!Array.isArray(req.body)) throw badRequest('The body is a list of ids.')
-  if (req.body.length > listLength) throw tooLarge(`A list of ids may have ${listLength} of them.`)
+  if (req.body.length > listLength) throw tooLarge('listLength', `A list of ids may have ${listLength} of them.`)
   return req.body.map(parseId)
 }

@@ -106,7 +106,7 @@ test('without a token only this machine is answered, by its own name', async () 
 })
 
 test('with a token all but the health checks ask for it', async () => {
-  const { get, url } = await openMonitor({ token: TOKEN })
+  const { get } = await openMonitor({ token: TOKEN })
   expect((await get('/healthz')).status).toBe(200)
   for (const path of ['/metrics', '/status.json', '/page/monitor.js']) {
     expect((await get(path)).status).toBe(401)
@@ -115,12 +115,48 @@ test('with a token all but the health checks ask for it', async () => {
   }
   const visitor = await get('/', { accept: 'text/html' })
   expect([visitor.status, visitor.headers.get('location')]).toEqual([302, '/sign-in'])
-  const signIn = (token: string) =>
-    fetch(`${url}/sign-in`, { method: 'POST', body: new URLSearchParams({ token }), redirect: 'manual' })
-  expect((await signIn('wrong')).headers.get('set-cookie')).toBeNull()
-  const cookie = (await signIn(TOKEN)).headers.get('set-cookie') ?? ''
-  expect(cookie).toMatch(/HttpOnly/)
-  expect((await get('/', { cookie: cookie.split(';')[0] ?? '' })).status).toBe(200)
+})
+
+const formOf = (token: string) => ({
+  method: 'POST',
+  body: new URLSearchParams({ token }),
+  redirect: 'manual' as const,
+})
+
+test('signing in opens a session: its cookie says nothing of the token, and ends with the session', async () => {
+  const { get, url } = await openMonitor({ token: TOKEN })
+  const wrong = await fetch(`${url}/sign-in`, formOf('wrong'))
+  expect([wrong.headers.get('location'), wrong.headers.get('set-cookie')]).toEqual(['/sign-in#wrong', null])
+  const signIn = async (headers = {}) =>
+    (await fetch(`${url}/sign-in`, { ...formOf(TOKEN), headers })).headers.get('set-cookie') ?? ''
+  const set = await signIn()
+  expect(set).toMatch(/^changefeed_session=[-\w]{43}; Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/)
+  expect(set).not.toContain(encodeURIComponent(TOKEN))
+  expect(await signIn({ 'x-forwarded-proto': 'https' })).toMatch(/; Secure/)
+  const cookie = set.split(';')[0] ?? ''
+  expect(await (await get('/status.json', { cookie })).json()).toMatchObject({ signedIn: true })
+  expect((await get('/status.json', { cookie: `changefeed_token=${encodeURIComponent(TOKEN)}` })).status).toBe(401)
+  expect((await get('/status.json', { cookie: `changefeed_session=${encodeURIComponent(TOKEN)}` })).status).toBe(401)
+  await fetch(`${url}/sign-out`, { method: 'POST', headers: { cookie }, redirect: 'manual' })
+  expect((await get('/status.json', { cookie })).status).toBe(401)
+})
+
+test('a token cannot be guessed by trying, by the form or by a header, and not even the right one passes meanwhile', async () => {
+  const { get, url } = await openMonitor({ token: TOKEN })
+  const cookie = (await fetch(`${url}/sign-in`, formOf(TOKEN))).headers.get('set-cookie')?.split(';')[0] ?? ''
+  for (let attempt = 0; attempt < 5; attempt++) {
+    expect((await fetch(`${url}/sign-in`, formOf('wrong'))).status).toBe(303)
+    expect((await get('/metrics', { authorization: 'Bearer wrong' })).status).toBe(401)
+  }
+  for (const answer of [
+    await fetch(`${url}/sign-in`, formOf(TOKEN)),
+    await get('/metrics', { authorization: `Bearer ${TOKEN}` }),
+  ]) {
+    expect(answer.status).toBe(429)
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  }
+  expect((await get('/status.json', { cookie })).status).toBe(200)
+  expect((await get('/healthz')).status).toBe(200)
 })
 
 test('who signs in sends a token and not more', async () => {

@@ -93,7 +93,7 @@ test('an attribute that clients must not see is not published by the feed either
   const { connectionString } = database
   const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
   const access = { account: { omit: ['note'] } }
-  const [server, io] = [createServer(), new Server({ allowEIO3: true })]
+  const [server, io] = [createServer(), new Server(createServer(), { allowEIO3: true })]
   const careless = createChangefeed({ connectionString, collections, io })
   expect(() => createRealtime({ io, collections, feed: careless, models: access })).toThrow(
     expect.objectContaining({ code: 'E_OPTIONS', message: expect.stringContaining("account: { omit: ['note'] }") }),

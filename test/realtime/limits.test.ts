@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { DEFAULT_LIMITS, requestRate } from '../../src/realtime/limits.ts'
+import { rateLimit } from '../../src/realtime/limits.ts'
 
 test('requests are allowed in bursts, and then as they come in', () => {
   let now = 0
-  const rate = requestRate({ ...DEFAULT_LIMITS, requestsPerSecond: 10, burst: 3 }, () => now)
+  const rate = rateLimit({ perSecond: 10, burst: 3 }, () => now)
   const allowed = (count: number) => Array.from({ length: count }, () => rate.allows()).filter(Boolean).length
   expect(allowed(10)).toBe(3)
   now += 100

@@ -39,6 +39,7 @@ describe('nothing is open', () => {
   test('to whom the policy says no', async () => {
     const { connect, roomsOf } = await family({
       models: { owner: { policy: req => req.get('authorization') === 'yes' }, pet: { policy: async () => false } },
+      clientHeaders: ['Authorization'],
     })
     const client = await connect()
     expect(await client.get('/owner')).toMatchObject({ statusCode: 403, body: { code: 'E_FORBIDDEN' } })

@@ -77,9 +77,13 @@ describe('a route', () => {
   test('sees the headers of the handshake and its own, but cannot be told lies about the connection', async () => {
     const { realtime, connect, port } = await routes()
     realtime.route('GET /a', (req, res) => res.json({ headers: req.headers, cookies: req.cookies, ip: req.ip }))
-    const client = await connect({ initialConnectionHeaders: { cookie: 'a=1; b=two', 'x-forwarded-for': '1.1.1.1' } })
+    const initialConnectionHeaders = { cookie: 'a=1; b=two', 'x-forwarded-for': '1.1.1.1', 'x-user': 'ann' }
+    const client = await connect({ initialConnectionHeaders })
     const headers = {
-      'X-Mine': 'yes',
+      'X-CSRF-Token': 'yes',
+      'X-Mine': 'no',
+      'X-User': 'bob',
+      'x-http-method-override': 'DELETE',
       cookie: 'a=2',
       origin: 'http://evil',
       host: 'evil',
@@ -89,13 +93,29 @@ describe('a route', () => {
     const { body } = await client.request({ method: 'get', url: '/a', headers })
     expect(body.headers).toEqual({
       'user-agent': expect.any(String),
-      'x-mine': 'yes',
+      'x-csrf-token': 'yes',
+      'x-user': 'ann',
       host: `127.0.0.1:${port}`,
       cookie: 'a=1; b=two',
       'x-forwarded-for': '1.1.1.1',
     })
     expect(body.cookies).toEqual({ a: '1', b: 'two' })
     expect(body.ip).toBe('127.0.0.1')
+  })
+
+  test('takes other headers of a message where `clientHeaders` names them, and never those of the handshake', async () => {
+    const { realtime, connect } = await routes({ clientHeaders: ['Authorization', 'x-user'] })
+    realtime.route('GET /a', (req, res) => res.json([req.get('authorization'), req.get('x-user')]))
+    const client = await connect({ initialConnectionHeaders: { 'x-user': 'ann' } })
+    const headers = { authorization: 'Bearer 1', 'x-user': 'bob' }
+    expect((await client.request({ method: 'get', url: '/a', headers })).body).toEqual(['Bearer 1', 'ann'])
+    const { createServer } = await import('node:http')
+    const { createRealtime } = await import('../../src/realtime/realtime.ts')
+    for (const name of ['cookie', 'Host', 'x-forwarded-for', 'x-http-method-override', 'a b']) {
+      expect(() => createRealtime({ server: createServer(), collections, clientHeaders: [name] }), name).toThrow(
+        'Option `clientHeaders.0` must be a header field that does not say who asks or from where',
+      )
+    }
   })
 
   test('joins its socket to a room, and answers as in Sails', async () => {
@@ -360,7 +380,10 @@ test('a socket that asks too fast, or too much at once, is told so', async () =>
   realtime.route('GET /slow', (_req, res) => void waiting.push(() => res.ok()))
   const client = await connect()
   const answers = [client.get('/slow'), client.get('/slow'), client.get('/slow'), client.get('/slow')]
-  expect(await answers[2]).toMatchObject({ statusCode: 429, body: { message: 'At most 2 requests at once.' } })
+  expect(await answers[2]).toMatchObject({
+    statusCode: 429,
+    body: { message: 'At most 2 requests at once. (limits.pendingRequests)' },
+  })
   expect(await answers[3]).toMatchObject({ statusCode: 429, body: { code: 'E_TOO_MANY_REQUESTS' } })
   for (const answer of waiting) answer()
   expect((await answers[0])?.statusCode).toBe(200)

@@ -26,7 +26,7 @@ export class Door {
 
   /** Whether the demo's page, or a program that is no browser, asks for a socket. */
   mayConnect(headers: IncomingHttpHeaders): boolean {
-    return this.isOurHost(headers) && (headers.origin === undefined || isSameOrigin(headers))
+    return this.isOurHost(headers) && (headers.origin === undefined ? !isOfAnotherSite(headers) : isSameOrigin(headers))
   }
 
   /** Why SQL is not run for this request; undefined where it is. */
@@ -43,5 +43,9 @@ export class Door {
     return mine.length === theirs.length && timingSafeEqual(mine, theirs)
   }
 }
+
+/** Browsers send no Origin with every request, but newer ones say where it comes from. */
+const isOfAnotherSite = ({ 'sec-fetch-site': site = 'none' }: IncomingHttpHeaders) =>
+  site !== 'none' && site !== 'same-origin'
 
 const isSameOrigin = ({ origin, host }: IncomingHttpHeaders) => origin === `http://${host}`

@@ -22,7 +22,8 @@ async function poll() {
   setTimeout(poll, POLL_MS)
 }
 
-function show({ feed, database, samples, recent, findings }) {
+function show({ feed, database, samples, recent, findings, signedIn }) {
+  byId('sign-out').hidden = !signedIn
   showState(feed.state, stateText(feed))
   showFigures(database, samples)
   showPlots(samples)
