@@ -1,8 +1,10 @@
 import { ChangefeedError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
 import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
-import { presentable } from '../ontology/presentation.ts'
+import { attributesShownAsStored } from '../ontology/shown-attributes.ts'
 import { forbidden } from './refusal.ts'
 import type { RealtimeRequest } from './request.ts'
+import { Searchable } from './searchable.ts'
 
 export const WRITE_ACTIONS = ['create', 'update', 'destroy', 'add', 'remove', 'replace'] as const
 export type WriteAction = (typeof WRITE_ACTIONS)[number]
@@ -29,8 +31,15 @@ export interface ModelAccess {
   watch?: boolean
   /** REST routes that write: all, or these. @default none */
   write?: boolean | readonly WriteAction[]
-  /** Attributes that clients may set. @default all but the primary key */
+  /**
+   * Attributes that clients may set. @default all that they are shown as they are stored, and collections, but the primary key
+   */
   writable?: readonly string[]
+  /**
+   * Attributes that clients may search and sort by. Values of one that `customToJSON` hides or changes can be guessed by it.
+   * @default all that clients are shown as they are stored
+   */
+  searchable?: readonly string[]
   /** Attributes that clients must not see, nor search or sort by. `encrypt` attributes never are seen. @default none */
   omit?: readonly string[]
 }
@@ -43,8 +52,7 @@ export interface OpenModel {
   readonly canWatch: boolean
   readonly writes: ReadonlySet<WriteAction>
   readonly writable: ReadonlySet<string>
-  /** Attributes that may be searched, sorted by and selected. */
-  readonly visible: ReadonlySet<string>
+  readonly searchable: Searchable
   /** Associations that may be read and populated: where a key is omitted, so is whom it names. */
   readonly associations: readonly Association[]
   allows(req: RealtimeRequest, action: Action): Promise<boolean>
@@ -54,7 +62,11 @@ export interface OpenModel {
 export type OpenModels = ReadonlyMap<string, OpenModel>
 
 /** Throws `E_OPTIONS` for a model or an attribute that does not exist. */
-export function openModels(models: Models, access: Readonly<Record<string, true | ModelAccess>>): OpenModels {
+export function openModels(
+  models: Models,
+  access: Readonly<Record<string, true | ModelAccess>>,
+  logger: Logger,
+): OpenModels {
   return new Map(
     Object.entries(access).map(([name, given]) => {
       const model = models.get(name.toLowerCase())
@@ -65,7 +77,7 @@ export function openModels(models: Models, access: Readonly<Record<string, true 
           `Option \`models\` names "${name}", which is no model. Models: ${known}.`,
         )
       }
-      return [model.identity, openModel(model, given === true ? {} : given)]
+      return [model.identity, openModel(model, given === true ? {} : given, logger)]
     }),
   )
 }
@@ -76,17 +88,18 @@ export function omittedColumns(model: Model, access: true | ModelAccess | undefi
   return new Set(omit.map(name => attributeOf(model, name, 'omit').column))
 }
 
-function openModel(model: Model, access: ModelAccess): OpenModel {
+function openModel(model: Model, access: ModelAccess, logger: Logger): OpenModel {
   const { policy, recordPolicy, watch = recordPolicy === undefined, write = false } = access
   for (const name of access.writable ?? []) requireWritable(model, name)
+  for (const name of access.searchable ?? []) attributeOf(model, name, 'searchable')
   const omitted = omittedColumns(model, access)
   return {
     model,
     isPublic: policy === undefined && recordPolicy === undefined,
     canWatch: watch,
     writes: new Set(write === true ? WRITE_ACTIONS : write === false ? [] : write),
-    writable: new Set(access.writable ?? settable(model)),
-    visible: visibleAttributes(model, omitted),
+    writable: new Set(access.writable ?? settable(model, omitted)),
+    searchable: new Searchable(model, { named: access.searchable, redacted: omitted, logger }),
     associations: model.associations.filter(({ alias }) => !omitted.has(model.attributes.get(alias)?.column ?? '')),
     allows: async (req, action) => (policy ? (await policy.call(access, req, action)) === true : true),
     allowsRecord: async (req, record, action) =>
@@ -106,24 +119,10 @@ export async function requireRecordAllowed(open: OpenModel, req: RealtimeRequest
 export const targetOf = (association: Association) =>
   association.type === 'model' ? association.model : association.collection
 
-function settable({ attributes, associations, primaryKey }: Model): string[] {
-  const names = [...attributes.keys(), ...associations.map(({ alias }) => alias)]
-  return [...new Set(names)].filter(name => name !== primaryKey)
-}
-
-/**
- * What `customToJSON` takes away must not be searched either, or a password could be guessed letter by letter. It is asked
- * with a blank record; where that tells nothing, only the primary key is left.
- */
-function visibleAttributes(model: Model, redacted: ReadonlySet<string>): Set<string> {
-  const blank = Object.fromEntries([...model.attributes.keys()].map(name => [name, null]))
-  const presentation = { models: new Map([[model.identity, model]]), redactedColumns: () => redacted }
-  try {
-    const shown = Object.keys(presentable(presentation, model.identity, blank))
-    return new Set(shown.filter(name => model.attributes.has(name)))
-  } catch {
-    return new Set([model.primaryKey])
-  }
+function settable(model: Model, redacted: ReadonlySet<string>): string[] {
+  const collections = model.associations.filter(({ type }) => type === 'collection').map(({ alias }) => alias)
+  const names = new Set([...attributesShownAsStored(model, redacted), ...collections])
+  return [...names].filter(name => name !== model.primaryKey)
 }
 
 function attributeOf(model: Model, name: string, option: string) {

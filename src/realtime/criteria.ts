@@ -37,6 +37,27 @@ export function parseCriteria(req: RealtimeRequest, open: OpenModel, limits: Lim
   }
 }
 
+/**
+ * Throws a `Refusal` where a query names an attribute that has turned out not to be searchable: of the records that it found,
+ * one shows it changed or not at all.
+ */
+export function requireStillSearchable(open: OpenModel, criteria: Criteria | { readonly where: object }): void {
+  for (const name of namesIn(criteria.where)) requireSearchable(open, 'where', name)
+  const orders = 'sort' in criteria ? criteria.sort : []
+  for (const name of orders.flatMap(Object.keys)) requireSearchable(open, 'sort', name)
+}
+
+const namesIn = (where: object): string[] =>
+  Object.entries(where).flatMap(([key, value]) =>
+    key === 'and' || key === 'or' ? (value as object[]).flatMap(namesIn) : [key],
+  )
+
+function requireSearchable({ searchable }: OpenModel, parameter: 'where' | 'sort', name: string) {
+  if (searchable.has(name)) return
+  const purpose = { where: 'search', sort: 'sort' }[parameter]
+  throw badRequest(`"${parameter}": there is no attribute "${name.slice(0, 100)}" to ${purpose} by.`)
+}
+
 /** The names in a list such as `name,age`; undefined where there is none. */
 export function parseNames(value: unknown, name: string, { listLength }: Limits): string[] | undefined {
   if (value === undefined) return undefined
@@ -78,8 +99,7 @@ function checkWhere(where: unknown, open: OpenModel, limits: Limits): Record<str
   return Object.fromEntries(
     Object.entries(where).map(([key, value]) => {
       if (key === 'and' || key === 'or') return [key, checkBranches(key, value, open, limits)]
-      if (!open.visible.has(key))
-        throw badRequest(`"where": there is no attribute "${key.slice(0, 100)}" to search by.`)
+      requireSearchable(open, 'where', key)
       return [key, checkConstraint(value, limits)]
     }),
   )
@@ -160,7 +180,7 @@ function parseSort(value: unknown, open: OpenModel): Criteria['sort'] | undefine
   }
   return orders.map(([attribute, direction = 'ASC']) => {
     const [name, upper] = [String(attribute), String(direction).toUpperCase()]
-    if (!open.visible.has(name)) throw badRequest(`"sort": there is no attribute "${name.slice(0, 100)}" to sort by.`)
+    requireSearchable(open, 'sort', name)
     if (upper !== 'ASC' && upper !== 'DESC') throw badRequest('"sort" has the form "name ASC" or "name DESC".')
     return { [name]: upper }
   })

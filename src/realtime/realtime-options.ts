@@ -96,6 +96,7 @@ const access = z
         `must be true, or a list of ${WRITE_ACTIONS.join(', ')}`,
       ),
       writable: names,
+      searchable: names,
       omit: names,
     },
     'must be true, or an object such as { policy: req => ... }',

@@ -155,7 +155,7 @@ const oneAfterTheOther =
 function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Models, io: Server, sockets: Sockets) {
   const { feed, limits, logger, collections, mirror } = settings
   const live = liveModels(collections)
-  const open = openModels(models, settings.models)
+  const open = openModels(models, settings.models, logger)
   const omitted = new Map(
     [...models].map(([identity, model]) => [identity, omittedColumns(model, settings.models[identity])]),
   )

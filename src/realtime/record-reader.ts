@@ -3,7 +3,7 @@ import { type Presentation, presentable } from '../ontology/presentation.ts'
 import { isRecordId } from '../publish/record-id.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
 import { type OpenModel, type OpenModels, targetOf } from './access.ts'
-import { type Criteria, parseNames } from './criteria.ts'
+import { type Criteria, parseNames, requireStillSearchable } from './criteria.ts'
 import type { Limits } from './limits.ts'
 import { asked, type LiveModel } from './live-model.ts'
 import { badRequest } from './refusal.ts'
@@ -11,6 +11,12 @@ import type { RealtimeRequest } from './request.ts'
 
 /** As blueprints do where nothing else is asked. */
 export const POPULATED_LIMIT = 30
+
+/** Records by what a route names, not the request. */
+interface Selection {
+  readonly where: object
+  readonly limit: number
+}
 
 export interface ReaderOptions extends Presentation {
   readonly models: Models
@@ -28,7 +34,7 @@ export class RecordReader {
   }
 
   /** Records as Waterline has them, associations populated that the request asks for and may see. */
-  async find(req: RealtimeRequest, open: OpenModel, criteria: Criteria | { where: object; limit: number }) {
+  async find(req: RealtimeRequest, open: OpenModel, criteria: Criteria | Selection) {
     return await this.#find(req, open, criteria, await this.#populated(req, open))
   }
 
@@ -49,6 +55,7 @@ export class RecordReader {
       .populate(association.alias, association.type === 'model' ? undefined : structuredClone(criteria))
     const parent = await asked(() => query)
     const found = [parent?.[association.alias] ?? []].flat() as ModelRecord[]
+    learnFrom(found, child, criteria)
     return await this.#permittedAmong(req, child, found)
   }
 
@@ -77,11 +84,13 @@ export class RecordReader {
     return identities.filter((_, index) => allowed[index]).map(classRoom)
   }
 
-  async #find(req: RealtimeRequest, open: OpenModel, criteria: object, populated: Association[]) {
+  async #find(req: RealtimeRequest, open: OpenModel, criteria: Criteria | Selection, populated: Association[]) {
     // A copy, as Waterline rewrites what it is given.
     const plain = this.#options.live(open.model.identity).find(structuredClone(criteria))
     const query = populated.reduce((each, { alias, type }) => each.populate(alias, subcriteria(type)), plain)
-    return await this.#permitted(req, open, await asked(() => query), populated)
+    const found = await asked(() => query)
+    learnFrom(found, open, criteria)
+    return await this.#permitted(req, open, found, populated)
   }
 
   async #canWatch(req: RealtimeRequest, identity: string): Promise<boolean> {
@@ -135,6 +144,12 @@ export class RecordReader {
     const allowed = await Promise.all(records.map(record => open.allowsRecord(req, record, 'find')))
     return records.filter((_, index) => allowed[index])
   }
+}
+
+/** Before a socket is subscribed to what was found, as that would say as much as the answer. */
+function learnFrom(found: readonly ModelRecord[], open: OpenModel, criteria: Criteria | Selection) {
+  open.searchable.learn(found)
+  requireStillSearchable(open, criteria)
 }
 
 function subcriteria(type: Association['type']) {

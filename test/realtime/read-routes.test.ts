@@ -286,6 +286,7 @@ test('options that do not fit are named', async () => {
     [{ models: { nosuch: true } }, '"nosuch", which is no model'],
     [{ models: { pet: { omit: ['nosuch'] } } }, 'models.pet.omit` names "nosuch"'],
     [{ models: { pet: { writable: ['nosuch'] } } }, 'models.pet.writable` names "nosuch"'],
+    [{ models: { pet: { searchable: ['nosuch'] } } }, 'models.pet.searchable` names "nosuch"'],
     [{ models: { pet: { write: ['fly'] } } }, 'models.pet.write'],
     [{ models: { pet: false } }, 'models.pet'],
     [{ limits: { pageSize: 0 } }, 'limits.pageSize` must be above 0'],

@@ -247,6 +247,7 @@ describe('writing is refused', () => {
     ).toBe(413)
     const ann = { email: 'a@x', password: 'secret', ssn: '123', note: 'n' }
     expect((await asker.post('/account', ann)).body).toEqual({ id: 1, email: 'a@x', updatedAt: expect.any(Number) })
+    expect(await collections.account.findOne({ id: 1 })).toMatchObject({ password: null, ssn: null, note: null })
     expect((await asker.post('/account', ann)).body).toMatchObject({ code: 'E_CONFLICT' })
     expect(await collections.account.count()).toBe(1)
   })
