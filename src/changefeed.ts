@@ -21,6 +21,7 @@ import { readModels } from './ontology/model-map.ts'
 import { redactedColumns, selectModels } from './ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
 import { isInMemory } from './publish/adapter.ts'
+import { ClientBuffers, type SlowClient } from './publish/client-buffers.ts'
 import { clusterPublisher } from './publish/cluster-publisher.ts'
 import type { Publisher } from './publish/publisher.ts'
 import { socketPublisher } from './publish/socket-publisher.ts'
@@ -226,7 +227,11 @@ export class Changefeed extends FeedEmitter {
     const connection = { ...this.#connection(''), applicationName: 'waterline-changefeed' }
     const db = openDatabase(connection, settings.schema)
     const everyNodePublishes = publishesEverywhere(settings)
-    const publisher = publisherOf(settings, this.#models, everyNodePublishes)
+    const publisher = publisherOf(settings, {
+      models: this.#models,
+      everywhere: everyNodePublishes,
+      onDisconnect: client => void this.emit('slowClient', client),
+    })
     const { logger } = settings
     const pauses = new Pauses(db, everyNodePublishes)
     return {
@@ -307,8 +312,18 @@ function publishesEverywhere({ publish, io, publisher }: Settings): boolean {
   return io ? isInMemory(io) : publisher === undefined
 }
 
-function publisherOf({ io, publisher }: Settings, models: Models, everywhere: boolean): Publisher {
+interface PublisherContext {
+  readonly models: Models
+  readonly everywhere: boolean
+  readonly onDisconnect: (client: SlowClient) => void
+}
+
+function publisherOf(settings: Settings, { models, everywhere, onDisconnect }: PublisherContext): Publisher {
+  const { io, publisher, maxBufferedBytes, logger } = settings
   if (publisher) return publisher
-  if (io) return everywhere ? socketPublisher(io, { models, scope: 'local' }) : clusterPublisher(io, { models })
-  return { publish() {} }
+  if (!io) return { publish() {} }
+  const buffers = new ClientBuffers(io, { maxBytes: maxBufferedBytes, logger, onDisconnect })
+  return everywhere
+    ? socketPublisher(io, { models, buffers, scope: 'local' })
+    : clusterPublisher(io, { models, buffers })
 }

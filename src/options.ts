@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { ChangefeedError } from './errors.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import type { ModelOptions, ModelSelection } from './ontology/selection.ts'
+import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/client-buffers.ts'
 import type { Publisher } from './publish/publisher.ts'
 
 export interface ChangefeedOptions {
@@ -52,6 +53,11 @@ export interface ChangefeedOptions {
    * `/*changefeed:origin=TOKEN*\/` at its very start or end. @default false
    */
   originTag?: boolean
+  /**
+   * What may wait for one client of `io` that reads more slowly than it is sent, in bytes. The feed waits a little for such
+   * clients; one above this is disconnected. @default 16 MiB
+   */
+  maxBufferedBytes?: number
   /** Where the feed logs. @default nowhere */
   logger?: Logger
 }
@@ -116,6 +122,10 @@ const schema = z.strictObject({
   compatibility: z.boolean('must be true or false').default(false),
   lockTimeoutMs: duration.default(5_000),
   originTag: z.boolean('must be true or false').default(false),
+  maxBufferedBytes: z
+    .int('must be a whole number of bytes')
+    .positive('must be above 0')
+    .default(DEFAULT_MAX_BUFFERED_BYTES),
   logger: z
     .custom<Logger>(hasMethods('error', 'warn', 'info', 'debug'), 'must have error, warn, info and debug functions')
     .default(silentLogger),

@@ -39,6 +39,7 @@ export async function openOutlet(workspace: Workspace, logger: Logger): Promise<
  */
 const besideBlueprints = (publisher: Publisher): Publisher => ({
   publish: (call, meta) => (parseOrigin(meta.origin)?.blueprint ? undefined : publisher.publish(call, meta)),
+  drained: () => publisher.drained?.(),
 })
 
 /** Each process publishes to the sockets that it serves, so several may stand behind one balancer. */
@@ -52,6 +53,7 @@ async function openServer(workspace: Workspace, logger: Logger): Promise<Outlet>
     server,
     collections,
     logger,
+    onSlowClient: client => void feed?.emit('slowClient', client),
     feed: { cursor: async () => (await feed?.cursor()) ?? '' },
   })
   server.listen(port, host)

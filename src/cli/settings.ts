@@ -122,7 +122,7 @@ export interface Given {
 
 const OWN_IN_FILE = new Set<string>([...Object.keys(definition.shape)])
 const OF_THE_FEED = new Set([
-  ...['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'lockTimeoutMs'],
+  ...['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'lockTimeoutMs', 'maxBufferedBytes'],
   ...['originTag', 'populate', 'compatibility'],
 ])
 

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { asError } from '../errors.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
+import type { SlowClient } from '../publish/client-buffers.ts'
 import type { RowChange } from '../publish/row-change.ts'
 
 /** A change that was read, on its way to the publisher. */
@@ -59,6 +60,8 @@ export interface ChangefeedEvents {
   gap: [GapEvent]
   /** Something failed that the feed recovers from by itself, as a lost connection. */
   error: [Error]
+  /** A client of `io` that did not read what it was sent was disconnected. */
+  slowClient: [SlowClient]
   /** Whether this node leads from now on. */
   leader: [boolean]
   connected: []

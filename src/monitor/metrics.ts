@@ -108,6 +108,8 @@ function count(feed: Changefeed, registry: Registry) {
   feed.on('skipped', ({ identity }) => skipped.inc({ model: identity }))
   const gaps = counter('gaps', 'Times that clients were told to read again.', 'reason')
   feed.on('gap', ({ reason }) => gaps.inc({ reason }))
+  const slow = counter('slow_clients', 'Clients that were disconnected as they did not read what they were sent.')
+  feed.on('slowClient', () => slow.inc())
   const errors = counter('errors', 'Errors that the feed recovered from by itself.')
   feed.on('error', () => errors.inc())
   const reconnects = counter('reconnects', 'Times that the database was lost.')

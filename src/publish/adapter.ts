@@ -1,7 +1,13 @@
 import type { Server } from 'socket.io'
 
+/** Whose sockets are meant: those of this process, or those of all that share the adapter. */
+export type Scope = 'local' | 'cluster'
+
 /** socket.io's own adapters, which know the sockets of one process only. */
 const IN_MEMORY = new Set(['Adapter', 'SessionAwareAdapter'])
 
 /** Whether a message emitted on this server reaches its own sockets alone, as no cluster adapter passes it on. */
 export const isInMemory = (io: Server): boolean => IN_MEMORY.has(io.of('/').adapter.constructor.name)
+
+/** Whether messages are kept for sockets that come back, which are members of no room meanwhile. */
+export const keepsMessages = (io: Server): boolean => io.of('/').adapter.constructor.name === 'SessionAwareAdapter'

@@ -18,7 +18,7 @@ const PATIENCE_MS = 4_000
  * @example
  * const io = new Server()
  * io.adapter(createAdapter(pubClient, subClient))
- * const publisher = clusterPublisher(io, { models: readModels(ontology.collections) })
+ * const publisher = clusterPublisher(io, { models: readModels(ontology.collections), buffers: new ClientBuffers(io) })
  */
 export function clusterPublisher(io: Server, options: Omit<SocketPublisherOptions, 'scope' | 'knownRooms'>): Publisher {
   let rooms: ReadonlySet<string> = new Set()
@@ -26,8 +26,9 @@ export function clusterPublisher(io: Server, options: Omit<SocketPublisherOption
   return handingOver(io, {
     async publish(call, meta) {
       if (call.fn === 'refetch') rooms = await roomsOfAll(io)
-      sockets.publish(call, meta)
+      await sockets.publish(call, meta)
     },
+    drained: sockets.drained,
   })
 }
 
@@ -68,6 +69,7 @@ export function handingOver(io: Server, publisher: Publisher): Publisher {
         throw cause instanceof Refused ? cause.cause : notReady(cause)
       }
     },
+    drained: () => publisher.drained?.(),
   }
 }
 

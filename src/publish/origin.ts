@@ -31,11 +31,11 @@ export function parseOrigin(text: string | undefined): Origin | undefined {
   return { node, request, blueprint: kind === 'b', mirror: mirror === 'm', ...(socketId && { socketId }) }
 }
 
-/** Ids of the sockets that a change with this origin leaves out; undefined for an origin that an app or another tool set. */
-export function socketsLeftOut(origin: string | undefined): string[] | undefined {
+/** What this origin names as the socket that asked, and that is not told: free text, where an app or another tool set it. */
+export function socketNamed(origin: string | undefined): string | undefined {
   const known = parseOrigin(origin)
-  if (!known) return undefined
-  return known.socketId !== undefined && !known.mirror ? [known.socketId] : []
+  if (!known) return origin
+  return known.mirror ? undefined : known.socketId
 }
 
 /** `meta` as clients may see it: which socket asked is nobody else's business. */

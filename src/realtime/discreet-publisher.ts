@@ -10,11 +10,11 @@ export interface DiscreetParts {
 }
 
 /** Publishes what it is given without the attributes that clients of a model must not see, wherever the calls come from. */
-export function discreetPublisher(
-  publisher: Publisher,
-  parts: DiscreetParts,
-): { publish(call: PublishCall, meta: MessageMeta): void | Promise<void> } {
-  return { publish: (call, meta) => publisher.publish(discreet(call, parts), meta) }
+export function discreetPublisher(publisher: Publisher, parts: DiscreetParts): Required<Publisher> {
+  return {
+    publish: (call: PublishCall, meta: MessageMeta) => publisher.publish(discreet(call, parts), meta),
+    drained: () => publisher.drained?.(),
+  }
 }
 
 function discreet(call: PublishCall, parts: DiscreetParts): PublishCall {

@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts'
 import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
 import { presentable } from '../ontology/presentation.ts'
 import { isRecordId } from '../publish/record-id.ts'
-import type { PerformStep } from '../publish/step-performer.ts'
+import type { StepPerformer } from '../publish/step-performer.ts'
 import type { PublishCallbacks, PubSubMethods, RecordOrId } from './pubsub-methods.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -17,7 +17,7 @@ export interface PubSubContext {
   readonly io: Server
   readonly sockets: Sockets
   readonly logger: Logger
-  readonly perform: PerformStep
+  readonly performer: StepPerformer
   /** The live model of an identity: calls between models go through it, so that an app's override is heard. */
   readonly peer: (identity: string) => PubSubModel | undefined
   readonly self: () => PubSubModel

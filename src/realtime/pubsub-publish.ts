@@ -16,14 +16,14 @@ type PublishMethods = Pick<
 
 /** Messages of a model that its app asks for, with the news for the other ends of associations and the app's callbacks. */
 export function publishMethods(context: PubSubContext): PublishMethods {
-  const { model, models, logger, perform, peer } = context
+  const { model, models, logger, performer, peer } = context
   const { identity } = model
   const reverse = reverseCalls(model, models)
   const isSilent = () => context.isPublishedByFeed(identity)
 
   const deliver = (call: PublishCall, req: unknown, skip?: 'introduce') => {
     for (const step of stepsOf(call)) {
-      if (step.do !== skip) perform(step, { except: omitted(req) })
+      if (step.do !== skip) void performer.perform(step, { except: omitted(req) })
     }
   }
   /** The other ends speak for themselves: an app may have changed how. */

@@ -1,5 +1,5 @@
 import type { RecordId } from '../ontology/model.ts'
-import { toRecord } from '../publish/messages.ts'
+import { type Step, toRecord } from '../publish/messages.ts'
 import { isRecordId } from '../publish/record-id.ts'
 import { classRoom, contextRoom, recordRoom } from '../publish/rooms.ts'
 import { idOfRecord, idsOf, type PubSubContext } from './pubsub-context.ts'
@@ -13,7 +13,7 @@ type RoomMethods = Pick<
 
 /** Who is in which room of a model, and messages of the app's own to them. */
 export function roomMethods(context: PubSubContext): RoomMethods {
-  const { model, sockets, logger, self, perform } = context
+  const { model, sockets, logger, self, performer } = context
   const { identity } = model
   const move = (
     verb: 'join' | 'leave',
@@ -29,18 +29,19 @@ export function roomMethods(context: PubSubContext): RoomMethods {
       for (const room of roomsOf(self(), identity, id, contexts)) void sockets[verb](socket, room)
     }
   }
+  const perform = (step: Step, except: string[] = []) => void performer.perform(step, { except })
   return {
     publish: (ids: RecordOrId | readonly RecordOrId[] | null, ...args: unknown[]) => {
       const { event, kind, data, req } = publication(identity, args)
       const except = omitted(req)
       if (isMissing(ids)) {
         if (kind === undefined) return logger.error(`${identity}.publish(): the ids are missing`)
-        return perform({ do: 'emit', rooms: [classRoom(identity)], event, payload: data as object }, { except })
+        return perform({ do: 'emit', rooms: [classRoom(identity)], event, payload: data as object }, except)
       }
       for (const id of idsOf(context, ids, 'publish')) {
         const of = { identity, id }
         const step = toRecord(of, kind ?? identity, data as object)
-        perform({ ...step, event }, { except })
+        perform({ ...step, event }, except)
       }
     },
     subscribe: (req, ids, contexts) => move('join', req, ids, contexts),
@@ -55,7 +56,7 @@ export function roomMethods(context: PubSubContext): RoomMethods {
       const id = idOfRecord(model, record)
       void sockets.addRoomMembersToRooms(self()._classRoom(), roomsOf(self(), identity, id))
     },
-    _retire: record => perform({ do: 'retire', identity, id: idOfRecord(model, record) }, { except: [] }),
+    _retire: record => perform({ do: 'retire', identity, id: idOfRecord(model, record) }),
     _room: id => {
       if (isRecordId(id)) return recordRoom(identity, id)
       logger.error(`${identity}._room() needs an id`)

@@ -1,7 +1,7 @@
 import type { Server } from 'socket.io'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
-import { stepPerformer } from '../publish/step-performer.ts'
+import { StepPerformer } from '../publish/step-performer.ts'
 import type { PubSubContext, PubSubModel } from './pubsub-context.ts'
 import { addMissing, type LegacySockets, legacyMethods } from './pubsub-legacy.ts'
 import type { LegacyPubSubMethods, PubSubMethods } from './pubsub-methods.ts'
@@ -43,7 +43,7 @@ export function attachPubSub(collections: Readonly<Record<string, object>>, opti
     models,
     logger,
     sockets: options.sockets ?? sailsSockets(io, logger),
-    perform: stepPerformer(io, { models, scope: 'cluster' }),
+    performer: new StepPerformer(io, { models, scope: 'cluster' }),
     peer: (identity: string) => live.get(identity) as PubSubModel | undefined,
     redactedColumns: options.redactedColumns ?? (() => new Set<string>()),
     isPublishedByFeed: options.isPublishedByFeed ?? (() => false),

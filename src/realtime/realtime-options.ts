@@ -3,6 +3,7 @@ import type { Server, Socket } from 'socket.io'
 import { z } from 'zod'
 import { ChangefeedError } from '../errors.ts'
 import { type Logger, silentLogger } from '../logger.ts'
+import { DEFAULT_MAX_BUFFERED_BYTES, type SlowClient } from '../publish/client-buffers.ts'
 import { type ModelAccess, WRITE_ACTIONS } from './access.ts'
 import type { BeforeConnect } from './admission.ts'
 import { mayBeOfClient } from './client-headers.ts'
@@ -49,6 +50,13 @@ export interface RealtimeOptions {
   mirror?: boolean
   /** What a client may ask for at most. Where `io` is given, the size of its messages is for its own options to bound. */
   limits?: Partial<Limits>
+  /**
+   * What may wait for one client that reads more slowly than it is sent, in bytes; above this it is disconnected.
+   * @default 16 MiB
+   */
+  maxBufferedBytes?: number
+  /** Called for each client that is disconnected for that. */
+  onSlowClient?(client: SlowClient): void
   /** Path of the socket.io endpoint, where `io` is not given. @default '/socket.io' */
   path?: string
   logger?: Logger
@@ -68,7 +76,7 @@ export interface RealtimeSettings
   readonly limits: Limits
 }
 
-type Defaulted = 'logger' | 'models' | 'path' | 'mirror' | 'allowedHosts'
+type Defaulted = 'logger' | 'models' | 'path' | 'mirror' | 'allowedHosts' | 'maxBufferedBytes'
 
 const isFunction = z.custom<never>(value => typeof value === 'function', 'must be a function')
 const withMethods = (message: string, ...names: string[]) =>
@@ -143,6 +151,8 @@ const schema = z.strictObject({
   limits: z
     .strictObject(Object.fromEntries(Object.keys(DEFAULT_LIMITS).map(name => [name, count.optional()])))
     .optional(),
+  maxBufferedBytes: count.default(DEFAULT_MAX_BUFFERED_BYTES),
+  onSlowClient: isFunction.optional(),
   path: z.string().startsWith('/', 'must begin with /').default('/socket.io'),
   logger: withMethods('must have error, warn, info and debug functions', 'error', 'warn', 'info', 'debug').optional(),
 })
@@ -156,7 +166,7 @@ export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings
   }
   refuseLeaks(options)
   const { limits = {}, logger = silentLogger, models = {} } = options
-  const { path, mirror, allowedHosts } = parsed.data
+  const { path, mirror, allowedHosts, maxBufferedBytes } = parsed.data
   const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
   const access = byIdentity(models)
   return Object.freeze({
@@ -166,6 +176,7 @@ export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings
     path,
     mirror,
     allowedHosts,
+    maxBufferedBytes,
     limits: { ...DEFAULT_LIMITS, ...given },
   })
 }

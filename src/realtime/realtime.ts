@@ -4,6 +4,7 @@ import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { ModelRecord, Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
+import { ClientBuffers } from '../publish/client-buffers.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { socketPublisher } from '../publish/socket-publisher.ts'
 import { omittedColumns, openModels } from './access.ts'
@@ -25,6 +26,9 @@ import { Router } from './router.ts'
 import { type Sockets, sailsSockets } from './sockets.ts'
 import { loadSession, serveVirtualRequests } from './virtual-requests.ts'
 import { addWriteRoutes } from './write-routes.ts'
+
+/** How often clients are looked at that do not read, in milliseconds. */
+const CHECK_BUFFERS_MS = 500
 
 /** The realtime of Sails, for an app without Sails. */
 export interface Realtime {
@@ -77,6 +81,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   decideWhoConnects(io, settings)
   const sockets = sailsSockets(io, logger)
   addClientRoutes(shadow, { guard, ownPagesOnly: ownPagesOnly && !settings.onlyAllowOrigins })
+  const buffers = boundBuffers(io, settings)
   addShadowRoutes(shadow, settings, models, io, sockets)
   const requests = {
     handle,
@@ -92,11 +97,26 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   return {
     sockets,
     io,
-    publisher: discreetPublisher(socketPublisher(io, { models }), { models, hidden: hiddenBy(settings, models) }),
+    publisher: discreetPublisher(socketPublisher(io, { models, buffers }), {
+      models,
+      hidden: hiddenBy(settings, models),
+    }),
     handler,
     route: (address, route) => own.add(address, route),
     close: async () => void (await io.close()),
   }
+}
+
+/** Looks by itself as well: not only a feed sends. */
+function boundBuffers(io: Server, { maxBufferedBytes, onSlowClient, logger }: RealtimeSettings): ClientBuffers {
+  const buffers = new ClientBuffers(io, {
+    maxBytes: maxBufferedBytes,
+    logger,
+    ...(onSlowClient && { onDisconnect: onSlowClient }),
+  })
+  const timer = setInterval(() => buffers.check(), CHECK_BUFFERS_MS).unref()
+  io.engine?.once('close', () => clearInterval(timer))
+  return buffers
 }
 
 function openSocketServer(settings: RealtimeSettings): Server {

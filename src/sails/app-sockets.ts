@@ -2,14 +2,18 @@ import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
 import { isInMemory } from '../publish/adapter.ts'
+import { ClientBuffers } from '../publish/client-buffers.ts'
 import { handingOver } from '../publish/cluster-publisher.ts'
+import { socketsLeftOut } from '../publish/origin-socket.ts'
 import type { Publisher } from '../publish/publisher.ts'
-import { stepPerformer } from '../publish/step-performer.ts'
+import { RoomEmitter } from '../publish/room-emitter.ts'
+import { StepPerformer } from '../publish/step-performer.ts'
 import { addLegacyPubSub } from '../realtime/pubsub.ts'
 import type { ActionRequests } from './action-requests.ts'
 import { Announcements } from './announcements.ts'
 import { Broadcasts } from './broadcasts.ts'
 import type { AppDatabase } from './databases.ts'
+import { logThrough } from './log.ts'
 import { peersOf } from './peers.ts'
 import { RecentPublications } from './recent-publications.ts'
 import type { SailsApp, SailsModel, SailsSockets } from './sails-app.ts'
@@ -23,6 +27,8 @@ export class AppSockets {
   readonly #settings: SailsSettings
   readonly #requests: ActionRequests
   readonly #io: Server
+  readonly #emitter: RoomEmitter
+  readonly #buffers: ClientBuffers
   readonly #broadcasts: Broadcasts
   readonly #announcements: Announcements | undefined
   readonly #recent: RecentPublications | undefined
@@ -42,12 +48,15 @@ export class AppSockets {
       settings.blueprints === 'keep' && !isInMemory(io) ? new Announcements(peersOf(sails, io)) : undefined
     const { duplicateWindowMs } = settings
     this.#recent = duplicateWindowMs > 0 ? new RecentPublications(duplicateWindowMs) : undefined
+    this.#emitter = new RoomEmitter(io, this.#scope)
+    this.#buffers = new ClientBuffers(io, { maxBytes: settings.feed.maxBufferedBytes, logger: logThrough(sails.log) })
     this.#broadcasts = new Broadcasts({
       io,
       sockets,
       model: this.#model,
       publications: this.#publications,
       scope: this.#scope,
+      emitter: this.#emitter,
     })
   }
 
@@ -89,7 +98,9 @@ export class AppSockets {
       model: this.#model,
       models,
       log: this.#sails.log,
-      perform: stepPerformer(this.#io, { models, scope: this.#scope }),
+      performer: new StepPerformer(this.#io, { models, scope: this.#scope, emitter: this.#emitter }),
+      socketsLeftOut: origin => socketsLeftOut(this.#io, this.#scope, origin),
+      buffers: this.#buffers,
       blueprints: this.#settings.blueprints,
     })
     return this.#scope === 'cluster' ? handingOver(this.#io, publisher) : publisher

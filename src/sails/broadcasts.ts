@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server } from 'socket.io'
+import type { Scope } from '../publish/adapter.ts'
 import type { MessageMeta } from '../publish/call.ts'
-import type { Scope } from '../publish/step-performer.ts'
+import type { RoomEmitter } from '../publish/room-emitter.ts'
 import { keyOfMessage, keysOfMembersShown, keysOfMessage, type MessageKey } from './message-key.ts'
 import type { Publications } from './publications.ts'
 import type { Rooms, SailsModel, SailsSockets } from './sails-app.ts'
@@ -35,6 +36,8 @@ export interface BroadcastsOptions {
   readonly publications: () => Pick<Publications, 'byAction'> | undefined
   /** Whose sockets the feed's messages go to: those of this process, or of all that share the adapter. */
   readonly scope: Scope
+  /** Sends the feed's messages. */
+  readonly emitter: RoomEmitter
 }
 
 /**
@@ -90,6 +93,7 @@ export class Broadcasts {
   async deliver(delivery: FeedDelivery, publish: () => unknown): Promise<void> {
     try {
       await this.#delivery.run(delivery, publish)
+      await this.#options.emitter.pending
     } finally {
       delivery.endedAt = performance.now()
     }
@@ -115,16 +119,13 @@ export class Broadcasts {
   }
 
   #emit({ meta, except, keys, reverses, sent }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
-    const { io, scope } = this.#options
+    const { emitter } = this.#options
     const key = keyOfMessage(event, data)
     if (key !== undefined && reverses && !keys.has(key)) return
     if (key !== undefined) sent.add(key)
     const named = typeof event === 'string' ? event : 'message'
     const payload = typeof event === 'string' ? data : event
-    for (const room of [rooms].flat()) {
-      const members = scope === 'cluster' ? io.to(room) : io.local.to(room)
-      members.except(except).emit(named, payload, meta)
-    }
+    for (const room of [rooms].flat()) emitter.emit({ rooms: [room], event: named, args: [payload, meta], except })
   }
 }
 

@@ -1,9 +1,10 @@
 import type { Models } from '../ontology/model.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
-import { parseOrigin, shownMeta, socketsLeftOut } from '../publish/origin.ts'
+import type { ClientBuffers } from '../publish/client-buffers.ts'
+import { parseOrigin, shownMeta } from '../publish/origin.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
-import type { PerformStep } from '../publish/step-performer.ts'
+import type { StepPerformer } from '../publish/step-performer.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { Announcements } from './announcements.ts'
 import type { Broadcasts, FeedDelivery } from './broadcasts.ts'
@@ -23,7 +24,10 @@ export interface SailsPublisherOptions {
   readonly model: (identity: string) => SailsModel | undefined
   readonly models: Models
   readonly log: SailsLog
-  readonly perform: PerformStep
+  readonly performer: StepPerformer
+  /** Ids of the sockets that a change with this origin leaves out. */
+  readonly socketsLeftOut: (origin: string | undefined) => string[]
+  readonly buffers: ClientBuffers
   /** `keep`: actions publish as ever, and what they published is not published again. */
   readonly blueprints: 'keep' | 'replace'
 }
@@ -50,13 +54,19 @@ export class SailsPublisher implements Publisher {
     const verdicts = new Map(partsOf(call).map(part => [part, this.#verdict(part, publications)]))
     const untold = [...verdicts.keys()].filter(part => verdicts.get(part) !== 'told')
     // Who asked has heard the earlier word as the last one, too.
-    const except = untold.some(part => verdicts.get(part) === 'overtook') ? [] : (socketsLeftOut(meta.origin) ?? [])
+    const except = untold.some(part => verdicts.get(part) === 'overtook')
+      ? []
+      : this.#options.socketsLeftOut(meta.origin)
     if (untold.includes(call)) {
       await this.#call(call, untold, { meta, except })
     } else {
       for (const part of untold) await this.#call(part, [part], { meta, except })
       this.#moveSockets(call)
     }
+  }
+
+  drained(): Promise<void> {
+    return this.#options.buffers.drained()
   }
 
   /** What the action that wrote this has published by now to the sockets that the feed would publish to. */
@@ -132,9 +142,9 @@ export class SailsPublisher implements Publisher {
     if (call.fn === 'publishDestroy') broadcasts.leave(recordRoom(call.identity, call.id))
   }
 
-  #refetch({ identity, reason }: RefetchCall, meta: MessageMeta) {
+  async #refetch({ identity, reason }: RefetchCall, meta: MessageMeta) {
     const payload = { verb: 'refetch', identity, reason } as const
-    this.#options.perform({ do: 'refetch', identity, payload }, { meta: shownMeta(meta), except: [] })
+    await this.#options.performer.perform({ do: 'refetch', identity, payload }, { meta: shownMeta(meta), except: [] })
   }
 }
 

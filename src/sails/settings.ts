@@ -11,6 +11,7 @@ export interface SailsChangefeedConfig
       | 'backlogLimitBytes'
       | 'connectionString'
       | 'lockTimeoutMs'
+      | 'maxBufferedBytes'
       | 'models'
       | 'compatibility'
       | 'noopUpdates'

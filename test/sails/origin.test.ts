@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
 import { expect, test, vi } from 'vitest'
 import { formatOrigin, parseOrigin } from '../../src/publish/origin.ts'
+import { RoomEmitter } from '../../src/publish/room-emitter.ts'
 import { ActionRequests } from '../../src/sails/action-requests.ts'
 import { Announcements } from '../../src/sails/announcements.ts'
 import { Broadcasts } from '../../src/sails/broadcasts.ts'
@@ -131,6 +132,7 @@ test('what a publish function has left running speaks for the app again, a while
     model: () => undefined,
     publications: () => undefined,
     scope: 'local',
+    emitter: new RoomEmitter({} as Server, 'local'),
   })
   broadcasts.attach()
   const delivery = {

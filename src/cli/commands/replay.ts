@@ -97,6 +97,7 @@ async function publishRange(workspace: Workspace, db: Database, range: Range, sh
 
 const replaying = (publisher: Publisher): Publisher => ({
   publish: (call, meta) => publisher.publish(call, { ...meta, replayed: true }),
+  drained: () => publisher.drained?.(),
 })
 
 interface Shown {

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import { openShop } from './fixture.ts'
+
+/** Longer than a leader trusts a lease that it could not renew. */
+const PAGE_MS = 9_000
+const CALL_MS = 30
+const CHANGES = PAGE_MS / CALL_MS
+
+/** Keeps the event loop to itself, as an emit to thousands of sockets does, or a function of the app. */
+function block(ms: number) {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
+
+test('a page that takes longer than the lease lets everything else have its turn, and the lease is renewed', async () => {
+  const { database, feed: newFeed } = await openShop()
+  let turn = 0
+  const publishedIn: number[] = []
+  const publisher = {
+    publish() {
+      publishedIn.push(turn)
+      block(CALL_MS)
+    },
+  }
+  const feed = newFeed({ publisher })
+  let disconnected = 0
+  feed.on('disconnected', () => disconnected++)
+  await feed.install()
+  await feed.start()
+  const counting = setInterval(() => turn++, 1)
+  await database.query(`insert into pet (name) select 'rex' from generate_series(1, ${CHANGES})`)
+  await feed.settled()
+  clearInterval(counting)
+  expect(publishedIn).toHaveLength(CHANGES)
+  // A call takes longer than a slice of time: no two calls without a turn in between.
+  expect(new Set(publishedIn).size).toBe(CHANGES)
+  expect(disconnected).toBe(0)
+  const [lease] = await database.query<{ age: number }>(
+    `select extract(epoch from clock_timestamp() - renewed_at)::int as age from changefeed.lease`,
+  )
+  expect(lease?.age).toBeLessThan(6)
+})
+
+test('a publisher that buffers is asked whether it has room, between slices of time and behind each page', async () => {
+  const { database, feed: newFeed } = await openShop()
+  const seen: string[] = []
+  const publisher = {
+    publish() {
+      seen.push('publish')
+      block(CALL_MS)
+    },
+    async drained() {
+      await new Promise(resolve => setTimeout(resolve, 1))
+      seen.push('drained')
+    },
+  }
+  const feed = newFeed({ publisher })
+  await feed.install()
+  await feed.start()
+  await database.query(`insert into pet (name) values ('rex'), ('max')`)
+  await feed.settled()
+  expect(seen.join(' ')).toMatch(/^(drained )?publish drained publish drained$/)
+})
