@@ -115,7 +115,7 @@ function boundBuffers(io: Server, { maxBufferedBytes, onSlowClient, logger }: Re
     ...(onSlowClient && { onDisconnect: onSlowClient }),
   })
   const timer = setInterval(() => buffers.check(), CHECK_BUFFERS_MS).unref()
-  io.engine?.once('close', () => clearInterval(timer))
+  io.httpServer?.once('close', () => clearInterval(timer))
   return buffers
 }
 

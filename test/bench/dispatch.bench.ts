@@ -1,0 +1,118 @@
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { createChangefeed } from '../../src/changefeed.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { petShop } from '../feed/fixture.ts'
+import { startCode, type TestProgram } from '../helpers/program.ts'
+import { afterScope } from '../helpers/scope.ts'
+import { startWaterline } from '../helpers/waterline.ts'
+import { bareServer, clients, feedServer, prober } from './dispatch-programs.ts'
+
+const ROUNDS = 3
+const CHANGES = 400
+const SOCKETS = 1_500
+const MANY_CHANGES = 100_000
+const FEW_SOCKETS = 20
+const PATIENCE_MS = 600_000
+
+interface Stats {
+  readonly delayMs: number
+  readonly cpuMs: number
+  readonly memoryMb: number
+}
+
+interface Bench {
+  readonly server: EmbeddedPostgres
+  readonly writer: pg.Client
+  readonly connectionString: string
+}
+
+/** A database with a captured pet shop, and pet 1 in it. */
+async function openBench(): Promise<Bench> {
+  const server = await startEmbeddedPostgres()
+  afterScope(() => server.stop('immediate'))
+  const { connectionString } = server
+  const { collections } = await startWaterline({ connectionString, models: petShop, migrate: 'drop' })
+  await createChangefeed({ connectionString, collections }).install()
+  const writer = new pg.Client(connectionString)
+  await writer.connect()
+  afterScope(() => writer.end())
+  await writer.query(`insert into pet (name) values ('rex')`)
+  return { server, writer, connectionString }
+}
+
+const update = (changes: number) => `
+  do $$ begin for n in 1..${changes} loop update pet set name = 'name ' || n where id = 1; end loop; end $$`
+
+const portOf = async (program: TestProgram) => (await program.line(/^port /)).slice(5)
+const ask = async (port: string, path: string): Promise<unknown> =>
+  (await fetch(`http://127.0.0.1:${port}${path}`)).json()
+
+/** What a burst of changes costs the process that serves the sockets, until each socket has all of it. */
+async function burst(program: string, url: string, write: (port: string) => Promise<unknown>): Promise<Stats> {
+  const server = startCode(program, { URL: url })
+  const port = await portOf(server)
+  const crowd = startCode(clients(port, SOCKETS, CHANGES))
+  await crowd.line(/^connected/, PATIENCE_MS)
+  await ask(port, '/stats')
+  await write(port)
+  await crowd.line(/^complete/, PATIENCE_MS)
+  const stats = (await ask(port, '/stats')) as Stats
+  for (const each of [crowd, server]) each.kill('SIGTERM')
+  await Promise.all([crowd.ended, server.ended])
+  return stats
+}
+
+test(`${CHANGES} changes of a record to ${SOCKETS} sockets`, async () => {
+  const { writer, connectionString } = await openBench()
+  const bare: Stats[] = []
+  const feed: Stats[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    bare.push(await burst(bareServer(CHANGES), '', port => ask(port, '/burst')))
+    feed.push(await burst(feedServer, connectionString, () => writer.query(update(CHANGES))))
+  }
+  const shown = (all: Stats[]) => ({
+    'event loop delay ms': median(all.map(({ delayMs }) => delayMs)).toFixed(0),
+    'cpu ms': median(all.map(({ cpuMs }) => cpuMs)).toFixed(0),
+    'memory MB': median(all.map(({ memoryMb }) => memoryMb)).toFixed(0),
+  })
+  console.table({ 'bare socket.io': shown(bare), 'the feed': shown(feed) })
+  expect(median(feed.map(({ delayMs }) => delayMs))).toBeLessThan(200)
+})
+
+/** How long small requests to the process took while `work` was done. */
+async function requestTimes(port: string, work: () => Promise<unknown>): Promise<number[]> {
+  const program = startCode(prober(port))
+  await program.line(/^asking/)
+  await work()
+  program.kill('SIGTERM')
+  const times = JSON.parse((await program.line(/^times /)).slice(6)) as number[]
+  return times.sort((a, b) => a - b)
+}
+
+test(`a small HTTP request in the same process while ${MANY_CHANGES} changes are published`, async () => {
+  const { writer, connectionString } = await openBench()
+  const server = startCode(feedServer, { URL: connectionString })
+  const port = await portOf(server)
+  const crowd = startCode(clients(port, FEW_SOCKETS, MANY_CHANGES))
+  await crowd.line(/^connected/)
+  const idle = await requestTimes(port, () => new Promise(resolve => setTimeout(resolve, 5_000)))
+  const busy = await requestTimes(port, async () => {
+    await writer.query(update(MANY_CHANGES))
+    await crowd.line(/^complete/, PATIENCE_MS)
+  })
+  const shown = (times: number[]) => ({
+    requests: times.length,
+    'p50 ms': percentile(times, 0.5).toFixed(1),
+    'p99 ms': percentile(times, 0.99).toFixed(1),
+  })
+  console.table({ idle: shown(idle), publishing: shown(busy) })
+  expect(percentile(busy, 0.99) - percentile(idle, 0.99)).toBeLessThan(25)
+})
+
+const percentile = (sorted: number[], share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN
+const median = (values: number[]) =>
+  percentile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  )
