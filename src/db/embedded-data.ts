@@ -1,10 +1,12 @@
 import { chown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { ChangefeedError } from '../errors.ts'
 import type { Account } from './embedded-account.ts'
 import type { Binaries } from './embedded-binaries.ts'
+import type { Cluster } from './embedded-cluster.ts'
+import { embeddedError } from './embedded-error.ts'
 import { GuardedProcess } from './embedded-guard.ts'
+import { setPassword, withPasswordFile } from './embedded-password.ts'
 
 /** An empty folder for data that nobody will want again. */
 export async function temporaryDataFolder(account: Account): Promise<string> {
@@ -14,16 +16,20 @@ export async function temporaryDataFolder(account: Account): Promise<string> {
 }
 
 /** Makes a database cluster in a temporary folder. If we die on the way, the guard removes it. */
-export const fillTemporary = (folder: string, binaries: Binaries, account: Account) =>
-  initdb(folder, binaries, account, ['--no-sync'])
+export const fillTemporary = (cluster: Cluster) => initdb(cluster, ['--no-sync'])
 
 /**
- * Sees that `folder` holds a cluster of this major version: the one that is there, or a new one, which appears whole or
- * not at all (initdb works beside it).
+ * Sees that the folder holds a cluster of this major version with this password: the one that is there and that no server
+ * uses, or a new one, which appears whole or not at all (initdb works beside it).
  */
-export async function fillKept(folder: string, binaries: Binaries, account: Account): Promise<void> {
+export async function fillKept(cluster: Cluster, assertUnused: () => Promise<void>): Promise<void> {
+  const { folder, binaries, account } = cluster
   const content = await contentOf(folder)
-  if (content.includes('PG_VERSION')) return assertSameMajor(folder, binaries)
+  if (content.includes('PG_VERSION')) {
+    await assertSameMajor(folder, binaries)
+    await assertUnused()
+    return await setPassword(cluster)
+  }
   if (content.length > 0)
     throw embeddedError(`${folder} is not empty and not a Postgres data folder: name another one.`)
   const fresh = `${folder}.new-${process.pid}`
@@ -31,7 +37,7 @@ export async function fillKept(folder: string, binaries: Binaries, account: Acco
   await mkdir(fresh, { mode: 0o700 })
   try {
     await give(fresh, account)
-    await initdb(fresh, binaries, account, [])
+    await initdb({ ...cluster, folder: fresh }, [])
     await rename(fresh, folder)
   } catch (cause) {
     await rm(fresh, { recursive: true, force: true })
@@ -57,10 +63,14 @@ async function assertSameMajor(folder: string, { major, version }: Binaries) {
   )
 }
 
-async function initdb(folder: string, binaries: Binaries, account: Account, args: readonly string[]) {
-  const options = ['-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', ...args]
-  const program = new GuardedProcess(binaries.initdb, ['-D', folder, ...options], { account, removeAfter: folder })
-  await program.exited
+async function initdb({ folder, binaries, account, password }: Cluster, args: readonly string[]) {
+  const program = await withPasswordFile(password, account, async file => {
+    const access = ['-U', 'postgres', '-A', 'scram-sha-256', '--pwfile', file]
+    const options = ['-D', folder, ...access, '-E', 'UTF8', '--locale=C', ...args]
+    const running = new GuardedProcess(binaries.initdb, options, { account, removeAfter: folder })
+    await running.exited
+    return running
+  })
   if (program.exitCode === 0) return
   throw embeddedError(
     `initdb could not make a database in ${folder} as user ${account.name}. It said:\n${program.lastWords}\n` +
@@ -115,5 +125,3 @@ function isAlive(pid: number): boolean {
     return false // none, or another user's: the pid has gone to another program since
   }
 }
-
-export const embeddedError = (message: string, cause?: unknown) => new ChangefeedError('E_EMBEDDED', message, { cause })

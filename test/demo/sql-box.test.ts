@@ -119,6 +119,11 @@ describe('the role of the page can touch the tables of the demo and nothing else
     expect(answer.statements.at(-1).rows).toEqual([[SQL_ROLE, SQL_ROLE]])
   })
 
+  test('a changed password locks nobody out of the page', async () => {
+    expect((await sql(`alter role ${SQL_ROLE} password 'mine'`)).error).toBeUndefined()
+    expect((await sql('select 1')).statements).toMatchObject([{ rows: [['1']] }])
+  })
+
   test('nothing stays of a session: settings, and a transaction that was left open', async () => {
     const answer = await sql(`set search_path = pg_catalog; begin; insert into public.users (name) values ('Nobody')`)
     expect(answer.notes).toEqual(['The transaction was left open, so it was rolled back.'])
@@ -146,11 +151,11 @@ describe('what the page is told', () => {
   })
 
   test('that it took too long, even where the SQL has lifted its own limit; the session is ended', async () => {
-    const url = new URL(demo.connectionString)
-    url.username = SQL_ROLE
+    const restoreRole = async () => (await demo.place.openSqlBox?.()) ?? ''
     const runner = new SqlRunner({
-      connectionString: url.href,
+      connectionString: await restoreRole(),
       adminConnectionString: demo.connectionString,
+      restoreRole,
       runMs: 500,
     })
     const { error } = await runner.run('set statement_timeout = 0; select pg_sleep(600)')

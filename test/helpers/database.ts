@@ -89,7 +89,6 @@ class Database implements TestDatabase {
     const name = uniqueName('role')
     await this.query(`create role ${pg.escapeIdentifier(name)} login ${superuser ? 'superuser' : ''}`)
     this.#roles.push(name)
-    // A server that asks for a password (TEST_DATABASE_URL) gets one; a trusting one does not look at it.
     await this.query(`alter role ${pg.escapeIdentifier(name)} password ${pg.escapeLiteral(name)}`)
     return { name, connectionString: urlOf(this.connectionString, this.name, name) }
   }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../db/embedded.ts'
+import { newPassword } from '../../db/embedded-password.ts'
 import type { Logger } from '../../logger.ts'
 import type { Place } from './place.ts'
 import { prepareSqlRole, SQL_ROLE } from './sql-role.ts'
@@ -18,7 +19,8 @@ export async function embeddedPlace(options: { dataDir: string | undefined; logg
     await server.stop()
     throw error
   }
-  const connectionString = urlOf(server, 'postgres')
+  const connectionString = urlOf(server)
+  const password = newPassword()
   const data = dataDir === undefined ? 'a temporary folder; keep it with --data <folder>' : resolve(dataDir)
   return {
     kind: 'embedded',
@@ -27,8 +29,10 @@ export async function embeddedPlace(options: { dataDir: string | undefined; logg
     feedSchema: 'changefeed',
     description: `embedded Postgres ${server.version}, data in ${data}`,
     async openSqlBox() {
-      await withClient(connectionString, client => prepareSqlRole(client, { database: DATABASE, schema: SCHEMA }))
-      return urlOf(server, SQL_ROLE)
+      await withClient(connectionString, client =>
+        prepareSqlRole(client, { database: DATABASE, schema: SCHEMA, password }),
+      )
+      return urlOf(server, { name: SQL_ROLE, password })
     },
     close: () => server.stop(),
   }
@@ -40,4 +44,10 @@ const createDatabase = (server: EmbeddedPostgres) =>
     if (rows.length === 0) await client.query(`create database ${DATABASE}`)
   })
 
-const urlOf = ({ port }: EmbeddedPostgres, user: string) => `postgres://${user}@127.0.0.1:${port}/${DATABASE}`
+/** Of the demo's database, for the superuser or another role. */
+function urlOf(server: EmbeddedPostgres, role?: { readonly name: string; readonly password: string }): string {
+  const url = new URL(server.connectionString)
+  url.pathname = `/${DATABASE}`
+  if (role) Object.assign(url, { username: role.name, password: role.password })
+  return url.href
+}

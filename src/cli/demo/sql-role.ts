@@ -1,5 +1,5 @@
 import type { Client } from '../../db/connect.ts'
-import { qualify, quoteName } from '../../db/quote.ts'
+import { qualify, quoteName, quoteText } from '../../db/quote.ts'
 import { TABLES } from './tables.ts'
 
 /** Who runs the SQL that is typed into the page. */
@@ -15,14 +15,14 @@ const SESSIONS = 3 * SQL_RUNS
  * temporary table or a large object), take no advisory lock, which the feed could wait for, and connect to no other
  * database. The page connects as this role: there is no one it could reset itself to.
  */
-export async function prepareSqlRole(client: Client, { database, schema }: { database: string; schema: string }) {
+export async function prepareSqlRole(client: Client, { database, schema, password }: SqlRoleOptions) {
   const { rows } = await client.query('select 1 from pg_catalog.pg_roles where rolname = $1', [SQL_ROLE])
   const verb = rows.length === 0 ? 'create' : 'alter'
   const tables = TABLES.map(name => qualify(schema, name)).join(', ')
   const sequences = TABLES.map(name => qualify(schema, `${name}_id_seq`)).join(', ')
   // A role may change its own password and defaults, so those of an earlier run go.
   await client.query(`
-    ${verb} role ${SQL_ROLE} with login password null nosuperuser nocreatedb nocreaterole noinherit noreplication
+    ${verb} role ${SQL_ROLE} with login password ${quoteText(password)} nosuperuser nocreatedb nocreaterole noinherit noreplication
       nobypassrls connection limit ${SESSIONS};
     alter role ${SQL_ROLE} reset all;
     alter role ${SQL_ROLE} in database ${quoteName(database)} reset all;
@@ -34,6 +34,12 @@ export async function prepareSqlRole(client: Client, { database, schema }: { dat
     grant select, insert, update, delete, truncate on ${tables} to ${SQL_ROLE};
     grant usage on ${sequences} to ${SQL_ROLE};
     ${REVOKE_FUNCTIONS}`)
+}
+
+interface SqlRoleOptions {
+  readonly database: string
+  readonly schema: string
+  readonly password: string
 }
 
 /** What everyone may call by default and the page may not: locks, large objects. */

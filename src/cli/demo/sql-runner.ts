@@ -1,4 +1,5 @@
 import { type Client, connectClient } from '../../db/connect.ts'
+import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import { type SqlAnswer, sqlError, statementAnswers } from './sql-answer.ts'
 import { SQL_RUNS } from './sql-role.ts'
 import { withClient } from './with-client.ts'
@@ -13,6 +14,8 @@ export interface SqlRunnerOptions {
   readonly connectionString: string
   /** Of one that may end its sessions. */
   readonly adminConnectionString: string
+  /** Sets the role's password again, as the SQL may have changed it. */
+  readonly restoreRole: () => Promise<unknown>
   /** For all statements together, as the SQL may raise the limit of one. @default 10_000 */
   readonly runMs?: number
 }
@@ -87,9 +90,19 @@ class Run {
     ).catch(() => {}) // the server may be going down, and with it the backend
   }
 
-  async #connect(): Promise<Client> {
+  async #open(): Promise<Client> {
     const connectionString = withSettings(this.#options.connectionString)
-    const client = await connectClient({ connectionString, applicationName: 'waterline-changefeed page' }, () => {})
+    return await connectClient({ connectionString, applicationName: 'waterline-changefeed page' }, () => {})
+  }
+
+  async #openRestored(error: Error): Promise<Client> {
+    if (sqlstateOf(error.cause) !== SQLSTATE.invalidPassword) throw error
+    await this.#options.restoreRole()
+    return await this.#open()
+  }
+
+  async #connect(): Promise<Client> {
+    const client = await this.#open().catch(error => this.#openRestored(error))
     this.#client = client
     client.on('notice', ({ message }) => this.#note(message ?? ''))
     this.#limitSize(client)

@@ -121,7 +121,11 @@ const isUp = (feed: Changefeed) => ['running', 'reconnecting'].includes(feed.sta
 
 async function openRunner({ openSqlBox, connectionString }: Place): Promise<SqlRunner | null> {
   if (!openSqlBox) return null
-  return new SqlRunner({ connectionString: await openSqlBox(), adminConnectionString: connectionString })
+  return new SqlRunner({
+    connectionString: await openSqlBox(),
+    adminConnectionString: connectionString,
+    restoreRole: openSqlBox,
+  })
 }
 
 function pageSettings({ token }: Door, { kind, schema, openSqlBox }: Place): PageSettings {
