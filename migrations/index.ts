@@ -2,6 +2,8 @@ import type { Migration } from 'kysely'
 import { changeLog } from './0001_change-log.ts'
 import { operations } from './0002_operations.ts'
 import { untoldGap } from './0003_untold-gap.ts'
+import { leaseTerm } from './0004_lease-term.ts'
+import { replicationAndRestore } from './0005_replication-and-restore.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -11,4 +13,6 @@ export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0001_change-log': changeLog(schema),
   '0002_operations': operations(schema),
   '0003_untold-gap': untoldGap(schema),
+  '0004_lease-term': leaseTerm(schema),
+  '0005_replication-and-restore': replicationAndRestore(schema),
 })

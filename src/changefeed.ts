@@ -203,8 +203,8 @@ export class Changefeed extends FeedEmitter {
   }
 
   #connection(purpose: string): ConnectionSettings {
-    const { connectionString } = this.#settings
-    return { connectionString, applicationName: `waterline-changefeed ${purpose}` }
+    const { connectionString, schemaOwner } = this.#settings
+    return { connectionString, schemaOwner, applicationName: `waterline-changefeed ${purpose}` }
   }
 
   async #begin() {

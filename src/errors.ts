@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'E_OPTIONS' // an option is missing or malformed
   | 'E_CONNECT' // the database cannot be reached, or refuses us
   | 'E_PRIVILEGE' // the role lacks a right
+  | 'E_SCHEMA_OWNER' // something in our schema belongs to a role that we do not trust
   | 'E_STANDBY' // the server is read-only
   | 'E_VERSION' // the server is too old, or our schema is newer than this package
   | 'E_NOT_INSTALLED' // our schema is missing or behind

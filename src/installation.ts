@@ -3,8 +3,11 @@ import type { CaptureOptions } from './capture/capture-options.ts'
 import { type CapturePlan, pendingSteps } from './capture/plan.ts'
 import { setRetention } from './change-log/retention.ts'
 import { type Client, type ConnectionSettings, connectClient, openDatabase } from './db/connect.ts'
+import { listenerGrants } from './db/foreign-rights.ts'
 import { migrateSchema, pendingMigrations } from './db/migrate.ts'
+import { describePublication, publicationsOf } from './db/publications.ts'
 import { qualify, quoteName } from './db/quote.ts'
+import { assertSchemaTrusted } from './db/schema-trust.ts'
 import { SQLSTATE, sqlstateOf } from './db/sqlstate.ts'
 import { ChangefeedError } from './errors.ts'
 import type { Models } from './ontology/model.ts'
@@ -34,8 +37,11 @@ export class Installation {
 
   async plan(): Promise<InstallationPlan> {
     const migrations = await pendingMigrations(this.#connection, this.#settings.schema)
-    const capture = await this.#withClient(client => readCapturePlan(client, this.#models, this.#captureOptions()))
-    return { migrations, capture }
+    return await this.#withClient(async client => {
+      const capture = await readCapturePlan(client, this.#models, this.#captureOptions())
+      const warnings = migrations.length > 0 ? await this.#publicationWarnings(client) : []
+      return { migrations, capture: { ...capture, warnings: [...capture.warnings, ...warnings] } }
+    })
   }
 
   /** Refuses before it creates anything: a schema of ours without any capture would be half an installation. */
@@ -56,9 +62,10 @@ export class Installation {
   }
 
   async uninstall(): Promise<void> {
-    const { schema, lockTimeoutMs } = this.#settings
+    const { schema, schemaOwner, lockTimeoutMs } = this.#settings
     await this.#withClient(async client => {
-      await uninstallCapture(client, { schema, lockTimeoutMs })
+      await assertSchemaTrusted(client, this.#settings)
+      await uninstallCapture(client, { schema, schemaOwner, lockTimeoutMs })
       await client.query(`drop schema if exists ${quoteName(schema)} cascade`)
     })
   }
@@ -73,9 +80,15 @@ export class Installation {
     })
   }
 
+  /** Installing breaks native replication of such a publication: its subscriber lacks our tables. */
+  async #publicationWarnings(client: Client): Promise<string[]> {
+    const { schema } = this.#settings
+    return (await publicationsOf(client, schema)).map(name => describePublication(name, schema))
+  }
+
   #captureOptions(): CaptureOptions {
-    const { schema, noopUpdates, models, originTag } = this.#settings
-    return { schema, noopUpdates, models: models.options, originTag }
+    const { schema, schemaOwner, noopUpdates, models, originTag } = this.#settings
+    return { schema, schemaOwner, noopUpdates, models: models.options, originTag }
   }
 
   async #withClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
@@ -101,6 +114,6 @@ const notInstalled = (schema: string) =>
 const noRights = (schema: string, cause: unknown) =>
   new ChangefeedError(
     'E_PRIVILEGE',
-    `The role may not read the schema "${schema}" of the change feed. Connect as the role that installed it, or grant it usage on the schema and all rights on its tables.`,
+    `The role may not read the tables of the schema "${schema}". Connect as the role that installed it, or let this one run a listener: ${listenerGrants(schema, '<role>').join('; ')}`,
     { cause },
   )

@@ -23,6 +23,12 @@ export interface ChangefeedOptions {
   /** Name of our own Postgres schema. @default 'changefeed' */
   schema?: string
   /**
+   * Role that owns that schema, where the connecting role is neither it nor a member of it, and it is no superuser. Its
+   * code runs with the rights of the connecting role: name one that you trust.
+   * @default trust in the connecting role, the roles that it is a member of, and superusers alone
+   */
+  schemaOwner?: string
+  /**
    * Who publishes where several processes run a feed: each to its own sockets (`local`), or the leader alone, through
    * the cluster adapter of `io` (`leader`). @default 'auto': `local` with socket.io's in-memory adapter
    */
@@ -63,7 +69,8 @@ export interface ChangefeedOptions {
 }
 
 /** The options with every default in place. */
-export interface Settings extends Required<Omit<ChangefeedOptions, 'io' | 'publisher' | 'models'>> {
+export interface Settings extends Required<Omit<ChangefeedOptions, 'io' | 'publisher' | 'models' | 'schemaOwner'>> {
+  readonly schemaOwner: string | undefined
   readonly io: Server | undefined
   readonly publisher: Publisher | undefined
   /** Identities that are left out, and settings of those that are in. `only` is the list, where there is one. */
@@ -111,6 +118,7 @@ const schema = z.strictObject({
     .refine(name => Buffer.byteLength(name) < 64 && !name.includes('\0'), 'must be shorter than 64 bytes')
     .refine(name => !/^(pg_|public$)/.test(name), 'must be a schema of its own: not public, not pg_...')
     .default('changefeed'),
+  schemaOwner: z.string('must be the name of a role').min(1, 'must not be empty').optional(),
   publish: z.enum(['auto', 'local', 'leader'], "must be 'auto', 'local' or 'leader'").default('auto'),
   retentionMs: duration.default(15 * 60_000),
   backlogLimitBytes: z
@@ -135,11 +143,11 @@ const schema = z.strictObject({
 export function parseOptions(options: ChangefeedOptions): Settings {
   const parsed = schema.safeParse(options)
   if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error))
-  const { models, io, publisher, ...rest } = parsed.data
+  const { models, io, publisher, schemaOwner, ...rest } = parsed.data
   if (io && publisher) {
     throw new ChangefeedError('E_OPTIONS', 'Option `publisher` takes the place of `io`: pass one of them.')
   }
-  return Object.freeze({ ...rest, io, publisher, models: selectionOf(models) })
+  return Object.freeze({ ...rest, io, publisher, schemaOwner, models: selectionOf(models) })
 }
 
 function describe({ issues }: z.ZodError): string {

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { readTableShapes } from '../db/catalog.ts'
 import type { Queryable } from '../db/connect.ts'
+import { ownObjects, revokeForeignRights } from '../db/foreign-rights.ts'
+import { LOCK_ATTEMPT_MS, LOCK_PAUSE_MS, lockInstallation } from '../db/installation-lock.ts'
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Models } from '../ontology/model.ts'
-import { installKey } from '../wakeup/channel.ts'
 import type { CaptureOptions } from './capture-options.ts'
 import { inspectCapture } from './inspect.ts'
 import { type CapturePlan, type CaptureStep, pendingSteps, planCapture, planRemoval } from './plan.ts'
@@ -19,7 +20,7 @@ export interface InstallOptions extends CaptureOptions {
 export async function readCapturePlan(db: Queryable, models: Models, options: CaptureOptions): Promise<CapturePlan> {
   const shapes = await readShapes(db, models)
   const oids = [...shapes.values()].map(({ oid }) => oid)
-  const installed = await inspectCapture(db, options.schema, oids)
+  const installed = await inspectCapture(db, options, oids)
   return planCapture({ models, shapes, installed, options })
 }
 
@@ -38,14 +39,11 @@ export async function installCapture(db: Queryable, models: Models, options: Ins
 }
 
 /** Takes all triggers and functions of ours away; the log itself stays. Otherwise as {@link installCapture}. */
-export async function uninstallCapture(
-  db: Queryable,
-  options: Pick<InstallOptions, 'schema' | 'lockTimeoutMs'>,
-): Promise<CapturePlan> {
+export async function uninstallCapture(db: Queryable, options: ApplyOptions): Promise<CapturePlan> {
   const { schema } = options
-  const { migrated } = await inspectCapture(db, schema, [])
+  const { migrated } = await inspectCapture(db, options, [])
   if (!migrated) return { steps: [], problems: [], warnings: [] }
-  return await applyAlone(db, options, async () => planRemoval(await inspectCapture(db, schema, []), schema))
+  return await applyAlone(db, options, async () => planRemoval(await inspectCapture(db, options, []), schema))
 }
 
 async function readShapes(db: Queryable, models: Models): Promise<Map<string, TableShape>> {
@@ -55,7 +53,7 @@ async function readShapes(db: Queryable, models: Models): Promise<Map<string, Ta
   return new Map(found.flatMap(([identity, shape]) => (shape ? [[identity, shape] as const] : [])))
 }
 
-type ApplyOptions = Pick<InstallOptions, 'schema' | 'lockTimeoutMs'>
+type ApplyOptions = Pick<InstallOptions, 'schema' | 'schemaOwner' | 'lockTimeoutMs'>
 
 /** One process at a time; whoever comes second plans on what the first one left. */
 async function applyAlone(
@@ -65,10 +63,12 @@ async function applyAlone(
 ): Promise<CapturePlan> {
   await db.query('begin')
   try {
-    await db.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [...installKey(options.schema)])
+    await lockOthersOut(db, options)
     const plan = await makePlan()
     refuseProblems(plan)
+    const before = await ownObjects(db, options.schema)
     await applySteps(db, pendingSteps(plan), options)
+    await revokeForeignRights(db, options.schema, before) // a function that is made is open to all by default
     await db.query('commit')
     return plan
   } catch (error) {
@@ -76,10 +76,6 @@ async function applyAlone(
     throw applyError(error, options)
   }
 }
-
-/** Shorter than the default deadlock_timeout: no deadlock check ever picks a transaction of the app as its victim. */
-const LOCK_ATTEMPT_MS = 100
-const LOCK_PAUSE_MS = 50
 
 /**
  * A request for a lock holds up every writer behind it, and the locks of several tables can cross with the app's. So all
@@ -118,6 +114,20 @@ class Locked extends Error {
   constructor(step: CaptureStep, options: ErrorOptions) {
     super('locked', options)
     this.step = step
+  }
+}
+
+async function lockOthersOut(db: Queryable, { schema, lockTimeoutMs = 5_000 }: ApplyOptions) {
+  await db.query("select pg_catalog.set_config('lock_timeout', $1, true)", [String(lockTimeoutMs)])
+  try {
+    await lockInstallation(db, schema)
+  } catch (error) {
+    if (sqlstateOf(error) !== SQLSTATE.lockNotAvailable) throw error
+    throw new ChangefeedError(
+      'E_LOCKED',
+      `Nothing was changed: another session was installing into the schema "${schema}" for ${lockTimeoutMs} ms. Try again when it has ended, or raise \`lockTimeoutMs\`. See pg_catalog.pg_locks for who it is.`,
+      { cause: error },
+    )
   }
 }
 

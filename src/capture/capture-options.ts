@@ -4,6 +4,8 @@ import type { ModelOptions } from '../ontology/selection.ts'
 export interface CaptureOptions {
   /** Name of our own Postgres schema. */
   readonly schema: string
+  /** A role that may own it besides those that are trusted anyhow. */
+  readonly schemaOwner?: string | undefined
   /** Settings of single models, by identity. */
   readonly models: ReadonlyMap<string, ModelOptions>
   /** Whether an UPDATE that changes nothing is logged. */

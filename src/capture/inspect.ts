@@ -1,26 +1,29 @@
 import type { Queryable } from '../db/connect.ts'
 import { qualify } from '../db/quote.ts'
+import { assertSchemaTrusted, type SchemaRef } from '../db/schema-trust.ts'
 import type { CapturedTable, InstalledCapture, TableTree } from './installed.ts'
 import { functionName } from './names.ts'
 
 /**
  * Reads what is installed in our schema, and the partitions and rights of the tables that models stand for. Takes no
- * lock on the app's tables.
+ * lock on the app's tables. Throws `E_SCHEMA_OWNER` before it reads anything in a schema that is not ours.
  */
 export async function inspectCapture(
   db: Queryable,
-  schema: string,
+  ours: SchemaRef,
   tables: readonly number[],
 ): Promise<InstalledCapture> {
-  const state = await inspectSchema(db, schema)
-  const captured = readable(state) ? await inspectCaptured(db, schema) : []
+  const state = await inspectSchema(db, ours)
+  const captured = readable(state) ? await inspectCaptured(db, ours.schema) : []
   const roots = [...new Set([...tables, ...captured.flatMap(({ relation }) => relation?.oid ?? [])])]
   const trees = await readOne<TableTree[]>(db, TREES, [roots.map(String)])
   return { ...state, captured, trees: new Map(trees.map(tree => [tree.root.oid, tree])) }
 }
 
-async function inspectSchema(db: Queryable, schema: string) {
+async function inspectSchema(db: Queryable, ours: SchemaRef) {
+  const { schema } = ours
   const state = await readOne<Omit<InstalledCapture, 'captured' | 'trees' | 'nextId'>>(db, SCHEMA, [schema])
+  if (state.migrated) await assertSchemaTrusted(db, ours)
   return { ...state, nextId: readable(state) ? await readNextId(db, schema) : 1 }
 }
 
@@ -73,6 +76,7 @@ const SCHEMA = `
     select pg_catalog.has_function_privilege(oid, 'execute'), 'execute on function ' || oid::pg_catalog.regprocedure::text
     from pg_catalog.pg_proc
     where proname = 'pg_logical_emit_message' and pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+      or proname = 'slot_of' and pronamespace = (select namespace from found)
     union all
     select pg_catalog.has_sequence_privilege(ids, r), r || ' on sequence ' || ids::pg_catalog.regclass::text
     from found, pg_catalog.unnest(array['select', 'update']) as r

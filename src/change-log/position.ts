@@ -20,13 +20,17 @@ export type Gap = 'gap' | 'epoch'
 /** The one consumer whose position is kept: whoever leads publishes for all. */
 const PUBLISHER = 'publisher'
 
-/** Changes nothing unless `node` has the lease: a leader that was stopped and wakes up must not undo what its successor did. */
+/**
+ * Changes nothing when the term of this leader is over: one that was stopped and wakes up must not undo what its
+ * successor did. The lock on the lease makes a successor wait until this is committed.
+ */
 export async function storePosition(
   { kysely }: Database,
   { tick, partial, gap }: Position,
-  node: string,
+  term: string,
 ): Promise<void> {
   await kysely
+    .with('held', db => db.selectFrom('lease').select('term').where('term', '=', term).forShare())
     .updateTable('consumer')
     .set({
       tick: String(partial?.tick ?? tick.id),
@@ -35,7 +39,7 @@ export async function storePosition(
       updated_at: sql`clock_timestamp()`,
     })
     .where('name', '=', PUBLISHER)
-    .where(({ exists, selectFrom }) => exists(selectFrom('lease').select('node').where('node', '=', node)))
+    .where(({ exists, selectFrom }) => exists(selectFrom('held').select('held.term')))
     .execute()
 }
 

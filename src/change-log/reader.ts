@@ -28,15 +28,15 @@ export class ChangeLogReader {
 
   /**
    * Cuts the next tick and reads its first page, in one statement and so in one snapshot. Null, and nothing written,
-   * when nothing was committed since `previous`.
+   * when nothing was committed since `previous`, or when the term of this leader is over.
    */
-  async cut(epoch: number, previous: Tick): Promise<Cut | null> {
+  async cut(epoch: number, previous: Tick, term: string): Promise<Cut | null> {
     const { xmax, running } = snapshotBounds(previous.snapshot)
     const id = previous.id + 1n
     const { rows } = await this.#client.query<ChangeRow & { snapshot: string }>({
       name: 'changefeed_cut',
       text: this.#sql.cut,
-      values: [xmax, running, PAGE_ROWS, PAGE_BYTES, String(id)],
+      values: [xmax, running, PAGE_ROWS, PAGE_BYTES, String(id), term],
     })
     const [first] = rows
     if (!first) return null
@@ -55,18 +55,24 @@ export class ChangeLogReader {
   }
 
   /** Cuts a tick if there is nothing to read, so that the position of an idle feed does not grow old. */
-  async cutIdle(previous: Tick): Promise<Tick | null> {
+  async cutIdle(previous: Tick, term: string): Promise<Tick | null> {
     const { xmax, running } = snapshotBounds(previous.snapshot)
     const id = previous.id + 1n
-    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutIdle, [xmax, running, String(id)])
+    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutIdle, [
+      xmax,
+      running,
+      String(id),
+      term,
+    ])
     return rows[0] ? { id, snapshot: rows[0].snapshot } : null
   }
 
-  /** Cuts a tick whatever there is to read: what was not read before is passed over. */
-  async cutEmpty(previous: Tick): Promise<Tick> {
+  /** Cuts a tick whatever there is to read: what was not read before is passed over. Throws when the term is over. */
+  async cutEmpty(previous: Tick, term: string): Promise<Tick> {
     const id = previous.id + 1n
-    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutEmpty, [String(id)])
-    return { id, snapshot: rows[0]?.snapshot ?? previous.snapshot }
+    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutEmpty, [String(id), term])
+    if (!rows[0]) throw new Error('Another node has taken the lead.')
+    return { id, snapshot: rows[0].snapshot }
   }
 
   /** The changes of a tick after `afterSeq`, in order. The snapshot that a long tick is read with ends with the iteration. */

@@ -14,10 +14,14 @@ export function changeLogStatements(schema: string) {
     union all
     select ${columns} from ${change} where xid = any($2::xid8[]) ${condition}`
   const until = 'and xid < $3::xid8 and pg_catalog.pg_visible_in_snapshot(xid, $4::pg_snapshot) and seq > $5::bigint'
-  const insertTick = (id: string) => `
+  // Refused when the term of the leader is over; the lock makes a successor wait until the tick is committed.
+  const held = (term: string) => `held as (
+        select from ${our('lease')} where term = ${term}::bigint for share
+      )`
+  const insertTick = (id: string, condition = '') => `
     insert into ${our('tick')} (id, snapshot, at, slot)
     select ${id}::bigint, pg_catalog.pg_current_snapshot(), at, ${our('slot_of')}(at)
-    from pg_catalog.clock_timestamp() as at`
+    from pg_catalog.clock_timestamp() as at where ${condition} exists (select from held)`
 
   return {
     cut: `
@@ -25,14 +29,14 @@ export function changeLogStatements(schema: string) {
         select * from (${since('')}) as committed order by seq limit $3::int
       ), bounded as materialized (
         ${boundedBy('fresh', '$4::bigint')}
-      ), tick as (
-        ${insertTick('$5')} where exists (select from fresh) returning snapshot
+      ), ${held('$6')}, tick as (
+        ${insertTick('$5', 'exists (select from fresh) and')} returning snapshot
       )
       select tick.snapshot::text, bounded.* from bounded cross join tick order by bounded.seq`,
     cutIdle: `
-      with fresh as materialized (${since('')} limit 1)
-      ${insertTick('$3')} where not exists (select from fresh) returning snapshot::text`,
-    cutEmpty: `${insertTick('$1')} returning snapshot::text`,
+      with fresh as materialized (${since('')} limit 1), ${held('$4')}
+      ${insertTick('$3', 'not exists (select from fresh) and')} returning snapshot::text`,
+    cutEmpty: `with ${held('$2')} ${insertTick('$1')} returning snapshot::text`,
     page: `
       with fresh as materialized (
         select * from (${since(until)}) as committed order by seq limit $6::int

@@ -39,7 +39,8 @@ export class Workspace {
   async database(purpose: string): Promise<Database> {
     const connectionString = await this.connectionString()
     const applicationName = `waterline-changefeed ${purpose}`
-    this.#database ??= openDatabase({ connectionString, applicationName }, this.settings.schema)
+    const { schemaOwner } = this.settings.feed
+    this.#database ??= openDatabase({ connectionString, schemaOwner, applicationName }, this.settings.schema)
     return this.#database
   }
 
@@ -74,7 +75,9 @@ export class Workspace {
     const connectionString = await this.connectionString()
     const { feed, schema } = this.settings
     const settings = parseOptions({ ...feed, connectionString, schema, collections: {} })
-    return new Installation(settings, new Map(), { connectionString, applicationName: 'waterline-changefeed install' })
+    const { schemaOwner } = settings
+    const applicationName = 'waterline-changefeed install'
+    return new Installation(settings, new Map(), { connectionString, schemaOwner, applicationName })
   }
 
   async #feedOptions(options: Partial<ChangefeedOptions>): Promise<ChangefeedOptions> {

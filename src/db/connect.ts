@@ -1,19 +1,15 @@
 import type { Duplex } from 'node:stream'
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
-import pg from 'pg'
+import pg, { type ClientBase } from 'pg'
 import { ChangefeedError } from '../errors.ts'
+import { assertSchemaTrusted } from './schema-trust.ts'
 import { ownTypes, settleSession } from './session-settings.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 import type { Tables } from './tables.ts'
 
+export type { Queryable } from './queryable.ts'
 export type Client = pg.Client
 export type Pool = pg.Pool
-
-/** What a catalog read or a plan needs of a connection. */
-export interface Queryable {
-  // biome-ignore lint/suspicious/noExplicitAny: the rows of a hand-written query have the shape that the caller gave it
-  query<Row extends pg.QueryResultRow = any>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
-}
 
 /** node-postgres' registry of parsers (`pg.types`), asked anew for every value: an app may change it at any time. */
 export interface TypeParsers {
@@ -27,6 +23,8 @@ export interface ConnectionSettings {
   readonly connectionString: string
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
+  /** A role that may own our schema besides those that are trusted anyhow: see {@link assertSchemaTrusted}. */
+  readonly schemaOwner?: string | undefined
   /** No answer within this time means a dead connection. Default 30,000 ms; 0 for a session that may wait for a lock. */
   readonly queryTimeoutMs?: number
 }
@@ -100,14 +98,17 @@ export interface Database {
   close(): Promise<void>
 }
 
-/** A small pool for everything that is not the hot path. Connects lazily; a lost idle connection is replaced. */
+/**
+ * A small pool for everything that is not the hot path. Connects lazily; a lost idle connection is replaced. No connection
+ * is lent out before our schema is known to be ours: queries throw `E_SCHEMA_OWNER` otherwise.
+ */
 export function openDatabase(settings: ConnectionSettings, schema: string): Database {
-  let current = createPool(settings)
+  let current = createPool(settings, schema)
   const pool = { connect: () => current.pool.connect(), end: () => current.pool.end() }
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(schema)
   const renew = () => {
     current.cut()
-    current = createPool(settings)
+    current = createPool(settings, schema)
   }
   return {
     schema,
@@ -121,13 +122,16 @@ export function openDatabase(settings: ConnectionSettings, schema: string): Data
   }
 }
 
-function createPool(settings: ConnectionSettings) {
+function createPool(settings: ConnectionSettings, schema: string) {
   const config = {
     ...clientConfig(settings),
     max: 3,
     idleTimeoutMillis: 30_000,
     allowExitOnIdle: true,
-    onConnect: settleSession,
+    onConnect: async (client: ClientBase) => {
+      await settleSession(client)
+      await assertSchemaTrusted(client, { schema, schemaOwner: settings.schemaOwner })
+    },
   }
   const pool = wellFormed(() => new pg.Pool(config))
   const clients = new Set<Client>()

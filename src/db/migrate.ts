@@ -1,38 +1,55 @@
-import { Kysely, Migrator, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Kysely, Migrator, PostgresAdapter, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { migrationsFor } from '../../migrations/index.ts'
 import { ChangefeedError } from '../errors.ts'
 import { type ConnectionSettings, clientConfig, connectError } from './connect.ts'
-import { qualify } from './quote.ts'
+import { listenerGrants, ownObjects, revokeForeignRights } from './foreign-rights.ts'
+import { LOCK_ATTEMPT_MS, LOCK_PAUSE_MS, lockInstallation } from './installation-lock.ts'
+import { qualify, quoteName } from './quote.ts'
+import { assertSchemaTrusted } from './schema-trust.ts'
 import { settleSession } from './session-settings.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 
-/** Session lock that lets one process at a time create or change a schema of ours. */
-const MIGRATION_LOCK = 0x57_4c_00_00
+const MIGRATION_TABLE = 'migration'
+/** Since this step everything that is created is closed to other roles; default privileges may have opened what was before. */
+const CLOSED_SINCE = '0004_lease-term'
+/** How long to wait for another process that migrates, and for the locks on our tables. */
+const PATIENCE_MS = 30_000
 
 /**
- * Creates our schema or brings it up to date. Safe when many processes do it at once, and a plain read when there is
- * nothing to do. Returns the names of the steps that it ran.
+ * Creates our schema or brings it up to date, in one transaction. Safe when many processes do it at once, and a plain
+ * read when there is nothing to do. Returns the names of the steps that it ran.
  *
- * Throws `E_PRIVILEGE` when the role may not create the schema, `E_VERSION` when the schema is newer than this package.
+ * Throws `E_PRIVILEGE` when the role may not create the schema, `E_VERSION` when the schema is newer than this package,
+ * `E_SCHEMA_OWNER` when something in it belongs to a stranger, `E_LOCKED` when its tables stayed locked.
  */
 export async function migrateSchema(settings: ConnectionSettings, schema: string): Promise<string[]> {
   if ((await pendingMigrations(settings, schema)).length === 0) return []
-  return await withMigrator(settings, schema, async (migrator, db) => {
-    await db.query('select pg_catalog.pg_advisory_lock($1, 0)', [MIGRATION_LOCK])
-    const { error, results } = await migrator.migrateToLatest()
-    if (error) throw migrationError(error, schema)
-    return (results ?? []).map(step => step.migrationName)
+  return await withClient({ ...settings, queryTimeoutMs: 0 }, async client => {
+    const deadline = Date.now() + PATIENCE_MS
+    for (;;) {
+      try {
+        return await inTransaction(client, () => migrate(client, schema, settings.schemaOwner))
+      } catch (error) {
+        if (!isRace(error)) throw migrationError(error, schema)
+        if (Date.now() >= deadline) throw lockedError(error, schema)
+      }
+      await sleep(LOCK_PAUSE_MS)
+    }
   })
 }
 
 /**
  * The steps that our schema still lacks, by name; all of them where it does not exist. Reads only.
- * Throws `E_VERSION` when the schema holds a step that this package does not know.
+ * Throws `E_VERSION` when the schema holds a step that this package does not know, and `E_SCHEMA_OWNER`.
  */
 export async function pendingMigrations(settings: ConnectionSettings, schema: string): Promise<string[]> {
   const known = Object.keys(migrationsFor(schema))
-  const done = await withClient(settings, client => appliedMigrations(client, schema))
+  const done = await withClient(settings, async client => {
+    const exists = await assertSchemaTrusted(client, { schema, schemaOwner: settings.schemaOwner })
+    return exists ? await appliedMigrations(client, schema) : []
+  })
   const unknown = done.find(name => !known.includes(name))
   if (unknown !== undefined) {
     throw new ChangefeedError(
@@ -49,35 +66,79 @@ async function appliedMigrations(client: pg.Client, schema: string): Promise<str
     const { rows } = await client.query<{ name: string }>(`select name from ${table} order by name`)
     return rows.map(row => row.name)
   } catch (error) {
-    const state = sqlstateOf(error)
-    if (state === SQLSTATE.undefinedTable || state === SQLSTATE.invalidSchemaName) return []
-    throw migrationError(error, schema)
+    if (sqlstateOf(error) === SQLSTATE.undefinedTable) return []
+    throw sqlstateOf(error) === SQLSTATE.insufficientPrivilege ? await unreadable(client, schema, error) : error
   }
 }
 
-const MIGRATION_TABLE = 'migration'
+async function unreadable(client: pg.Client, schema: string, cause: unknown): Promise<ChangefeedError> {
+  const { rows } = await client.query<{ role: string }>('select current_user::text as role')
+  const role = rows[0]?.role ?? ''
+  return new ChangefeedError(
+    'E_PRIVILEGE',
+    `The role "${role}" may not read the schema "${schema}": ${(cause as Error).message}. Connect as the role that installed it, or let this one run a listener: ${listenerGrants(schema, role).join('; ')}`,
+    { cause },
+  )
+}
 
-type Use<T> = (migrator: Migrator, client: pg.Client) => Promise<T>
+/** The short wait for locks is for the app: it writes to our tables, and queues behind a request for a lock on them. */
+async function migrate(client: pg.Client, schema: string, schemaOwner: string | undefined): Promise<string[]> {
+  await client.query("select pg_catalog.set_config('lock_timeout', $1, true)", [String(LOCK_ATTEMPT_MS)])
+  await client.query(`create schema if not exists ${quoteName(schema)}`)
+  await assertSchemaTrusted(client, { schema, schemaOwner })
+  await client.query(`
+    create table if not exists ${qualify(schema, MIGRATION_TABLE)} (
+      name varchar(255) primary key, timestamp varchar(255) not null
+    )`)
+  await lockInstallation(client, schema)
+  const wasClosed = (await appliedMigrations(client, schema)).includes(CLOSED_SINCE)
+  const before = wasClosed ? await ownObjects(client, schema) : new Set<number>()
+  const { error, results = [] } = await migratorOf(client, schema).migrateToLatest()
+  if (error) throw error
+  await revokeForeignRights(client, schema, before)
+  return results.map(step => step.migrationName)
+}
 
-function withMigrator<T>(settings: ConnectionSettings, schema: string, use: Use<T>): Promise<T> {
-  return withClient({ ...settings, queryTimeoutMs: 0 }, async client => {
-    const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: poolOf(client) }) })
-    const migrator = new Migrator({
-      db: kysely,
-      provider: { getMigrations: async () => migrationsFor(schema) },
-      migrationTableSchema: schema,
-      migrationTableName: MIGRATION_TABLE,
-      migrationLockTableName: 'migration_lock',
-    })
-    return await use(migrator, client)
+function migratorOf(client: pg.Client, schema: string): Migrator {
+  return new Migrator({
+    db: new Kysely<unknown>({ dialect: new OurDialect({ pool: poolOf(client) }) }),
+    provider: { getMigrations: async () => migrationsFor(schema) },
+    migrationTableSchema: schema,
+    migrationTableName: MIGRATION_TABLE,
+    migrationLockTableName: 'migration_lock',
+    disableTransactions: true, // there is one around it all
   })
 }
 
-/** Kysely asks for a pool; the lock lives on one connection, so the pool has just that one. */
+/** Kysely's own lock is an advisory one, which any role that may connect can hold for ever. Ours is taken before. */
+class OurDialect extends PostgresDialect {
+  override createAdapter() {
+    return new UnlockedAdapter()
+  }
+}
+
+class UnlockedAdapter extends PostgresAdapter {
+  override async acquireMigrationLock() {}
+  override async releaseMigrationLock() {}
+}
+
+/** Kysely asks for a pool; the transaction is that of one connection, so the pool has just that one. */
 const poolOf = (client: pg.Client): PostgresPool => ({
   connect: async () => ({ query: client.query.bind(client) as PostgresPoolClient['query'], release() {} }),
   end: async () => {},
 })
+
+async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  await client.query('begin')
+  try {
+    const result = await work()
+    await client.query('commit')
+    return result
+  } catch (error) {
+    await client.query('rollback').catch(() => {}) // the connection is gone, and the transaction with it
+    throw error
+  }
+}
 
 async function withClient<T>(settings: ConnectionSettings, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client(clientConfig(settings))
@@ -95,11 +156,27 @@ async function withClient<T>(settings: ConnectionSettings, use: (client: pg.Clie
   }
 }
 
+const RACES: ReadonlySet<string | undefined> = new Set([
+  SQLSTATE.lockNotAvailable,
+  SQLSTATE.uniqueViolation, // `if not exists` does not wait for another transaction that creates the same
+  SQLSTATE.duplicateSchema,
+  SQLSTATE.duplicateTable,
+])
+
+const isRace = (error: unknown) => RACES.has(sqlstateOf(error))
+
+const lockedError = (cause: unknown, schema: string) =>
+  new ChangefeedError(
+    'E_LOCKED',
+    `The schema "${schema}" was not changed: for ${PATIENCE_MS / 1000} s another session held a lock on its tables, or was creating it (${(cause as Error).message}). pg_catalog.pg_locks tells which. Try again when it has ended.`,
+    { cause },
+  )
+
 function migrationError(cause: unknown, schema: string): unknown {
   if (sqlstateOf(cause) !== SQLSTATE.insufficientPrivilege) return cause
   return new ChangefeedError(
     'E_PRIVILEGE',
-    `The role may not create or read the schema "${schema}": ${(cause as Error).message}. Run the installation as the owner of the database, or grant it: grant create on database ... to ...`,
+    `The role may not create the schema "${schema}": ${(cause as Error).message}. Run the installation as the owner of the database, or grant it: grant create on database ... to ...`,
     { cause },
   )
 }

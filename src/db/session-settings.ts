@@ -9,6 +9,7 @@ const SETTINGS = {
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   default_transaction_deferrable: 'off',
+  search_path: 'pg_catalog, pg_temp', // no function or operator of another role is found before that of Postgres
   DateStyle: 'ISO',
   TimeZone: 'UTC',
   standard_conforming_strings: 'on',

@@ -6,6 +6,7 @@ export const SQLSTATE = {
   undefinedObject: '42704',
   invalidSchemaName: '3F000',
   duplicateSchema: '42P06',
+  duplicateTable: '42P07',
   invalidPassword: '28P01',
   invalidAuthorization: '28000',
   invalidCatalogName: '3D000',

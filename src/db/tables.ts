@@ -15,6 +15,7 @@ export interface Tables {
     system_identifier: string | null
     database_oid: number | null
     timeline: string | null
+    table_oid: number | null
     slot_seconds: number
     oldest_tick: string
   }
@@ -24,6 +25,8 @@ export interface Tables {
     node: string
     pid: number
     renewed_at: Timestamp
+    term: ColumnType<string, string | undefined, string>
+    backend_start: ColumnType<Date | null, Date | string | null, Date | string | null>
   }
   node: {
     id: string

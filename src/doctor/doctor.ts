@@ -20,8 +20,15 @@ export async function examine(db: Database, settings: Settings, models: Models):
   try {
     return checkAll(await inspect(db, settings, models))
   } catch (error) {
-    const isFinding = error instanceof ChangefeedError && (error.code === 'E_VERSION' || error.code === 'E_PRIVILEGE')
-    if (!isFinding) throw error
-    return [{ check: error.code === 'E_VERSION' ? 'version' : 'rights', severity: 'error', message: error.message }]
+    const check = error instanceof ChangefeedError ? CHECKS[error.code] : undefined
+    if (check === undefined) throw error
+    return [{ check, severity: 'error', message: (error as ChangefeedError).message }]
   }
+}
+
+/** Errors that keep the doctor from looking further, by the check that they fail. */
+const CHECKS: Partial<Record<string, string>> = {
+  E_VERSION: 'version',
+  E_PRIVILEGE: 'rights',
+  E_SCHEMA_OWNER: 'rights',
 }

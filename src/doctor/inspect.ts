@@ -3,9 +3,12 @@ import { readStoredLag } from '../change-log/lag.ts'
 import { logBytes } from '../change-log/retention.ts'
 import { readTableShapes } from '../db/catalog.ts'
 import { type ConnectionSettings, connectClient, type Database, endClient } from '../db/connect.ts'
+import { type ForeignRight, foreignRights } from '../db/foreign-rights.ts'
+import { publicationsOf } from '../db/publications.ts'
 import { listPauses } from '../feed/pauses.ts'
 import { Installation } from '../installation.ts'
-import { leaderSilence } from '../leader/nodes.ts'
+import { foreignGateHolders, listenerRoles } from '../leader/gate-holders.ts'
+import { readLease } from '../leader/lease.ts'
 import type { Models } from '../ontology/model.ts'
 import type { Settings } from '../options.ts'
 import type { Inspection, LogState, ModelState, ServerState } from './inspection.ts'
@@ -14,8 +17,8 @@ const PROBE_MS = 3_000
 
 /** Reads all that the checks need. Changes nothing. */
 export async function inspect(db: Database, settings: Settings, models: Models): Promise<Inspection> {
-  const { connectionString, schema, retentionMs, backlogLimitBytes } = settings
-  const connection = { connectionString, applicationName: 'waterline-changefeed doctor' }
+  const { connectionString, schema, schemaOwner, retentionMs, backlogLimitBytes } = settings
+  const connection = { connectionString, schemaOwner, applicationName: 'waterline-changefeed doctor' }
   const server = await inspectServer(db, connection)
   const plan = await new Installation(settings, models, connection).plan()
   return {
@@ -29,12 +32,17 @@ export async function inspect(db: Database, settings: Settings, models: Models):
   }
 }
 
-async function inspectServer({ pool }: Database, connection: ConnectionSettings): Promise<ServerState> {
+async function inspectServer(db: Database, connection: ConnectionSettings): Promise<ServerState> {
   const asked = Date.now()
-  const { rows } = await pool.query<{ it: string }>(SERVER)
+  const { rows } = await db.pool.query<{ it: string }>(SERVER)
   const middle = (asked + Date.now()) / 2
   const { now, ...found } = JSON.parse(rows[0]?.it ?? '{}')
-  return { ...found, clockAheadMs: now - middle, notifies: !found.standby && (await notifies(connection)) }
+  return {
+    ...found,
+    clockAheadMs: now - middle,
+    notifies: !found.standby && (await notifies(connection)),
+    publications: await publicationsOf(db.pool, db.schema),
+  }
 }
 
 const SERVER = `
@@ -109,6 +117,12 @@ function ownSchemaNames(collections: object): Map<string, string> {
   )
 }
 
+async function inspectRights(db: Database): Promise<ForeignRight[]> {
+  const roles = await listenerRoles(db)
+  const rights = await foreignRights(db.pool, db.schema)
+  return rights.filter(({ role }) => role === null || !roles.includes(role))
+}
+
 async function inspectLog(db: Database): Promise<LogState> {
   const { slot_seconds: slotSeconds } = await db.kysely
     .selectFrom('state')
@@ -118,7 +132,9 @@ async function inspectLog(db: Database): Promise<LogState> {
     lag: await readStoredLag(db),
     bytes: await logBytes(db),
     slotSeconds,
-    leaderSilentSeconds: await leaderSilence(db),
+    leader: await readLease(db),
+    gateHolders: await foreignGateHolders(db),
     pauses: await listPauses(db),
+    foreignRights: await inspectRights(db),
   }
 }

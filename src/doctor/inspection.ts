@@ -1,7 +1,10 @@
 import type { Lag } from '../change-log/lag.ts'
+import type { ForeignRight } from '../db/foreign-rights.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Pause } from '../feed/pauses.ts'
 import type { InstallationPlan } from '../installation.ts'
+import type { ForeignHolder } from '../leader/gate-holders.ts'
+import type { Lease } from '../leader/lease.ts'
 import type { Model } from '../ontology/model.ts'
 
 /** Everything that the checks look at, read at one time. */
@@ -27,6 +30,8 @@ export interface ServerState {
   readonly replicaSessions: readonly string[]
   /** Logical replication subscriptions that apply changes to this database. */
   readonly subscriptions: readonly string[]
+  /** Publications of which our tables are a part, as they are of one for all tables. */
+  readonly publications: readonly string[]
 }
 
 export interface ModelState {
@@ -43,7 +48,10 @@ export interface LogState {
   readonly bytes: number
   /** Length of a slot of the change log, in seconds, as it is set. */
   readonly slotSeconds: number
-  /** Since the leader showed itself last; null where there has been none. */
-  readonly leaderSilentSeconds: number | null
+  /** Who leads, or led last; null where nobody has led yet. */
+  readonly leader: Lease | null
+  readonly gateHolders: readonly ForeignHolder[]
   readonly pauses: readonly Pause[]
+  /** Rights on our schema that neither its owner nor a role of a listener has. */
+  readonly foreignRights: readonly ForeignRight[]
 }

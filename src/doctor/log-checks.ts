@@ -1,20 +1,27 @@
 import { slotSeconds } from '../change-log/retention.ts'
+import { describeHolder } from '../leader/gate-holders.ts'
 import type { Finding } from './finding.ts'
 import type { Inspection, LogState } from './inspection.ts'
 
 const START = 'npx waterline-changefeed start'
-/** A leader shows itself every two seconds, and loses the lead after ten. */
-const LEADER_SILENT_SECONDS = 15
 
 /** What is wrong with publishing, or will be if it goes on like this. */
 export function checkLog({ log, retentionMs, backlogLimitBytes }: Inspection): Finding[] {
   if (!log) return []
-  return [leader(log), retention(log, retentionMs), backlog(log, retentionMs, backlogLimitBytes), paused(log)].flat()
+  return [
+    leader(log),
+    gate(log),
+    retention(log, retentionMs),
+    backlog(log, retentionMs, backlogLimitBytes),
+    paused(log),
+  ].flat()
 }
 
-function leader({ leaderSilentSeconds: silent }: LogState): Finding[] {
-  if (silent !== null && silent < LEADER_SILENT_SECONDS) return []
-  const since = silent === null ? 'No listener has run yet' : `No listener has shown itself for ${Math.round(silent)} s`
+function leader({ leader }: LogState): Finding[] {
+  if (leader?.fresh) return []
+  const since = leader
+    ? `No listener leads, and the last one renewed its lease ${Math.round(leader.silentSeconds)} s ago`
+    : 'No listener has run yet'
   return [
     {
       check: 'leader',
@@ -23,6 +30,16 @@ function leader({ leaderSilentSeconds: silent }: LogState): Finding[] {
       repair: { command: START },
     },
   ]
+}
+
+/** Costs notifications, which take a lock of the whole cluster at each commit. */
+function gate({ gateHolders }: LogState): Finding[] {
+  return gateHolders.map(holder => ({
+    check: 'gate',
+    severity: 'warning',
+    message: `The advisory lock that the leader sleeps with is held by a session that is no listener: ${describeHolder(holder)}. Changes are published all the same, but every write notifies, and the leader reads 10 times a second while nothing happens. End that session.`,
+    repair: { sql: [`select pg_catalog.pg_terminate_backend(${holder.pid})`] },
+  }))
 }
 
 function retention({ slotSeconds: present }: LogState, retentionMs: number): Finding[] {

@@ -1,11 +1,21 @@
+import { type ForeignRight, revokeAll } from '../db/foreign-rights.ts'
+import { describePublication } from '../db/publications.ts'
 import type { Finding } from './finding.ts'
 import type { Inspection, ServerState } from './inspection.ts'
 
 const CLOCK_TOLERANCE_MS = 2_000
 
 /** What is wrong with the server or the way to it. */
-export function checkServer({ server }: Inspection): Finding[] {
-  return [standby(server), pooler(server), clock(server), replicaSessions(server), subscriptions(server)].flat()
+export function checkServer({ server, schema, log }: Inspection): Finding[] {
+  return [
+    standby(server),
+    pooler(server),
+    clock(server),
+    replicaSessions(server),
+    subscriptions(server),
+    log ? publications(server, schema) : [], // before that the plan warns
+    openRights(log?.foreignRights ?? []),
+  ].flat()
 }
 
 function standby({ standby }: ServerState): Finding[] {
@@ -48,4 +58,29 @@ function subscriptions({ subscriptions }: ServerState): Finding[] {
     severity: 'warning',
     message: `The subscription ${name} applies changes to this database as a replica: rows that it writes to captured tables are not captured.`,
   }))
+}
+
+function publications({ publications }: ServerState, schema: string): Finding[] {
+  return publications.map(name => ({
+    check: 'publication',
+    severity: 'warning',
+    message: describePublication(name, schema),
+  }))
+}
+
+/** One finding for each role: rights come for all tables, or by a default. */
+function openRights(rights: readonly ForeignRight[]): Finding[] {
+  return [...new Set(rights.map(({ role }) => role))].map(role => {
+    const own = rights.filter(right => right.role === role)
+    const [first] = own
+    const objects = new Set(own.map(({ object }) => object)).size
+    const name = role === null ? 'Every role' : `The role "${role}"`
+    const others = objects > 1 ? `, and more on ${objects - 1} other objects` : ''
+    return {
+      check: 'access',
+      severity: role === null ? 'error' : 'warning',
+      message: `${name} has the right ${first?.right} on ${first?.object}${others}. Whoever may read our tables sees the rows of every captured table; whoever may write to them can forge or stop messages. If no listener connects as it, revoke these rights, and look for where they come from (alter default privileges).`,
+      repair: { sql: [...new Set(own.map(revokeAll))] },
+    }
+  })
 }

@@ -3,13 +3,18 @@ import { type Lag, readStoredLag } from '../change-log/lag.ts'
 import { logBytes } from '../change-log/retention.ts'
 import type { Database } from '../db/connect.ts'
 import { listPauses } from '../feed/pauses.ts'
-import { leaderSilence, listNodes, type Node } from '../leader/nodes.ts'
+import { type ForeignHolder, foreignGateHolders } from '../leader/gate-holders.ts'
+import { type Lease, readLease } from '../leader/lease.ts'
+import { listNodes, type Node } from '../leader/nodes.ts'
 
 /** What anybody with a connection can see of a feed, whether a listener runs or not. */
 export interface DatabaseStatus {
   readonly models: readonly ModelStatus[]
   readonly lag: Lag
-  readonly leader: { readonly node: string; readonly silentSeconds: number } | null
+  /** Who leads, or led last; null where nobody has led yet. */
+  readonly leader: Lease | null
+  /** Sessions that hold the lock which the leader sleeps with, and are no listeners. */
+  readonly gateHolders: readonly ForeignHolder[]
   readonly nodes: readonly Node[]
   readonly consumers: readonly { readonly name: string; readonly tick: string; readonly updatedAt: Date }[]
   readonly logBytes: number
@@ -34,7 +39,8 @@ export async function readStatus(db: Database): Promise<DatabaseStatus> {
   return {
     models: await readModelStatus(db),
     lag: await readStoredLag(db),
-    leader: await readLeader(db),
+    leader: await readLease(db),
+    gateHolders: await foreignGateHolders(db),
     nodes,
     consumers: await readConsumers(db),
     logBytes: await logBytes(db),
@@ -63,11 +69,6 @@ export async function readModelStatus(db: Database): Promise<ModelStatus[]> {
     pausedAt: pauses.get(identity)?.resumedAt === null ? (pauses.get(identity)?.pausedAt ?? null) : null,
     withheld: pauses.get(identity)?.withheld ?? 0,
   }))
-}
-
-async function readLeader(db: Database) {
-  const lease = await db.kysely.selectFrom('lease').select('node').executeTakeFirst()
-  return lease ? { node: lease.node, silentSeconds: (await leaderSilence(db)) ?? 0 } : null
 }
 
 async function readConsumers({ kysely }: Database) {

@@ -1,12 +1,10 @@
 import { openDatabase } from '../db/connect.ts'
-import { acceptHistory, type History, type Identity } from '../leader/fences.ts'
+import { type Acceptance, acceptHistory } from '../leader/fences.ts'
 import type { FeedContext } from './context.ts'
 import { RENEW_MS } from './lead.ts'
 import { repeat } from './repeat.ts'
 
-export interface Acceptance {
-  readonly identity: Identity
-  readonly history: History
+export interface AcceptanceParts extends Acceptance {
   /** Of the lease; called now and then until it is done. */
   renew(): Promise<unknown>
   onLost(error: Error): void
@@ -19,15 +17,15 @@ export interface Acceptance {
  */
 export async function acceptAnyHistory(
   { db, connection, settings }: FeedContext,
-  { identity, history, renew, onLost, signal }: Acceptance,
+  { renew, onLost, signal, ...found }: AcceptanceParts,
 ): Promise<void> {
-  if (history === 'same') return await acceptHistory(db, identity, history)
+  if (found.history === 'same') return await acceptHistory(db, found)
   const patient = openDatabase({ ...connection, queryTimeoutMs: 0 }, settings.schema)
   signal.addEventListener('abort', patient.renew, { once: true })
   const stop = repeat(RENEW_MS, renew, error => onLost(error as Error))
   try {
     signal.throwIfAborted()
-    await acceptHistory(patient, identity, history)
+    await acceptHistory(patient, found)
   } finally {
     stop()
     signal.removeEventListener('abort', patient.renew)

@@ -14,6 +14,8 @@ const LOOK_AROUND_MS = 2_000
 interface Subject {
   readonly role: Role
   readonly position: Position | null
+  /** Of the leader. */
+  readonly term: string | null
 }
 
 /** What every session does by the clock: prove that notifications arrive, store its position, show itself to the others. */
@@ -61,9 +63,9 @@ export class Housekeeping {
 
   /** Only the leader's position is stored: what it has published, nobody need publish again. */
   async store(): Promise<void> {
-    const { role, position } = this.#subject
-    if (role !== 'leader' || !position || position === this.#stored) return
-    await storePosition(this.#context.db, position, this.#context.node)
+    const { role, position, term } = this.#subject
+    if (role !== 'leader' || term === null || !position || position === this.#stored) return
+    await storePosition(this.#context.db, position, term)
     this.#stored = position
   }
 

@@ -1,5 +1,6 @@
 import { freeOldSlots, freePublishedSlots, logBytes, unpublishedBytes } from '../change-log/retention.ts'
-import { type Election, endFormerGate } from '../leader/election.ts'
+import type { Election } from '../leader/election.ts'
+import { terminateFormerGate } from '../leader/gate-holders.ts'
 import type { Alarm } from '../wakeup/alarm.ts'
 import { gateKey } from '../wakeup/channel.ts'
 import { Gate } from '../wakeup/gate.ts'
@@ -49,7 +50,7 @@ export class Lead {
   static async take(context: FeedContext, parts: LeadParts): Promise<Lead> {
     const { connection, settings } = context
     const key = gateKey(settings.schema)
-    await endFormerGate(context.db, key)
+    await terminateFormerGate(context.db, key)
     const gateConnection = { ...connection, applicationName: `${connection.applicationName} gate` }
     const gate = await Gate.connect(gateConnection, key, error => parts.onLost(error))
     const lead = new Lead(context, parts, gate)

@@ -2,6 +2,7 @@ import type { LoggedChange } from '../change-log/change.ts'
 import type { Position } from '../change-log/position.ts'
 import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
 import { type Client, connectClient, type Database, endClient } from '../db/connect.ts'
+import { assertSchemaTrusted } from '../db/schema-trust.ts'
 import type { Models } from '../ontology/model.ts'
 import type { Settings } from '../options.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -56,6 +57,7 @@ export class Playback {
     const { connectionString } = parts.settings
     const applicationName = `waterline-changefeed ${purpose} reader`
     const client = await connectClient({ connectionString, applicationName }, () => {})
+    await assertSchemaTrusted(client, parts.settings)
     await client.query(READER_SETTINGS)
     return new Playback(parts, client)
   }

@@ -2,11 +2,13 @@ import { type Position, storedPosition } from '../change-log/position.ts'
 import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
 import { slotSeconds } from '../change-log/retention.ts'
 import { type Client, connectClient, cutClient, endClient } from '../db/connect.ts'
+import { assertSchemaTrusted } from '../db/schema-trust.ts'
 import { Election } from '../leader/election.ts'
 import { type History, type Identity, readIdentity, readState } from '../leader/fences.ts'
 import type { Role } from '../leader/nodes.ts'
 import { Alarm } from '../wakeup/alarm.ts'
-import { leaderKey, pauseChannel, tickChannel, wakeChannel } from '../wakeup/channel.ts'
+import { pauseChannel, tickChannel, wakeChannel } from '../wakeup/channel.ts'
+import { FruitlessWakes } from '../wakeup/fruitless-wakes.ts'
 import { Notifier } from '../wakeup/notifier.ts'
 import type { Mode } from '../wakeup/pace.ts'
 import type { FeedContext } from './context.ts'
@@ -16,7 +18,7 @@ import { Lead } from './lead.ts'
 import { type Destination, type Memory, resume, Track } from './track.ts'
 import type { Turn } from './turn.ts'
 
-/** How often a node that does not lead looks for ticks, and stands for election, without being told. */
+/** How often a node that does not lead looks for ticks, and campaigns, without a notification. */
 const BACKSTOP_MS = 1_000
 
 /**
@@ -27,6 +29,7 @@ const BACKSTOP_MS = 1_000
 export class Session {
   readonly #context: FeedContext
   readonly #alarm = new Alarm()
+  readonly #fruitless = new FruitlessWakes()
   readonly #end = new AbortController()
   readonly #housekeeping: Housekeeping
   readonly #remembered: Memory | null
@@ -65,6 +68,10 @@ export class Session {
     return this.#context.everyNodePublishes ? 'follower' : 'standby'
   }
 
+  get term(): string | null {
+    return this.#election?.term ?? null
+  }
+
   get mode(): Mode | null {
     return this.#lead?.mode ?? null
   }
@@ -99,16 +106,17 @@ export class Session {
   }
 
   async #begin() {
-    const { connection, settings, node, db } = this.#context
+    const { connection, node, db } = this.#context
     this.#reader = await connectClient(
       { ...connection, applicationName: `${connection.applicationName} reader` },
       this.#lose,
     )
+    await assertSchemaTrusted(this.#reader, this.#context.settings)
     this.#identity = await readIdentity(this.#reader)
     await this.#reader.query(READER_SETTINGS)
     this.#notifier = await this.#listen()
-    this.#election = new Election(this.#reader, db, leaderKey(settings.schema), node)
-    await this.#stand()
+    this.#election = await Election.of(this.#reader, db, node)
+    await this.#campaign()
     await this.#housekeeping.start()
   }
 
@@ -141,10 +149,11 @@ export class Session {
     const readMs = performance.now() - started - publishMs
     this.#context.events.emit('read', { woken, changes, readMs, publishMs })
     if (this.#lead) {
-      if (!found) await this.#track?.keepUp(slotSeconds(this.#context.settings.retentionMs) * 1_000)
+      if (!found) await this.#track?.keepUp(slotSeconds(this.#context.settings.retentionMs) * 1_000, this.#leaderTerm())
       this.#lead.afterRead({ woken, found })
-    } else if (!found) await this.#stand()
+    } else if (!found) await this.#campaign()
     await this.#context.settlement.release(() => this.#publishedSnapshot())
+    await this.#fruitless.afterRead({ woken, found })
   }
 
   async #read(): Promise<boolean> {
@@ -172,7 +181,7 @@ export class Session {
     }
     if (!this.#lead) return false
     this.#cutsNext = true
-    return await track.cut(destination, () => this.#housekeeping.announceTick())
+    return await track.cut(destination, this.#leaderTerm(), () => this.#housekeeping.announceTick())
   }
 
   #destination(track: Track, turn: Turn): Destination {
@@ -207,9 +216,14 @@ export class Session {
     if (this.#lead && !this.#election?.trusted) throw new Error('The lease of the leader has run out.')
   }
 
-  async #stand() {
+  #leaderTerm(): string {
+    if (this.term === null) throw new Error('This node does not lead.')
+    return this.term
+  }
+
+  async #campaign() {
     if (!this.#election) return
-    if (!(await this.#election.stand())) return await this.#follow()
+    if (!(await this.#election.campaign())) return await this.#follow()
     this.#cutsNext = false
     await this.#findTrack('leader')
     this.#lead = await Lead.take(this.#context, {
@@ -246,7 +260,8 @@ export class Session {
 
   async #accept(identity: Identity, history: History) {
     const renew = async () => await this.#election?.renew()
-    await acceptAnyHistory(this.#context, { identity, history, renew, onLost: this.#lose, signal: this.#end.signal })
+    const parts = { identity, history, term: this.#leaderTerm(), renew, onLost: this.#lose, signal: this.#end.signal }
+    await acceptAnyHistory(this.#context, parts)
   }
 
   /** Before anything that comes after it. Until all have been told the position says so, stored or in memory. */
@@ -271,7 +286,7 @@ export class Session {
 
   async #skipBacklog() {
     this.#abandoning = false
-    await this.#track?.skipToNow()
+    await this.#track?.skipToNow(this.#leaderTerm())
   }
 
   /** What hangs on a broken connection is not waited for. */

@@ -50,8 +50,8 @@ export class Track {
   }
 
   /** Cuts a tick, as the leader who has followed all others, and goes along it. True when it had changes. */
-  async cut(to: Destination, onCut: () => void): Promise<boolean> {
-    const cut = await this.#reader.cut(this.#position.epoch, this.#position.tick)
+  async cut(to: Destination, term: string, onCut: () => void): Promise<boolean> {
+    const cut = await this.#reader.cut(this.#position.epoch, this.#position.tick, term)
     if (!cut) return false
     onCut()
     await to.deliver(cut.page, seq => this.#reach(cut.range.to, seq))
@@ -62,16 +62,16 @@ export class Track {
   }
 
   /** Moves on with the time where nothing is written: what the position no longer needs can be freed. */
-  async keepUp(slotMs: number): Promise<void> {
+  async keepUp(slotMs: number, term: string): Promise<void> {
     if (performance.now() - this.#tickedAt < slotMs) return
-    const tick = await this.#reader.cutIdle(this.#position.tick)
+    const tick = await this.#reader.cutIdle(this.#position.tick, term)
     if (tick) this.#complete(tick)
   }
 
   /** Leaves everything behind that is not published: the position is a new tick. */
-  async skipToNow(): Promise<void> {
+  async skipToNow(term: string): Promise<void> {
     const newest = (await newestTick(this.#db)) ?? this.#position.tick
-    const tick = await this.#reader.cutEmpty(newest)
+    const tick = await this.#reader.cutEmpty(newest, term)
     this.#position = { epoch: this.#position.epoch, tick, gap: 'gap' }
   }
 

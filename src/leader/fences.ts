@@ -3,6 +3,7 @@ import { WHOLE_TICK } from '../change-log/tick.ts'
 import type { Client, Database } from '../db/connect.ts'
 import type { Tables } from '../db/tables.ts'
 import { ChangefeedError } from '../errors.ts'
+import { LEASE_MS, type Term } from './lease.ts'
 
 /** What tells one history of a database from another. */
 export interface Identity {
@@ -57,6 +58,7 @@ export async function readState({ kysely }: Database, identity: Identity): Promi
     .selectFrom('state')
     .selectAll()
     .select(({ selectFrom }) => [
+      sql<number>`tableoid`.as('present_oid'),
       selectFrom('tick')
         .select(
           sql<boolean>`pg_catalog.pg_snapshot_xmax(snapshot) > pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())`.as(
@@ -75,6 +77,9 @@ interface StoredIdentity {
   system_identifier: string | null
   database_oid: number | null
   timeline: string | null
+  table_oid: number | null
+  /** Of the table that the row is in. A restore into the same database creates it anew. */
+  present_oid: number
   ahead: boolean | null
 }
 
@@ -83,32 +88,47 @@ function historyOf(stored: StoredIdentity, identity: Identity): History {
   if (stored.system_identifier === null) return 'same'
   if (stored.system_identifier !== identity.systemIdentifier) return 'foreign'
   if (Number(stored.database_oid) !== Number(identity.databaseOid)) return 'foreign'
+  if (stored.table_oid !== null && stored.table_oid !== stored.present_oid) return 'foreign'
   return stored.timeline === identity.timeline ? 'same' : 'promoted'
 }
 
 /** Far more ticks than can have been cut and lost: their ids, which clients may hold in cursors, are not given again. */
 const LOST_TICKS = 1_000_000
 
+/** What the leader has found, and the term that it leads in. */
+export interface Acceptance {
+  readonly identity: Identity
+  readonly history: History
+  readonly term: Term
+}
+
 /**
  * Brings the stored state in line with the server, as the leader. After a promotion tick ids jump. In a foreign
- * history a new epoch begins.
+ * history a new epoch begins. Two that do so at once meet at the row of the state, and one of them fails.
  */
-export async function acceptHistory(db: Database, identity: Identity, history: History): Promise<void> {
+export async function acceptHistory(db: Database, { identity, history, term }: Acceptance): Promise<void> {
   await db.kysely
     .transaction()
     .setIsolationLevel('repeatable read')
     .execute(async trx => {
       await sql`set local statement_timeout = 0`.execute(trx)
+      await sql`set local idle_in_transaction_session_timeout = ${sql.lit(LEASE_MS)}`.execute(trx) // a stopped process
+      await assertTerm(trx, term)
       await storeIdentity(trx, identity)
       if (history === 'promoted') await passLostTicks(db, trx)
       if (history === 'foreign') await beginEpoch(db, trx)
     })
 }
 
+async function assertTerm(trx: Transaction<Tables>, term: Term) {
+  const lease = await trx.selectFrom('lease').select('node').where('term', '=', term).executeTakeFirst()
+  if (!lease) throw new Error('Another node has taken the lead.')
+}
+
 async function storeIdentity(trx: Transaction<Tables>, { systemIdentifier, databaseOid, timeline }: Identity) {
   await trx
     .updateTable('state')
-    .set({ system_identifier: systemIdentifier, database_oid: databaseOid, timeline })
+    .set({ system_identifier: systemIdentifier, database_oid: databaseOid, timeline, table_oid: sql`tableoid` })
     .execute()
 }
 

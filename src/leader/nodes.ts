@@ -62,12 +62,3 @@ export async function listNodes({ kysely }: Database): Promise<Node[]> {
     sockets: row.sockets,
   }))
 }
-
-/** Seconds since the leader showed itself last, by the clock of the server; null where there has been none. */
-export async function leaderSilence({ kysely }: Database): Promise<number | null> {
-  const lease = await kysely
-    .selectFrom('lease')
-    .select(sql<number>`extract(epoch from clock_timestamp() - renewed_at)::float8`.as('seconds'))
-    .executeTakeFirst()
-  return lease ? Number(lease.seconds) : null
-}

@@ -47,10 +47,10 @@ const POLICY = {
   baseUri: ["'none'"],
 }
 
-function addHealth(app: Hono, { feed, lagLimitMs }: AppParts) {
+function addHealth(app: Hono, { feed, db, lagLimitMs }: AppParts) {
   app.get('/healthz', context => context.json(ALIVE))
   app.get('/readyz', async context => {
-    const readiness = await readReadiness(feed, lagLimitMs)
+    const readiness = await readReadiness(feed, db, lagLimitMs)
     return context.json(readiness, readiness.ok ? 200 : 503)
   })
 }

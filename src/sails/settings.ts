@@ -19,6 +19,7 @@ export interface SailsChangefeedConfig
       | 'publish'
       | 'retentionMs'
       | 'schema'
+      | 'schemaOwner'
     >
   > {
   /**

@@ -9,20 +9,15 @@ export const tickChannel = (schema: string) => `changefeed_tick_${fingerprint(sc
 /** NOTIFY channel on which operators tell every node of a model that was paused or resumed. */
 export const pauseChannel = (schema: string) => `changefeed_pause_${fingerprint(schema).toString('hex', 0, 6)}`
 
-/** Advisory key of the gate: held exclusively while the listener sleeps, shared by every transaction that wrote. */
+/**
+ * Advisory key of the gate: held exclusively while the listener sleeps, shared by every transaction that wrote. A hint,
+ * and never more: any role that may connect can take it.
+ */
 export const gateKey = (schema: string): AdvisoryKey => [GATE, fingerprint(schema).readInt32BE(6)]
-
-/** Advisory key of the leader. */
-export const leaderKey = (schema: string): AdvisoryKey => [LEADER, fingerprint(schema).readInt32BE(6)]
-
-/** Advisory key of whoever installs or removes capture. */
-export const installKey = (schema: string): AdvisoryKey => [INSTALL, fingerprint(schema).readInt32BE(6)]
 
 /** The two-integer form of an advisory lock key. */
 export type AdvisoryKey = readonly [number, number]
 
 const GATE = 0x57_4c_00_01 // 'WL' and a number: the first integer marks the lock as ours in pg_locks
-const LEADER = 0x57_4c_00_02
-const INSTALL = 0x57_4c_00_03
 
 const fingerprint = (schema: string) => createHash('md5').update(schema).digest()

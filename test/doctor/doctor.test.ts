@@ -9,6 +9,7 @@ import { pauseModels, resumeModels } from '../../src/feed/pauses.ts'
 import { readModels } from '../../src/ontology/model-map.ts'
 import { selectModels } from '../../src/ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions } from '../../src/options.ts'
+import { gateKey } from '../../src/wakeup/channel.ts'
 import { openShop, petShop, type Shop } from '../feed/fixture.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { scratchFolder } from '../helpers/folder.ts'
@@ -206,4 +207,36 @@ test('another retention than is set, a paused model, and a backlog', async () =>
   await feed.settled()
   await feed.stop()
   expect(await findings(shop, options)).toEqual([])
+})
+
+test('rights of other roles on our schema: found, and revoked by its own repair', async () => {
+  const shop = await openInstalledShop()
+  const role = await shop.database.role()
+  await shop.database.query(`grant select on all tables in schema changefeed to ${role.name}`)
+  await shop.database.query('grant update on changefeed.consumer to public')
+  const found = await findings(shop)
+  expect(brief(found)).toEqual(['error access', 'warning access'])
+  expect(found[1]?.message).toMatch(new RegExp(`role "${role.name}" has the right select on table changefeed`))
+  await repair(shop, found)
+  expect(await findings(shop)).toEqual([])
+})
+
+test('a publication for all tables, and a session that holds the gate', async () => {
+  const shop = await openInstalledShop()
+  const role = await shop.database.role()
+  await shop.database.query('create publication everything for all tables')
+  const stranger = await shop.database.connect({ connectionString: role.connectionString })
+  await stranger.query('select pg_advisory_lock($1, $2)', [...gateKey('changefeed')])
+  const found = await findings(shop)
+  expect(brief(found)).toEqual(['warning publication', 'warning gate'])
+  expect(found[1]?.message).toMatch(new RegExp(`role "${role.name}"`))
+})
+
+test('a schema that another role has made', async () => {
+  const shop = await openShop()
+  const role = await shop.database.role()
+  await shop.database.query(`create schema changefeed authorization ${role.name}`)
+  const found = await findings(shop)
+  expect(brief(found)).toEqual(['error rights'])
+  expect(found[0]?.message).toMatch(new RegExp(`schema changefeed belongs to the role "${role.name}"`))
 })

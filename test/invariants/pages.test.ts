@@ -12,6 +12,7 @@ const bytesOf = (page: readonly LoggedChange[]) =>
 async function logRows(lengths: readonly number[]) {
   const { database, feed: newFeed } = await openShop()
   await newFeed().install()
+  await database.query(`insert into changefeed.lease (node, pid, renewed_at, term) values ('reader', 0, now(), 1)`)
   await database.query(
     `insert into pet (id, name) select place, repeat('x', length)
      from unnest($1::int[]) with ordinality as row (length, place) order by place`,
@@ -32,7 +33,7 @@ test.each([
   ['large rows among small ones', Array.from({ length: 120 }, () => [...small(9), ...large(1)]).flat()],
 ])('a page holds no more than its bounds and one row: %s', { timeout: 60_000 }, async (_name, lengths) => {
   const reader = await logRows(lengths)
-  const cut = await reader.cut(1, BEFORE_ALL)
+  const cut = await reader.cut(1, BEFORE_ALL, '1')
   if (!cut) throw new Error('there is something to read')
   const pages = [cut.page]
   for await (const page of reader.pages(cut.range, cut.page.at(-1)?.cursor.seq ?? 0n)) pages.push(page)

@@ -62,9 +62,14 @@ test('a feed that is behind is not ready', async () => {
   const shop = await openShop()
   const publisher = { publish: () => Promise.reject(Object.assign(new Error('away'), { retryable: true })) }
   const feed = shop.feed({ publisher })
-  const { get } = await openMonitor({ feed, lagLimitMs: 1 })
   await feed.install()
   await feed.start()
+  const db = openDatabase(
+    { connectionString: shop.database.connectionString, applicationName: 'monitor' },
+    'changefeed',
+  )
+  afterScope(() => db.close())
+  const { get } = await openMonitor({ feed, db, lagLimitMs: 1 })
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
   await eventually(async () => {
     const response = await get('/readyz')

@@ -1,4 +1,6 @@
 import { type DatabaseStatus, type ModelStatus, readStatus } from '../../doctor/status.ts'
+import { describeHolder } from '../../leader/gate-holders.ts'
+import type { Lease } from '../../leader/lease.ts'
 import type { Node } from '../../leader/nodes.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
@@ -19,15 +21,13 @@ export async function status(settings: ProgramSettings, { json }: JsonFlag): Pro
   })
 }
 
-/** A lease that is older belongs to a leader that another may replace. */
-const LEASE_SECONDS = 10
-
 function printStatus(found: DatabaseStatus) {
-  const { lag, leader, nodes, models, consumers } = found
+  const { lag, leader, gateHolders, nodes, models, consumers } = found
   const window = found.oldestRetainedAt
   const facts = [
     ['lag', `${count(lag.changes, 'change')}${lag.orMore ? ' or more' : ''}, ${seconds(lag.seconds)}`],
     ['leader', leader ? leaderText(leader, nodes) : colours.red('none has run yet')],
+    ...gateHolders.map(holder => ['gate held by', colours.yellow(describeHolder(holder))]),
     ['log', bytes(found.logBytes)],
     [
       'kept since',
@@ -41,10 +41,10 @@ function printStatus(found: DatabaseStatus) {
   if (nodes.length > 0) print(`\n${table(['node', 'role', 'process', 'tick', 'sockets', 'since'], nodes.map(nodeRow))}`)
 }
 
-function leaderText({ node, silentSeconds }: { node: string; silentSeconds: number }, nodes: readonly Node[]): string {
+function leaderText({ node, silentSeconds, fresh }: Lease, nodes: readonly Node[]): string {
   const known = nodes.find(({ id }) => id === node)
   const name = known ? `${known.host} (process ${known.pid})` : node
-  if (silentSeconds < LEASE_SECONDS) return name
+  if (fresh) return name
   return colours.red(`none; ${name} was the last, ${seconds(silentSeconds)} ago`)
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { positionNow } from '../../change-log/seek.ts'
 import type { Database } from '../../db/connect.ts'
 import { Playback } from '../../feed/playback.ts'
-import { leaderSilence } from '../../leader/nodes.ts'
+import { readLease } from '../../leader/lease.ts'
 import { VERB_OF_CALL, withReverse } from '../../monitor/verb.ts'
 import type { MessageMeta, PublishCall } from '../../publish/call.ts'
 import { colours } from '../colours.ts'
@@ -69,8 +69,7 @@ async function follow(db: Database, playback: Playback, flags: TailFlags, signal
 
 /** Only a leader puts changes in their place. */
 async function warnWithoutLeader(db: Database) {
-  const silent = await leaderSilence(db)
-  if (silent !== null && silent < 15) return
+  if ((await readLease(db))?.fresh) return
   note(colours.yellow('No listener runs: new changes are logged, and show here once one has started.'))
 }
 

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { debianPackage } from './debian-package.ts'
 import { installCommand, type PackageNames } from './install-command.ts'
 import { npmBrowser } from './npm-browser.ts'
@@ -10,12 +13,14 @@ export type Found = Program | { readonly missing: string }
 export interface Prerequisites {
   readonly redis: Found
   readonly browser: Found
+  /** In the folder of a whole PostgreSQL, the server included. */
+  readonly pgDump: Found
 }
 
 /** Looks for the programs and unpacks what is missing. A program that cannot be had is reported, not thrown. */
 export async function findPrerequisites(): Promise<Prerequisites> {
-  const [redis, browser] = await Promise.all([find(REDIS), find(BROWSER)])
-  return { redis, browser }
+  const [redis, browser, pgDump] = await Promise.all([find(REDIS), find(BROWSER), find(PG_DUMP)])
+  return { redis, browser, pgDump }
 }
 
 interface Wanted {
@@ -53,6 +58,32 @@ const BROWSER: Wanted = {
     pacman: 'chromium',
     zypper: 'chromium',
   },
+}
+
+const PG_DUMP: Wanted = {
+  name: 'pg_dump beside a PostgreSQL server',
+  variable: 'PG_DUMP',
+  places: [() => besideServer([18, 17, 16, 15, 14, 13].map(version => `/usr/lib/postgresql/${version}/bin`))],
+  packages: {
+    'apt-get': 'postgresql',
+    apk: 'postgresql',
+    brew: 'postgresql',
+    dnf: 'postgresql-server',
+    pacman: 'postgresql',
+    zypper: 'postgresql-server',
+  },
+}
+
+/** The folder of each version on Debian and Ubuntu, else the one on the PATH. */
+async function besideServer(folders: readonly string[]): Promise<Program> {
+  const { stdout } = await promisify(execFile)('pg_config', ['--bindir']).catch(() => ({ stdout: '' }))
+  for (const folder of [...folders, stdout.trim()].filter(Boolean)) {
+    const found = await Promise.all(['postgres', 'initdb', 'pg_dump'].map(name => working(join(folder, name)))).catch(
+      () => null,
+    )
+    if (found?.[2]) return found[2]
+  }
+  throw new Error('no folder has postgres, initdb and pg_dump')
 }
 
 const MAC_CHROME = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'

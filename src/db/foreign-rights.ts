@@ -1,0 +1,93 @@
+import type { Queryable } from './queryable.ts'
+import { quoteName } from './quote.ts'
+
+/** A right on something of ours that a role other than its owner has. */
+export interface ForeignRight {
+  /** Null for every role. */
+  readonly role: string | null
+  /** As `select`. */
+  readonly right: string
+  /** As `table changefeed.change`. */
+  readonly object: string
+  /** The oid of the schema, relation or function. */
+  readonly oid: number
+}
+
+/**
+ * Every right on our schema and what is in it that somebody else than its owner has. Not those of a role that owns
+ * something in it: the trigger functions of an installing role log with its rights. Reads the catalog only.
+ */
+export async function foreignRights(db: Queryable, schema: string): Promise<ForeignRight[]> {
+  const { rows } = await db.query<{ it: string }>(FOREIGN_RIGHTS, [schema])
+  return JSON.parse(rows[0]?.it ?? '[]')
+}
+
+/**
+ * Default privileges of the installing role (`alter default privileges ... grant select on tables to ...`) open whatever
+ * it creates. So what a migration has created is closed to everyone but its owner. What was there before it (`except`)
+ * keeps its rights: those that somebody granted on purpose survive an update.
+ */
+export async function revokeForeignRights(db: Queryable, schema: string, except: ReadonlySet<number>): Promise<void> {
+  const rights = (await foreignRights(db, schema)).filter(({ oid }) => !except.has(oid))
+  for (const statement of new Set(rights.map(revokeAll))) await db.query(statement)
+}
+
+/** The oids of our schema and of all that is in it. */
+export async function ownObjects(db: Queryable, schema: string): Promise<Set<number>> {
+  const { rows } = await db.query<{ it: string }>(OBJECTS, [schema])
+  return new Set(JSON.parse(rows[0]?.it ?? '[]'))
+}
+
+export const revokeAll = ({ role, object }: Pick<ForeignRight, 'role' | 'object'>): string =>
+  `revoke all on ${object} from ${role === null ? 'public' : quoteName(role)}`
+
+/** What a role needs to run a listener, where it is no member of the role that installed. */
+export function listenerGrants(schema: string, role: string): string[] {
+  const [ours, grantee] = [quoteName(schema), quoteName(role)]
+  return [
+    `grant usage on schema ${ours} to ${grantee}`,
+    `grant select, insert, update, delete, truncate on all tables in schema ${ours} to ${grantee}`,
+    `grant execute on function ${ours}.slot_of(timestamp with time zone) to ${grantee}`,
+  ]
+}
+
+const OURS = `
+  namespace as (
+    select oid, nspowner, nspacl, pg_catalog.quote_ident(nspname) as name from pg_catalog.pg_namespace where nspname = $1
+  ), object (oid, owner, acl, object) as (
+    select oid, nspowner, coalesce(nspacl, pg_catalog.acldefault('n', nspowner)), 'schema ' || name from namespace
+    union all
+    select class.oid, relowner,
+      coalesce(relacl, pg_catalog.acldefault(case relkind when 'S' then 's' else 'r' end::pg_catalog."char", relowner)),
+      case relkind when 'S' then 'sequence ' else 'table ' end || namespace.name || '.' || pg_catalog.quote_ident(relname)
+    from pg_catalog.pg_class as class join namespace on relnamespace = namespace.oid
+    where relkind in ('r', 'p', 'S')
+    union all
+    select function.oid, proowner, coalesce(proacl, pg_catalog.acldefault('f', proowner)),
+      'function ' || namespace.name || '.' || pg_catalog.quote_ident(proname)
+        || '(' || pg_catalog.pg_get_function_identity_arguments(function.oid) || ')'
+    from pg_catalog.pg_proc as function join namespace on pronamespace = namespace.oid
+  )`
+
+const OBJECTS = `
+  with ${OURS} select coalesce(pg_catalog.json_agg(oid::pg_catalog.int8), '[]')::pg_catalog.text as it from object`
+
+// Column rights have an ACL of their own. `slot_of` computes a number from a time; every role that installs needs it.
+const FOREIGN_RIGHTS = `
+  with ${OURS}, entry as (
+    select object.oid, owner, object, item.grantee, item.privilege_type from object, pg_catalog.aclexplode(acl) as item
+    union all
+    select object.oid, owner, object, item.grantee, item.privilege_type
+    from object join pg_catalog.pg_attribute on attrelid = object.oid, pg_catalog.aclexplode(attacl) as item
+    where object like 'table %'
+  )
+  select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+    'role', case when grantee <> 0 then pg_catalog.pg_get_userbyid(grantee) end,
+    'right', pg_catalog.lower(privilege_type),
+    'object', object,
+    'oid', oid::pg_catalog.int8
+  ) order by object, grantee, privilege_type), '[]')::pg_catalog.text as it
+  from entry
+  where grantee <> owner
+    and grantee not in (select owner from object)
+    and not (grantee = 0 and object like 'function %.slot_of(%')`
