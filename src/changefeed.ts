@@ -87,7 +87,7 @@ export class Changefeed extends FeedEmitter {
     this.#models = selectModels(readModels(settings.collections), settings.models)
   }
 
-  /** What {@link install} would do, without doing it. Throws `E_CONNECT`, `E_PRIVILEGE`, `E_VERSION`. */
+  /** What {@link install} would do, without doing it. Throws `E_CONNECT`, `E_PRIVILEGE`, `E_SCHEMA_OWNER`, `E_VERSION`. */
   async plan(): Promise<InstallationPlan> {
     return await this.#installation().plan()
   }
@@ -96,7 +96,8 @@ export class Changefeed extends FeedEmitter {
    * Creates or updates our schema and the triggers on the models' tables. Does nothing where all is in place, and
    * nothing at all where anything cannot be done.
    *
-   * Throws `E_MODEL` when a model cannot be captured, `E_PRIVILEGE`, `E_LOCKED` when a table stayed locked, `E_CONNECT`.
+   * Throws `E_MODEL` when a model cannot be captured, `E_PRIVILEGE`, `E_SCHEMA_OWNER`, `E_LOCKED` when a
+   * table stayed locked, `E_CONNECT`.
    */
   async install(): Promise<InstallationPlan> {
     return await this.#installation().install()
@@ -110,7 +111,7 @@ export class Changefeed extends FeedEmitter {
   /**
    * Begins to publish, and resolves once this node listens. A connection that is lost later is made again, for ever.
    *
-   * Throws `E_CONNECT`, `E_STANDBY`, `E_VERSION`, `E_NOT_INSTALLED`, and `E_STATE` when the feed runs already.
+   * Throws `E_CONNECT`, `E_STANDBY`, `E_VERSION`, `E_NOT_INSTALLED`, `E_SCHEMA_OWNER`, and `E_STATE` when the feed runs already.
    */
   async start(): Promise<void> {
     if (this.#state !== 'stopped') throw new ChangefeedError('E_STATE', `The feed is ${this.#state}: stop it first.`)

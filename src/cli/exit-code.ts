@@ -24,6 +24,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   E_USAGE: EXIT.usage,
   E_CONNECT: EXIT.database,
   E_PRIVILEGE: EXIT.database,
+  E_SCHEMA_OWNER: EXIT.database,
   E_STANDBY: EXIT.database,
   E_VERSION: EXIT.database,
   E_NOT_INSTALLED: EXIT.notReady,
