@@ -2,6 +2,8 @@ import { type RawBuilder, sql, type Transaction } from 'kysely'
 import type { Database } from '../db/connect.ts'
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
 import type { Tables } from '../db/tables.ts'
+import { withoutPartial } from './lag.ts'
+import type { Position } from './position.ts'
 
 const SLOTS = 16
 /** The slots kept behind the present one; the other two are being emptied, each for the length of a slot. */
@@ -104,24 +106,49 @@ async function isBehind(
 }
 
 /** What the change log takes up, in bytes, indexes and toasted values included. */
-export async function logBytes({ kysely, schema }: Database): Promise<number> {
-  const { rows } = await sql<{ bytes: string }>`
-    select coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0) as bytes
-    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = ${schema} and c.relkind = 'r' and c.relname like 'change\\_%'`.execute(kysely)
-  return Number(rows[0]?.bytes)
+export async function logBytes(db: Database): Promise<number> {
+  return (await slotSizes(db)).reduce((sum, { total }) => sum + total, 0)
 }
 
-/** The bytes of the slots that hold anything a position has not yet seen: what freeing could not touch. */
-export async function unpublishedBytes(db: Database, snapshot: string): Promise<number> {
+/** Blocks of a slot that are looked at to estimate how much of it is published. */
+const SAMPLED_BLOCKS = 200
+
+/**
+ * The bytes of the change log that a position has not published yet: what freeing could not touch. An estimate by a
+ * sample of each slot, as the log may hold gigabytes; slots of up to a few megabytes are read as a whole.
+ */
+export async function unpublishedBytes(db: Database, { tick, partial }: Position): Promise<number> {
+  const unpublished = sql`
+    not pg_catalog.pg_visible_in_snapshot(xid, ${tick.snapshot}::pg_snapshot)
+    ${withoutPartial(db.our('tick'), partial)}`
   let bytes = 0
-  for (const name of [...Array(SLOTS).keys(), 'default'].map(slot => `change_${slot}`)) {
-    const { rows } = await sql<{ bytes: string }>`
-      select pg_catalog.pg_total_relation_size(tableoid) as bytes from ${db.our(name)}
-      where not pg_catalog.pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot) limit 1`.execute(db.kysely)
-    bytes += Number(rows[0]?.bytes ?? 0)
+  for (const { name, blocks, total } of await slotSizes(db)) {
+    const percent = Math.min(100, (100 * SAMPLED_BLOCKS) / Math.max(blocks, 1))
+    const { rows } = await sql<{ share: number | null }>`
+      select sum(${STORED_BYTES}) filter (where ${unpublished}) / sum(${STORED_BYTES})::float8 as share
+      from ${db.our(name)} tablesample system (${sql.lit(percent)})`.execute(db.kysely)
+    bytes += total * (rows[0]?.share ?? 0)
   }
-  return bytes
+  return Math.round(bytes)
+}
+
+/** Of one change with its values as they are stored, which reads none of those that are stored out of line. */
+const STORED_BYTES = sql`(100 + coalesce(pg_catalog.pg_column_size(old), 0) + coalesce(pg_catalog.pg_column_size(new), 0))`
+
+interface SlotSize {
+  readonly name: string
+  readonly blocks: number
+  /** Bytes, indexes and toasted values included. */
+  readonly total: number
+}
+
+async function slotSizes({ kysely, schema }: Database): Promise<SlotSize[]> {
+  const { rows } = await sql<{ name: string; blocks: string; total: string }>`
+    select c.relname as name, pg_catalog.pg_total_relation_size(c.oid) as total,
+      pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint as blocks
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${schema} and c.relkind = 'r' and c.relname like 'change\\_%'`.execute(kysely)
+  return rows.map(({ name, blocks, total }) => ({ name, blocks: Number(blocks), total: Number(total) }))
 }
 
 /** Frees every slot that has been published, whatever its age, but the one that is being written: for when space is needed. */

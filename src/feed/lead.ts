@@ -1,3 +1,4 @@
+import type { Position } from '../change-log/position.ts'
 import { freeOldSlots, freePublishedSlots, logBytes, unpublishedBytes } from '../change-log/retention.ts'
 import type { Election } from '../leader/election.ts'
 import { terminateFormerGate } from '../leader/gate-holders.ts'
@@ -28,8 +29,8 @@ export interface LeadParts {
   onLost(error: Error): void
   /** Called when the backlog has outgrown its limit. */
   abandonBacklog(): void
-  /** The snapshot of the last tick that was published as a whole. */
-  publishedSnapshot(): Promise<string | undefined>
+  /** Up to where the log is published. */
+  position(): Position | null
 }
 
 /** What the leader has and does beyond publishing: the gate and the pace of reading, the lease, the freeing of space. */
@@ -124,9 +125,9 @@ export class Lead {
     if (freed.length > 0) logger.debug('Freed old slots of the change log', { slots: freed.length })
     if ((await logBytes(db)) <= settings.backlogLimitBytes) return
     await freePublishedSlots(db)
-    const published = await this.#parts.publishedSnapshot()
-    if (published === undefined) return
-    const bytes = await unpublishedBytes(db, published)
+    const position = this.#parts.position()
+    if (!position) return
+    const bytes = await unpublishedBytes(db, position)
     if (bytes <= settings.backlogLimitBytes) return
     logger.error('The backlog of the change log has passed backlogLimitBytes: giving it up', { bytes })
     this.#parts.abandonBacklog()

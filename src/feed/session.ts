@@ -231,7 +231,7 @@ export class Session {
       alarm: this.#alarm,
       onLost: this.#lose,
       abandonBacklog: this.#abandonBacklog,
-      publishedSnapshot: () => this.#publishedSnapshot(),
+      position: () => this.position,
     })
     this.#context.logger.info('This node leads', { node: this.#context.node })
     this.#context.events.emit('leader', true)

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest'
 import { parseCursor } from '../../src/change-log/cursor.ts'
+import { currentSnapshot, type Position } from '../../src/change-log/position.ts'
+import { logBytes, unpublishedBytes } from '../../src/change-log/retention.ts'
+import { openDatabase } from '../../src/db/connect.ts'
 import { eventOf, eventually } from '../helpers/eventually.ts'
+import { afterScope } from '../helpers/scope.ts'
 import { openShop, summary } from './fixture.ts'
 
 test('what is older than the retention is freed, and what is not published stays', async () => {
@@ -39,6 +43,34 @@ test('a backlog past its limit is given up: a gap is declared, space is freed, t
   await database.query(`insert into pet (id, name) values (0, 'after the gap')`)
   await feed.settled()
   expect(calls).toEqual(['refetch user', 'refetch pet', 'publishCreate pet 0'])
+})
+
+test('only what is not published counts as backlog, whatever else its slot holds', async () => {
+  const { database, feed: newFeed } = await openShop()
+  await newFeed().install()
+  const db = openDatabase({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
+  afterScope(() => db.close())
+  const write = (rows: number) =>
+    database.query(
+      `insert into pet (name) select repeat(pg_catalog.md5(i::text), 20) from generate_series(1, $1) as i`,
+      [rows],
+    )
+  const here = async (): Promise<Position> => ({ epoch: 1, tick: { id: 1n, snapshot: await currentSnapshot(db) } })
+  const start = await here()
+  await write(6_000)
+  const all = await logBytes(db)
+  expect(await unpublishedBytes(db, start)).toBeGreaterThan(0.9 * all)
+  const middle = await here()
+  await write(1)
+  expect(await unpublishedBytes(db, middle)).toBeLessThan(0.02 * all)
+  await write(6_000)
+  expect((await unpublishedBytes(db, middle)) / (await logBytes(db))).toBeCloseTo(0.5, 0)
+  const seqs = await database.query<{ seq: string }>(
+    'select seq from changefeed.change order by seq offset 9000 limit 1',
+  )
+  await database.query(`insert into changefeed.tick select 9, pg_current_snapshot(), now(), 0`)
+  const partial = { tick: 9n, seq: BigInt(seqs[0]?.seq ?? 0) }
+  expect((await unpublishedBytes(db, { ...middle, partial })) / (await logBytes(db))).toBeCloseTo(0.25, 1)
 })
 
 test('a database that was restored or cloned begins a new epoch: what the log holds comes once, clients refetch', async () => {
