@@ -13,6 +13,7 @@ export interface ChangeRow {
   annotations: string | null
   at: string
   defect: string | null
+  nested: boolean
   running_bytes?: string
 }
 
@@ -35,5 +36,6 @@ export function toChange({ epoch, to }: TickRange, row: ChangeRow): LoggedChange
     annotations: row.annotations,
     at: new Date(Number(row.at)),
     defect: row.defect,
+    nested: row.nested,
   }
 }

@@ -10,6 +10,8 @@ export interface LoggedChange {
   /** Key of the captured table in our `captured_table`; stable over renames, partitions, dump and restore. */
   readonly tableId: number
   readonly operation: Operation
+  /** Whether a trigger made it: then it may be logged before a change that happened earlier. */
+  readonly nested: boolean
   /** `row_to_json(old)::text`, null for insert and truncate. Redacted columns are null in it. */
   readonly old: string | null
   /** `row_to_json(new)::text`, null for delete and truncate. */

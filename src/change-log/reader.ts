@@ -46,10 +46,11 @@ export class ChangeLogReader {
 
   /**
    * The tables of which a tick logs a record's changes out of order: a trigger of the app wrote to a row whose own change
-   * by the outer statement was logged later. Within a page that is put right; this is for ticks of several.
+   * by the outer statement was logged later. Within a page that is put right, so only pairs in two pages count; and those
+   * before `pageStarts`, the first seq of each page that was read, as their pages are not known.
    */
-  async disorderedTables(range: TickRange): Promise<number[]> {
-    const values = this.#rangeValues(range, 0n)
+  async disorderedTables(range: TickRange, pageStarts: readonly bigint[]): Promise<number[]> {
+    const values = [...this.#rangeValues(range, 0n), pageStarts.map(String)]
     const { rows } = await this.#client.query<{ table_id: number }>(this.#sql.disordered, values)
     return rows.map(row => row.table_id)
   }

@@ -51,17 +51,19 @@ export function changeLogStatements(schema: string) {
         ${since(until, 'seq, xid, table_id, old, new, nested')}
       )
       select distinct table_id from change as inner_change
-      where nested and old is not null and exists (
+      where nested and old is not null and new is distinct from old and exists (
         select from change as outer_change
         where outer_change.xid = inner_change.xid and outer_change.table_id = inner_change.table_id
           and outer_change.new = inner_change.old and outer_change.seq > inner_change.seq
+          and (inner_change.seq < ($6::bigint[])[1] or pg_catalog.width_bucket(inner_change.seq, $6::bigint[])
+            < pg_catalog.width_bucket(outer_change.seq, $6::bigint[]))
       )`,
     fetchTick: (rows: number) => `fetch forward ${rows} from changefeed_tick`,
     fetchSizes: (rows: number) => `fetch forward ${rows} from changefeed_sizes`,
   }
 }
 
-const COLUMNS = `seq, xid, table_id, operation, old, new, origin, annotations, defect,
+const COLUMNS = `seq, xid, table_id, operation, old, new, origin, annotations, defect, nested,
       extract(epoch from at) * 1000 as at`
 
 /** Reads no toasted value. */

@@ -53,10 +53,11 @@ export class ChangeMapper {
     const { models, events, stages } = this.#parts
     const { change, unshown } = await this.#decoder.decode(logged, model, readAt)
     events.emit('change', changeEvent(change, meta))
+    const { tick } = logged.cursor
     const related: RelatedRows[] = []
     for (const need of relatedRowsNeeds(change, models)) related.push(await this.#relatedRows(need, meta))
     let calls = withoutUnshown(publishCalls(change, { models, related }), change)
-    for (const stage of stages) calls = await reachably(async () => stage.revise(calls, { change, meta, signal }))
+    for (const stage of stages) calls = await reachably(async () => stage.revise(calls, { change, tick, meta, signal }))
     calls = calls.map(call => this.#deepValues.withoutIn(call))
     return unshown ? { calls, unshown } : { calls }
   }

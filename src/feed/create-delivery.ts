@@ -5,6 +5,7 @@ import { adapterTypeParsers } from '../ontology/type-parsers.ts'
 import type { Settings } from '../options.ts'
 import { CompatibleChanges } from './compatible-changes.ts'
 import { Delivery, type DeliveryParts } from './delivery.ts'
+import { EarlyMembers } from './early-members.ts'
 import { LinkNetting } from './link-netting.ts'
 import { Population } from './population.ts'
 import type { Stage } from './stage.ts'
@@ -26,6 +27,7 @@ function stagesOf(settings: Settings, models: Models, { db }: Pick<DeliveryParts
   const redacted = redactedColumns(models, settings.models)
   return [
     new LinkNetting(db, models, logger),
+    new EarlyMembers(models),
     ...(populate ? [new Population({ collections, models, redacted, logger })] : []),
     ...(compatibility ? [new CompatibleChanges()] : []),
   ]

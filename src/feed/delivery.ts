@@ -1,4 +1,4 @@
-import { chained } from '../change-log/chain.ts'
+import { reorderByRowImages } from '../change-log/chain.ts'
 import type { LoggedChange } from '../change-log/change.ts'
 import { formatCursor } from '../change-log/cursor.ts'
 import type { Position } from '../change-log/position.ts'
@@ -78,7 +78,14 @@ export class Delivery {
 
   async #inOrder(page: readonly LoggedChange[]): Promise<readonly LoggedChange[]> {
     for (const { tableId } of page) await this.#tables.find(tableId)
-    return chained(page, change => this.#recordOf(change))
+    const { changes, unresolved } = reorderByRowImages(page, change => this.#recordOf(change))
+    for (const tableId of unresolved) this.#leaveIncomplete(this.#tables.known(tableId)?.model)
+    return changes
+  }
+
+  #leaveIncomplete(model: Model | undefined) {
+    const affected = model ? affectedModels(model, this.#parts.models) : []
+    for (const identity of affected) this.#incomplete.add(identity)
   }
 
   /** The primary key as JSON text; null where there is none to be had. */
@@ -114,11 +121,14 @@ export class Delivery {
     return [...new Set(missing.flatMap(model => affectedModels(model, models)))]
   }
 
-  /** Tells the clients of these tables' models to read again: see {@link Track}. */
-  async declareDisorder(tableIds: readonly number[], position: Position, turn: Turn): Promise<void> {
-    const tables = await Promise.all(tableIds.map(id => this.#tables.find(id)))
-    const identities = tables.flatMap(table => table?.model.identity ?? [])
-    await this.declareGap('bulk', position, turn, identities)
+  /** The clients read again of what the tick's pages, each by itself, could not put right: see {@link Track}. */
+  async completeTick(disordered: readonly number[], position: Position, turn: Turn): Promise<void> {
+    const tables = await Promise.all(disordered.map(id => this.#tables.find(id)))
+    const identities = [
+      ...tables.flatMap(table => table?.model.identity ?? []),
+      ...this.#parts.stages.flatMap(stage => stage.incomplete?.() ?? []),
+    ]
+    if (identities.length > 0) await this.declareGap('bulk', position, turn, identities)
   }
 
   async #deliverChange(change: LoggedChange, turn: Turn) {

@@ -73,7 +73,7 @@ export class Playback {
         await this.#delivery.deliver(wanted, done, turn)
         onPlayed?.(wanted.length)
       },
-      tellDisorder: tableIds => this.#delivery.declareDisorder(tableIds, track.position, turn),
+      completeTick: disordered => this.#delivery.completeTick(disordered, track.position, turn),
     }
     while (track.position.tick.id < until && !signal.aborted) await track.follow(destination)
     return track.position

@@ -194,7 +194,7 @@ export class Session {
         this.#progress.changes += page.length
         this.#progress.publishMs += performance.now() - started
       },
-      tellDisorder: tableIds => delivery.declareDisorder(tableIds, track.position, turn),
+      completeTick: disordered => delivery.completeTick(disordered, track.position, turn),
     }
   }
 

@@ -5,10 +5,14 @@ import type { RowChange } from '../publish/row-change.ts'
 export interface Stage {
   /** Called in feed order, one change at a time. Ends with the signal's reason when that is aborted. */
   revise(calls: PublishCall[], circumstances: Circumstances): PublishCall[] | Promise<PublishCall[]>
+  /** Models whose clients must read again at the end of the tick, as the step could not complete their calls. */
+  incomplete?(): string[]
 }
 
 export interface Circumstances {
   readonly change: RowChange
+  /** Of the change. */
+  readonly tick: bigint
   readonly meta: MessageMeta
   readonly signal: AbortSignal
 }

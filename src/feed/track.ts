@@ -11,8 +11,8 @@ const BATCH = 100
 /** Where the changes go. */
 export interface Destination {
   deliver(page: readonly LoggedChange[], done: (seq: bigint) => void): Promise<void>
-  /** Some records of these tables were published in an order that may leave clients with an older state. */
-  tellDisorder(tableIds: readonly number[]): Promise<void>
+  /** A tick of several pages is published; some records of these tables in an order that may leave clients with an older state. */
+  completeTick(disordered: readonly number[]): Promise<void>
 }
 
 /**
@@ -56,7 +56,7 @@ export class Track {
     onCut()
     await to.deliver(cut.page, seq => this.#reach(cut.range.to, seq))
     const last = cut.page.at(-1)
-    if (cut.more && last) await this.#read(cut.range, last.cursor.seq, to)
+    if (cut.more && last) await this.#read(cut.range, last.cursor.seq, to, startsOf(cut.page))
     this.#complete(cut.range.to)
     return true
   }
@@ -82,17 +82,16 @@ export class Track {
     this.#complete(tick)
   }
 
-  async #read(range: TickRange, afterSeq: bigint, to: Destination) {
-    let pages = 0
+  async #read(range: TickRange, afterSeq: bigint, to: Destination, pageStarts: bigint[] = []) {
     for await (const page of this.#reader.pages(range, afterSeq)) {
-      pages += 1
+      pageStarts.push(...startsOf(page))
       await this.#assertUnbroken()
       await to.deliver(page, seq => this.#reach(range.to, seq))
     }
-    const isLong = afterSeq > 0n || pages > 1
-    const disordered = isLong ? await this.#reader.disorderedTables(range) : []
+    if (afterSeq === 0n && pageStarts.length < 2) return await this.#assertUnbroken()
+    const disordered = await this.#reader.disorderedTables(range, pageStarts)
     await this.#assertUnbroken()
-    if (disordered.length > 0) await to.tellDisorder(disordered)
+    await to.completeTick(disordered)
   }
 
   /**
@@ -116,6 +115,8 @@ export class Track {
     this.#position = { epoch: this.#position.epoch, tick }
   }
 }
+
+const startsOf = (page: readonly LoggedChange[]): bigint[] => page.slice(0, 1).map(({ cursor }) => cursor.seq)
 
 /** How far a process came in an earlier session, and on which timeline of the server. */
 export interface Memory {

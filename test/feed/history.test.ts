@@ -180,3 +180,41 @@ function randomWrite(): string {
       return `insert into pet (id, name) values (${id}, '${name}') on conflict (id) do update set name = excluded.name`
   }
 }
+
+/** 1200 pets, so that a statement on all takes three pages, and a trigger on each. */
+async function shopWithTrigger(body: string) {
+  const shop = await runningShop()
+  await shop.database.query(`
+    insert into pet (id, name) select id, 'a' from generate_series(1, 1200) as id;
+    create function react() returns trigger language plpgsql as $$
+      begin
+        if pg_trigger_depth() < 2 then ${body} end if;
+        return null;
+      end $$;
+    create trigger react after update on pet for each row execute function react()`)
+  await shop.running.settled()
+  shop.published.length = 0
+  return shop
+}
+
+const refetched = (published: readonly Published[]) =>
+  published.flatMap(({ call }) => (call.fn === 'refetch' ? call.identity : []))
+
+test.each([
+  ['swapped within one page of several', `if new.id = 1 then update pet set name = 'x' where id = 100; end if;`],
+  ['of nested updates that change nothing', `if new.id = 1 then update pet set name = name; end if;`],
+])('no client reads again for changes %s', { timeout: 60_000 }, async (_name, body) => {
+  const { database, running, published } = await shopWithTrigger(body)
+  await database.query(`update pet set name = 'b'`)
+  await running.settled()
+  expect(refetched(published)).toEqual([])
+})
+
+test('a trigger that takes back what its own statement is about to do: clients read again', async () => {
+  const { database, running, published } = await shopWithTrigger(
+    `if new.id = 1 then update pet set name = 'a' where id = 2; end if;`,
+  )
+  await database.query(`update pet set name = 'b' where id < 4`)
+  await running.settled()
+  expect(refetched(published)).toEqual(['pet', 'user'])
+})

@@ -64,14 +64,19 @@ test('only what is not published counts as backlog, whatever else its slot holds
   await write(1)
   expect(await unpublishedBytes(db, middle)).toBeLessThan(0.02 * all)
   await write(6_000)
-  expect((await unpublishedBytes(db, middle)) / (await logBytes(db))).toBeCloseTo(0.5, 0)
+  expectBetween(0.35, (await unpublishedBytes(db, middle)) / (await logBytes(db)), 0.65)
   const seqs = await database.query<{ seq: string }>(
     'select seq from changefeed.change order by seq offset 9000 limit 1',
   )
   await database.query(`insert into changefeed.tick select 9, pg_current_snapshot(), now(), 0`)
   const partial = { tick: 9n, seq: BigInt(seqs[0]?.seq ?? 0) }
-  expect((await unpublishedBytes(db, { ...middle, partial })) / (await logBytes(db))).toBeCloseTo(0.25, 1)
+  expectBetween(0.1, (await unpublishedBytes(db, { ...middle, partial })) / (await logBytes(db)), 0.4)
 })
+
+function expectBetween(least: number, value: number, most: number) {
+  expect(value).toBeGreaterThan(least)
+  expect(value).toBeLessThan(most)
+}
 
 test('a database that was restored or cloned begins a new epoch: what the log holds comes once, clients refetch', async () => {
   const { database, feed: newFeed, published } = await openShop()

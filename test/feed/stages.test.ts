@@ -337,3 +337,37 @@ test('a record that is made anew has its members told, though its links were the
     'publishAdd course 2 1',
   ])
 })
+
+test('members that a transaction inserts before their record are added behind its creation', async () => {
+  const { database, feed, calls } = await openSchool()
+  await database.query(`
+    begin;
+    insert into course_students__student_courses (course_students, student_courses) values (1, 9), (2, 9), (3, 9);
+    delete from course_students__student_courses where course_students = 3;
+    insert into seat (student, room) values (9, 1);
+    insert into student (id, name) values (9, 'ann');
+    commit`)
+  await feed.settled()
+  const created = calls.findIndex(({ fn, identity }) => fn === 'publishCreate' && identity === 'student')
+  expect(told(calls.slice(created))).toEqual([
+    'publishCreate student 9',
+    'publishAdd student 9 1',
+    'publishAdd student 9 2',
+    'publishAdd student 9 1',
+  ])
+})
+
+test('of more early members than are remembered, clients read again once', async () => {
+  const { database, feed, calls } = await openSchool()
+  await database.query(`
+    begin;
+    insert into course_students__student_courses (course_students, student_courses)
+      select 1, i from generate_series(10, 6000) as i;
+    insert into student (id, name) select i, 'ann' from generate_series(10, 6000) as i;
+    commit`)
+  await feed.settled()
+  expect(calls.filter(({ fn }) => fn === 'refetch')).toEqual([
+    { fn: 'refetch', identity: 'student', reason: 'bulk' },
+    { fn: 'refetch', identity: 'course', reason: 'bulk' },
+  ])
+})
