@@ -35,14 +35,10 @@ export function reorderByRowImages(
   return { changes, unresolved }
 }
 
-/** Whether a change begins with an image that only a later change of its transaction ends with; a glance, as most pages have none. */
+/** Whether a change begins with an image that a later change of its transaction ends with; a glance, as most pages have none. */
 function hasLateBeginning(page: readonly LoggedChange[]): boolean {
-  const firstEnd = new Map<string, number>()
-  page.forEach(({ xid, new: image }, place) => {
-    const key = `${xid} ${image}`
-    if (image !== null && !firstEnd.has(key)) firstEnd.set(key, place)
-  })
-  return page.some(({ xid, old }, place) => old !== null && (firstEnd.get(`${xid} ${old}`) ?? -1) > place)
+  const lastEnd = new Map(page.map(({ xid, new: image }, place) => [`${xid} ${image}`, place]))
+  return page.some(({ xid, old }, place) => old !== null && (lastEnd.get(`${xid} ${old}`) ?? -1) > place)
 }
 
 /** Of records that one transaction changed more than once. */

@@ -36,6 +36,7 @@ test.each([
   ['images that make no chain', ['1:x>y', '1:b>c', '1:a>b'], '1x>1y 1b>1c 1a>1b', true],
   ['a trigger that changes nothing, logged first', ['*1:b>b', '1:a>b'], '1a>1b 1b>1b', false],
   ['a circle that a trigger may have closed', ['*1:b>a', '1:a>b'], '1b>1a 1a>1b', true],
+  ['two writes of triggers', ['*1:b>b', '*1:b>c', '1:a>b'], '1a>1b 1b>1b 1b>1c', false],
   ['a circle without a trigger', ['1:b>a', '1:a>b'], '1b>1a 1a>1b', false],
 ])('%s', (_name, texts, expected, uncertain) => {
   const { changes, unresolved } = reorderByRowImages(page(...texts), recordOf)

@@ -369,5 +369,6 @@ test('of more early members than are remembered, clients read again once', async
   expect(calls.filter(({ fn }) => fn === 'refetch')).toEqual([
     { fn: 'refetch', identity: 'student', reason: 'bulk' },
     { fn: 'refetch', identity: 'course', reason: 'bulk' },
+    { fn: 'refetch', identity: 'room', reason: 'bulk' },
   ])
 })

@@ -1,0 +1,149 @@
+import type { Model, Models } from '../../src/ontology/model.ts'
+import type { PublishCall } from '../../src/publish/call.ts'
+import type { TestDatabase } from '../helpers/database.ts'
+
+/** A record as a client keeps it: its attributes, and the ids of its members by collection. */
+interface Held {
+  readonly values: Record<string, unknown>
+  readonly members: Record<string, Set<number>>
+}
+
+type Contents = Map<string, Map<number, Held>>
+
+/**
+ * What a client does that follows a Sails tutorial: it reads records with their members, watches the models, and applies
+ * each message to what it holds. After `refetch` it reads that model again.
+ */
+export class ClientCopy {
+  readonly #database: TestDatabase
+  readonly #models: Models
+  #contents: Contents = new Map()
+  #work: Promise<unknown> = Promise.resolve()
+
+  constructor(database: TestDatabase, models: Models) {
+    this.#database = database
+    this.#models = models
+  }
+
+  /** Between two messages. */
+  read(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#contents = await readContents(this.#database, this.#models)
+    })
+  }
+
+  hear(call: PublishCall): Promise<void> {
+    return this.#inTurn(async () => {
+      if (call.fn === 'refetch') await this.#readAgain(call.identity)
+      else this.#apply(call)
+    })
+  }
+
+  get contents() {
+    return comparable(this.#contents, this.#models)
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#work.then(work)
+    this.#work = turn.catch(() => {})
+    return turn
+  }
+
+  async #readAgain(identity: string) {
+    const now = await readContents(this.#database, this.#models)
+    this.#contents.set(identity, now.get(identity) ?? new Map())
+  }
+
+  #apply(call: Exclude<PublishCall, { fn: 'refetch' }>) {
+    const records = this.#contents.get(call.identity)
+    const held = records?.get(Number(call.id))
+    switch (call.fn) {
+      case 'publishCreate':
+        for (const reverse of call.reverse) if (reverse.fn !== 'refetch') this.#apply(reverse)
+        records?.set(Number(call.id), { values: { ...call.record }, members: {} })
+        break
+      case 'publishUpdate':
+        Object.assign(held?.values ?? {}, call.changes)
+        break
+      case 'publishDestroy':
+        records?.delete(Number(call.id))
+        break
+      case 'publishAdd':
+        if (held) held.members[call.alias] = new Set(held.members[call.alias]).add(Number(call.childId))
+        break
+      case 'publishRemove':
+        held?.members[call.alias]?.delete(Number(call.childId))
+    }
+  }
+}
+
+/** What the tables hold, in the form of a copy. */
+export async function tableContents(database: TestDatabase, models: Models) {
+  return comparable(await readContents(database, models), models)
+}
+
+/** All of it in one statement, and so in one snapshot. */
+async function readContents(database: TestDatabase, models: Models): Promise<Contents> {
+  const parts = [...models.values()].map(model => `'${model.identity}', (select json_agg(r) from "${model.table}" r)`)
+  const [row] = await database.query<{ all: Record<string, Record<string, unknown>[] | null> }>(
+    `select json_build_object(${parts.join(', ')}) as all`,
+  )
+  const rowsOf = (identity: string) => row?.all[identity] ?? []
+  const shown = [...models.values()].filter(({ junction }) => !junction)
+  return new Map(
+    shown.map(model => {
+      const held = rowsOf(model.identity).map(
+        values =>
+          [Number(values.id), { values, members: membersOf(model, Number(values.id), models, rowsOf) }] as const,
+      )
+      return [model.identity, new Map(held)]
+    }),
+  )
+}
+
+function membersOf(
+  model: Model,
+  id: number,
+  models: Models,
+  rowsOf: (identity: string) => Record<string, unknown>[],
+): Held['members'] {
+  const members: Held['members'] = {}
+  for (const association of model.associations) {
+    if (association.type !== 'collection') continue
+    const { near, far, links } = linksOf(model, association, models)
+    const own = rowsOf(links).filter(row => row[near] === id)
+    members[association.alias] = new Set(own.map(row => Number(row[far])))
+  }
+  return members
+}
+
+type Collection = Extract<Model['associations'][number], { type: 'collection' }>
+
+/** The table whose rows are the links, and its columns for both ends. */
+function linksOf(model: Model, { alias, collection, via = '', through }: Collection, models: Models) {
+  if (through === undefined) return { links: collection, near: via, far: 'id' }
+  const ends = models.get(through)?.junction?.ends
+  if (!ends) return { links: through, near: via, far: collection }
+  const near = ends.find(end => end.identity === model.identity && end.alias === alias)
+  const far = ends.find(end => end !== near)
+  return { links: through, near: near?.attribute ?? '', far: far?.attribute ?? '' }
+}
+
+/** References to records that do not exist count as none: Sails sends them so, whatever the row keeps. */
+function comparable(contents: Contents, models: Models) {
+  const exists = (identity: string, id: unknown) => contents.get(identity)?.has(Number(id)) === true
+  const lines = [...contents].flatMap(([identity, records]) => {
+    const associations = models.get(identity)?.associations ?? []
+    return [...records].map(([id, { values, members }]) => {
+      const shown: Record<string, unknown> = { ...values }
+      for (const association of associations) {
+        const { alias } = association
+        if (association.type === 'model') shown[alias] = exists(association.model, values[alias]) ? values[alias] : null
+        else shown[alias] = [...(members[alias] ?? [])].filter(each => exists(association.collection, each)).sort()
+      }
+      const sorted = Object.entries(shown).sort(([a], [b]) => (a < b ? -1 : 1))
+      return `${identity} ${id} ${JSON.stringify(Object.fromEntries(sorted))}`
+    })
+  })
+  return lines.sort()
+}
