@@ -1,5 +1,6 @@
 import type { Server } from 'socket.io'
 import { z } from 'zod'
+import type { AddressParts, ServerAddress } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import type { ModelOptions, ModelSelection } from './ontology/selection.ts'
@@ -7,8 +8,10 @@ import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/client-buffers.ts'
 import type { Publisher } from './publish/publisher.ts'
 
 export interface ChangefeedOptions {
-  /** Postgres URL of the primary, `postgres://user:password@host:5432/database`. */
-  connectionString: string
+  /** Postgres URL of the primary, `postgres://user:password@host:5432/database`. Required without `connection`. */
+  connectionString?: string
+  /** The primary in parts instead of a URL: `{ host, port, user, password, database, ssl }`. */
+  connection?: AddressParts
   /** Waterline's models: `ontology.collections` of an initialised Waterline, or `sails.models`. */
   collections: object
   /** The socket.io server whose sockets are told. One of `io` and `publisher`, or neither to use the events alone. */
@@ -68,8 +71,16 @@ export interface ChangefeedOptions {
   logger?: Logger
 }
 
+/** As the option that it fits. */
+export const addressOption = (address: ServerAddress): Pick<ChangefeedOptions, 'connectionString' | 'connection'> =>
+  'connectionString' in address ? address : { connection: address }
+
 /** The options with every default in place. */
-export interface Settings extends Required<Omit<ChangefeedOptions, 'io' | 'publisher' | 'models' | 'schemaOwner'>> {
+export interface Settings
+  extends Required<
+    Omit<ChangefeedOptions, 'connectionString' | 'connection' | 'io' | 'publisher' | 'models' | 'schemaOwner'>
+  > {
+  readonly connection: ServerAddress
   readonly schemaOwner: string | undefined
   readonly io: Server | undefined
   readonly publisher: Publisher | undefined
@@ -100,6 +111,7 @@ const schema = z.strictObject({
   connectionString: z
     .string('is required: a Postgres URL such as postgres://user:password@host:5432/database')
     .regex(/^postgres(ql)?:\/\//, 'must be a Postgres URL that begins with postgres:// or postgresql://'),
+  connection: z.undefined().optional(),
   collections: z.custom<object>(
     value => typeof value === 'object' && value !== null,
     'is required: ontology.collections of an initialised Waterline, or sails.models',
@@ -139,15 +151,25 @@ const schema = z.strictObject({
     .default(silentLogger),
 })
 
+const schemaWithParts = schema.extend({
+  connectionString: z.undefined('must not be set beside `connection`').optional(),
+  connection: z.custom<AddressParts>(hasHost, 'must have a host: { host, port, user, password, database, ssl }'),
+})
+
+function hasHost(value: unknown): value is AddressParts {
+  return typeof value === 'object' && value !== null && typeof (value as Partial<AddressParts>).host === 'string'
+}
+
 /** Throws `E_OPTIONS`, naming each option that does not fit and what it must be. */
 export function parseOptions(options: ChangefeedOptions): Settings {
-  const parsed = schema.safeParse(options)
+  const parsed = (options?.connection === undefined ? schema : schemaWithParts).safeParse(options)
   if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error))
-  const { models, io, publisher, schemaOwner, ...rest } = parsed.data
+  const { models, io, publisher, schemaOwner, connectionString, connection, ...rest } = parsed.data
   if (io && publisher) {
     throw new ChangefeedError('E_OPTIONS', 'Option `publisher` takes the place of `io`: pass one of them.')
   }
-  return Object.freeze({ ...rest, io, publisher, schemaOwner, models: selectionOf(models) })
+  const address = connection ?? { connectionString: connectionString as string } // the schema asks for one of them
+  return Object.freeze({ ...rest, connection: address, io, publisher, schemaOwner, models: selectionOf(models) })
 }
 
 function describe({ issues }: z.ZodError): string {

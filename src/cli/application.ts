@@ -21,7 +21,7 @@ const plain = (collections: object): Application => ({
   collections,
   options: {},
   blueprintsPublish: false,
-  connectionString: undefined,
+  address: undefined,
   adapter: () => undefined,
   stop: async () => {},
 })

@@ -1,3 +1,4 @@
+import type { ServerAddress } from '../db/connect.ts'
 import type { ChangefeedOptions } from '../options.ts'
 import type { AdapterFactory } from './settings.ts'
 
@@ -9,8 +10,8 @@ export interface Application {
   readonly options: Partial<ChangefeedOptions>
   /** Whether the app's own blueprints publish what they write, and tag it as theirs: to be left to them. */
   readonly blueprintsPublish: boolean
-  /** Where the app's own datastore connects to, if it says so. */
-  readonly connectionString: string | undefined
+  /** Where the app's own Postgres datastore connects to, if it has one. */
+  readonly address: ServerAddress | undefined
   /** The adapter of the app's own socket.io server, if it names one. */
   adapter(): AdapterFactory | undefined
   stop(): Promise<void>

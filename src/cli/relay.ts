@@ -92,9 +92,9 @@ interface Emitter {
 
 async function postgresBackend(workspace: Workspace, logger: Logger): Promise<Backend> {
   const { createAdapter } = await optional(() => import('@socket.io/postgres-adapter'), '@socket.io/postgres-adapter')
-  const connectionString = await workspace.connectionString()
+  const address = await workspace.address()
   const { channelPrefix, schema } = workspace.settings
-  const db = openDatabase({ connectionString, applicationName: 'waterline-changefeed adapter' }, schema)
+  const db = openDatabase({ ...address, applicationName: 'waterline-changefeed adapter' }, schema)
   await db.pool.query(ATTACHMENTS)
   const errorHandler = (error: Error) => logger.warn('The Postgres adapter failed', { error: error.message })
   const adapter = createAdapter(db.pool, { errorHandler, ...(channelPrefix !== undefined && { channelPrefix }) })

@@ -1,11 +1,11 @@
 import { type Changefeed, createChangefeed } from '../changefeed.ts'
-import { type Database, openDatabase } from '../db/connect.ts'
+import { type Database, openDatabase, type ServerAddress } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import { Installation } from '../installation.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
 import { selectModels } from '../ontology/selection.ts'
-import { type ChangefeedOptions, parseOptions, type Settings } from '../options.ts'
+import { addressOption, type ChangefeedOptions, parseOptions, type Settings } from '../options.ts'
 import { loadApplication } from './application.ts'
 import type { Application } from './loaded-application.ts'
 import type { ProgramSettings } from './settings.ts'
@@ -26,21 +26,22 @@ export class Workspace {
   }
 
   /** Where nothing names a database, the app's own is meant. Throws `E_OPTIONS`. */
-  async connectionString(): Promise<string> {
-    if (this.settings.connectionString !== undefined) return this.settings.connectionString
-    const { connectionString } = await this.application().catch(error => {
+  async address(): Promise<ServerAddress> {
+    const { connectionString } = this.settings
+    if (connectionString !== undefined) return { connectionString }
+    const { address } = await this.application().catch(error => {
       throw error instanceof ChangefeedError && error.code === 'E_OPTIONS' ? NO_DATABASE : error
     })
-    if (connectionString === undefined) throw NO_DATABASE
-    return connectionString
+    if (address === undefined) throw NO_DATABASE
+    return address
   }
 
   /** A small pool, for everything but the feed itself. */
   async database(purpose: string): Promise<Database> {
-    const connectionString = await this.connectionString()
+    const address = await this.address()
     const applicationName = `waterline-changefeed ${purpose}`
     const { schemaOwner } = this.settings.feed
-    this.#database ??= openDatabase({ connectionString, schemaOwner, applicationName }, this.settings.schema)
+    this.#database ??= openDatabase({ ...address, schemaOwner, applicationName }, this.settings.schema)
     return this.#database
   }
 
@@ -72,12 +73,11 @@ export class Workspace {
   }
 
   async #installation(): Promise<Installation> {
-    const connectionString = await this.connectionString()
     const { feed, schema } = this.settings
-    const settings = parseOptions({ ...feed, connectionString, schema, collections: {} })
-    const { schemaOwner } = settings
+    const settings = parseOptions({ ...feed, ...addressOption(await this.address()), schema, collections: {} })
+    const { connection, schemaOwner } = settings
     const applicationName = 'waterline-changefeed install'
-    return new Installation(settings, new Map(), { connectionString, schemaOwner, applicationName })
+    return new Installation(settings, new Map(), { ...connection, schemaOwner, applicationName })
   }
 
   async #feedOptions(options: Partial<ChangefeedOptions>): Promise<ChangefeedOptions> {
@@ -85,12 +85,12 @@ export class Workspace {
     const { collections, options: ofTheApp } = await this.application()
     const configured = (models as ChangefeedOptions['models']) ?? ofTheApp.models
     const selection = only ? narrowed(configured, only, collections) : configured
-    const connectionString = await this.connectionString()
+    const address = await this.address()
     return {
       ...ofTheApp,
       ...feed,
       ...(selection && { models: selection }),
-      ...{ schema, collections, connectionString },
+      ...{ schema, collections, ...addressOption(address) },
       ...options,
     }
   }
@@ -114,7 +114,7 @@ function narrowed(configured: Selection | undefined, only: readonly string[], co
 
 const NO_DATABASE = new ChangefeedError(
   'E_OPTIONS',
-  'Nothing names the database: set DATABASE_URL, pass --database-url, or name a Sails app whose datastore has a url with --app.',
+  'Nothing names the database: set DATABASE_URL, pass --database-url, or name a Sails app with a Postgres datastore with --app.',
 )
 
 /** Opens a workspace for as long as `use` takes. */

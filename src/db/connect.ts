@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { ConnectionOptions } from 'node:tls'
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import pg, { type ClientBase } from 'pg'
 import { ChangefeedError } from '../errors.ts'
@@ -19,8 +20,21 @@ export interface TypeParsers {
 /** Those of our own copy of node-postgres. */
 export const typeParsers: TypeParsers = pg.types
 
-export interface ConnectionSettings {
-  readonly connectionString: string
+/** Where a database is, as a URL or in parts. In parts nothing has to be encoded, and `ssl` may be an object. */
+export type ServerAddress = { readonly connectionString: string } | AddressParts
+
+export interface AddressParts {
+  /** A host name, an address, or the folder of a Unix socket. */
+  readonly host: string
+  readonly port?: number
+  readonly user?: string
+  readonly password?: string
+  readonly database?: string
+  /** As node-postgres takes it: true, or what `tls.connect()` takes, such as `{ ca, rejectUnauthorized }`. */
+  readonly ssl?: boolean | ConnectionOptions
+}
+
+export type ConnectionSettings = ServerAddress & {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
   /** A role that may own our schema besides those that are trusted anyhow: see {@link assertSchemaTrusted}. */
@@ -33,9 +47,10 @@ const CONNECT_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_AFTER_MS = 10_000
 
 /** The settings that every connection of ours shares; also what pg-listen gets. */
-export function clientConfig({ connectionString, applicationName, queryTimeoutMs = 30_000 }: ConnectionSettings) {
+export function clientConfig(settings: ConnectionSettings) {
+  const { applicationName, schemaOwner: _, queryTimeoutMs = 30_000, ...address } = settings
   return {
-    connectionString,
+    ...(address as pg.ClientConfig),
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,

@@ -17,8 +17,8 @@ const PROBE_MS = 3_000
 
 /** Reads all that the checks need. Changes nothing. */
 export async function inspect(db: Database, settings: Settings, models: Models): Promise<Inspection> {
-  const { connectionString, schema, schemaOwner, retentionMs, backlogLimitBytes } = settings
-  const connection = { connectionString, schemaOwner, applicationName: 'waterline-changefeed doctor' }
+  const { schema, schemaOwner, retentionMs, backlogLimitBytes } = settings
+  const connection = { ...settings.connection, schemaOwner, applicationName: 'waterline-changefeed doctor' }
   const server = await inspectServer(db, connection)
   const plan = await new Installation(settings, models, connection).plan()
   return {

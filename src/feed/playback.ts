@@ -54,9 +54,8 @@ export class Playback {
 
   /** Throws `E_CONNECT`. */
   static async open(parts: PlaybackParts, purpose: string): Promise<Playback> {
-    const { connectionString } = parts.settings
     const applicationName = `waterline-changefeed ${purpose} reader`
-    const client = await connectClient({ connectionString, applicationName }, () => {})
+    const client = await connectClient({ ...parts.settings.connection, applicationName }, () => {})
     await assertSchemaTrusted(client, parts.settings)
     await client.query(READER_SETTINGS)
     return new Playback(parts, client)

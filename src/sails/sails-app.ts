@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
+import type { AddressParts } from '../db/connect.ts'
 import type { PubSubMethods } from '../realtime/pubsub-methods.ts'
 
 /** What we rely on in a Sails v1 app. */
 export interface SailsApp {
+  readonly version?: string
   readonly config: SailsConfig
   readonly log: SailsLog
   readonly hooks: Readonly<Record<string, object | undefined>>
@@ -13,7 +15,8 @@ export interface SailsApp {
   readonly io?: Server
   readonly sockets?: SailsSockets
   getActions(): Record<string, ActionFunction | undefined>
-  registerActionMiddleware(middleware: ActionFunction, actions: string): void
+  /** Not in Sails 0.12. */
+  registerActionMiddleware?(middleware: ActionFunction, actions: string): void
   after(events: readonly string[] | string, then: () => void): void
   on(event: string, listener: Listener): void
   off(event: string, listener: Listener): void
@@ -24,6 +27,7 @@ export interface SailsApp {
 type Listener = (...args: any[]) => void
 
 export interface SailsConfig {
+  readonly appPath: string
   readonly environment?: string
   readonly changefeed?: unknown
   readonly models?: { readonly migrate?: string }
@@ -43,6 +47,8 @@ export interface SailsLog {
 /** A live model, with the functions that the hook `pubsub` gives it. */
 export interface SailsModel extends PubSubMethods {
   readonly identity: string
+  /** The name of the global that it is, where models are globals. */
+  readonly globalId?: string
   readonly datastore: string
   readonly primaryKey: string
   readonly junctionTable?: boolean
@@ -57,8 +63,16 @@ export interface SailsModel extends PubSubMethods {
 
 /** What sails-postgresql keeps of a datastore. */
 export interface SailsDatastore {
-  readonly manager?: { readonly pool?: unknown; readonly connectionString?: unknown }
-  readonly config?: { readonly ssl?: unknown }
+  readonly manager?: { readonly pool?: SailsPool }
+}
+
+/** A pool of node-postgres, with what it was made with. */
+export interface SailsPool {
+  readonly options?: Partial<Omit<AddressParts, 'port' | 'password'>> & {
+    readonly port?: number | string
+    readonly password?: unknown
+  }
+  query?(sql: string): Promise<{ readonly rows: readonly { readonly it: string }[] }>
 }
 
 /** `sails.sockets`, as far as messages of models pass through it. */
