@@ -1,49 +1,36 @@
-import { access } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { ServerAddress } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
+import '../node-globals.ts'
 import type { ChangefeedOptions } from '../options.ts'
+import { databasesOf } from '../sails/databases.ts'
 import { feedOptions } from '../sails/feed-options.ts'
 import type { SailsModel } from '../sails/sails-app.ts'
 import { readSettings } from '../sails/settings.ts'
 import type { Application } from './loaded-application.ts'
-import type { AdapterFactory } from './settings.ts'
+import { adapterOf, type SocketsConfig } from './sails-adapter.ts'
 
 /** What we use of a loaded Sails app. */
 interface SailsApp {
   readonly models: Readonly<Record<string, SailsModel>>
-  readonly config: {
-    readonly changefeed?: unknown
-    readonly datastores?: Readonly<Record<string, { readonly url?: string; readonly adapter?: unknown } | undefined>>
-    readonly sockets?: {
-      readonly adapter?: unknown
-      readonly adapterModule?: unknown
-      readonly adapterOptions?: object
-    }
-  }
+  readonly config: { readonly changefeed?: unknown; readonly sockets?: SocketsConfig }
   load(config: object, done: (error?: Error) => void): void
   lower(done: (error?: Error) => void): void
 }
 
-/** Nothing of the app runs but what its models need: no server, no routes, no bootstrap, no migration of tables. */
+/** Nothing of the app runs but what its models need: no server, no controllers, no bootstrap, no migration of tables. */
 const HOOKS = ['moduleloader', 'userconfig', 'orm']
 
 /** Throws `E_MODEL` for a folder that holds no Sails app, or one that does not load. */
 export async function loadSailsApp(folder: string): Promise<Application> {
   const require = createRequire(join(folder, 'package.json'))
-  const Sails = await requireFromApp(require, 'sails', folder)
+  const sails: SailsApp = await requireFromApp(require, 'sails', folder)
   const orm = await requireFromApp(require, 'sails-hook-orm', folder)
-  const sails: SailsApp = new Sails.Sails()
   try {
-    await promisify(sails.load.bind(sails))({
-      appPath: folder,
-      hooks: { orm },
-      loadHooks: HOOKS,
-      globals: false,
-      log: { level: 'silent' },
-      models: { migrate: 'safe' },
-    })
+    await loadAsItself(sails, orm, { folder, require })
   } catch (cause) {
     throw new ChangefeedError('E_MODEL', `The Sails app in ${folder} does not load: ${(cause as Error).message}`, {
       cause,
@@ -53,11 +40,59 @@ export async function loadSailsApp(folder: string): Promise<Application> {
     collections: sails.models,
     options: optionsOf(sails),
     blueprintsPublish: readSettings(sails.config.changefeed)?.blueprints === 'keep',
-    connectionString: urlOf(sails),
-    adapter: () => adapterOf(sails, require),
+    address: await addressOf(sails),
+    adapter: () => adapterOf(sails.config.sockets, require),
     stop: async () => await promisify(sails.lower.bind(sails))(),
   }
 }
+
+interface AppPlace {
+  readonly folder: string
+  readonly require: NodeJS.Require
+}
+
+/**
+ * As the app.js of a Sails app does it: in its folder, with its variables from `.env` where it reads them, its `.sailsrc`,
+ * its globals, and `require('sails')` as the app, which config files may use.
+ */
+async function loadAsItself(sails: SailsApp, orm: unknown, { folder, require }: AppPlace) {
+  const { argv, stdout } = process
+  const write = stdout.write
+  process.chdir(folder)
+  process.argv = argv.slice(0, 2) // Sails reads flags as settings, and these are ours
+  stdout.write = process.stderr.write.bind(process.stderr) // what the app prints is no result of ours
+  try {
+    await readVariables(folder, require)
+    const given: GivenConfig = require('sails/accessible/rc')('sails')
+    await promisify(sails.load.bind(sails))({
+      ...given,
+      appPath: folder,
+      hooks: { ...given.hooks, orm },
+      loadHooks: HOOKS,
+      log: { ...given.log, level: 'silent' },
+      models: { ...given.models, migrate: 'safe' },
+      paths: { ...given.paths, controllers: join(folder, 'node_modules/.no-controllers') },
+      beforeShutdown: (done: () => void) => done(),
+    })
+  } finally {
+    process.argv = argv
+    stdout.write = write
+  }
+}
+
+/** From `.sailsrc` and from variables such as `sails_models__schema`. */
+type GivenConfig = Partial<Record<'hooks' | 'log' | 'models' | 'paths', object>>
+
+/** `dotenv`, `dotenv-flow` and others of the kind, as an app.js loads them. */
+const DOTENV = /(?:\brequire\s*\(|\bfrom|\bimport)\s*['"](@?[\w/-]*dotenv[\w-]*)(\/config)?['"]/g
+
+/** The rest of an app.js does not run: it may start anything. */
+async function readVariables(folder: string, require: NodeJS.Require) {
+  const text = await readFile(join(folder, 'app.js'), 'utf8').catch(() => '')
+  for (const [, name = ''] of withoutComments(text).matchAll(DOTENV)) require(name).config?.()
+}
+
+const withoutComments = (code: string) => code.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
 
 // biome-ignore lint/suspicious/noExplicitAny: Sails has no types
 async function requireFromApp(require: NodeJS.Require, name: string, folder: string): Promise<any> {
@@ -81,30 +116,14 @@ const isFolder = (path: string) =>
     () => false,
   )
 
-function urlOf({ config }: SailsApp): string | undefined {
-  const urls = Object.values(config.datastores ?? {}).flatMap(datastore => datastore?.url ?? [])
-  return urls.find(url => /^postgres(ql)?:\/\//.test(url))
+/** Of the first database, where the app has several: the settings of the program may name another. */
+async function addressOf({ models, config }: SailsApp): Promise<ServerAddress | undefined> {
+  const { databases } = await databasesOf(models, readSettings(config.changefeed)?.connectionString)
+  return databases[0]?.address
 }
 
 /** As the app's own hook has them, so that both want the same triggers. */
 function optionsOf({ config, models }: SailsApp): Partial<ChangefeedOptions> {
   const settings = readSettings(config.changefeed)
   return settings ? feedOptions(settings, models) : {}
-}
-
-/** What the sockets hook of Sails makes of the config: it is not loaded here. */
-function adapterOf({ config: { sockets } }: SailsApp, require: NodeJS.Require): AdapterFactory | undefined {
-  if (!sockets?.adapter || sockets.adapter === 'memory') return undefined
-  const create = typeof sockets.adapterModule === 'function' ? sockets.adapterModule : require(String(sockets.adapter))
-  const besides = Object.entries(sockets).filter(([name, value]) => ADAPTER_OPTIONS.has(name) && value !== undefined)
-  const options: AdapterOptions = { ...sockets.adapterOptions, ...Object.fromEntries(besides) }
-  return create(options.pass === undefined ? options : { ...options, password: options.pass }) as AdapterFactory
-}
-
-/** May stand in `sockets` itself as well as in its `adapterOptions`. */
-const ADAPTER_OPTIONS = new Set(['host', 'port', 'pass', 'db', 'pubClient', 'subClient', 'key', 'url'])
-
-interface AdapterOptions {
-  /** What node-redis calls `password`. */
-  readonly pass?: string
 }
