@@ -5,6 +5,7 @@ import { formatOrigin } from '../publish/origin.ts'
 import { bindBluebird } from './bluebird-context.ts'
 import type { MessageKey } from './message-key.ts'
 import { Publications } from './publications.ts'
+import { createSafeguard, type Safeguard } from './safeguard.ts'
 import type { ActionRequest, SailsApp } from './sails-app.ts'
 
 /** How long the changes of a request can still be told from others after it was answered, in milliseconds. */
@@ -32,6 +33,8 @@ export interface KnownRequest {
  */
 export class ActionRequests {
   readonly node = randomBytes(6).toString('hex')
+  /** For whatever runs inside a request of the app. */
+  readonly safely: Safeguard
   readonly #sails: SailsApp
   /** Told of what an action that has written something publishes by itself. */
   onPublished: (origin: string, keys: readonly MessageKey[]) => void = () => {}
@@ -42,7 +45,9 @@ export class ActionRequests {
 
   constructor(sails: SailsApp) {
     this.#sails = sails
-    for (const loaded of ['hook:orm:loaded', 'ready']) sails.after(loaded, bindBluebird)
+    this.safely = createSafeguard(sails.log)
+    const bind = () => this.safely('following requests through Bluebird', bindBluebird, undefined)
+    for (const loaded of ['hook:orm:loaded', 'ready']) sails.after(loaded, bind)
   }
 
   get current(): KnownRequest | undefined {
@@ -51,11 +56,16 @@ export class ActionRequests {
   }
 
   /** The origin of a statement that is sent now; its request will be known. */
-  readonly originNow = (): string | undefined => {
-    const request = this.current
-    if (request) this.#remember(request)
-    return request?.origin
-  }
+  readonly originNow = (): string | undefined =>
+    this.safely(
+      'tagging statements',
+      () => {
+        const request = this.current
+        if (request) this.#remember(request)
+        return request?.origin
+      },
+      undefined,
+    )
 
   /** The request of this process that a change came from; undefined for one of another process, and once it is forgotten. */
   find(origin: string | undefined): KnownRequest | undefined {
@@ -64,6 +74,12 @@ export class ActionRequests {
 
   /** Goes on with the request, and with all that comes of it, in its name. */
   enter(req: ActionRequest, res: ServerResponse, next: () => void): void {
+    const request = this.safely('following a request', () => this.#open(req, res), undefined)
+    if (request) this.#current.run(request, next)
+    else next()
+  }
+
+  #open(req: ActionRequest, res: ServerResponse): KnownRequest {
     const blueprint = isBlueprint(this.#sails, req)
     const origin = formatOrigin({
       node: this.node,
@@ -74,7 +90,8 @@ export class ActionRequests {
     })
     const publications = new Publications({
       expected: blueprint,
-      onPublished: keys => this.#known.has(origin) && this.onPublished(origin, keys),
+      onPublished: keys =>
+        this.safely('announcing messages', () => this.#known.has(origin) && this.onPublished(origin, keys), undefined),
     })
     const request: KnownRequest = { origin, publications, seenAt: Date.now() }
     const answered = () => {
@@ -83,7 +100,7 @@ export class ActionRequests {
     }
     res.once('finish', answered)
     res.once('close', answered)
-    this.#current.run(request, next)
+    return request
   }
 
   #remember(request: KnownRequest) {

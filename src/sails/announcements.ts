@@ -45,10 +45,11 @@ export class Announcements {
   }
 
   readonly #hear = (origin: unknown, keys: unknown) => {
-    const { node, blueprint } = parseOrigin(String(origin)) ?? {}
-    if (node === undefined || !Array.isArray(keys)) return
-    const publications = this.#publications(String(origin), blueprint === true)
-    for (const key of keys) publications.note(String(key))
+    if (typeof origin !== 'string' || !Array.isArray(keys)) return
+    const { node, blueprint } = parseOrigin(origin) ?? {}
+    if (node === undefined) return
+    const publications = this.#publications(origin, blueprint === true)
+    for (const key of keys) if (typeof key === 'string') publications.note(key)
     publications.complete()
   }
 

@@ -32,6 +32,9 @@ export class AppSockets {
   readonly #broadcasts: Broadcasts
   readonly #announcements: Announcements | undefined
   readonly #recent: RecentPublications | undefined
+  /** Identities of the models whose changes a feed publishes, and the models that were silenced for it. */
+  readonly #published = new Set<string>()
+  readonly #silenced = new WeakSet<SailsModel>()
   #tagged = true
   /** Whether each process publishes to its own sockets, or the leader to all. */
   readonly publish: 'local' | 'leader'
@@ -57,6 +60,7 @@ export class AppSockets {
       publications: this.#publications,
       scope: this.#scope,
       emitter: this.#emitter,
+      safely: requests.safely,
     })
   }
 
@@ -75,11 +79,19 @@ export class AppSockets {
   /** `published`: identities of the models whose changes a feed publishes from now on. */
   silence(published: readonly string[]): void {
     if (this.#settings.blueprints === 'keep') return
-    const delivering = () => this.#broadcasts.delivering
     for (const identity of published) {
+      this.#published.add(identity)
       const model = this.#model(identity)
-      if (model) silence(model, { delivering, model: this.#model })
+      if (!model || this.#silenced.has(model)) continue
+      this.#silenced.add(model)
+      const delivering = () => this.#broadcasts.delivering || !this.#published.has(identity)
+      silence(model, { delivering, model: this.#model, safely: this.#requests.safely })
     }
+  }
+
+  /** The feed does not publish their changes any more: they speak for themselves again. */
+  unsilence(identities: readonly string[]): void {
+    for (const identity of identities) this.#published.delete(identity)
   }
 
   detach(): void {

@@ -5,6 +5,7 @@ import type { MessageMeta } from '../publish/call.ts'
 import type { RoomEmitter } from '../publish/room-emitter.ts'
 import { keyOfMessage, keysOfMembersShown, keysOfMessage, type MessageKey } from './message-key.ts'
 import type { Publications } from './publications.ts'
+import type { Safeguard } from './safeguard.ts'
 import type { Rooms, SailsModel, SailsSockets } from './sails-app.ts'
 
 /** What the feed is publishing while a model's publish function runs. */
@@ -38,6 +39,7 @@ export interface BroadcastsOptions {
   readonly scope: Scope
   /** Sends the feed's messages. */
   readonly emitter: RoomEmitter
+  readonly safely: Safeguard
 }
 
 /**
@@ -57,19 +59,16 @@ export class Broadcasts {
   }
 
   attach(): void {
-    const { sockets, publications, model } = this.#options
+    const { sockets, safely } = this.#options
     const { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms } = this.#original
     sockets.broadcast = (rooms, ...rest) => {
       const delivery = this.#current
       if (delivery) return this.#emit(delivery, rooms, rest)
-      const [event, payload] = rest
-      const keys = keysOfMessage(event, payload)
-      const shown = keys.length > 0 ? keysOfMembersShown(event, payload, model) : []
-      if (keys.length > 0 && publications()?.byAction(keys, shown) === false) return
+      if (safely('noting messages', () => this.#isDuplicate(rest), false)) return
       broadcast.call(sockets, rooms, ...rest)
     }
     sockets.addRoomMembersToRooms = unlessRemote(addRoomMembersToRooms, (from, to, done) => {
-      this.join(from, to)
+      safely('moving sockets', () => this.join(from, to), undefined)
       if (!this.#current) return addRoomMembersToRooms.call(sockets, from, to, done)
       done?.()
     })
@@ -118,9 +117,17 @@ export class Broadcasts {
     if (scope === 'cluster') io.in(rooms).socketsLeave(rooms)
   }
 
+  /** Whether the feed has sent this message of the app; otherwise it is noted, and the feed will not. */
+  #isDuplicate([event, payload]: unknown[]): boolean {
+    const { publications, model } = this.#options
+    const keys = keysOfMessage(event, payload, model)
+    if (keys.length === 0) return false
+    return publications()?.byAction(keys, keysOfMembersShown(event, payload, model)) === false
+  }
+
   #emit({ meta, except, keys, reverses, sent }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
-    const { emitter } = this.#options
-    const key = keyOfMessage(event, data)
+    const { emitter, model } = this.#options
+    const key = keyOfMessage(event, data, model)
     if (key !== undefined && reverses && !keys.has(key)) return
     if (key !== undefined) sent.add(key)
     const named = typeof event === 'string' ? event : 'message'

@@ -10,19 +10,32 @@ export type MessageKey = string
 
 const VERBS = new Set(['created', 'updated', 'destroyed', 'addedTo', 'removedFrom'])
 
+type ModelOf = (identity: string) => SailsModel | undefined
+
 /** Undefined for a message that is none of a record's changes. */
-export function keyOfMessage(event: unknown, payload: unknown): MessageKey | undefined {
+export function keyOfMessage(event: unknown, payload: unknown, modelOf: ModelOf): MessageKey | undefined {
   if (typeof event !== 'string' || payload === null || typeof payload !== 'object') return undefined
-  const { verb, id, attribute, addedId, removedId } = payload as Record<string, unknown>
-  if (typeof verb !== 'string' || !VERBS.has(verb) || id === undefined) return undefined
-  return keyOf(event, verb, id, attribute, addedId ?? removedId ?? '')
+  const { verb, attribute, addedId, removedId } = payload as Record<string, unknown>
+  if (typeof verb !== 'string' || !VERBS.has(verb)) return undefined
+  const id = idOf(event, payload, modelOf)
+  return id === undefined ? undefined : keyOf(event, verb, id, attribute, addedId ?? removedId ?? '')
 }
 
+/** Blueprints name the record by `id`. What an app sends by itself may show the record alone. */
+function idOf(event: unknown, payload: object, modelOf: ModelOf): unknown {
+  const { primaryKey = 'id' } = modelOf(String(event)) ?? {}
+  const { id, data, previous } = payload as { id?: unknown; data?: Shown; previous?: Shown }
+  return id ?? data?.[primaryKey] ?? previous?.[primaryKey]
+}
+
+type Shown = Readonly<Record<string, unknown>> | null
+
 /** The keys of a message: its own, and of an `updated` one a key for each attribute that it holds. */
-export function keysOfMessage(event: unknown, payload: unknown): MessageKey[] {
-  const key = keyOfMessage(event, payload)
+export function keysOfMessage(event: unknown, payload: unknown, modelOf: ModelOf): MessageKey[] {
+  const key = keyOfMessage(event, payload, modelOf)
   if (key === undefined) return []
-  const { verb, id, data } = payload as { verb: string; id: unknown; data?: object }
+  const { verb, data } = payload as { verb: string; data?: object }
+  const id = idOf(event, payload as object, modelOf)
   const names = verb === 'updated' ? Object.keys(data ?? {}) : []
   return [key, ...names.map(name => keyOf(String(event), 'updated', id, name))]
 }
@@ -48,13 +61,10 @@ export function namesOfNews({ changes }: UpdateCall, model: Model | undefined): 
 }
 
 /** The members that a `created` message shows: as good as `addedTo` messages of their own. */
-export function keysOfMembersShown(
-  event: unknown,
-  payload: unknown,
-  modelOf: (identity: string) => SailsModel | undefined,
-): MessageKey[] {
-  const { verb, id, data = {} } = payload as { verb: unknown; id: unknown; data?: Record<string, unknown> }
-  if (verb !== 'created') return []
+export function keysOfMembersShown(event: unknown, payload: unknown, modelOf: ModelOf): MessageKey[] {
+  const { verb, data } = payload as { verb: unknown; data?: Shown }
+  if (verb !== 'created' || !data) return []
+  const id = idOf(event, payload as object, modelOf)
   const associations = modelOf(String(event))?.associations ?? []
   return associations.flatMap(({ alias, collection = '' }) => {
     const { primaryKey = '' } = modelOf(collection) ?? {}

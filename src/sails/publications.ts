@@ -10,7 +10,7 @@ export interface PublicationsOptions {
   /** Whether the action will publish by itself, as blueprints do. */
   readonly expected: boolean
   /** Called with what the action has published, as it goes; with nothing when it was answered without more. */
-  readonly onPublished?: (keys: readonly MessageKey[]) => void
+  readonly onPublished?: (keys: readonly MessageKey[]) => unknown
 }
 
 /**
@@ -28,7 +28,7 @@ export type Told = Pick<Publications, 'expected' | 'byFeed'>
  */
 export class Publications {
   readonly expected: boolean
-  readonly #onPublished: (keys: readonly MessageKey[]) => void
+  readonly #onPublished: (keys: readonly MessageKey[]) => unknown
   /** When, by `performance.now()`. */
   readonly #byAction = new Map<MessageKey, number[]>()
   readonly #byFeed = new Map<MessageKey, number>()

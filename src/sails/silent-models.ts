@@ -1,10 +1,12 @@
 import type { PubSubMethods } from '../realtime/pubsub-methods.ts'
+import type { Safeguard } from './safeguard.ts'
 import type { ActionRequest, SailsModel } from './sails-app.ts'
 
 export interface SilenceOptions {
-  /** Whether it is the feed that calls. */
+  /** Whether it is the feed that calls, or no feed runs for this model. */
   readonly delivering: () => boolean
   readonly model: (identity: string) => SailsModel | undefined
+  readonly safely: Safeguard
 }
 
 /** Blueprints take everyone out of a destroyed record's room; here its last message is still to come, and does that. */
@@ -20,7 +22,7 @@ const NOTHING_BUT_THE_FEEDS = [
  * Makes the publish functions of a model do nothing unless the feed calls them: of what an action would tell, the feed
  * tells all. Who is subscribed to what stays as it would be.
  */
-export function silence(model: SailsModel, { delivering, model: modelOf }: SilenceOptions): void {
+export function silence(model: SailsModel, { delivering, model: modelOf, safely }: SilenceOptions): void {
   for (const name of NOTHING_BUT_THE_FEEDS) {
     const publish = model[name] as (...args: unknown[]) => unknown
     Object.assign(model, { [name]: (...args: unknown[]) => (delivering() ? publish(...args) : undefined) })
@@ -29,10 +31,11 @@ export function silence(model: SailsModel, { delivering, model: modelOf }: Silen
   model._publishAdd = (...args) => {
     if (delivering()) return publishAdd(...args)
     const [, alias, added, req, options] = args
-    if (!options?.noReverse && isSocketRequest(req)) subscribeTo(modelOf(childOf(model, alias)), added, req)
+    if (options?.noReverse || !isSocketRequest(req)) return
+    safely('subscribing to a new member', () => subscribeTo(modelOf(childOf(model, alias)), added, req), undefined)
   }
   model.unsubscribe = (...args: Parameters<PubSubMethods['unsubscribe']>) => {
-    if (!isDestroying(args[0])) unsubscribe(...args)
+    if (delivering() || !isDestroying(args[0])) unsubscribe(...args)
   }
 }
 
@@ -41,7 +44,7 @@ const isSocketRequest = (req: unknown): req is Parameters<PubSubMethods['subscri
 
 /** The one who destroyed it is to hear of it with `mirror`. */
 const isDestroying = (req: unknown) =>
-  (req as { options?: { blueprintAction?: string } }).options?.blueprintAction === 'destroy'
+  (req as { options?: { blueprintAction?: string } } | undefined)?.options?.blueprintAction === 'destroy'
 
 const childOf = ({ associations }: SailsModel, alias: string) =>
   associations?.find(association => association.alias === alias)?.collection ?? ''

@@ -73,6 +73,12 @@ const actions = {
     ways[req.param('way')]().then(() => res.ok(), res.serverError)
     if (pair.length === 2) for (const proceed of pair.splice(0)) proceed()
   },
+  // What an app sends by itself need not name the record as blueprints do.
+  'pet/destroy-and-publish': async function destroyAndPublish(req, res) {
+    const previous = await this.models.pet.destroyOne({ id: req.param('id') })
+    this.models.pet.publish([previous.id], { verb: 'destroyed', previous })
+    return res.ok(previous)
+  },
   'pet/create-and-publish': async function createAndPublish(req, res) {
     const created = await this.models.pet.create({ name: req.param('name') }).fetch()
     this.models.pet.publishCreate(created)
@@ -91,7 +97,7 @@ function configOf({ url, hook, changefeed, folder, config = {}, more = {} }) {
     globals: false,
     log: { level: 'silent' },
     datastores: {
-      default: { adapter: require('sails-postgresql'), url, ...config.datastore },
+      default: { adapter: require('sails-postgresql'), ...(!config.datastore?.host && { url }), ...config.datastore },
       ...(config.second && { second: { adapter: require('sails-postgresql'), url: config.second } }),
       ...(config.disk && { disk: { adapter: require('sails-disk'), inMemoryOnly: true } }),
     },
@@ -151,6 +157,7 @@ const routes = {
   'PATCH /pet/:id/rename': 'pet/rename',
   'PATCH /pet/:id/rename-by-detours': 'pet/rename-by-detours',
   'PATCH /pet/:id/rename-in-pairs': 'pet/rename-in-pairs',
+  'DELETE /pet/:id/destroy-and-publish': 'pet/destroy-and-publish',
   'POST /pet/create-and-publish': 'pet/create-and-publish',
 }
 

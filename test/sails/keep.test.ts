@@ -173,6 +173,17 @@ test('an action that publishes by itself, as v0.12 shows it, is not repeated', a
   expect(summary(watcher)).toEqual(['pet created 1'])
 })
 
+test('a message of the app’s own that names the record in `previous` alone is not sent again', async () => {
+  const { database, connect, settled } = await liftApp()
+  await database.query(`insert into pet (name) values ('rex')`)
+  await settled()
+  const [watcher, actor] = [await connect(), await connect()]
+  await watcher.get('/pet')
+  await actor.delete('/pet/1/destroy-and-publish')
+  await settled(watcher, actor)
+  expect(watcher.messages.of('pet').map(({ data }) => [data.verb, data.id])).toEqual([['destroyed', undefined]])
+})
+
 test('callbacks of models that write others are told of, in the middle of a blueprint', async () => {
   const { models } = await import('./fixture.ts')
   const audit = { attributes: { text: { type: 'string' } } }

@@ -10,6 +10,7 @@ import { Announcements } from '../../src/sails/announcements.ts'
 import { Broadcasts } from '../../src/sails/broadcasts.ts'
 import { Publications } from '../../src/sails/publications.ts'
 import { RecentPublications } from '../../src/sails/recent-publications.ts'
+import { createSafeguard } from '../../src/sails/safeguard.ts'
 import type { ActionRequest, SailsApp, SailsSockets } from '../../src/sails/sails-app.ts'
 import { tagStatements } from '../../src/sails/statement-tags.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -133,6 +134,7 @@ test('what a publish function has left running speaks for the app again, a while
     publications: () => undefined,
     scope: 'local',
     emitter: new RoomEmitter({} as Server, 'local'),
+    safely: createSafeguard(console),
   })
   broadcasts.attach()
   const delivery = {
