@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ChangefeedError } from '../errors.ts'
 import type { ModelOptions } from '../ontology/selection.ts'
 import type { ChangefeedOptions } from '../options.ts'
+import { fromText } from './text-settings.ts'
 
 /** `sails.config.changefeed`. */
 export interface SailsChangefeedConfig
@@ -62,8 +63,10 @@ const own = z.object({
  * Undefined where the app turned the feed off. What is passed on is looked at by the feed.
  * Throws `E_OPTIONS`, naming each setting that does not fit and what it must be.
  */
-export function readSettings(config: unknown = {}): SailsSettings | undefined {
+export function readSettings(given: unknown = {}): SailsSettings | undefined {
+  const config = fromText(given)
   if (config === false) return undefined
+  if (config === true) return readSettings({})
   if (config === null || typeof config !== 'object') throw notSettings()
   const { install, blueprints, duplicateWindowMs, models, connectionString, _hookTimeout, ...feed } =
     config as SailsChangefeedConfig & {
