@@ -46,18 +46,23 @@ export class Installation {
 
   /** Refuses before it creates anything: a schema of ours without any capture would be half an installation. */
   async install(): Promise<InstallationPlan> {
-    const { schema, retentionMs, lockTimeoutMs } = this.#settings
+    const { schema, retentionMs } = this.#settings
     const before = await this.plan()
-    const [problem] = before.capture.problems
-    const migrations = problem ? [] : await migrateSchema(this.#connection, schema)
-    const options = { ...this.#captureOptions(), lockTimeoutMs }
-    const capture = await this.#withClient(client => installCapture(client, this.#models, options))
+    const plan = isComplete(before) ? before : await this.#carryOut(before)
     const db = openDatabase(this.#connection, schema)
     try {
       await setRetention(db, retentionMs)
     } finally {
       await db.close()
     }
+    return plan
+  }
+
+  async #carryOut({ capture: { problems } }: InstallationPlan): Promise<InstallationPlan> {
+    const { schema, lockTimeoutMs } = this.#settings
+    const migrations = problems.length > 0 ? [] : await migrateSchema(this.#connection, schema)
+    const options = { ...this.#captureOptions(), lockTimeoutMs }
+    const capture = await this.#withClient(client => installCapture(client, this.#models, options))
     return { migrations, capture }
   }
 
