@@ -16,6 +16,7 @@ import { Settlement } from './feed/settlement.ts'
 import type { Memory } from './feed/track.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
 import type { Role } from './leader/nodes.ts'
+import { AbortController } from './node-globals.ts'
 import type { Models } from './ontology/model.ts'
 import { readModels } from './ontology/model-map.ts'
 import { redactedColumns, selectModels } from './ontology/selection.ts'
@@ -109,7 +110,8 @@ export class Changefeed extends FeedEmitter {
   }
 
   /**
-   * Begins to publish, and resolves once this node listens. A connection that is lost later is made again, for ever.
+   * Begins to publish, and resolves once this node listens. A connection that is lost later is made again, for ever; where
+   * the feed is uninstalled meanwhile it stops, and emits `stopped`.
    *
    * Throws `E_CONNECT`, `E_STANDBY`, `E_VERSION`, `E_NOT_INSTALLED`, `E_SCHEMA_OWNER`, and `E_STATE` when the feed runs already.
    */
@@ -127,10 +129,7 @@ export class Changefeed extends FeedEmitter {
     this.#session?.stop()
     await this.#starting.catch(() => {}) // who started it hears of it
     await this.#running
-    this.#context?.settlement.abandon()
-    await this.#context?.db.close()
-    this.#context = null
-    this.#state = 'stopped'
+    await this.#leave()
   }
 
   /**
@@ -204,8 +203,8 @@ export class Changefeed extends FeedEmitter {
   }
 
   #connection(purpose: string): ConnectionSettings {
-    const { connectionString, schemaOwner } = this.#settings
-    return { connectionString, schemaOwner, applicationName: `waterline-changefeed ${purpose}` }
+    const { connection, schemaOwner } = this.#settings
+    return { ...connection, schemaOwner, applicationName: `waterline-changefeed ${purpose}` }
   }
 
   async #begin() {
@@ -271,6 +270,8 @@ export class Changefeed extends FeedEmitter {
         })
       } catch (error) {
         if (!everReady) return onFailure(error)
+        const uninstalled = await this.#uninstalled()
+        if (uninstalled) return await this.#giveUp(context, uninstalled)
         this.#disconnected(context, error as Error)
         await this.#backOff(failures++)
       }
@@ -292,6 +293,30 @@ export class Changefeed extends FeedEmitter {
     logger.warn('The feed lost the database and connects again', { error: error.message })
     this.emit('disconnected')
     this.report(error)
+  }
+
+  /** What is missing in the database, where it was uninstalled while this feed ran: connecting again does not mend it. */
+  async #uninstalled(): Promise<ChangefeedError | undefined> {
+    const found = await this.#installation()
+      .check()
+      .catch((error: unknown) => error)
+    return found instanceof ChangefeedError && found.code === 'E_NOT_INSTALLED' ? found : undefined
+  }
+
+  async #giveUp(context: FeedContext, error: Error) {
+    if (this.#state === 'stopping') return
+    context.logger.error('The feed has stopped, as it was uninstalled', { error: error.message })
+    this.#session = null
+    await this.#leave()
+    this.report(error)
+    this.emit('stopped', error)
+  }
+
+  async #leave() {
+    this.#context?.settlement.abandon()
+    await this.#context?.db.close()
+    this.#context = null
+    this.#state = 'stopped'
   }
 
   /** Full jitter, so that many nodes do not come back at once. */

@@ -66,6 +66,8 @@ export interface ChangefeedEvents {
   leader: [boolean]
   connected: []
   disconnected: []
+  /** The feed has ended by itself, as what it reads is no longer installed (`E_NOT_INSTALLED`). */
+  stopped: [Error]
 }
 
 export class FeedEmitter extends EventEmitter<ChangefeedEvents> {

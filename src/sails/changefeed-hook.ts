@@ -1,12 +1,13 @@
-import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FeedState } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
+import { keepInstanceof } from '../node-globals.ts'
 import { ActionRequests } from './action-requests.ts'
 import { AppSockets } from './app-sockets.ts'
 import { DatabaseFeed, type DatabasePlan, type DatabaseStatus } from './database-feed.ts'
 import { databasesOf } from './databases.ts'
-import type { ActionRequest, SailsApp } from './sails-app.ts'
+import { unmetRequirement } from './requirements.ts'
+import type { SailsApp } from './sails-app.ts'
 import { readSettings, type SailsSettings } from './settings.ts'
 
 /** How long shutting down may wait for what was committed before it, in milliseconds. */
@@ -34,22 +35,27 @@ export class ChangefeedHook {
     this.#sails = sails
   }
 
+  /** Before the policies register theirs: what they write is the request's as well. */
+  configure(): void {
+    this.#sails.registerActionMiddleware?.((req, res, next) => {
+      if (this.#requests) this.#requests.enter(req, res, next)
+      else next()
+    }, '*')
+  }
+
   /** Resolves when the feeds run, or there is none to run. Rejects with what keeps the app from being lifted. */
   async start(): Promise<void> {
     const sails = this.#sails
-    this.#settings = readSettings(sails.config.changefeed)
-    if (!this.#settings || !sails.hooks.orm) return
+    const settings = readSettings(sails.config.changefeed)
+    if (!settings || !sails.hooks.orm) return
+    for (const hook of ['orm', 'sockets', 'pubsub']) if (sails.hooks[hook]) await occurred(sails, `hook:${hook}:loaded`)
+    const unmet = unmetRequirement(sails)
+    if (unmet) return sails.log.error(`changefeed: does not run. ${unmet}. The app works as it would without it.`)
+    this.#settings = settings
     this.#requests = new ActionRequests(sails)
     this.#drainOnShutdown()
-    for (const hook of ['orm', 'sockets', 'pubsub']) if (sails.hooks[hook]) await occurred(sails, `hook:${hook}:loaded`)
     await this.#inTurn(() => this.#begin())
     sails.on('hook:pubsub:reloaded', () => void this.#inTurn(() => this.#reload()))
-  }
-
-  /** The way of each request to an action. */
-  enter(req: ActionRequest, res: ServerResponse, next: () => void): void {
-    if (this.#requests) this.#requests.enter(req, res, next)
-    else next()
   }
 
   async settled(): Promise<void> {
@@ -76,7 +82,9 @@ export class ChangefeedHook {
 
   async #begin() {
     const [sails, settings] = [this.#sails, this.#given]
-    const { databases, others } = await databasesOf(sails.models ?? {}, settings.connectionString)
+    const models = sails.models ?? {}
+    for (const model of Object.values(models)) keepInstanceof(model.globalId ?? model.identity, model)
+    const { databases, others } = await databasesOf(models, settings.connectionString)
     if (others.length > 0) {
       sails.log.verbose(`changefeed: only Postgres is captured, so not the models of: ${others.join(', ')}`)
     }
@@ -88,7 +96,9 @@ export class ChangefeedHook {
       const publish = sockets?.publish ?? 'leader'
       const onUntaggable = () => sockets?.giveUpOnRequests()
       const onStarted = (captured: readonly string[]) => sockets?.silence(captured)
-      return new DatabaseFeed({ sails, settings, requests, database, publisher, publish, onUntaggable, onStarted })
+      const onStopped = (models: readonly string[]) => sockets?.unsilence(models)
+      const parts = { sails, settings, requests, database, publisher, publish }
+      return new DatabaseFeed({ ...parts, onUntaggable, onStarted, onStopped })
     })
     sockets?.attach()
     this.#sockets = sockets

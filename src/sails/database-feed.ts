@@ -3,6 +3,8 @@ import { pendingSteps } from '../capture/plan.ts'
 import { type Changefeed, createChangefeed, type FeedStatus } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
 import { type InstallationPlan, isComplete } from '../installation.ts'
+import { AbortController } from '../node-globals.ts'
+import { addressOption } from '../options.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { AppDatabase } from './databases.ts'
@@ -35,6 +37,8 @@ export interface DatabaseFeedParts {
   readonly onUntaggable: () => void
   /** Called when it runs, with the models whose tables are captured. */
   readonly onStarted: (captured: readonly string[]) => void
+  /** Called when it has stopped by itself, with the models whose changes it published. */
+  readonly onStopped: (models: readonly string[]) => void
 }
 
 /** The feed of one Postgres database of the app. */
@@ -50,12 +54,13 @@ export class DatabaseFeed {
     const { sails, settings, database, publisher, publish } = parts
     this.#feed = createChangefeed({
       ...feedOptions(settings, database.models, sails.models),
-      connectionString: database.connectionString,
+      ...addressOption(database.address),
       collections: database.models,
       publish,
       logger: logThrough(sails.log),
       ...(publisher && { publisher }),
     })
+    this.#feed.on('stopped', () => parts.onStopped(this.models))
   }
 
   /** Identities of the models whose changes it publishes. */
@@ -98,12 +103,19 @@ export class DatabaseFeed {
     return { datastores: this.#parts.database.datastores, ...(await this.#feed.plan()) }
   }
 
+  /** Starts the feed as well, where it does not run yet. */
   async install(): Promise<DatabasePlan> {
-    return { datastores: this.#parts.database.datastores, ...(await this.#feed.install()) }
+    const plan = await this.#feed.install()
+    await this.#publish(this.models)
+    return { datastores: this.#parts.database.datastores, ...plan }
   }
 
   async #startNow() {
-    const captured = mayInstall(this.#parts) ? await this.#installAll() : await this.#checkAll()
+    await this.#publish(mayInstall(this.#parts) ? await this.#installAll() : await this.#checkAll())
+  }
+
+  async #publish(captured: readonly string[]) {
+    if (this.#feed.status().state !== 'stopped') return
     if (!this.#parts.publisher) {
       const models = this.models.join(', ')
       return this.#parts.sails.log.info(
@@ -115,7 +127,7 @@ export class DatabaseFeed {
   }
 
   async #installAll() {
-    await this.install()
+    await this.#feed.install()
     return this.models
   }
 

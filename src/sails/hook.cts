@@ -1,34 +1,27 @@
-import type { ChangefeedHook, HookStatus } from './changefeed-hook.ts' with { 'resolution-mode': 'import' }
+import type * as hooks from './changefeed-hook.ts' with { 'resolution-mode': 'import' }
 import type { SailsApp } from './sails-app.ts' with { 'resolution-mode': 'import' }
 
+const { ChangefeedHook } = require('./changefeed-hook.js') as typeof hooks
+
 /**
- * What Sails requires when it finds this package among an app's dependencies: a function that gives the hook. All else
- * is in ES modules, which it cannot require.
+ * What Sails requires when it finds this package among an app's dependencies: a function that gives the hook. It loads
+ * all of the package at once, as the models of the app are globals later, possibly with names of Node's own.
  */
 module.exports = function changefeed(sails: SailsApp) {
-  const opening = import('./changefeed-hook.ts').then(({ ChangefeedHook }) => new ChangefeedHook(sails))
-  let hook: ChangefeedHook | undefined
+  const hook = new ChangefeedHook(sails)
 
   return {
-    /** Before the policies register theirs: what they write is the request's as well. */
-    configure() {
-      sails.registerActionMiddleware((req, res, next) => (hook ? hook.enter(req, res, next) : next()), '*')
-    },
+    configure: () => hook.configure(),
     initialize(done: (error?: unknown) => void) {
-      opening
-        .then(opened => {
-          hook = opened
-          return opened.start()
-        })
-        .then(() => done(), done)
+      hook.start().then(() => done(), done)
     },
     /** Resolves when every change that was committed before this call has been published. */
-    settled: async () => (await opening).settled(),
+    settled: () => hook.settled(),
     /** What is captured and published, database by database. */
-    status: (): HookStatus => hook?.status() ?? { state: 'off', models: [], feeds: [] },
-    /** Installs or updates capture on the tables of the models, whatever the setting `install` says. */
-    install: async () => (await opening).install(),
+    status: (): hooks.HookStatus => hook.status(),
+    /** Installs or updates capture on the tables of the models, whatever the setting `install` says, and starts the feed. */
+    install: () => hook.install(),
     /** What {@link install} would do. */
-    plan: async () => (await opening).plan(),
+    plan: () => hook.plan(),
   }
 }

@@ -53,6 +53,16 @@ test('several listeners serve sockets themselves; each tells its own, each socke
   expect(JSON.parse(status?.lines.join('') ?? '')).toMatchObject({ nodes: [{}, {}] })
 })
 
+test('a listener whose installation is taken away ends, and says what to run', async () => {
+  const shop = await openShop()
+  await shop.feed().install()
+  const { program } = await server(shop.database.connectionString)
+  await program.line(/listener is ready/)
+  await shop.feed().uninstall()
+  expect((await program.ended).code).toBe(4)
+  expect(program.lines.join()).toMatch(/error .*npx waterline-changefeed install/)
+})
+
 test('the first signal ends in order', async () => {
   const shop = await openShop()
   await shop.feed().install()

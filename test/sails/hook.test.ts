@@ -1,6 +1,7 @@
 import { type EventEmitter, once } from 'node:events'
 import { createRequire } from 'node:module'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { createChangefeed } from '../../src/changefeed.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startProxy } from '../helpers/proxy.ts'
@@ -268,9 +269,44 @@ test('with migrate safe nothing is altered; what is missing is named, with the c
   const [plan] = await app.hooks.changefeed.plan()
   expect(plan.capture.steps.map(({ identity }: { identity: string }) => identity)).toContain('pet')
   await app.hooks.changefeed.install()
+  expect(app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
   await lower()
   const again = await liftApp({ config: { models: { migrate: 'safe' } } }, database)
   expect(again.app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
+})
+
+test('uninstalled while the app runs, the feed stops and blueprints publish again; install() starts it', async () => {
+  const { app, database, connect, settled } = await liftApp({ changefeed: { blueprints: 'replace' } })
+  const [watcher, actor] = [await connect(), await connect()]
+  await watcher.get('/pet')
+  const { connectionString } = database
+  await createChangefeed({ connectionString, collections: app.models }).uninstall()
+  await eventually(() => expect(app.hooks.changefeed.status()).toMatchObject({ state: 'stopped' }))
+  await actor.post('/pet', { name: 'rex' })
+  await watcher.messages.count('pet', 1)
+  await database.query(`update pet set name = 'max'`)
+  await app.hooks.changefeed.install()
+  expect(app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
+  await actor.patch('/pet/1', { name: 'ben' })
+  await settled(watcher)
+  expect(summary(watcher)).toEqual(['pet created 1', 'pet updated 1'])
+})
+
+test('with `install: true` capture is installed in production as well', async ({ onTestFinished }) => {
+  vi.stubEnv('NODE_ENV', 'production')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const database = await testDatabase()
+  const first = await liftApp({ hook: false, more: { environment: 'development' } }, database)
+  await first.lower()
+  const { app } = await liftApp(
+    {
+      changefeed: { install: true },
+      config: { models: { migrate: 'safe' } },
+      more: { environment: 'production', sockets: { onlyAllowOrigins: ['http://127.0.0.1'] } },
+    },
+    database,
+  )
+  expect(app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
 })
 
 test('an app whose role has no rights on the schema of the feed is lifted without it', async ({ onTestFinished }) => {

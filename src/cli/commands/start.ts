@@ -45,9 +45,11 @@ async function run(workspace: Workspace, atEnd: (close: () => Promise<unknown>) 
   outlet.attach(feed)
   const monitor = await openMonitor(workspace, feed, logger)
   if (monitor) atEnd(() => monitor.close())
+  const ending = ended(feed, signal)
   await surely(logger, signal, () => feed.start())
   if (!signal.aborted) logger.info('The listener is ready', { ...summary(feed), by: outlet.by })
-  await ended(signal)
+  const uninstalled = await ending
+  if (uninstalled) throw uninstalled
   await feed.stop()
   logger.info('The listener has stopped; what it did not publish, the next one does')
   return EXIT.ok
@@ -114,8 +116,10 @@ function endOnSignal(logger: Logger): AbortSignal {
   return controller.signal
 }
 
-const ended = (signal: AbortSignal) =>
-  new Promise<void>(resolve => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
+/** Resolves on a signal; with an error where the feed stopped by itself. */
+const ended = (feed: Changefeed, signal: AbortSignal) =>
+  new Promise<Error | undefined>(resolve => {
+    feed.once('stopped', resolve)
+    if (signal.aborted) resolve(undefined)
+    signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
