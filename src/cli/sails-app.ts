@@ -118,7 +118,7 @@ const isFolder = (path: string) =>
 
 /** Of the first database, where the app has several: the settings of the program may name another. */
 async function addressOf({ models, config }: SailsApp): Promise<ServerAddress | undefined> {
-  const { databases } = await databasesOf(models, readSettings(config.changefeed)?.connectionString)
+  const { databases } = await databasesOf(models, readSettings(config.changefeed)?.address)
   return databases[0]?.address
 }
 

@@ -123,7 +123,7 @@ export interface Given {
 const OWN_IN_FILE = new Set<string>([...Object.keys(definition.shape)])
 const OF_THE_FEED = new Set([
   ...['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'lockTimeoutMs', 'maxBufferedBytes'],
-  ...['originTag', 'populate', 'compatibility', 'schemaOwner'],
+  ...['originTag', 'populate', 'compatibility', 'schemaOwner', 'connection'],
 ])
 
 /** Throws `E_OPTIONS`, naming where each value comes from and what it must be. */

@@ -27,8 +27,9 @@ export class Workspace {
 
   /** Where nothing names a database, the app's own is meant. Throws `E_OPTIONS`. */
   async address(): Promise<ServerAddress> {
-    const { connectionString } = this.settings
+    const { connectionString, feed } = this.settings
     if (connectionString !== undefined) return { connectionString }
+    if (feed.connection !== undefined) return feed.connection
     const { address } = await this.application().catch(error => {
       throw error instanceof ChangefeedError && error.code === 'E_OPTIONS' ? NO_DATABASE : error
     })
@@ -73,8 +74,9 @@ export class Workspace {
   }
 
   async #installation(): Promise<Installation> {
-    const { feed, schema } = this.settings
-    const settings = parseOptions({ ...feed, ...addressOption(await this.address()), schema, collections: {} })
+    const { schema } = this.settings
+    const address = addressOption(await this.address())
+    const settings = parseOptions({ ...withoutAddress(this.settings.feed), ...address, schema, collections: {} })
     const { connection, schemaOwner } = settings
     const applicationName = 'waterline-changefeed install'
     return new Installation(settings, new Map(), { ...connection, schemaOwner, applicationName })
@@ -88,7 +90,7 @@ export class Workspace {
     const address = await this.address()
     return {
       ...ofTheApp,
-      ...feed,
+      ...withoutAddress(feed),
       ...(selection && { models: selection }),
       ...{ schema, collections, ...addressOption(address) },
       ...options,
@@ -111,6 +113,8 @@ function narrowed(configured: Selection | undefined, only: readonly string[], co
   const named = only.map(identity => [identity, true] as const)
   return Object.fromEntries([...named, ...said, ...out])
 }
+
+const withoutAddress = ({ connection: _, ...feed }: Partial<ChangefeedOptions>): Partial<ChangefeedOptions> => feed
 
 const NO_DATABASE = new ChangefeedError(
   'E_OPTIONS',

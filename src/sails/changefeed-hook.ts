@@ -84,7 +84,7 @@ export class ChangefeedHook {
     const [sails, settings] = [this.#sails, this.#given]
     const models = sails.models ?? {}
     for (const model of Object.values(models)) keepInstanceof(model.globalId ?? model.identity, model)
-    const { databases, others } = await databasesOf(models, settings.connectionString)
+    const { databases, others } = await databasesOf(models, settings.address)
     if (others.length > 0) {
       sails.log.verbose(`changefeed: only Postgres is captured, so not the models of: ${others.join(', ')}`)
     }

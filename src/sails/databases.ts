@@ -16,16 +16,14 @@ export interface AppDatabases {
   readonly others: readonly string[]
 }
 
-/** `connectionString`: of the feed's own connections, where the app has one database. */
-export async function databasesOf(models: AppModels, connectionString?: string): Promise<AppDatabases> {
+/** `own`: of the feed's own connections, where the app has one database. */
+export async function databasesOf(models: AppModels, own?: ServerAddress): Promise<AppDatabases> {
   const names = [...new Set(Object.values(models).map(({ datastore }) => datastore))]
   const postgres = names.filter(name => isPostgres(models, name))
   const groups = await sameDatabase(models, postgres)
-  if (connectionString !== undefined && groups.length > 1) throw ambiguous(postgres)
+  if (own !== undefined && groups.length > 1) throw ambiguous(postgres)
   return {
-    databases: groups.map(({ address, datastores }) =>
-      databaseOf(models, datastores, connectionString === undefined ? address : { connectionString }),
-    ),
+    databases: groups.map(({ address, datastores }) => databaseOf(models, datastores, own ?? address)),
     others: names.filter(name => !postgres.includes(name)),
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ServerAddress } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { ModelOptions } from '../ontology/selection.ts'
 import type { ChangefeedOptions } from '../options.ts'
@@ -10,6 +11,7 @@ export interface SailsChangefeedConfig
     Pick<
       ChangefeedOptions,
       | 'backlogLimitBytes'
+      | 'connection'
       | 'connectionString'
       | 'lockTimeoutMs'
       | 'maxBufferedBytes'
@@ -49,8 +51,9 @@ export interface SailsSettings {
   readonly blueprints: 'keep' | 'replace'
   readonly duplicateWindowMs: number
   readonly models: ChangefeedOptions['models']
-  readonly connectionString: string | undefined
-  readonly feed: Omit<SailsChangefeedConfig, keyof z.infer<typeof own> | 'models' | 'connectionString'>
+  /** Of the feed's own connections, where they are not those of the datastore. */
+  readonly address: ServerAddress | undefined
+  readonly feed: Omit<SailsChangefeedConfig, keyof z.infer<typeof own> | 'models' | 'connection' | 'connectionString'>
 }
 
 const own = z.object({
@@ -68,13 +71,14 @@ export function readSettings(given: unknown = {}): SailsSettings | undefined {
   if (config === false) return undefined
   if (config === true) return readSettings({})
   if (config === null || typeof config !== 'object') throw notSettings()
-  const { install, blueprints, duplicateWindowMs, models, connectionString, _hookTimeout, ...feed } =
+  const { install, blueprints, duplicateWindowMs, models, connection, connectionString, _hookTimeout, ...feed } =
     config as SailsChangefeedConfig & {
       _hookTimeout?: number
     }
   const parsed = own.safeParse({ install, blueprints, duplicateWindowMs })
   if (!parsed.success) throw unfit(parsed.error)
-  return { ...parsed.data, models, connectionString, feed }
+  const address = connection ?? (connectionString === undefined ? undefined : { connectionString })
+  return { ...parsed.data, models, address, feed }
 }
 
 /** What there is to know of a model to settle what is to be done with it. */

@@ -25,7 +25,7 @@ test('settings may come as text, as from variables of the environment', () => {
     blueprints: 'keep',
     duplicateWindowMs: 500,
     models: { user: { omit: ['pin'] }, log: false, pet: { omit: ['nick'], noopUpdates: 'ignore' } },
-    connectionString: undefined,
+    address: undefined,
     feed: { retentionMs: 60_000, populate: true, noopUpdates: 'ignore', schema: '2024' },
   })
   expect(readSettings({ install: 'auto', models: '["user"]' })).toMatchObject({ install: 'auto', models: ['user'] })
