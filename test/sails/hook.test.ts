@@ -293,11 +293,11 @@ test('uninstalled while the app runs, the feed stops and blueprints publish agai
 })
 
 test('with `install: true` capture is installed in production as well', async ({ onTestFinished }) => {
+  const database = await testDatabase()
+  const first = await liftApp({ hook: false }, database)
+  await first.lower()
   vi.stubEnv('NODE_ENV', 'production')
   onTestFinished(() => void vi.unstubAllEnvs())
-  const database = await testDatabase()
-  const first = await liftApp({ hook: false, more: { environment: 'development' } }, database)
-  await first.lower()
   const { app } = await liftApp(
     {
       changefeed: { install: true },
