@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { unpackedOnce } from './cache.ts'
@@ -26,10 +26,11 @@ async function unpackWithLibraries(packages: readonly string[], folder: string) 
     // The package lists are missing or outdated. New ones go into our folder, as those of the system belong to root.
     const lists = ['-o', `Dir::State::Lists=${join(folder, 'lists')}`, '-o', `Dir::Cache=${join(folder, 'cache')}`]
     await Promise.all(['lists', 'cache'].map(name => mkdir(join(folder, name, 'partial'), { recursive: true })))
-    await apt([...lists, 'update'], downloads)
+    await apt([...lists, '-o', 'APT::Update::Error-Mode=any', 'update'], downloads)
     await download(packages, downloads, lists)
   }
   for (const file of await readdir(downloads)) await run('dpkg-deb', ['--extract', join(downloads, file), folder])
+  for (const name of ['downloads', 'lists', 'cache']) await rm(join(folder, name), { recursive: true, force: true })
 }
 
 /** The packages themselves, and every dependency that is not installed. */
@@ -46,11 +47,10 @@ async function apt(args: readonly string[], cwd: string): Promise<string> {
   return stdout
 }
 
-/** Where Debian puts shared libraries: `usr/lib/<architecture>`, and `usr/lib` itself. */
+/** Every folder with shared libraries: some packages keep theirs in a folder of their own. */
 async function libraryFolders(folder: string): Promise<string[]> {
-  const lib = join(folder, 'usr', 'lib')
-  const entries = await readdir(lib, { withFileTypes: true })
-  return [lib, ...entries.filter(entry => entry.isDirectory()).map(({ name }) => join(lib, name))]
+  const entries = await readdir(join(folder, 'usr', 'lib'), { recursive: true, withFileTypes: true })
+  return [...new Set(entries.filter(({ name }) => /\.so(\.|$)/.test(name)).map(({ parentPath }) => parentPath))]
 }
 
 const run = promisify(execFile)
