@@ -4,6 +4,7 @@ import { operations } from './0002_operations.ts'
 import { untoldGap } from './0003_untold-gap.ts'
 import { leaseTerm } from './0004_lease-term.ts'
 import { replicationAndRestore } from './0005_replication-and-restore.ts'
+import { modelCapture } from './0007_model-capture.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -15,4 +16,5 @@ export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0003_untold-gap': untoldGap(schema),
   '0004_lease-term': leaseTerm(schema),
   '0005_replication-and-restore': replicationAndRestore(schema),
+  '0007_model-capture': modelCapture(schema),
 })

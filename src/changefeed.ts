@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { InstallFlags } from './capture/capture-options.ts'
 import { formatCursor } from './change-log/cursor.ts'
 import { type Lag, readLag, readStoredLag } from './change-log/lag.ts'
 import { type Position, publishedPosition } from './change-log/position.ts'
 import { WHOLE_TICK } from './change-log/tick.ts'
 import { type ConnectionSettings, openDatabase } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
+import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
 import type { FeedContext } from './feed/context.ts'
 import { createDelivery } from './feed/create-delivery.ts'
 import { FeedEmitter } from './feed/events.ts'
@@ -45,6 +47,8 @@ export interface FeedStatus {
   readonly listening: boolean
   /** Identities of the models whose changes are published. */
   readonly models: readonly string[]
+  /** Those of them of which changes are missing until capture is installed again. */
+  readonly uncaptured: readonly UncapturedModel[]
   /** Where this node stands; null before it read anything. */
   readonly cursor: string | null
   /** When the last published change happened, in milliseconds since the epoch. */
@@ -89,19 +93,20 @@ export class Changefeed extends FeedEmitter {
   }
 
   /** What {@link install} would do, without doing it. Throws `E_CONNECT`, `E_PRIVILEGE`, `E_SCHEMA_OWNER`, `E_VERSION`. */
-  async plan(): Promise<InstallationPlan> {
-    return await this.#installation().plan()
+  async plan(flags: InstallFlags = {}): Promise<InstallationPlan> {
+    return await this.#installation().plan(flags)
   }
 
   /**
    * Creates or updates our schema and the triggers on the models' tables. Does nothing where all is in place, and
-   * nothing at all where anything cannot be done.
+   * nothing at all where anything cannot be done. Capture that this app does not ask for stays, unless `prune` is set, and
+   * what an installation left out of the change log stays out of it, unless `reveal` is set.
    *
    * Throws `E_MODEL` when a model cannot be captured, `E_PRIVILEGE`, `E_SCHEMA_OWNER`, `E_LOCKED` when a
    * table stayed locked, `E_CONNECT`.
    */
-  async install(): Promise<InstallationPlan> {
-    return await this.#installation().install()
+  async install(flags: InstallFlags = {}): Promise<InstallationPlan> {
+    return await this.#installation().install(flags)
   }
 
   /** Takes our triggers off every table and drops our schema with all that it holds. */
@@ -180,6 +185,7 @@ export class Changefeed extends FeedEmitter {
       node: this.#node,
       listening: this.#session?.listening ?? false,
       models: [...this.#models.keys()],
+      uncaptured: this.#context?.captureWatch.uncaptured ?? [],
       cursor: cursorOf(this.#session?.position ?? null),
       lastChangeAt: this.#context?.delivery.last?.at ?? null,
       failures: this.#failures.recent(),
@@ -234,6 +240,8 @@ export class Changefeed extends FeedEmitter {
     })
     const { logger } = settings
     const pauses = new Pauses(db, everyNodePublishes)
+    const publishes = () => everyNodePublishes || this.#session?.role === 'leader'
+    const captureWatch = new CaptureWatch({ db, logger, publishes })
     return {
       node: this.#node,
       settings,
@@ -245,9 +253,11 @@ export class Changefeed extends FeedEmitter {
         pauses,
         failures: this.#failures,
         events: this,
+        heedCaptures: captureWatch.heed,
       }),
       settlement: new Settlement(db),
       pauses,
+      captureWatch,
       events: this,
       logger,
       everyNodePublishes,

@@ -1,5 +1,5 @@
 import { installCapture, readCapturePlan, uninstallCapture } from './capture/apply.ts'
-import type { CaptureOptions } from './capture/capture-options.ts'
+import type { CaptureOptions, InstallFlags } from './capture/capture-options.ts'
 import { type CapturePlan, pendingSteps } from './capture/plan.ts'
 import { setRetention } from './change-log/retention.ts'
 import { type Client, type ConnectionSettings, connectClient, openDatabase } from './db/connect.ts'
@@ -35,20 +35,20 @@ export class Installation {
     this.#connection = connection
   }
 
-  async plan(): Promise<InstallationPlan> {
+  async plan(flags: InstallFlags = {}): Promise<InstallationPlan> {
     const migrations = await pendingMigrations(this.#connection, this.#settings.schema)
     return await this.#withClient(async client => {
-      const capture = await readCapturePlan(client, this.#models, this.#captureOptions())
+      const capture = await readCapturePlan(client, this.#models, { ...this.#captureOptions(), ...flags })
       const warnings = migrations.length > 0 ? await this.#publicationWarnings(client) : []
       return { migrations, capture: { ...capture, warnings: [...capture.warnings, ...warnings] } }
     })
   }
 
   /** Refuses before it creates anything: a schema of ours without any capture would be half an installation. */
-  async install(): Promise<InstallationPlan> {
+  async install(flags: InstallFlags = {}): Promise<InstallationPlan> {
     const { schema, retentionMs } = this.#settings
-    const before = await this.plan()
-    const plan = isComplete(before) ? before : await this.#carryOut(before)
+    const before = await this.plan(flags)
+    const plan = isComplete(before) ? before : await this.#carryOut(before, flags)
     const db = openDatabase(this.#connection, schema)
     try {
       await setRetention(db, retentionMs)
@@ -58,10 +58,10 @@ export class Installation {
     return plan
   }
 
-  async #carryOut({ capture: { problems } }: InstallationPlan): Promise<InstallationPlan> {
+  async #carryOut({ capture: { problems } }: InstallationPlan, flags: InstallFlags): Promise<InstallationPlan> {
     const { schema, lockTimeoutMs } = this.#settings
     const migrations = problems.length > 0 ? [] : await migrateSchema(this.#connection, schema)
-    const options = { ...this.#captureOptions(), lockTimeoutMs }
+    const options = { ...this.#captureOptions(), ...flags, lockTimeoutMs }
     const capture = await this.#withClient(client => installCapture(client, this.#models, options))
     return { migrations, capture }
   }

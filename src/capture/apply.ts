@@ -7,17 +7,21 @@ import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Models } from '../ontology/model.ts'
-import type { CaptureOptions } from './capture-options.ts'
+import type { CaptureOptions, InstallFlags } from './capture-options.ts'
 import { inspectCapture } from './inspect.ts'
 import { type CapturePlan, type CaptureStep, pendingSteps, planCapture, planRemoval } from './plan.ts'
 
-export interface InstallOptions extends CaptureOptions {
+export interface InstallOptions extends CaptureOptions, InstallFlags {
   /** How long to try for the locks on the app's tables, in milliseconds. @default 5_000 */
   readonly lockTimeoutMs?: number
 }
 
 /** Reads the catalog and plans; changes nothing. Our schema need not exist yet. */
-export async function readCapturePlan(db: Queryable, models: Models, options: CaptureOptions): Promise<CapturePlan> {
+export async function readCapturePlan(
+  db: Queryable,
+  models: Models,
+  options: CaptureOptions & InstallFlags,
+): Promise<CapturePlan> {
   const shapes = await readShapes(db, models)
   const oids = [...shapes.values()].map(({ oid }) => oid)
   const installed = await inspectCapture(db, options, oids)
@@ -25,8 +29,7 @@ export async function readCapturePlan(db: Queryable, models: Models, options: Ca
 }
 
 /**
- * Makes the database capture exactly these models, in one transaction, and returns the plan that it followed.
- * Where nothing is to be done it takes no lock. `db` is one connection, without an open transaction.
+ * Makes the database capture these models, in one transaction, and returns the plan that it followed. Where nothing is to be done it takes no lock. `db` is one connection, without an open transaction.
  *
  * Throws the code of the first problem in the plan, `E_LOCKED` when a table stayed locked, `E_NOT_INSTALLED` without our
  * schema; then nothing has been changed.

@@ -22,3 +22,17 @@ export interface CaptureOptions {
    */
   readonly enableAlways?: boolean
 }
+
+/** What an installation does only when it is asked to. */
+export interface InstallFlags {
+  /**
+   * Whether capture that no model of this app asks for is removed, unless a process that runs now publishes it.
+   * @default false
+   */
+  readonly prune?: boolean
+  /**
+   * Whether columns that an earlier installation left out of the change log, and that this app does not omit, enter it
+   * from now on. @default false
+   */
+  readonly reveal?: boolean
+}

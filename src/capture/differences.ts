@@ -8,40 +8,53 @@ export interface TriggerDifferences {
   readonly replaceFunction: boolean
   readonly drop: readonly InstalledTrigger[]
   readonly create: readonly TriggerDefinition[]
+  /** Whether changes may not have been logged. */
+  readonly wasOff: boolean
 }
 
-export function differences(
-  captured: CapturedTable,
-  definition: CaptureDefinition,
-  root: Relation,
-): TriggerDifferences {
+export function differences(captured: CapturedTable, definition: CaptureDefinition): TriggerDifferences {
   const functionReason = functionDifference(captured, definition)
   const faults = definition.triggers.map(wanted => ({ wanted, reason: triggerDifference(wanted, captured.triggers) }))
   const wrong = faults.filter(({ reason }) => reason !== null)
   const surplus = captured.triggers.filter(found => !found.cloned && !definition.triggers.some(isSame(found)))
   const stale = captured.triggers.filter(found => !found.cloned && wrong.some(({ wanted }) => isSame(found)(wanted)))
+  const isAsRecorded = captured.definition === definition.fingerprint
   const reasons = [
-    movedReason(captured, root),
     functionReason,
     ...wrong.map(({ reason }) => reason),
     ...surplus.map(found => `surplus trigger on ${qualified(found.relation)}`),
-    captured.definition === definition.fingerprint ? null : 'recorded definition differs',
+    isAsRecorded ? null : 'recorded definition differs',
   ].filter(reason => reason !== null)
   return {
     reasons: [...new Set(reasons)],
     replaceFunction: functionReason !== null,
     drop: [...surplus, ...stale],
     create: wrong.map(({ wanted }) => wanted),
+    wasOff:
+      !captured.function ||
+      !isComplete(captured) ||
+      (isAsRecorded && (functionReason !== null || wrong.some(mattered(captured)))),
   }
 }
 
+const ALL_EVENTS = 4 | 8 | 16 | 32 // insert, delete, update, truncate; as in pg_trigger.tgtype
+
+/** Whether every change fired a trigger, whatever the options were. */
+function isComplete({ triggers, relation: root }: CapturedTable): boolean {
+  const fires = ({ enabled }: InstalledTrigger) => enabled === 'O' || enabled === 'A'
+  const own = triggers.filter(({ relation }) => relation.oid === root?.oid)
+  const events = own.reduce((all, { type }) => all | type, 0)
+  return triggers.every(fires) && (events & ALL_EVENTS) === ALL_EVENTS
+}
+
+/** Of a partition that is newer than its capture only a TRUNCATE of it alone is not captured, which is documented. */
+const mattered =
+  ({ triggers, relation: root }: CapturedTable) =>
+  ({ wanted }: { wanted: TriggerDefinition }) =>
+    wanted.relation.oid === root?.oid || triggers.some(found => isSame(found)(wanted))
+
 const isSame = (found: InstalledTrigger) => (wanted: TriggerDefinition) =>
   wanted.name === found.name && wanted.relation.oid === found.relation.oid
-
-function movedReason({ relation }: CapturedTable, root: Relation): string | null {
-  if (!relation) return 'its table was dropped and created again'
-  return relation.oid === root.oid ? null : `the model's table is no longer ${qualified(relation)}`
-}
 
 function functionDifference({ function: found }: CapturedTable, wanted: CaptureDefinition): string | null {
   if (!found) return 'the function is missing'

@@ -1,6 +1,6 @@
 import type { CapturePlan, CaptureStep } from './plan.ts'
 
-const MARKS = { create: '+', replace: '~', drop: '-', keep: '=' } as const
+const MARKS = { create: '+', replace: '~', drop: '-', keep: '=', surplus: '*' } as const
 
 /**
  * The plan as text for people: one line for each model, then what stands in the way. With `sql`, the statements as well.

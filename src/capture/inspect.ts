@@ -1,6 +1,7 @@
 import type { Queryable } from '../db/connect.ts'
 import { qualify } from '../db/quote.ts'
 import { assertSchemaTrusted, type SchemaRef } from '../db/schema-trust.ts'
+import { NODE_TTL_SECONDS } from '../db/tables.ts'
 import type { CapturedTable, InstalledCapture, TableTree } from './installed.ts'
 import { functionName } from './names.ts'
 
@@ -15,14 +16,23 @@ export async function inspectCapture(
 ): Promise<InstalledCapture> {
   const state = await inspectSchema(db, ours)
   const captured = readable(state) ? await inspectCaptured(db, ours.schema) : []
+  const usage =
+    state.current && readable(state) ? await readOne<Usage>(db, usageOf(ours.schema)) : { published: [], nodes: [] }
   const roots = [...new Set([...tables, ...captured.flatMap(({ relation }) => relation?.oid ?? [])])]
   const trees = await readOne<TableTree[]>(db, TREES, [roots.map(String)])
-  return { ...state, captured, trees: new Map(trees.map(tree => [tree.root.oid, tree])) }
+  return { ...state, ...usage, captured, trees: new Map(trees.map(tree => [tree.root.oid, tree])) }
+}
+
+type Usage = Pick<InstalledCapture, 'published' | 'nodes'>
+
+interface SchemaState extends Pick<InstalledCapture, 'migrated' | 'serverVersion' | 'role' | 'missingRights'> {
+  /** Whether it has what `usageOf` reads. */
+  readonly current: boolean
 }
 
 async function inspectSchema(db: Queryable, ours: SchemaRef) {
   const { schema } = ours
-  const state = await readOne<Omit<InstalledCapture, 'captured' | 'trees' | 'nextId'>>(db, SCHEMA, [schema])
+  const state = await readOne<SchemaState>(db, SCHEMA, [schema])
   if (state.migrated) await assertSchemaTrusted(db, ours)
   return { ...state, nextId: readable(state) ? await readNextId(db, schema) : 1 }
 }
@@ -62,7 +72,9 @@ const SCHEMA = `
       (select oid from namespace) as namespace,
       (select oid from relation where relname = 'captured_table') as captured,
       (select oid from relation where relname = 'change') as change,
-      (select oid from relation where relname = 'captured_table_id_seq') as ids
+      (select oid from relation where relname = 'captured_table_id_seq') as ids,
+      (select oid from relation where relname = 'model_capture') as published,
+      (select oid from relation where relname = 'node') as node
   ), needed (may, what) as (
     select pg_catalog.has_schema_privilege(namespace, 'create'), 'create on schema ' || pg_catalog.quote_ident($1) from found
     union all
@@ -70,6 +82,11 @@ const SCHEMA = `
     union all
     select pg_catalog.has_table_privilege(captured, r), r || ' on ' || captured::pg_catalog.regclass::text
     from found, pg_catalog.unnest(array['select', 'insert', 'update', 'delete']) as r
+    union all
+    select pg_catalog.has_table_privilege(published, r), r || ' on ' || published::pg_catalog.regclass::text
+    from found, pg_catalog.unnest(array['select', 'update']) as r
+    union all
+    select pg_catalog.has_table_privilege(node, 'select'), 'select on ' || node::pg_catalog.regclass::text from found
     union all
     select pg_catalog.has_table_privilege(change, 'insert'), 'insert on ' || change::pg_catalog.regclass::text from found
     union all
@@ -82,6 +99,7 @@ const SCHEMA = `
     from found, pg_catalog.unnest(array['select', 'update']) as r
   )
   select pg_catalog.json_build_object(
+    'current', (select published is not null from found),
     'migrated', (select captured is not null and change is not null from found),
     'serverVersion', pg_catalog.current_setting('server_version_num')::int,
     'role', current_user,
@@ -103,6 +121,7 @@ const capturedTables = (table: string) => `
     'id', captured.id,
     'identity', captured.identity,
     'definition', captured.definition,
+    'redacted', pg_catalog.to_jsonb(captured) operator(pg_catalog.->) 'redacted',
     'relation', (select ${relationObject('class')} from pg_catalog.pg_class as class where class.oid = captured.relation),
     'function', (
       select pg_catalog.json_build_object('source', prosrc, 'settings', coalesce(proconfig, '{}'), 'securityDefiner', prosecdef)
@@ -124,6 +143,18 @@ const capturedTables = (table: string) => `
   from ${table} as captured
   left join pg_catalog.pg_proc as fn on fn.proname = $2 || captured.id and fn.pronargs = 0
     and fn.pronamespace = (select oid from pg_catalog.pg_namespace where nspname = $1)`
+
+const usageOf = (schema: string) => `
+  select pg_catalog.json_build_object(
+    'published', (
+      select coalesce(pg_catalog.json_agg(distinct identity), '[]') from ${qualify(schema, 'model_capture')}
+    ),
+    'nodes', (
+      select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('host', host, 'pid', pid, 'captured', captured)), '[]')
+      from ${qualify(schema, 'node')}
+      where seen_at > pg_catalog.clock_timestamp() - ${NODE_TTL_SECONDS} * interval '1 second'
+    )
+  )::text as it`
 
 // By pg_inherits and not pg_partition_tree(), which locks.
 const TREES = `

@@ -12,14 +12,27 @@ export interface InstalledCapture {
   /** The id that the next captured table gets. */
   readonly nextId: number
   readonly captured: readonly CapturedTable[]
+  /** Identities of the models that a node has published since our schema was made. */
+  readonly published: readonly string[]
+  readonly nodes: readonly PublishingNode[]
   /** By the oid of the table that a model stands for. */
   readonly trees: ReadonlyMap<number, TableTree>
+}
+
+/** A process that runs a feed in our schema now. */
+export interface PublishingNode {
+  readonly host: string
+  readonly pid: number
+  /** Ids of the captured tables that it publishes; null where its version does not say. */
+  readonly captured: readonly number[] | null
 }
 
 export interface CapturedTable {
   readonly id: number
   readonly identity: string
   readonly definition: string
+  /** Columns that it leaves out; null where an older version installed it. */
+  readonly redacted: readonly string[] | null
   /** Null when the table was dropped. */
   readonly relation: Relation | null
   readonly function: InstalledFunction | null

@@ -1,15 +1,21 @@
-import { qualify, quoteName, quoteText } from '../db/quote.ts'
+import { qualify, quoteText } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import { redactedColumns } from '../ontology/selection.ts'
-import type { CaptureOptions } from './capture-options.ts'
+import type { CaptureOptions, InstallFlags } from './capture-options.ts'
 import { type CaptureDefinition, defineCapture } from './definition.ts'
 import { differences, type TriggerDifferences } from './differences.ts'
+import { gapMarker } from './gap-marker.ts'
 import type { CapturedTable, InstalledCapture, Relation, TableTree } from './installed.ts'
-import { functionName, qualified } from './names.ts'
+import { redactionOf } from './kept-redaction.ts'
+import { qualified } from './names.ts'
+import { dropTrigger, forgetCapture, planDrop, planSurplus } from './removal.ts'
+import { type CaptureStep, inOrder, type PlanPart } from './step.ts'
 import { type CaptureProblem, modelProblem, modelWarnings, rightsProblem, serverProblems } from './suitability.ts'
 
-/** What has to be done so that exactly the wanted models are captured. */
+export type { CaptureStep }
+
+/** What has to be done so that the wanted models are captured. */
 export interface CapturePlan {
   /** By table, in the order in which they are applied. */
   readonly steps: readonly CaptureStep[]
@@ -18,25 +24,13 @@ export interface CapturePlan {
   readonly warnings: readonly string[]
 }
 
-export interface CaptureStep {
-  readonly action: 'create' | 'replace' | 'drop' | 'keep'
-  readonly identity: string
-  /** Quoted and qualified; null when the table is gone. */
-  readonly table: string | null
-  /** Of our `captured_table`. */
-  readonly tableId: number
-  readonly reason: string
-  /** To be run in one transaction. None for `keep`. */
-  readonly statements: readonly string[]
-}
-
 export interface CaptureRequest {
-  /** All models that are to be captured; any other is not to be. */
+  /** All models that are to be captured. */
   readonly models: Models
   /** By model identity; a model without a table is absent. */
   readonly shapes: ReadonlyMap<string, TableShape>
   readonly installed: InstalledCapture
-  readonly options: CaptureOptions
+  readonly options: CaptureOptions & InstallFlags
 }
 
 /** Pure: compares what is wanted with what is installed. Throws `E_OPTIONS` as {@link redactedColumns} does. */
@@ -46,160 +40,189 @@ export function planCapture(request: CaptureRequest): CapturePlan {
   const planned = [...models.values()].map((model, index) =>
     planModel(model, redacted.get(model.identity) ?? new Set(), request, installed.nextId + index),
   )
-  const unwanted = installed.captured.filter(({ identity }) => !models.has(identity))
-  const parts = [...planned, ...unwanted.map(captured => planDrop(captured, request))]
-  const steps = parts.flatMap(({ step }) => step ?? [])
-  return {
-    steps: steps.sort((a, b) => a.oid - b.oid).map(({ oid: _, ...step }) => step),
-    problems: [...serverProblems(installed), ...parts.flatMap(({ problem }) => problem ?? [])],
-    warnings: parts.flatMap(({ warnings }) => warnings),
-  }
+  return planOf([...planned, ...surplusParts(request)], installed)
 }
-
-/** Steps that still have to be taken. */
-export const pendingSteps = ({ steps }: CapturePlan): CaptureStep[] => steps.filter(({ action }) => action !== 'keep')
 
 /** The plan that takes every capture of ours away, whatever the models are. */
 export function planRemoval(installed: InstalledCapture, schema: string): CapturePlan {
-  const parts = installed.captured.map(captured => planDrop(captured, { installed, options: { schema } }))
-  return {
-    steps: parts
-      .flatMap(({ step }) => step ?? [])
-      .sort((a, b) => a.oid - b.oid)
-      .map(({ oid: _, ...step }) => step),
-    problems: [...serverProblems(installed), ...parts.flatMap(({ problem }) => problem ?? [])],
-    warnings: [],
-  }
+  const parts = installed.captured.map(captured => planDrop(captured, 'no longer wanted', { installed, schema }))
+  return planOf(parts, installed)
 }
 
-interface Part {
-  /** `oid` gives the order: every process that installs takes its locks in the same one. */
-  readonly step: (CaptureStep & { readonly oid: number }) | null
-  readonly problem: CaptureProblem | null
-  readonly warnings: readonly string[]
+const planOf = (parts: readonly PlanPart[], installed: InstalledCapture): CapturePlan => ({
+  steps: inOrder(parts),
+  problems: [...serverProblems(installed), ...parts.flatMap(({ problem }) => problem ?? [])],
+  warnings: parts.flatMap(({ warnings }) => warnings),
+})
+
+/** Steps that still have to be taken. */
+export const pendingSteps = ({ steps }: CapturePlan): CaptureStep[] =>
+  steps.filter(({ action }) => action !== 'keep' && action !== 'surplus')
+
+/** Captured tables that no model asks for, and that stay captured. */
+export const surplusSteps = ({ steps }: CapturePlan): CaptureStep[] =>
+  steps.filter(({ action }) => action === 'surplus')
+
+function surplusParts({ models, shapes, installed, options: { schema, prune = false } }: CaptureRequest): PlanPart[] {
+  return installed.captured.flatMap(captured => {
+    const { identity, relation } = captured
+    const table = shapes.get(identity)
+    if (models.has(identity) && (!table || !relation || relation.oid === table.oid)) return []
+    const other = relation && table ? `the table of the model is ${qualified(table)} now` : 'no model asks for it'
+    const reason = relation ? other : 'its table was dropped'
+    return [planSurplus(captured, reason, prune, { installed, schema })]
+  })
 }
 
-function planModel(model: Model, redacted: ReadonlySet<string>, request: CaptureRequest, freshId: number): Part {
+function planModel(model: Model, own: ReadonlySet<string>, request: CaptureRequest, freshId: number): PlanPart {
   const { installed, options, shapes } = request
   const shape = shapes.get(model.identity)
+  const kept = shape ? keptRedaction(model, own, shape, request) : []
+  const redacted = new Set([...own, ...(options.reveal ? [] : kept)])
   const problem = modelProblem(model, shape, redacted)
   const tree = shape && installed.trees.get(shape.oid)
   if (problem || !shape || !tree) return { step: null, problem, warnings: [] }
-  const captured = installed.captured.find(({ identity }) => identity === model.identity)
+  const former = installed.captured.filter(({ identity }) => identity === model.identity)
+  const captured = former.find(({ relation }) => relation?.oid === tree.root.oid)
   const source = { model, shape, tree, redacted, options }
   const definition = defineCapture(captured?.id ?? freshId, source)
-  const warnings = modelWarnings(source)
-  const target: Target = { identity: model.identity, tree, definition, request }
-  return { ...(captured ? planExisting(captured, target) : planCreate(target)), warnings }
+  const warnings = [...modelWarnings(source), ...clashWarnings(model), ...redactionWarnings(model, kept, options)]
+  const target: Target = { model, tree, definition, redacted, request }
+  return { ...(captured ? planExisting(captured, target) : planCreate(former, target)), warnings }
 }
 
+/**
+ * Columns that an installation has left out before, for this model or, in another app, for another model of this table:
+ * what one app keeps out of the log another does not bring into it unasked.
+ */
+function keptRedaction(
+  { identity }: Model,
+  own: ReadonlySet<string>,
+  shape: TableShape,
+  { models, installed }: CaptureRequest,
+): string[] {
+  const isFormer = (captured: CapturedTable) =>
+    captured.identity === identity || (captured.relation?.oid === shape.oid && !models.has(captured.identity))
+  const columns = installed.captured.filter(isFormer).flatMap(captured => redactionOf(captured, shape))
+  return [...new Set(columns)].filter(column => !own.has(column))
+}
+
+function redactionWarnings({ identity }: Model, kept: readonly string[], { reveal }: InstallFlags): string[] {
+  if (kept.length === 0) return []
+  const columns = kept.map(column => `"${column}"`).join(', ')
+  const message = reveal
+    ? `${columns} was left out of the change log, and enters it from now on.`
+    : `${columns} stays out of the change log, as an installation left it out before, for this app or another. To log it, install with --reveal (in code: \`reveal: true\`).`
+  return [`Model \`${identity}\`: ${message}`]
+}
+
+const clashWarnings = ({ identity, nameClashes = [] }: Model) =>
+  nameClashes.map(clash => `Model \`${identity}\`: ${clash}`)
+
 interface Target {
-  readonly identity: string
+  readonly model: Model
   readonly tree: TableTree
   readonly definition: CaptureDefinition
+  readonly redacted: ReadonlySet<string>
   readonly request: CaptureRequest
 }
 
-function planCreate(target: Target): Omit<Part, 'warnings'> {
-  const { identity, tree, definition, request } = target
+/** `former`: captured tables of this model that are gone, or that are not its table any more. */
+function planCreate(former: readonly CapturedTable[], target: Target): Omit<PlanPart, 'warnings'> {
+  const { model, tree, definition, request } = target
   const { root, partitions } = tree
   const needsOwner = request.options.enableAlways ?? false
-  const statements = [...register(target), definition.functionSql, ...definition.triggers.flatMap(({ sql }) => sql)]
+  const isKnown = former.length > 0 || request.installed.published.includes(model.identity)
+  const statements = [
+    ...former.filter(({ relation }) => !relation).flatMap(captured => forgetCapture(captured, request.options.schema)),
+    ...register(target),
+    definition.functionSql,
+    ...definition.triggers.flatMap(({ sql }) => sql),
+    ...(isKnown ? gap(target) : []),
+  ]
   return {
-    step: { ...stepOf(target), action: 'create', reason: 'not captured yet', statements },
-    problem: rightsProblem(identity, [root, ...partitions], request.installed.role, needsOwner),
+    step: { ...stepOf(target), action: 'create', reason: creationReason(former, isKnown), statements },
+    problem: rightsProblem(model.identity, [root, ...partitions], request.installed.role, needsOwner),
   }
 }
 
-function planExisting(captured: CapturedTable, target: Target): Omit<Part, 'warnings'> {
-  const { identity, definition, request, tree } = target
-  const found = differences(captured, definition, tree.root)
-  if (found.reasons.length === 0) {
+function creationReason(former: readonly CapturedTable[], isKnown: boolean): string {
+  const moved = former.find(({ relation }) => relation)?.relation
+  if (moved) return `the model's table is no longer ${qualified(moved)}`
+  if (former.length > 0) return 'its table was dropped and created again'
+  return isKnown ? 'no longer captured' : 'not captured yet'
+}
+
+function planExisting(captured: CapturedTable, target: Target): Omit<PlanPart, 'warnings'> {
+  const { model, definition, request } = target
+  const found = differences(captured, definition)
+  const unrecorded = captured.redacted ? [] : ['what it leaves out was not recorded']
+  const reasons = [...found.reasons, ...unrecorded]
+  if (reasons.length === 0) {
     return { step: { ...stepOf(target), action: 'keep', reason: 'up to date', statements: [] }, problem: null }
   }
+  const { role } = request.installed
+  const dropped = found.drop.map(({ relation }) => relation)
   return {
     step: {
       ...stepOf(target),
       action: 'replace',
-      reason: found.reasons.join('; '),
+      reason: reasons.join('; '),
       statements: replacement(found, target),
     },
     problem:
-      rightsProblem(
-        identity,
-        found.drop.map(({ relation }) => relation),
-        request.installed.role,
-        true,
-      ) ?? rightsProblem(identity, touched(found), request.installed.role, request.options.enableAlways ?? false),
+      rightsProblem(model.identity, dropped, role, true) ??
+      rightsProblem(model.identity, touched(found), role, request.options.enableAlways ?? false),
   }
 }
 
 const touched = ({ create }: TriggerDifferences): Relation[] =>
   create.flatMap(({ relation, clonedTo }) => [relation, ...clonedTo])
 
-function replacement(
-  { drop, create, replaceFunction }: TriggerDifferences,
-  { tree, definition, request }: Target,
-): string[] {
-  const { tableId, fingerprint, functionSql } = definition
+function replacement({ drop, create, replaceFunction, wasOff }: TriggerDifferences, target: Target): string[] {
+  const { tableId, fingerprint, functionSql } = target.definition
+  const table = qualify(target.request.options.schema, 'captured_table')
   return [
     ...(replaceFunction ? [functionSql] : []),
     ...drop.map(dropTrigger),
     ...create.flatMap(({ sql }) => sql),
-    `update ${qualify(request.options.schema, 'captured_table')} set relation = ${regclass(tree.root)}, definition = ${quoteText(fingerprint)} where id = ${tableId}`,
+    `update ${table} set definition = ${quoteText(fingerprint)}, redacted = ${columnList(target)} where id = ${tableId}`,
+    ...(wasOff ? gap(target) : []),
   ]
 }
 
-const stepOf = ({ identity, tree: { root }, definition: { tableId } }: Target) => ({
-  identity,
+/** Changes may be missing up to now. Nodes need not find it out by themselves. */
+function gap({ model, definition: { tableId }, request: { options } }: Target): string[] {
+  const { schema } = options
+  return [
+    ...gapMarker(schema, tableId, 'capture was off'),
+    `update ${qualify(schema, 'model_capture')} set table_id = ${tableId}, fault = null, since = pg_catalog.clock_timestamp() where identity = ${quoteText(model.identity)} and table_name = ${quoteText(qualify(model.schema, model.table))}`,
+  ]
+}
+
+const stepOf = ({ model, tree: { root }, definition: { tableId } }: Target) => ({
+  identity: model.identity,
   table: qualified(root),
   tableId,
   oid: root.oid,
 })
 
 /** The id is chosen by the plan, so that the plan can show what it runs; the sequence follows. */
-function register({ identity, tree, definition: { tableId, fingerprint }, request }: Target): string[] {
+function register(target: Target): string[] {
+  const { model, tree, definition, request } = target
   const table = qualify(request.options.schema, 'captured_table')
+  const values = [
+    definition.tableId,
+    `${quoteText(qualified(tree.root))}::pg_catalog.regclass`,
+    quoteText(model.identity),
+    quoteText(definition.fingerprint),
+    columnList(target),
+  ]
   return [
-    `insert into ${table} (id, relation, identity, definition) overriding system value values (${tableId}, ${regclass(tree.root)}, ${quoteText(identity)}, ${quoteText(fingerprint)})`,
-    `select pg_catalog.setval(pg_catalog.pg_get_serial_sequence(${quoteText(table)}, 'id'), ${tableId})`,
+    `insert into ${table} (id, relation, identity, definition, redacted) overriding system value values (${values.join(', ')})`,
+    `select pg_catalog.setval(ids, greatest(${definition.tableId}, pg_catalog.pg_sequence_last_value(ids)))
+from cast(pg_catalog.pg_get_serial_sequence(${quoteText(table)}, 'id') as pg_catalog.regclass) as ids`,
   ]
 }
 
-function planDrop(captured: CapturedTable, { installed, options }: DropContext): Part {
-  const { id, identity, relation, triggers } = captured
-  const droppable = triggers.filter(({ cloned }) => !cloned)
-  const statements = [
-    ...droppable.map(dropTrigger),
-    ...(captured.function ? [`drop function ${qualify(options.schema, functionName(id))}()`] : []),
-    `delete from ${qualify(options.schema, 'captured_table')} where id = ${id}`,
-  ]
-  return {
-    step: {
-      action: 'drop',
-      identity,
-      table: relation && qualified(relation),
-      tableId: id,
-      reason: relation ? 'no longer wanted' : 'its table was dropped',
-      statements,
-      oid: relation?.oid ?? 0,
-    },
-    problem: rightsProblem(
-      identity,
-      droppable.map(trigger => trigger.relation),
-      installed.role,
-      true,
-    ),
-    warnings: [],
-  }
-}
-
-interface DropContext {
-  readonly installed: InstalledCapture
-  readonly options: Pick<CaptureOptions, 'schema'>
-}
-
-const dropTrigger = ({ name, relation }: { name: string; relation: Relation }) =>
-  `drop trigger ${quoteName(name)} on ${qualified(relation)}`
-
-const regclass = (relation: Relation) => `${quoteText(qualified(relation))}::pg_catalog.regclass`
+const columnList = ({ redacted }: Target) => `array[${[...redacted].map(quoteText).join(', ')}]::pg_catalog.text[]`

@@ -1,4 +1,4 @@
-import type { LoggedChange, Operation } from './change.ts'
+import type { LoggedChange } from './change.ts'
 import type { TickRange } from './tick.ts'
 
 /** A row of the change log as node-postgres hands it over. */
@@ -6,7 +6,7 @@ export interface ChangeRow {
   seq: string
   xid: string
   table_id: number
-  operation: 'I' | 'U' | 'D' | 'T'
+  operation: 'I' | 'U' | 'D' | 'T' | 'G'
   old: string | null
   new: string | null
   origin: string | null
@@ -17,11 +17,12 @@ export interface ChangeRow {
   running_bytes?: string
 }
 
-const OPERATIONS: Record<ChangeRow['operation'], Operation> = {
+const OPERATIONS: Record<ChangeRow['operation'], LoggedChange['operation']> = {
   I: 'insert',
   U: 'update',
   D: 'delete',
   T: 'truncate',
+  G: 'gap',
 }
 
 export function toChange({ epoch, to }: TickRange, row: ChangeRow): LoggedChange {

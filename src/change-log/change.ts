@@ -9,7 +9,8 @@ export interface LoggedChange {
   readonly xid: string
   /** Key of the captured table in our `captured_table`; stable over renames, partitions, dump and restore. */
   readonly tableId: number
-  readonly operation: Operation
+  /** `gap`: no change, but the place up to which changes of the table may be missing, as its capture was off. */
+  readonly operation: Operation | 'gap'
   /** Whether a trigger made it: then it may be logged before a change that happened earlier. */
   readonly nested: boolean
   /** `row_to_json(old)::text`, null for insert and truncate. Redacted columns are null in it. */
@@ -24,7 +25,14 @@ export interface LoggedChange {
   readonly at: Date
   /**
    * Null for a whole change. Otherwise the row could not be written as JSON (too large, a failing cast): the text is
-   * the reason, and `old`/`new` hold only the primary key column, or are null where even that failed.
+   * the reason, and `old`/`new` hold only the primary key column, or are null where even that failed. Of a `gap` it is
+   * what was wrong with capture.
    */
   readonly defect: string | null
 }
+
+/** A change whose row was logged as a whole. */
+export type LoggedRow = LoggedChange & { readonly operation: Operation; readonly defect: null }
+
+export const isWhole = (change: LoggedChange): change is LoggedRow =>
+  change.defect === null && change.operation !== 'gap'

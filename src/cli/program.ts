@@ -33,13 +33,18 @@ function addInstallation(program: Command) {
   addFlags(program.command('plan'), MODEL_FLAGS)
     .summary('show the SQL that install would run')
     .description('Shows what install would do, with the SQL that it would run. Changes nothing.')
+    .option('--prune', PRUNE)
+    .option('--reveal', REVEAL)
     .option('--json', 'print JSON')
     .action(action(plan))
   addFlags(program.command('install'), MODEL_FLAGS)
     .summary('create or update our schema and the triggers')
     .description(
-      'Creates or updates our schema and the triggers on the tables of the models, and removes those of others.',
+      'Creates or updates our schema and the triggers on the tables of the models. Removes no capture and logs no column that an installation left out, unless it is asked to.',
     )
+    .option('--prune', PRUNE)
+    .option('--reveal', REVEAL)
+    .option('--yes', 'do not ask before pruning')
     .option('--json', 'print JSON')
     .action(action(install))
   addFlags(program.command('uninstall'), DATABASE_FLAGS)
@@ -48,6 +53,9 @@ function addInstallation(program: Command) {
     .option('--yes', 'do it without asking back')
     .action(action(uninstall))
 }
+
+const PRUNE = 'remove capture that no model of this app asks for, unless a running process publishes it'
+const REVEAL = 'log columns that an earlier installation left out and this app does not omit'
 
 function addWatching(program: Command) {
   addFlags(program.command('status'), DATABASE_FLAGS)

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises'
 import Table from 'cli-table3'
 import { colours } from './colours.ts'
 
@@ -12,6 +13,17 @@ export const terminal: Terminal = { out: process.stdout, err: process.stderr }
 export const print = (text: string) => void terminal.out.write(`${text}\n`)
 export const note = (text: string) => void terminal.err.write(`${text}\n`)
 export const printJson = (value: unknown) => print(JSON.stringify(value, jsonValue))
+
+/** Asks a person; without a terminal to ask on, the answer is no. */
+export async function confirm(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false
+  const dialogue = createInterface({ input: process.stdin, output: terminal.err })
+  try {
+    return /^y(es)?$/i.test((await dialogue.question(`${question} [y/N] `)).trim())
+  } finally {
+    dialogue.close()
+  }
+}
 
 /** A bigint is sent as the text of its digits, as a JSON number could lose some. */
 const jsonValue = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)

@@ -7,6 +7,15 @@ export interface Tables {
     relation: string
     identity: string
     definition: string
+    /** Columns that its trigger leaves out; null where an older version installed it. */
+    redacted: string[] | null
+  }
+  model_capture: {
+    identity: string
+    table_name: string
+    table_id: number | null
+    fault: string | null
+    since: Timestamp
   }
   tick: { id: string; snapshot: string; at: Timestamp; slot: number }
   state: {
@@ -37,6 +46,8 @@ export interface Tables {
     started_at: Timestamp
     seen_at: Timestamp
     sockets: number | null
+    /** Ids of the captured tables that it publishes; null for a node of an older version. */
+    captured: number[] | null
   }
   pause: {
     identity: string
@@ -47,3 +58,6 @@ export interface Tables {
 }
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>
+
+/** A node that has not been seen for this long is gone. */
+export const NODE_TTL_SECONDS = 30

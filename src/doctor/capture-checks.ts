@@ -32,9 +32,9 @@ function migrations(schema: string, pending: readonly string[]): Finding[] {
 function drift({ action, identity, table, reason, statements }: CaptureStep): Finding[] {
   if (action === 'keep') return []
   const repair = { sql: statements, command: INSTALL }
-  if (action === 'drop') {
-    const message = `${table ?? `The table of \`${identity}\``} is still captured though no model asks for it: ${reason}.`
-    return [{ check: 'surplus', severity: 'warning', message, repair }]
+  if (action === 'surplus') {
+    const message = `${table ?? 'A table that is gone'} is captured as model \`${identity}\`: ${reason}. It costs the writes to it; if another app uses this schema, give each app a schema of its own.`
+    return [{ check: 'surplus', severity: 'warning', message, repair: { command: `${INSTALL} --prune` } }]
   }
   const follows =
     action === 'create' ? 'none of its changes is seen' : 'changes may be missing, or hold what they should not'

@@ -28,7 +28,8 @@ export interface ModelStatus {
   readonly identity: string
   /** Null when it was dropped. */
   readonly table: string | null
-  readonly capture: 'on' | 'disabled' | 'missing'
+  /** `moved`: when a listener looked last, the model's name stood for another table. */
+  readonly capture: 'on' | 'disabled' | 'missing' | 'moved'
   readonly pausedAt: Date | null
   readonly withheld: number
 }
@@ -51,24 +52,43 @@ export async function readStatus(db: Database): Promise<DatabaseStatus> {
 
 /** As the catalog has it: whether the triggers are those that the models need is for the doctor to say. */
 export async function readModelStatus(db: Database): Promise<ModelStatus[]> {
-  const { rows } = await sql<{ identity: string; table: string | null; triggers: string; disabled: string }>`
+  const { rows } = await sql<CapturedRow>`
     select identity, relation::regclass::text as table, count(tgname) as triggers,
-      count(*) filter (where tgenabled in ('D', 'R')) as disabled
+      count(*) filter (where tgenabled in ('D', 'R')) as disabled,
+      exists (select from ${db.our('model_capture')} as found where found.identity = captured.identity) and not exists (
+        select from ${db.our('model_capture')} as found where found.table_id = captured.id
+      ) as moved
     from ${db.our('captured_table')} as captured
     left join pg_catalog.pg_class as class on class.oid = captured.relation
     left join pg_catalog.pg_trigger as trigger on tgrelid = class.oid and tgfoid in (
       select oid from pg_catalog.pg_proc where proname = 'capture_' || captured.id
         and pronamespace = (select oid from pg_catalog.pg_namespace where nspname = ${db.schema})
     )
-    group by identity, relation, class.oid order by identity`.execute(db.kysely)
+    group by captured.id, identity, relation, class.oid order by identity, captured.id`.execute(db.kysely)
   const pauses = new Map((await listPauses(db)).map(pause => [pause.identity, pause]))
-  return rows.map(({ identity, table, triggers, disabled }) => ({
-    identity,
-    table: Number(triggers) === 0 && /^\d+$/.test(table ?? '') ? null : table,
-    capture: Number(triggers) === 0 ? 'missing' : Number(disabled) > 0 ? 'disabled' : 'on',
-    pausedAt: pauses.get(identity)?.resumedAt === null ? (pauses.get(identity)?.pausedAt ?? null) : null,
-    withheld: pauses.get(identity)?.withheld ?? 0,
+  return rows.map(row => ({
+    identity: row.identity,
+    table: isDropped(row) ? null : row.table,
+    capture: captureOf(row),
+    pausedAt: pauses.get(row.identity)?.resumedAt === null ? (pauses.get(row.identity)?.pausedAt ?? null) : null,
+    withheld: pauses.get(row.identity)?.withheld ?? 0,
   }))
+}
+
+interface CapturedRow {
+  readonly identity: string
+  readonly table: string | null
+  readonly triggers: string
+  readonly disabled: string
+  readonly moved: boolean
+}
+
+const isDropped = ({ triggers, table }: CapturedRow) => Number(triggers) === 0 && /^\d+$/.test(table ?? '')
+
+function captureOf({ triggers, disabled, moved }: CapturedRow): ModelStatus['capture'] {
+  if (Number(triggers) === 0) return 'missing'
+  if (Number(disabled) > 0) return 'disabled'
+  return moved ? 'moved' : 'on'
 }
 
 async function readConsumers({ kysely }: Database) {

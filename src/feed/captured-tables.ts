@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type ModelCapture, readModelCaptures } from '../capture/model-capture.ts'
 import { readTableShapes } from '../db/catalog.ts'
 import type { Database } from '../db/connect.ts'
 import type { TableShape } from '../db/table-shape.ts'
@@ -6,56 +6,67 @@ import type { Model, Models } from '../ontology/model.ts'
 
 /** A captured table and the model whose changes its triggers log. */
 export interface CapturedTable {
-  /** Undefined where the table has been dropped. */
+  /** Undefined where the model's name does not stand for this table now: it was dropped, renamed or swapped. */
   readonly shape: TableShape | undefined
   readonly model: Model
 }
 
+export interface CapturedTablesParts {
+  readonly db: Database
+  readonly models: Models
+  /** Called with each new state of capture before it is used. */
+  readonly heed?: ((captures: readonly ModelCapture[]) => Promise<void>) | undefined
+}
+
 /** Finds the model of a logged change by its table id, with what the catalog says of the table. */
 export class CapturedTables {
-  readonly #db: Database
-  readonly #models: Models
-  #tables: Map<number, CapturedTable | null> = new Map()
-  #refreshedAt = Number.NEGATIVE_INFINITY
+  readonly #parts: CapturedTablesParts
+  #tables: ReadonlyMap<number, CapturedTable> = new Map()
+  #readAt = Number.NEGATIVE_INFINITY
+  #reading: Promise<unknown> = Promise.resolve()
 
-  constructor(db: Database, models: Models) {
-    this.#db = db
-    this.#models = models
+  constructor(parts: CapturedTablesParts) {
+    this.#parts = parts
   }
 
-  /** Undefined for a table that none of our models belongs to. */
-  async find(tableId: number): Promise<CapturedTable | undefined> {
-    if (!this.#tables.has(tableId)) await this.refresh()
-    // An id is never given twice: one that is not there now will not come.
-    if (!this.#tables.has(tableId)) this.#tables.set(tableId, null)
+  /**
+   * Undefined for a table that none of our models belongs to. What is not a model's table is looked up again if that was
+   * not done since `readAt`, when its change was read: it may have become one.
+   */
+  async find(tableId: number, readAt: number): Promise<CapturedTable | undefined> {
+    if (!this.known(tableId)?.shape) await this.refreshSince(readAt)
     return this.known(tableId)
   }
 
   known(tableId: number): CapturedTable | undefined {
-    return this.#tables.get(tableId) ?? undefined
+    return this.#tables.get(tableId)
   }
 
   /** Looks at the catalog again, unless it did so since that time (of `performance.now()`). */
   async refreshSince(time: number): Promise<void> {
-    if (this.#refreshedAt < time) await this.refresh()
+    if (this.#readAt < time) await this.refresh()
   }
 
+  /** One after the other, so that a state is never replaced by an older one. */
   async refresh(): Promise<void> {
-    this.#refreshedAt = performance.now()
-    const captured = await this.#db.kysely
-      .selectFrom('captured_table')
-      .select(['id', 'identity', sql<string>`relation::oid`.as('oid')])
-      .execute()
-    const shapes = await readTableShapes(
-      this.#db.pool,
-      captured.map(({ oid }) => ({ oid: Number(oid) })),
-    )
-    this.#tables = new Map(
-      captured.flatMap(({ id, identity }, index) => {
-        const shape = shapes[index]
-        const model = this.#models.get(identity)
-        return [[id, model ? { shape, model } : null] as const]
-      }),
-    )
+    const read = this.#reading.then(() => this.#read())
+    this.#reading = read.catch(() => {})
+    await read
+  }
+
+  async #read() {
+    const { db, models, heed } = this.#parts
+    const startedAt = performance.now()
+    const captures = await readModelCaptures(db.pool, db.schema, models)
+    const tables = captures.flatMap(({ table }) => table ?? [])
+    const shapes = await readTableShapes(db.pool, tables)
+    await heed?.(captures)
+    const shapeOf = new Map(tables.map(({ id }, index) => [id, shapes[index]]))
+    const entries = captures.flatMap(({ identity, captured }) => {
+      const model = models.get(identity)
+      return model ? captured.map(id => [id, { model, shape: shapeOf.get(id) }] as const) : []
+    })
+    this.#tables = new Map(entries)
+    this.#readAt = startedAt
   }
 }

@@ -1,4 +1,4 @@
-import type { LoggedChange } from '../change-log/change.ts'
+import type { LoggedRow } from '../change-log/change.ts'
 import type { Database } from '../db/connect.ts'
 import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
@@ -46,7 +46,7 @@ export class ChangeMapper {
 
   /** `readAt`: when the row was read, by `performance.now()`. Throws what makes the change impossible to map. */
   async map(
-    logged: LoggedChange,
+    logged: LoggedRow,
     model: Model,
     { meta, readAt, signal }: { readonly meta: MessageMeta; readonly readAt: number; readonly signal: AbortSignal },
   ): Promise<MappedChange> {

@@ -1,6 +1,7 @@
 import type { ConnectionSettings, Database } from '../db/connect.ts'
 import type { Logger } from '../logger.ts'
 import type { Settings } from '../options.ts'
+import type { CaptureWatch } from './capture-watch.ts'
 import type { Delivery } from './delivery.ts'
 import type { FeedEmitter } from './events.ts'
 import type { Pauses } from './pauses.ts'
@@ -16,6 +17,7 @@ export interface FeedContext {
   readonly delivery: Delivery
   readonly settlement: Settlement
   readonly pauses: Pauses
+  readonly captureWatch: CaptureWatch
   readonly events: FeedEmitter
   readonly logger: Logger
   /** Whether a node that does not lead publishes too, to its own sockets. */

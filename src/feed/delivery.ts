@@ -1,5 +1,5 @@
 import { reorderByRowImages } from '../change-log/chain.ts'
-import type { LoggedChange } from '../change-log/change.ts'
+import { isWhole, type LoggedChange, type LoggedRow } from '../change-log/change.ts'
 import { formatCursor } from '../change-log/cursor.ts'
 import type { Position } from '../change-log/position.ts'
 import { asError } from '../errors.ts'
@@ -8,7 +8,7 @@ import { parseRow } from '../ontology/row-json.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import { affectedModels } from '../publish/calls.ts'
 import { CallPublisher, type CallPublisherParts } from './call-publisher.ts'
-import { CapturedTables } from './captured-tables.ts'
+import { CapturedTables, type CapturedTablesParts } from './captured-tables.ts'
 import { ChangeMapper, type ChangeMapperParts } from './change-mapper.ts'
 import type { Failures } from './failures.ts'
 import type { Pauses } from './pauses.ts'
@@ -18,6 +18,8 @@ import { Overtaken, type Turn } from './turn.ts'
 export interface DeliveryParts extends ChangeMapperParts, CallPublisherParts {
   readonly pauses: Pauses
   readonly failures: Failures
+  /** Called with each new state of capture before changes are published by it. */
+  readonly heedCaptures?: CapturedTablesParts['heed']
 }
 
 /** Takes logged changes to the publisher: decode, map, call, one after the other. */
@@ -26,8 +28,6 @@ export class Delivery {
   readonly #tables: CapturedTables
   readonly #mapper: ChangeMapper
   readonly #publisher: CallPublisher
-  /** Tables whose clients know that they are gone. */
-  readonly #toldDropped = new Set<number>()
   /** Models of which a change of the present page could not be published as it is: their clients must read again. */
   readonly #incomplete = new Set<string>()
   #last: MessageMeta | null = null
@@ -36,7 +36,7 @@ export class Delivery {
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
-    this.#tables = new CapturedTables(parts.db, parts.models)
+    this.#tables = new CapturedTables({ db: parts.db, models: parts.models, heed: parts.heedCaptures })
     this.#mapper = new ChangeMapper(parts, this.#tables)
     this.#publisher = new CallPublisher(parts)
   }
@@ -77,7 +77,7 @@ export class Delivery {
   }
 
   async #inOrder(page: readonly LoggedChange[]): Promise<readonly LoggedChange[]> {
-    for (const { tableId } of page) await this.#tables.find(tableId)
+    for (const { tableId } of page) await this.#tables.find(tableId, this.#pageReadAt)
     const { changes, unresolved } = reorderByRowImages(page, change => this.#recordOf(change))
     for (const tableId of unresolved) this.#leaveIncomplete(this.#tables.known(tableId)?.model)
     return changes
@@ -123,7 +123,7 @@ export class Delivery {
 
   /** The clients read again of what the tick's pages, each by itself, could not put right: see {@link Track}. */
   async completeTick(disordered: readonly number[], position: Position, turn: Turn): Promise<void> {
-    const tables = await Promise.all(disordered.map(id => this.#tables.find(id)))
+    const tables = await Promise.all(disordered.map(id => this.#tables.find(id, this.#pageReadAt)))
     const identities = [
       ...tables.flatMap(table => table?.model.identity ?? []),
       ...this.#parts.stages.flatMap(stage => stage.incomplete?.() ?? []),
@@ -132,39 +132,25 @@ export class Delivery {
   }
 
   async #deliverChange(change: LoggedChange, turn: Turn) {
-    const table = await this.#tables.find(change.tableId)
+    const table = await this.#tables.find(change.tableId, this.#pageReadAt)
     const meta = metaOf(change)
     if (table && this.#parts.pauses.has(table.model.identity)) this.#withhold(table.model, meta)
-    else if (table?.shape) await this.#deliverAs(table.model, change, meta, turn)
-    else if (table) await this.#tellDropped(table.model, change.tableId, meta, turn)
+    // A table that is not its model's now needs no message: the watch of capture has logged a gap, which follows.
+    else if (table && (table.shape || change.operation === 'gap')) await this.#deliverAs(table.model, change, meta, turn)
     this.#last = meta
   }
 
-  /** What was logged of a table that is gone cannot be read any more: one word to its clients stands for all of it. */
-  async #tellDropped(model: Model, tableId: number, meta: MessageMeta, turn: Turn) {
-    if (this.#toldDropped.has(tableId)) return
-    this.#parts.logger.warn('The table of a model was dropped: clients are told to read again', {
-      model: model.identity,
-      cursor: meta.cursor,
-    })
-    await this.#refetch(affectedModels(model, this.#parts.models), 'gap', meta, turn)
-    this.#toldDropped.add(tableId)
-  }
-
   async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, turn: Turn) {
-    if (change.defect !== null) return await this.#tellDefect(model, change.defect, meta, turn)
+    if (!isWhole(change)) return await this.#tellDefect(model, change, meta, turn)
     for (const call of await this.#callsOrNone(change, model, meta, turn)) {
       await this.#attempt(call.identity, meta, turn, () => this.#publisher.publish(call, meta, turn), announcedBy(call))
     }
   }
 
-  /** The row could not be logged, so nobody knows what it says now: a declared gap of one model. */
-  async #tellDefect(model: Model, defect: string, meta: MessageMeta, turn: Turn) {
-    this.#parts.logger.error('A change was logged without its row', {
-      model: model.identity,
-      cursor: meta.cursor,
-      defect,
-    })
+  /** A row that could not be logged, or capture that was off: nobody knows what is in the table now. */
+  async #tellDefect(model: Model, { operation, defect }: LoggedChange, meta: MessageMeta, turn: Turn) {
+    const fields = { model: model.identity, cursor: meta.cursor, defect }
+    this.#parts.logger.error(MISSING[operation === 'gap' ? 'gap' : 'row'], fields)
     await this.#refetch(affectedModels(model, this.#parts.models), 'gap', meta, turn)
   }
 
@@ -173,7 +159,7 @@ export class Delivery {
     this.#parts.events.emit('withheld', { identity, cursor })
   }
 
-  async #callsOrNone(change: LoggedChange, model: Model, meta: MessageMeta, turn: Turn) {
+  async #callsOrNone(change: LoggedRow, model: Model, meta: MessageMeta, turn: Turn) {
     const affected = affectedModels(model, this.#parts.models)
     const circumstances = { meta, readAt: this.#pageReadAt, signal: turn.signal }
     const mapped = await this.#attempt(
@@ -230,6 +216,11 @@ export class Delivery {
       await this.#attempt(identity, meta, turn, () => this.#publisher.publish(call, meta, turn), [])
     }
   }
+}
+
+const MISSING = {
+  row: 'A change was logged without its row: clients are told to read again',
+  gap: 'Changes of a model may be missing: clients are told to read again',
 }
 
 /** Whose messages are lost with a call: its own model's, and those that it announces a new record to. */

@@ -42,6 +42,7 @@ export class Housekeeping {
   }
 
   async start(): Promise<void> {
+    await this.#context.delivery.lookAround()
     await this.#report()
     await this.#beat()
     this.#repeat(HEARTBEAT_MS, () => this.#beat(), this.#onLost)
@@ -109,9 +110,10 @@ export class Housekeeping {
 
   async #report() {
     const { role, position } = this.#subject
-    const { db, node, pauses, settings } = this.#context
+    const { db, node, pauses, settings, captureWatch } = this.#context
     const sockets = settings.io?.engine?.clientsCount ?? null
-    this.#others = await reportNode(db, { id: node, role, tick: position?.tick.id ?? 0n, sockets })
+    const captured = captureWatch.published
+    this.#others = await reportNode(db, { id: node, role, tick: position?.tick.id ?? 0n, sockets, captured })
     pauses.look()
     if (role === 'leader') await pauses.tidy()
   }

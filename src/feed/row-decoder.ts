@@ -1,4 +1,4 @@
-import type { LoggedChange } from '../change-log/change.ts'
+import type { LoggedRow } from '../change-log/change.ts'
 import type { TypeParsers } from '../db/connect.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import { decodeRow, fitsShape } from '../ontology/decode.ts'
@@ -39,7 +39,7 @@ export class RowDecoder {
    * A column may have another type since the catalog was looked at: a row that does not decode is tried with what it says
    * after `readAt`, when the row was read. Throws `E_DECODE`.
    */
-  async decode(logged: LoggedChange, model: Model, readAt: number): Promise<DecodedChange> {
+  async decode(logged: LoggedRow, model: Model, readAt: number): Promise<DecodedChange> {
     const first = await this.#decoded(logged, model, readAt).catch((error: unknown) => {
       if (error instanceof Unreachable) throw error
       return undefined
@@ -49,7 +49,7 @@ export class RowDecoder {
     return await this.#decoded(logged, model, readAt)
   }
 
-  async #decoded(logged: LoggedChange, model: Model, readAt: number): Promise<DecodedChange> {
+  async #decoded(logged: LoggedRow, model: Model, readAt: number): Promise<DecodedChange> {
     const before = logged.old === null ? undefined : parseRow(logged.old, model)
     const after = logged.new === null ? undefined : parseRow(logged.new, model)
     const shape = await this.#shapeFor(logged.tableId, readAt, before, after)
@@ -71,10 +71,10 @@ export class RowDecoder {
 
   /** Columns that the shape does not know were added since it was read. */
   async #shapeFor(tableId: number, readAt: number, ...rows: (RawRow | undefined)[]): Promise<TableShape> {
-    const known = await this.#tables.find(tableId)
+    const known = await this.#tables.find(tableId, readAt)
     const fits = rows.every(row => !row || !known?.shape || fitsShape(known.shape, row))
     if (!fits) await reachably(() => this.#tables.refreshSince(readAt))
-    const table = fits ? known : await this.#tables.find(tableId)
+    const table = fits ? known : await this.#tables.find(tableId, readAt)
     if (!table?.shape) throw new Error('The table has been dropped.')
     return table.shape
   }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
+import { NODE_TTL_SECONDS } from '../db/tables.ts'
 
 export type Role = 'leader' | 'follower' | 'standby'
 
@@ -18,16 +19,19 @@ export interface Node {
   readonly sockets: number | null
 }
 
-/** A node that has not been seen for this long is gone. */
-const NODE_TTL_SECONDS = 30
-
 /** What a node says of itself. */
-export interface NodeReport extends Pick<Node, 'id' | 'role' | 'tick' | 'sockets'> {}
+export interface NodeReport extends Pick<Node, 'id' | 'role' | 'tick' | 'sockets'> {
+  /** Ids of the captured tables that it publishes. */
+  readonly captured: readonly number[]
+}
 
 /** Says that this node is alive, forgets those that are not, and returns how many others there are. */
-export async function reportNode({ kysely }: Database, { id, role, tick, sockets }: NodeReport): Promise<number> {
+export async function reportNode(
+  { kysely }: Database,
+  { id, role, tick, sockets, captured }: NodeReport,
+): Promise<number> {
   const now = sql<Date>`clock_timestamp()`
-  const present = { role, tick: String(tick), sockets, seen_at: now }
+  const present = { role, tick: String(tick), sockets, captured: [...captured], seen_at: now }
   await kysely
     .insertInto('node')
     .values({ id, host: hostname(), pid: process.pid, started_at: now, ...present })

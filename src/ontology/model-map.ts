@@ -1,6 +1,8 @@
+import { storedName } from '../db/stored-name.ts'
 import { ChangefeedError } from '../errors.ts'
 import { collectionsOf, type WaterlineAttribute, type WaterlineCollection } from './collection.ts'
 import type { Association, Attribute, Junction, JunctionEnd, Model, Models } from './model.ts'
+import { columnClashes, tableClashes } from './name-clashes.ts'
 
 export interface ReadModelsOptions {
   /** Postgres schema by datastore name, where it is not to be read from the datastore's own `schemaName`. */
@@ -28,17 +30,31 @@ function readModel(collection: WaterlineCollection, collections: Collections, op
   if (!attributes.has(collection.primaryKey)) throw noPrimaryKey(collection)
   const junction = collection.junctionTable ? readJunction(collection, collections) : undefined
   const customToJSON = collection.customToJSON
+  const nameClashes = clashesOf(collection, collections)
   return {
     identity: collection.identity,
     datastore: collection.datastore,
-    schema: options.schemas?.[collection.datastore] ?? schemaOf(collection),
-    table: collection.tableName,
+    schema: storedName(options.schemas?.[collection.datastore] ?? schemaOf(collection)),
+    table: storedName(collection.tableName),
     primaryKey: collection.primaryKey,
     attributes,
     associations: readAssociations(collection, collections),
     ...(junction && { junction }),
     ...(customToJSON && { customToJSON }),
+    ...(nameClashes.length > 0 && { nameClashes }),
   }
+}
+
+function clashesOf(collection: WaterlineCollection, collections: Collections): string[] {
+  const columns = columnsOf(collection).map(([name, { columnName }]) => columnName ?? name)
+  const neighbours = [...collections.values()].filter(({ datastore }) => datastore === collection.datastore)
+  return [
+    ...tableClashes(
+      collection.tableName,
+      neighbours.map(({ tableName }) => tableName),
+    ),
+    ...columnClashes(columns),
+  ]
 }
 
 /** sails-postgresql looks at the datastore only: a model's `meta.schemaName` has no effect on its queries. */
@@ -47,15 +63,19 @@ function schemaOf({ _adapter, datastore }: WaterlineCollection): string {
 }
 
 /** In the order of Waterline's own transformer, which is the key order of the records that it returns. */
-function readAttributes({ schema }: WaterlineCollection, collections: Collections): Map<string, Attribute> {
-  const columns = Object.entries(schema).filter(([, definition]) => !definition.collection)
-  return new Map(columns.map(([name, definition]) => [name, readAttribute(name, definition, collections)]))
+function readAttributes(collection: WaterlineCollection, collections: Collections): Map<string, Attribute> {
+  return new Map(
+    columnsOf(collection).map(([name, definition]) => [name, readAttribute(name, definition, collections)]),
+  )
 }
+
+const columnsOf = ({ schema }: WaterlineCollection) =>
+  Object.entries(schema).filter(([, definition]) => !definition.collection)
 
 function readAttribute(name: string, definition: WaterlineAttribute, collections: Collections): Attribute {
   return {
     name,
-    column: definition.columnName ?? name,
+    column: storedName(definition.columnName ?? name),
     type: typeOf(definition, collections),
     encrypt: Boolean(definition.encrypt),
     autoTimestamp: definition.autoCreatedAt === true || definition.autoUpdatedAt === true,

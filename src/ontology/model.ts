@@ -6,7 +6,7 @@ export interface Model {
   /** Lower case, as in event and room names: `user`. */
   readonly identity: string
   readonly datastore: string
-  /** Postgres schema (the datastore's `schemaName`, else `public`) and table, unquoted. */
+  /** Postgres schema (the datastore's `schemaName`, else `public`) and table, unquoted, as the catalog has them. */
   readonly schema: string
   readonly table: string
   /** Name of the primary key *attribute*. */
@@ -17,10 +17,13 @@ export interface Model {
   /** Set for a junction table that Waterline made up for a many-to-many or via-less collection. */
   readonly junction?: Junction
   readonly customToJSON?: (this: object) => unknown
+  /** Names that the app tells apart and Postgres does not, each as a sentence. */
+  readonly nameClashes?: readonly string[]
 }
 
 export interface Attribute {
   readonly name: string
+  /** As the catalog has it. */
   readonly column: string
   readonly type: 'string' | 'number' | 'boolean' | 'json' | 'ref'
   readonly encrypt: boolean

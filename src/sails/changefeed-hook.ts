@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { InstallFlags } from '../capture/capture-options.ts'
 import type { FeedState } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
 import { keepInstanceof } from '../node-globals.ts'
@@ -72,12 +73,12 @@ export class ChangefeedHook {
     }
   }
 
-  async plan(): Promise<DatabasePlan[]> {
-    return await Promise.all(this.#feeds.map(feed => feed.plan()))
+  async plan(flags: InstallFlags = {}): Promise<DatabasePlan[]> {
+    return await Promise.all(this.#feeds.map(feed => feed.plan(flags)))
   }
 
-  async install(): Promise<DatabasePlan[]> {
-    return await Promise.all(this.#feeds.map(feed => feed.install()))
+  async install(flags: InstallFlags = {}): Promise<DatabasePlan[]> {
+    return await Promise.all(this.#feeds.map(feed => feed.install(flags)))
   }
 
   async #begin() {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { pendingSteps } from '../capture/plan.ts'
+import type { InstallFlags } from '../capture/capture-options.ts'
+import { type CapturePlan, pendingSteps, surplusSteps } from '../capture/plan.ts'
 import { type Changefeed, createChangefeed, type FeedStatus } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
 import { type InstallationPlan, isComplete } from '../installation.ts'
@@ -99,13 +100,13 @@ export class DatabaseFeed {
     return { datastores: this.#parts.database.datastores, ...this.#feed.status() }
   }
 
-  async plan(): Promise<DatabasePlan> {
-    return { datastores: this.#parts.database.datastores, ...(await this.#feed.plan()) }
+  async plan(flags: InstallFlags = {}): Promise<DatabasePlan> {
+    return { datastores: this.#parts.database.datastores, ...(await this.#feed.plan(flags)) }
   }
 
   /** Starts the feed as well, where it does not run yet. */
-  async install(): Promise<DatabasePlan> {
-    const plan = await this.#feed.install()
+  async install(flags: InstallFlags = {}): Promise<DatabasePlan> {
+    const plan = await this.#feed.install(flags)
     await this.#publish(this.models)
     return { datastores: this.#parts.database.datastores, ...plan }
   }
@@ -127,7 +128,8 @@ export class DatabaseFeed {
   }
 
   async #installAll() {
-    await this.#feed.install()
+    const { capture } = await this.#feed.install()
+    this.#nameWhatIsKept(capture)
     return this.models
   }
 
@@ -135,6 +137,7 @@ export class DatabaseFeed {
   async #checkAll() {
     const plan = await this.#feed.plan()
     if (!isComplete(plan)) this.#nameWhatIsMissing(plan)
+    this.#nameWhatIsKept(plan.capture)
     return plan.capture.steps
       .filter(({ action }) => ['keep', 'replace'].includes(action))
       .map(({ identity }) => identity)
@@ -180,6 +183,19 @@ export class DatabaseFeed {
     const { schema } = this.#parts.settings.feed
     const flag = schema === undefined ? '' : ` --schema ${JSON.stringify(schema)}`
     log.warn(`changefeed: to install it, run: npx waterline-changefeed install${flag}`)
+  }
+
+  /** Capture of another app in the same schema, of models that are gone, and what an installation left out before. */
+  #nameWhatIsKept(capture: CapturePlan) {
+    const { log } = this.#parts.sails
+    const tables = surplusSteps(capture).map(({ identity, table }) => (table ? `${identity} (${table})` : identity))
+    if (tables.length > 0) {
+      log.warn(
+        `changefeed: captured, though no model of this app asks for it: ${tables.join(', ')}. If another app uses the same ` +
+          'database, give each a `schema` of its own; else remove it with: npx waterline-changefeed install --prune',
+      )
+    }
+    for (const warning of capture.warnings) log.warn(`changefeed: ${warning}`)
   }
 
   async #startUnlessMissing(): Promise<boolean> {

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { installCapture } from '../../src/capture/apply.ts'
-import type { CaptureOptions } from '../../src/capture/capture-options.ts'
+import type { CaptureOptions, InstallFlags } from '../../src/capture/capture-options.ts'
 import { migrateSchema } from '../../src/db/migrate.ts'
 import type { Attribute, Model, Models } from '../../src/ontology/model.ts'
 import type { ModelOptions } from '../../src/ontology/selection.ts'
@@ -51,11 +51,11 @@ export function modelOf(identity: string, parts: ModelParts = {}): Model {
 
 export const modelsOf = (...models: readonly Model[]): Models => new Map(models.map(model => [model.identity, model]))
 
-interface OptionParts extends Partial<Omit<CaptureOptions, 'models'>> {
+interface OptionParts extends Partial<Omit<CaptureOptions, 'models'>>, InstallFlags {
   readonly of?: Readonly<Record<string, ModelOptions>>
 }
 
-export const captureOptions = ({ of = {}, ...rest }: OptionParts = {}): CaptureOptions => ({
+export const captureOptions = ({ of = {}, ...rest }: OptionParts = {}): CaptureOptions & InstallFlags => ({
   schema: SCHEMA,
   noopUpdates: 'publish',
   ...rest,

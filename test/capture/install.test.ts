@@ -65,13 +65,72 @@ test('only the function is replaced when redaction changes: no lock on the table
   expect(plan.steps).toMatchObject([{ action: 'replace', reason: 'the function differs; recorded definition differs' }])
 })
 
-test('models come and go with the options, and keep their id', async () => {
+test('capture that no model asks for stays, until it is pruned; no id is given twice', async () => {
   await capture(database, [user, pet])
-  expect(actions(await capture(database, [pet]))).toEqual({ user: 'drop', pet: 'keep' })
+  const plan = await capture(database, [pet])
+  expect(actions(plan)).toEqual({ user: 'surplus', pet: 'keep' })
+  expect(plan.steps.find(({ identity }) => identity === 'user')).toMatchObject({
+    table: '"public"."user"',
+    statements: [],
+  })
+  expect(formatPlan(plan)).toMatch(/^\* user {2}"public"\."user" {2}no model asks for it; kept/m)
+  expect(actions(await capture(database, [pet], { prune: true }))).toEqual({ user: 'drop', pet: 'keep' })
   expect(actions(await capture(database, [user, pet]))).toEqual({ user: 'create', pet: 'keep' })
-  expect(actions(await capture(database, [user]))).toEqual({ user: 'keep', pet: 'drop' })
+  expect(actions(await capture(database, [user], { prune: true }))).toEqual({ user: 'keep', pet: 'drop' })
   await database.query(`insert into "user" values (1); insert into pet values (1)`)
   expect(await logged(database)).toMatchObject([{ table_id: 3, new: { id: 1 } }])
+})
+
+test.each([
+  ['publishes it', '{1}', 'process 7 on other publishes it'],
+  ['does not say what it publishes', null, 'process 7 on other runs an older version'],
+])('what a live node publishes is not pruned: it %s', async (_, captured, reason) => {
+  await capture(database, [user, pet])
+  const node = (seenAt: string) =>
+    database.query(
+      `insert into ${our('node')} (id, host, pid, role, tick, started_at, seen_at, captured)
+       values ('n', 'other', 7, 'leader', 1, now(), ${seenAt}, $1)
+       on conflict (id) do update set seen_at = excluded.seen_at`,
+      [captured],
+    )
+  await node('now()')
+  const [step] = (await capture(database, [pet], { prune: true })).steps
+  expect(step).toMatchObject({ action: 'surplus', identity: 'user', reason: expect.stringContaining(reason) })
+  await node(`now() - interval '1 hour'`)
+  expect(actions(await capture(database, [pet], { prune: true }))).toEqual({ user: 'drop', pet: 'keep' })
+})
+
+const secrets = async () => (await logged(database)).map(change => change.new?.password ?? null)
+
+test('what one app omits stays omitted when another installs, until it is to be revealed', async () => {
+  await capture(database, [user], { of: { user: { omit: ['password'] } } })
+  const write = () => database.query(`insert into "user" values ((select 1 + count(*) from "user"), 'a', 's3cret')`)
+  const other = await capture(database, [user])
+  expect([actions(other), other.warnings]).toEqual([
+    { user: 'keep' },
+    [expect.stringMatching(/^Model `user`: "password" stays out of the change log.*--reveal/)],
+  ])
+  await capture(database, [modelOf('account', { table: 'user' })]) // another model of the same table
+  await write()
+  expect(await secrets()).toEqual([null, null])
+  await database.query('drop table "user"; create table "user" (id int primary key, name text, password text)')
+  await capture(database, [user])
+  await write()
+  expect(await secrets()).toEqual([null, null, null, null])
+  const revealed = await capture(database, [user], { reveal: true })
+  expect(revealed.warnings).toEqual([expect.stringContaining('"password" was left out')])
+  await write()
+  expect((await secrets()).at(-1)).toBe('s3cret')
+  expect((await capture(database, [user])).warnings).toEqual([])
+})
+
+test('what an older version left out, and did not record, stays out', async () => {
+  await capture(database, [user], { of: { user: { omit: ['password'] } } })
+  await database.query(`update ${our('captured_table')} set redacted = null`)
+  await capture(database, [user])
+  await database.query(`insert into "user" values (1, 'a', 's3cret')`)
+  expect(await secrets()).toEqual([null])
+  expect(await database.query(`select redacted from ${our('captured_table')}`)).toEqual([{ redacted: ['password'] }])
 })
 
 test.each([
@@ -90,12 +149,7 @@ test.each([
   ['the function lost its rights', `alter function %f() security invoker`, 'the function was altered'],
   ['the function lost a setting', `alter function %f() reset search_path`, 'the function was altered'],
   ['the function was dropped', `drop function %f() cascade`, 'the function is missing'],
-  [
-    'the table was made anew',
-    `drop table "user"; create table "user" (id int primary key, name text, password text)`,
-    'its table was dropped and created again',
-  ],
-])('drift is seen and mended: %s', async (_, damage, reason) => {
+])('drift is seen and mended, and a gap logged: %s', async (_, damage, reason) => {
   await capture(database, [user])
   const [trigger] = (await triggersIn(database)).map(name =>
     name
@@ -113,7 +167,33 @@ test.each([
   expect(actions(await capture(database, [user]))).toEqual({ user: 'keep' })
   await database.query(`insert into "user" values (1)`)
   await database.query('truncate "user"')
-  expect((await logged(database)).map(({ op }) => op)).toEqual(['I', 'T'])
+  expect((await logged(database)).map(({ op }) => op)).toEqual(['G', 'I', 'T'])
+})
+
+test('a table that was made anew is captured under a new id, with a gap', async () => {
+  await capture(database, [user])
+  await database.query('drop table "user"; create table "user" (id int primary key, name text, password text)')
+  const plan = await capture(database, [user])
+  expect(plan.steps).toMatchObject([
+    { action: 'create', tableId: 2, reason: 'its table was dropped and created again' },
+  ])
+  await database.query(`insert into "user" values (1)`)
+  expect(await logged(database)).toMatchObject([
+    { op: 'G', table_id: 2 },
+    { op: 'I', table_id: 2 },
+  ])
+  expect(await functionsIn(database)).toEqual(['capture_2'])
+})
+
+test('tables may be created in any order, and be captured one after the other', async () => {
+  await capture(database, [pet, user]) // the ids rise with the models, the locks are taken by age of the tables
+  await database.query('create table late (id int primary key)')
+  await capture(database, [pet, user, modelOf('late', { columns: { id: 'id' } })])
+  expect(await database.query(`select identity from ${our('captured_table')} order by id`)).toEqual([
+    { identity: 'pet' },
+    { identity: 'user' },
+    { identity: 'late' },
+  ])
 })
 
 test('a renamed table and a renamed schema stay captured; a dropped table is cleaned up', async () => {
@@ -126,18 +206,35 @@ test('a renamed table and a renamed schema stay captured; a dropped table is cle
   const moved = modelOf('user', { table: 'person', schema: 'moved' })
   expect(actions(await capture(database, [moved]))).toEqual({ user: 'keep' })
   await database.query('drop table moved.person')
-  const plan = await capture(database, [])
+  const plan = await capture(database, [], { prune: true })
   expect(plan.steps).toMatchObject([{ action: 'drop', table: null }])
   await expectNothingInstalled()
 })
 
-test('a model that changes its table takes its capture along', async () => {
+test('a model that changes its table is captured there; its former table stays captured until it is pruned', async () => {
   await database.query('create table person (id int primary key)')
   await capture(database, [user])
-  const plan = await capture(database, [modelOf('user', { table: 'person', columns: { id: 'id' } })])
-  expect(plan.steps).toMatchObject([{ action: 'replace', tableId: 1, table: '"public"."person"' }])
+  const person = modelOf('user', { table: 'person', columns: { id: 'id' } })
+  const plan = await capture(database, [person])
+  expect(plan.steps).toMatchObject([
+    {
+      action: 'surplus',
+      tableId: 1,
+      reason: expect.stringMatching(/^the table of the model is "public"\."person" now/),
+    },
+    {
+      action: 'create',
+      tableId: 2,
+      table: '"public"."person"',
+      reason: `the model's table is no longer "public"."user"`,
+    },
+  ])
+  expect((await capture(database, [person], { prune: true })).steps).toMatchObject([
+    { action: 'drop', tableId: 1 },
+    { action: 'keep', tableId: 2 },
+  ])
   await database.query('insert into "user" values (1); insert into person values (2)')
-  expect(await logged(database)).toMatchObject([{ table_id: 1, new: { id: 2 } }])
+  expect(await logged(database)).toMatchObject([{ op: 'G' }, { table_id: 2, new: { id: 2 } }])
 })
 
 test('two models on one table are captured each with its own redaction', async () => {
@@ -162,7 +259,7 @@ test('names may hold anything', async () => {
   await database.query(`truncate ${quoted(schema)}.${quoted(table)}`)
   expect(await logged(database)).toMatchObject([{ new: { [key]: '1', 'se"cret': null }, defect: null }, { op: 'T' }])
   expect(actions(await capture(database, [model], options))).toEqual({ odd: 'keep' })
-  await capture(database, [], options)
+  await capture(database, [], { ...options, prune: true })
   await expectNothingInstalled()
 })
 

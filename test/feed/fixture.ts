@@ -3,7 +3,7 @@ import type { ChangefeedOptions } from '../../src/options.ts'
 import type { MessageMeta, PublishCall } from '../../src/publish/call.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { type Orm, startWaterline } from '../helpers/waterline.ts'
+import { type Orm, startWaterline, type WaterlineOptions } from '../helpers/waterline.ts'
 
 export const petShop = {
   user: {
@@ -29,11 +29,11 @@ export interface Shop {
   readonly published: Published[]
 }
 
-/** A real Waterline app on a database of its own. */
-export async function openShop(database?: TestDatabase): Promise<Shop> {
+/** A real Waterline app on a database of its own, with the models of the pet shop where `app` names no others. */
+export async function openShop(database?: TestDatabase, app: Partial<WaterlineOptions> = {}): Promise<Shop> {
   const own = database ?? (await testDatabase())
   const { connectionString } = own
-  const { collections } = await startWaterline({ connectionString, models: petShop, migrate: 'drop' })
+  const { collections } = await startWaterline({ models: petShop, migrate: 'drop', ...app, connectionString })
   const published: Published[] = []
   const publisher = { publish: (call: PublishCall, meta: MessageMeta) => void published.push({ call, meta }) }
   const feed = (options: Partial<ChangefeedOptions> = {}) => {

@@ -1,21 +1,22 @@
+import type { InstallFlags } from '../../capture/capture-options.ts'
 import { formatPlan } from '../../capture/format-plan.ts'
 import { migrationSql } from '../../db/migration-sql.ts'
 import { type InstallationPlan, isComplete } from '../../installation.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
-import { note, print, printJson } from '../terminal.ts'
+import { confirm, note, print, printJson } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 
-interface JsonFlag {
+interface PlanFlags extends InstallFlags {
   readonly json?: boolean
 }
 
 /** Shows what `install` would do, statement by statement, and does nothing. */
-export async function plan(settings: ProgramSettings, { json }: JsonFlag): Promise<number> {
+export async function plan(settings: ProgramSettings, { json, ...flags }: PlanFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
     const feed = await workspace.feed()
-    const found = await feed.plan()
+    const found = await feed.plan(flags)
     const statements = await migrationSql(settings.schema, found.migrations)
     if (json) printJson({ ...found, migrationStatements: statements, complete: isComplete(found) })
     else printPlan(found, statements)
@@ -23,14 +24,34 @@ export async function plan(settings: ProgramSettings, { json }: JsonFlag): Promi
   })
 }
 
-export async function install(settings: ProgramSettings, { json }: JsonFlag): Promise<number> {
+interface InstallCommandFlags extends PlanFlags {
+  readonly yes?: boolean
+}
+
+export async function install(
+  settings: ProgramSettings,
+  { json, yes, ...flags }: InstallCommandFlags,
+): Promise<number> {
   return await withWorkspace(settings, async workspace => {
     const feed = await workspace.feed()
-    const done = await feed.install()
+    if (flags.prune && !yes && !(await confirmPruning(await feed.plan(flags)))) return EXIT.usage
+    const done = await feed.install(flags)
     if (json) printJson(done)
     else printDone(done)
     return exitCodeOf(done)
   })
+}
+
+/** Whoever else reads these changes gets none any more, so a person has to agree. */
+async function confirmPruning({ capture }: InstallationPlan): Promise<boolean> {
+  const tables = capture.steps.flatMap(({ action, identity, table }) =>
+    action === 'drop' ? `${identity} (${table ?? 'its table is gone'})` : [],
+  )
+  if (tables.length === 0) return true
+  note(`This removes the capture of ${tables.join(', ')}.`)
+  if (await confirm('Remove it?')) return true
+  note('Nothing was changed. To remove it without being asked: waterline-changefeed install --prune --yes')
+  return false
 }
 
 interface UninstallFlags {

@@ -1,0 +1,102 @@
+import { sql } from 'kysely'
+import { gapMarker } from '../capture/gap-marker.ts'
+import type { CaptureFault, ModelCapture } from '../capture/model-capture.ts'
+import type { Database } from '../db/connect.ts'
+import type { Logger } from '../logger.ts'
+
+/** A model of which no change is published, or not every one, until its capture is repaired. */
+export interface UncapturedModel {
+  readonly identity: string
+  /** Its table, quoted and qualified. */
+  readonly table: string
+  readonly reason: CaptureFault
+}
+
+export interface CaptureWatchParts {
+  readonly db: Database
+  readonly logger: Logger
+  /** Whether this node publishes. Another, with other models perhaps, has nothing to say about capture. */
+  publishes(): boolean
+}
+
+/**
+ * Notices that the capture of a model went off or came back, or that its name stands for another captured table. Whoever
+ * notices it first marks the place in the change log, so that every node declares the gap there. What was found last is
+ * kept in the database: capture may go off under one process and come back under another.
+ */
+export class CaptureWatch {
+  readonly #parts: CaptureWatchParts
+  #captures: readonly ModelCapture[] = []
+
+  constructor(parts: CaptureWatchParts) {
+    this.#parts = parts
+  }
+
+  get uncaptured(): UncapturedModel[] {
+    return this.#captures.flatMap(({ identity, tableName, fault }) =>
+      fault ? [{ identity, table: tableName, reason: fault }] : [],
+    )
+  }
+
+  /** Ids of the captured tables whose changes this node publishes. */
+  get published(): number[] {
+    return this.#captures.flatMap(({ table }) => table?.id ?? [])
+  }
+
+  /** To be called with each new state before anything is done by it. */
+  readonly heed = async (captures: readonly ModelCapture[]): Promise<void> => {
+    if (this.#parts.publishes()) {
+      for (const capture of captures) if (isNews(capture)) await this.#record(capture)
+    }
+    for (const capture of captures) this.#report(capture)
+    this.#captures = captures
+  }
+
+  async #record({ identity, tableName, table, fault, captured, recorded }: ModelCapture) {
+    const { kysely, schema } = this.#parts.db
+    const found = { table_id: table?.id ?? null, fault, since: sql<Date>`clock_timestamp()` }
+    await kysely.transaction().execute(async transaction => {
+      const { numInsertedOrUpdatedRows: changed } = await transaction
+        .insertInto('model_capture')
+        .values({ identity, table_name: tableName, ...found })
+        .onConflict(conflict =>
+          conflict
+            .columns(['identity', 'table_name'])
+            .doUpdateSet(found)
+            .where('model_capture.table_id', 'is not distinct from', recorded?.tableId ?? null)
+            .where('model_capture.fault', 'is not distinct from', recorded?.fault ?? null),
+        )
+        .executeTakeFirstOrThrow()
+      const tableId = table?.id ?? captured.at(-1)
+      if (!changed || tableId === undefined || !isGap({ fault, recorded })) return
+      for (const statement of gapMarker(schema, tableId, `capture: ${fault ?? 'back'}`)) {
+        await sql.raw(statement).execute(transaction)
+      }
+    })
+  }
+
+  #report({ identity, tableName, fault }: ModelCapture) {
+    const former = this.#captures.find(capture => capture.identity === identity)?.fault ?? null
+    if (fault === former) return
+    const fields = { model: identity, table: tableName }
+    if (fault) this.#parts.logger.warn(`Changes of a model are missing: ${EXPLANATIONS[fault]}`, fields)
+    else this.#parts.logger.info('The changes of a model are captured again', fields)
+  }
+}
+
+const EXPLANATIONS: Record<CaptureFault, string> = {
+  uncaptured: 'its table is not captured. Run: npx waterline-changefeed install',
+  gone: 'there is no table of its name. Create it, or correct `tableName`, then run: npx waterline-changefeed install',
+  moved: 'its name stands for another table than the one that is captured. Run: npx waterline-changefeed install',
+  missing: 'triggers of its table are missing. Run: npx waterline-changefeed install',
+  disabled: 'triggers of its table are disabled. Run: npx waterline-changefeed install',
+}
+
+function isNews({ table, fault, recorded }: ModelCapture): boolean {
+  if (!recorded) return fault !== 'uncaptured'
+  return recorded.fault !== fault || recorded.tableId !== (table?.id ?? null)
+}
+
+/** While capture is off for one reason or another the clients have been told once. */
+const isGap = ({ fault, recorded }: Pick<ModelCapture, 'fault' | 'recorded'>) =>
+  recorded ? recorded.fault === null || fault === null : fault !== null
