@@ -118,6 +118,8 @@ export function modelWarnings({ model, shape, tree, redacted }: CaptureSource): 
       `"${key}" is unique in ${table} only together with the partition key: two records with one ${key} would be taken for one.`,
     shape.kind === 'partitioned' &&
       `TRUNCATE of one single partition of ${table} is captured only for partitions that exist now: install again after adding some.`,
+    shape.unlogged &&
+      `${table} is unlogged: PostgreSQL empties it after a crash, which no trigger sees. Run: alter table ${table} set logged.`,
     tree.inherited && `rows of tables that inherit from ${table} are not captured.`,
     needsList(shape, redacted) &&
       `a redacted column of ${table} has a domain type: install again after adding or dropping a column.`,

@@ -27,6 +27,7 @@ interface TableRow {
   readonly name: string
   readonly relkind: string
   readonly isPartition: boolean
+  readonly unlogged: boolean
   readonly columns: readonly ColumnRow[]
   readonly uniqueKeys: readonly (readonly string[])[]
 }
@@ -58,13 +59,13 @@ async function readJson<Row>(db: Queryable, sql: string, params: unknown[]): Pro
 }
 
 function tableShape(row: TableRow, typeOf: (oid: number) => TypeShape): TableShape {
-  const { oid, schema, name, isPartition, uniqueKeys } = row
+  const { oid, schema, name, isPartition, unlogged, uniqueKeys } = row
   const columns = row.columns.map((column): ColumnShape => {
     const { typeOid, notNull, generated } = column
     return { name: column.name, type: typeOf(typeOid), notNull, generated: GENERATED[generated] }
   })
   const kind = KINDS.get(row.relkind) ?? 'other'
-  return { oid, schema, name, kind, isPartition, columns: new Map(columns.map(c => [c.name, c])), uniqueKeys }
+  return { oid, schema, name, kind, isPartition, unlogged, columns: new Map(columns.map(c => [c.name, c])), uniqueKeys }
 }
 
 /** Postgres refuses a type that contains itself, so this ends. */
@@ -108,6 +109,7 @@ const TABLES = `
     'name', class.relname,
     'relkind', class.relkind,
     'isPartition', class.relispartition,
+    'unlogged', class.relpersistence = 'u',
     'columns', (
       select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
         'name', attname,

@@ -5,6 +5,8 @@ export interface TableShape {
   readonly name: string
   readonly kind: 'table' | 'partitioned' | 'view' | 'foreign' | 'other'
   readonly isPartition: boolean
+  /** Emptied by a crash of the server. */
+  readonly unlogged: boolean
   /** In attnum order, dropped columns left out. */
   readonly columns: ReadonlyMap<string, ColumnShape>
   /** The column lists of the valid, non-partial, non-deferrable unique indexes; the primary key first. */

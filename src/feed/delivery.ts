@@ -136,7 +136,8 @@ export class Delivery {
     const meta = metaOf(change)
     if (table && this.#parts.pauses.has(table.model.identity)) this.#withhold(table.model, meta)
     // A table that is not its model's now needs no message: the watch of capture has logged a gap, which follows.
-    else if (table && (table.shape || change.operation === 'gap')) await this.#deliverAs(table.model, change, meta, turn)
+    else if (table && (table.shape || change.operation === 'gap'))
+      await this.#deliverAs(table.model, change, meta, turn)
     this.#last = meta
   }
 

@@ -418,6 +418,12 @@ test('a dump and restore in another place finds the tables by name', async () =>
   expect(rows).toEqual([{ relation: '"user"' }])
 })
 
+test('an unlogged table is captured with a warning', async () => {
+  await database.query('alter table pet set unlogged')
+  const { warnings } = await capture(database, [user, pet])
+  expect(warnings).toEqual([expect.stringMatching(/^Model `pet`: "public"\."pet" is unlogged: PostgreSQL empties it/)])
+})
+
 test('the plan reads well', async () => {
   const view = modelOf('report')
   const plan = await readCapturePlan(await database.connect(), modelsOf(user, pet, view), captureOptions())

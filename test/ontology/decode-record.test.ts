@@ -77,7 +77,16 @@ const column = (name: string, type: TypeShape, generated: ColumnShape['generated
 
 function shapeWith(...columns: ColumnShape[]): TableShape {
   const byName = new Map(columns.map(each => [each.name, each]))
-  return { oid: 1, schema: 'public', name: 'user', kind: 'table', isPartition: false, columns: byName, uniqueKeys: [] }
+  return {
+    oid: 1,
+    schema: 'public',
+    name: 'user',
+    kind: 'table',
+    isPartition: false,
+    unlogged: false,
+    columns: byName,
+    uniqueKeys: [],
+  }
 }
 
 function modelWith(...attributes: (Partial<Attribute> & { readonly name: string })[]): Model {
