@@ -109,7 +109,8 @@ test('a model that nobody asks for any more: found, mended', async () => {
   const options = { models: ['user'] }
   const found = await findings(shop, options)
   expect(brief(found)).toEqual(['warning surplus'])
-  await repair(shop, found)
+  expect(found[0]?.repair).toEqual({ command: 'npx waterline-changefeed install --prune' })
+  await shop.feed(options).install({ prune: true })
   expect(await findings(shop, options)).toEqual([])
 })
 
