@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Server } from 'socket.io'
-import { openDatabase } from '../db/connect.ts'
+import { openDatabase, type Pool } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import { openAttachments } from './attachments.ts'
 import type { AdapterFactory } from './settings.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -95,19 +96,28 @@ async function postgresBackend(workspace: Workspace, logger: Logger): Promise<Ba
   const address = await workspace.address()
   const { channelPrefix, schema } = workspace.settings
   const db = openDatabase({ ...address, applicationName: 'waterline-changefeed adapter' }, schema)
-  await db.pool.query(ATTACHMENTS)
+  const tableName = await openAttachments(db).catch(async (error: unknown) => {
+    await db.close()
+    throw error
+  })
   const errorHandler = (error: Error) => logger.warn('The Postgres adapter failed', { error: error.message })
-  const adapter = createAdapter(db.pool, { errorHandler, ...(channelPrefix !== undefined && { channelPrefix }) })
+  const adapter = createAdapter(releasing(db.pool), {
+    errorHandler,
+    tableName,
+    ...(channelPrefix !== undefined && { channelPrefix }),
+  })
   return { adapter, by: 'Postgres', close: () => db.close() }
 }
 
-/** Where the adapter puts messages that NOTIFY cannot carry, as its documentation says. */
-const ATTACHMENTS = `
-  create table if not exists socket_io_attachments (
-    id bigserial unique,
-    created_at timestamptz default now(),
-    payload bytea
-  )`
+/** The adapter keeps one connection, and when that is lost it takes another without giving it back: after three, none is left. */
+function releasing(pool: Pool): Pool {
+  const connect = async () => {
+    const client = await pool.connect()
+    client.once('end', () => client.release(true))
+    return client
+  }
+  return { query: pool.query.bind(pool), connect } as unknown as Pool
+}
 
 async function optional<T>(load: () => Promise<T>, name: string): Promise<T> {
   try {

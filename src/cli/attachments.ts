@@ -1,0 +1,85 @@
+import { sql } from 'kysely'
+import type { Database } from '../db/connect.ts'
+import { ChangefeedError } from '../errors.ts'
+
+/**
+ * The table where the Postgres adapter puts messages that NOTIFY cannot carry: that of the search path, which the app's
+ * servers use too, made where there is none. Gives its qualified name, quoted. Throws `E_OPTIONS` for one that could run
+ * code of another role when the listener writes to it: anybody may have made a table of this name before us.
+ */
+export async function openAttachments({ kysely }: Database): Promise<string> {
+  const inspect = async () => (await INSPECT.execute(kysely)).rows[0]
+  let table = await inspect()
+  if (!table) {
+    await CREATE.execute(kysely) // needs a right that a listener without a table to make may lack
+    table = await inspect()
+  }
+  if (!table)
+    throw new ChangefeedError('E_OPTIONS', 'The table socket_io_attachments was dropped meanwhile: start again.')
+  const { name, owner, role, problem } = table
+  if (problem === null) return name
+  throw new ChangefeedError(
+    'E_OPTIONS',
+    `--adapter postgres would write to ${name}, which ${problem}: that could run code with the rights of role "${role}". ` +
+      `It belongs to role "${owner}". Drop it, so that the listener makes it anew, or use Redis (--redis-url).`,
+  )
+}
+
+/** As the adapter's documentation has it. */
+const CREATE = sql`
+  create table if not exists socket_io_attachments (
+    id bigserial unique,
+    created_at timestamptz default pg_catalog.now(),
+    payload bytea
+  )`
+
+interface Attachments {
+  readonly name: string
+  readonly owner: string
+  readonly role: string
+  /** The first thing that is wrong with it. */
+  readonly problem: string | null
+}
+
+/**
+ * A superuser is a member of every role, which says nothing; so its table must belong to a superuser. Objects from number
+ * 16384 on are not Postgres' own.
+ */
+const INSPECT = sql<Attachments>`
+  select
+    pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
+    pg_catalog.pg_get_userbyid(c.relowner) as owner,
+    current_user as role,
+    case
+      when c.relkind <> 'r' then 'is no plain table'
+      when not (
+        o.rolsuper or o.oid = me.oid
+        or (not me.rolsuper and pg_catalog.pg_has_role(me.oid, c.relowner, 'member'))
+      ) then 'belongs to another role'
+      when exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid) then 'has triggers'
+      when exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid) then 'has rules'
+      when c.relrowsecurity or exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid)
+        then 'has row-level security'
+      when exists (select from pg_catalog.pg_inherits i where c.oid in (i.inhrelid, i.inhparent))
+        then 'takes part in inheritance'
+      when exists (select from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype not in ('p', 'u', 'n'))
+        then 'has constraints besides its keys'
+      when exists (
+        select from pg_catalog.pg_index x
+        where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)
+      ) then 'has an index on an expression'
+      when exists (
+        select from pg_catalog.pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.atttypid >= 16384
+      ) then 'has columns of types that are not built in'
+      when exists (
+        select from pg_catalog.pg_attrdef d
+        join pg_catalog.pg_depend p on p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass and p.objid = d.oid
+        where d.adrelid = c.oid and p.refobjid >= 16384 and p.refclassid <> 'pg_catalog.pg_class'::pg_catalog.regclass
+      ) then 'has defaults that call functions'
+    end as problem
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_roles o on o.oid = c.relowner
+  join pg_catalog.pg_roles me on me.rolname = current_user
+  where c.oid = pg_catalog.to_regclass('socket_io_attachments')`
