@@ -3,10 +3,13 @@ import type { InstallFlags } from '../capture/capture-options.ts'
 import type { FeedState } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
 import { keepInstanceof } from '../node-globals.ts'
+import type { Model } from '../ontology/model.ts'
+import { readModels } from '../ontology/model-map.ts'
 import { ActionRequests } from './action-requests.ts'
 import { AppSockets } from './app-sockets.ts'
 import { DatabaseFeed, type DatabasePlan, type DatabaseStatus } from './database-feed.ts'
 import { databasesOf } from './databases.ts'
+import { warnOfExposedAttributes } from './exposed-attributes.ts'
 import { unmetRequirement } from './requirements.ts'
 import type { SailsApp } from './sails-app.ts'
 import { readSettings, type SailsSettings } from './settings.ts'
@@ -30,6 +33,7 @@ export class ChangefeedHook {
   #requests: ActionRequests | undefined
   #sockets: AppSockets | undefined
   #feeds: DatabaseFeed[] = []
+  #published: readonly Model[] = []
   #work: Promise<unknown> = Promise.resolve()
 
   constructor(sails: SailsApp) {
@@ -56,6 +60,7 @@ export class ChangefeedHook {
     this.#requests = new ActionRequests(sails)
     this.#drainOnShutdown()
     await this.#inTurn(() => this.#begin())
+    if (settings.blueprints === 'keep') warnOfExposedAttributes(sails, this.#published)
     sails.on('hook:pubsub:reloaded', () => void this.#inTurn(() => this.#reload()))
   }
 
@@ -103,6 +108,7 @@ export class ChangefeedHook {
     })
     sockets?.attach()
     this.#sockets = sockets
+    this.#published = databases.flatMap(({ models }) => [...readModels(models).values()])
     for (const feed of this.#feeds) await feed.start()
   }
 

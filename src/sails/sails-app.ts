@@ -31,7 +31,7 @@ export interface SailsConfig {
   readonly environment?: string
   readonly changefeed?: unknown
   readonly models?: { readonly migrate?: string }
-  readonly blueprints?: { readonly mirror?: boolean }
+  readonly blueprints?: { readonly mirror?: boolean; readonly rest?: boolean; readonly shortcuts?: boolean }
   readonly sockets?: { readonly adapter?: string }
   beforeShutdown?: (done: (error?: unknown) => void) => unknown
 }

@@ -93,3 +93,18 @@ test.each([
   await watcher.messages.next(identity)
   expect(summary(watcher)).toEqual([`${identity} created 1`])
 })
+
+test('what clients are not to see is not sent, whoever writes it: nothing of a blueprint goes out by itself', async () => {
+  const { app, connect, settled } = await liftApp(REPLACE)
+  const [watcher, actor] = [await connect(), await connect()]
+  for (const client of [watcher, actor]) await client.get('/account')
+  await actor.post('/account', { email: 'a@x.io', password: 'pass-word', ssn: '123-45' })
+  await actor.patch('/account/1', { email: 'b@x.io', password: 'other', ssn: '678-90' })
+  app.models.account._publishCreate({ id: 9, password: 'by hand' })
+  await actor.delete('/account/1')
+  await settled(watcher, actor)
+  expect(summary(watcher)).toEqual(['account created 1', 'account updated 1', 'account destroyed 1'])
+  for (const { messages } of [watcher, actor]) {
+    expect(JSON.stringify(messages.all)).not.toMatch(/password|pass-word|other|by hand|ssn|123-45|678-90|YWVz/)
+  }
+})
