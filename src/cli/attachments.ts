@@ -1,5 +1,6 @@
-import { sql } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import type { Database } from '../db/connect.ts'
+import type { Tables } from '../db/tables.ts'
 import { ChangefeedError } from '../errors.ts'
 
 /**
@@ -8,12 +9,9 @@ import { ChangefeedError } from '../errors.ts'
  * code of another role when the listener writes to it: anybody may have made a table of this name before us.
  */
 export async function openAttachments({ kysely }: Database): Promise<string> {
-  const inspect = async () => (await INSPECT.execute(kysely)).rows[0]
-  let table = await inspect()
-  if (!table) {
-    await CREATE.execute(kysely) // needs a right that a listener without a table to make may lack
-    table = await inspect()
-  }
+  const oid = await kysely.transaction().execute(findOrCreate)
+  const { rows } = await inspect(oid).execute(kysely)
+  const [table] = rows
   if (!table)
     throw new ChangefeedError('E_OPTIONS', 'The table socket_io_attachments was dropped meanwhile: start again.')
   const { name, owner, role, problem } = table
@@ -23,6 +21,21 @@ export async function openAttachments({ kysely }: Database): Promise<string> {
     `--adapter postgres would write to ${name}, which ${problem}: that could run code with the rights of role "${role}". ` +
       `It belongs to role "${owner}". Drop it, so that the listener makes it anew, or use Redis (--redis-url).`,
   )
+}
+
+/** By the search path that the role has by itself, as the app's servers find it: that of our connections is a safe one. */
+async function findOrCreate(transaction: Transaction<Tables>): Promise<number | null> {
+  await sql`set local search_path to default`.execute(transaction)
+  const found = await oidOf(transaction)
+  if (found !== null) return found
+  await CREATE.execute(transaction) // needs a right that a listener without a table to make may lack
+  return await oidOf(transaction)
+}
+
+async function oidOf(transaction: Transaction<Tables>): Promise<number | null> {
+  const { rows } = await sql<{ oid: number | null }>`
+    select pg_catalog.to_regclass('socket_io_attachments')::pg_catalog.oid as oid`.execute(transaction)
+  return rows[0]?.oid ?? null
 }
 
 /** As the adapter's documentation has it. */
@@ -45,7 +58,7 @@ interface Attachments {
  * A superuser is a member of every role, which says nothing; so its table must belong to a superuser. Objects from number
  * 16384 on are not Postgres' own.
  */
-const INSPECT = sql<Attachments>`
+const inspect = (oid: number | null) => sql<Attachments>`
   select
     pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
@@ -82,4 +95,4 @@ const INSPECT = sql<Attachments>`
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   join pg_catalog.pg_roles o on o.oid = c.relowner
   join pg_catalog.pg_roles me on me.rolname = current_user
-  where c.oid = pg_catalog.to_regclass('socket_io_attachments')`
+  where c.oid = ${oid}::pg_catalog.oid`
