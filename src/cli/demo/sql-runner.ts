@@ -106,6 +106,7 @@ class Run {
     this.#client = client
     client.on('notice', ({ message }) => this.#note(message ?? ''))
     this.#limitSize(client)
+    await client.query('set search_path = public') // our own connections find nothing there, and people write `users`
     const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid')
     this.#pid = rows[0]?.pid
     if (this.#ended !== undefined) throw new Error(this.#ended)
@@ -139,7 +140,6 @@ function withSettings(connectionString: string): string {
     lock_timeout: STATEMENT_MS,
     idle_in_transaction_session_timeout: RUN_MS,
     idle_session_timeout: RUN_MS,
-    search_path: 'public',
   }
   const url = new URL(connectionString)
   const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
