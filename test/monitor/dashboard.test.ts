@@ -11,9 +11,12 @@ test('the Grafana dashboard asks for metrics that there are', async () => {
   const db = openDatabase({ connectionString, applicationName: 'monitor' }, 'changefeed')
   afterScope(() => db.close())
   const text = await new FeedMetrics(shop.feed(), db).text()
-  const known = new Set([...text.matchAll(/^# TYPE (changefeed_\w+)/gm)].map(([, name]) => name))
+  const known = new Set([...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name))
   const dashboard = await readFile(new URL('../../.deploy/grafana-dashboard.json', import.meta.url), 'utf8')
-  const asked = new Set([...dashboard.matchAll(/changefeed_\w+/g)].map(([name]) => name.replace(/_bucket$/, '')))
+  const asked = new Set(
+    [...dashboard.matchAll(/(changefeed|nodejs)_\w+/g)].map(([name]) => name.replace(/_bucket$/, '')),
+  )
   expect(asked.size).toBeGreaterThan(12)
+  expect(asked).toContain('nodejs_eventloop_lag_p99_seconds')
   expect([...asked].filter(name => !known.has(name))).toEqual([])
 })
