@@ -28,8 +28,10 @@ export interface ChangeMapperParts extends RowDecoderParts {
 /** What is to be published of one change. */
 export interface MappedChange {
   readonly calls: readonly PublishCall[]
-  /** Why the record itself is not among them: its model could not show it. */
+  /** Why a record is missing from them: its model could not show it. */
   readonly unshown?: Error
+  /** Whether clients end on the present state: what was before the change is no part of that. */
+  readonly isComplete: boolean
 }
 
 /** Decodes a logged change, maps it to publish calls, and leads them past the stages. */
@@ -59,7 +61,8 @@ export class ChangeMapper {
     let calls = withoutUnshown(publishCalls(change, { models, related }), change)
     for (const stage of stages) calls = await reachably(async () => stage.revise(calls, { change, tick, meta, signal }))
     calls = calls.map(call => this.#deepValues.withoutIn(call))
-    return unshown ? { calls, unshown } : { calls }
+    const isComplete = !change.new || change.record !== undefined
+    return { calls, isComplete, ...(unshown && { unshown }) }
   }
 
   /** Where they cannot be read, their model is told to read again: the message about the record itself is worth more. */

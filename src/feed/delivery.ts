@@ -170,7 +170,8 @@ export class Delivery {
       () => this.#mapper.map(change, model, circumstances),
       affected,
     )
-    if (mapped?.unshown) this.#skip(model.identity, meta, mapped.unshown, [model.identity])
+    if (mapped?.unshown && mapped.isComplete) this.#parts.failures.note(model.identity, meta.cursor, mapped.unshown)
+    else if (mapped?.unshown) this.#skip(model.identity, meta, mapped.unshown, [model.identity])
     return mapped?.calls ?? []
   }
 
