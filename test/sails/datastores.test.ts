@@ -46,8 +46,8 @@ test('a Unix socket is a host as well', async () => {
   const folder = await scratchFolder()
   await chmod(folder, 0o777) // the server may run as another user
   const server = await ownServer({ unix_socket_directories: folder, unix_socket_permissions: '0777' })
-  const { port, username, pathname } = new URL(server.connectionString)
-  const parts = { host: folder, port: Number(port), user: username, database: pathname.slice(1) || 'postgres' }
+  const { port, username, password } = new URL(server.connectionString)
+  const parts = { host: folder, port: Number(port), user: username, password, database: 'postgres' }
   const client = await connectClient({ ...parts, applicationName: 'test' }, () => {})
   const { rows } = await client.query('select pg_catalog.inet_client_addr() as address')
   expect(rows).toEqual([{ address: null }])
