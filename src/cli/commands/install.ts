@@ -13,10 +13,10 @@ interface PlanFlags extends InstallFlags {
 }
 
 /** Shows what `install` would do, statement by statement, and does nothing. */
-export async function plan(settings: ProgramSettings, { json, ...flags }: PlanFlags): Promise<number> {
+export async function plan(settings: ProgramSettings, { json, prune, reveal }: PlanFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
     const feed = await workspace.feed()
-    const found = await feed.plan(flags)
+    const found = await feed.plan(installFlags(prune, reveal))
     const statements = await migrationSql(settings.schema, found.migrations)
     if (json) printJson({ ...found, migrationStatements: statements, complete: isComplete(found) })
     else printPlan(found, statements)
@@ -24,14 +24,18 @@ export async function plan(settings: ProgramSettings, { json, ...flags }: PlanFl
   })
 }
 
+/** And no other flag of the command line: `--models` is not the setting of that name. */
+const installFlags = (prune = false, reveal = false): InstallFlags => ({ prune, reveal })
+
 interface InstallCommandFlags extends PlanFlags {
   readonly yes?: boolean
 }
 
 export async function install(
   settings: ProgramSettings,
-  { json, yes, ...flags }: InstallCommandFlags,
+  { json, yes, prune, reveal }: InstallCommandFlags,
 ): Promise<number> {
+  const flags = installFlags(prune, reveal)
   return await withWorkspace(settings, async workspace => {
     const feed = await workspace.feed()
     if (flags.prune && !yes && !(await confirmPruning(await feed.plan(flags)))) return EXIT.usage
