@@ -32,7 +32,9 @@ export interface ModelAccess {
   /** REST routes that write: all, or these. @default none */
   write?: boolean | readonly WriteAction[]
   /**
-   * Attributes that clients may set. @default all that they are shown as they are stored, and collections, but the primary key
+   * Attributes that clients may set. A request that sets one of the others is refused if `omit`, `encrypt` or `customToJSON`
+   * hides or changes it; otherwise its value is ignored.
+   * @default all that clients are shown as they are stored, and collections, but the primary key
    */
   writable?: readonly string[]
   /**
@@ -52,6 +54,8 @@ export interface OpenModel {
   readonly canWatch: boolean
   readonly writes: ReadonlySet<WriteAction>
   readonly writable: ReadonlySet<string>
+  /** Attributes that clients are not shown as they are stored, and that they may not set. */
+  readonly protected: ReadonlySet<string>
   readonly searchable: Searchable
   /** Associations that may be read and populated: where a key is omitted, so is whom it names. */
   readonly associations: readonly Association[]
@@ -93,12 +97,15 @@ function openModel(model: Model, access: ModelAccess, logger: Logger): OpenModel
   for (const name of access.writable ?? []) requireWritable(model, name)
   for (const name of access.searchable ?? []) attributeOf(model, name, 'searchable')
   const omitted = omittedColumns(model, access)
+  const shown = attributesShownAsStored(model, omitted)
+  const writable = new Set(access.writable ?? settable(model, shown))
   return {
     model,
     isPublic: policy === undefined && recordPolicy === undefined,
     canWatch: watch,
     writes: new Set(write === true ? WRITE_ACTIONS : write === false ? [] : write),
-    writable: new Set(access.writable ?? settable(model, omitted)),
+    writable,
+    protected: protectedAttributes(model, shown, writable),
     searchable: new Searchable(model, { named: access.searchable, redacted: omitted, logger }),
     associations: model.associations.filter(({ alias }) => !omitted.has(model.attributes.get(alias)?.column ?? '')),
     allows: async (req, action) => (policy ? (await policy.call(access, req, action)) === true : true),
@@ -119,10 +126,14 @@ export async function requireRecordAllowed(open: OpenModel, req: RealtimeRequest
 export const targetOf = (association: Association) =>
   association.type === 'model' ? association.model : association.collection
 
-function settable(model: Model, redacted: ReadonlySet<string>): string[] {
+function settable(model: Model, shown: ReadonlySet<string>): string[] {
   const collections = model.associations.filter(({ type }) => type === 'collection').map(({ alias }) => alias)
-  const names = new Set([...attributesShownAsStored(model, redacted), ...collections])
-  return [...names].filter(name => name !== model.primaryKey)
+  return [...new Set([...shown, ...collections])].filter(name => name !== model.primaryKey)
+}
+
+function protectedAttributes(model: Model, shown: ReadonlySet<string>, writable: ReadonlySet<string>): Set<string> {
+  const isProtected = (name: string) => !shown.has(name) && !writable.has(name) && name !== model.primaryKey
+  return new Set([...model.attributes.keys()].filter(isProtected))
 }
 
 function attributeOf(model: Model, name: string, option: string) {

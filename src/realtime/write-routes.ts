@@ -126,9 +126,14 @@ async function shown(req: RealtimeRequest, open: OpenModel, id: RecordId, reader
   return record && reader.presentation(req, open)(record)
 }
 
-/** The attributes that are set: those of the body that a client may set. What is none is ignored, as by blueprints. */
+/**
+ * The attributes that are set: those of the body that a client may set. Names that are no attributes are ignored, as by
+ * blueprints. A protected attribute is refused: a sign-up form must not lose its password without a sign.
+ */
 function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits): ModelRecord {
   if (!isDictionary(req.body)) throw badRequest('The body is an object with the values of one record.')
+  const refused = Object.keys(req.body).find(name => open.protected.has(name))
+  if (refused !== undefined) throw badRequest(notWritable(open.model.identity, refused))
   const values = Object.entries(req.body).filter(([name]) => open.writable.has(name))
   for (const { alias } of collectionsOf(open.model)) {
     const list = req.body[alias]
@@ -137,6 +142,9 @@ function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits)
   }
   return Object.fromEntries(values)
 }
+
+const notWritable = (identity: string, name: string) =>
+  `"${name}" may not be set: clients are not shown its stored value, so nothing was written. Leave it out of the request, or name all attributes that clients may set in \`models.${identity}.writable\`.`
 
 /** Who becomes a member is written to: as by the routes of the collection, the request has to see it. */
 async function requireMembers(

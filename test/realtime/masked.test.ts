@@ -39,8 +39,30 @@ test('an attribute that customToJSON changes is neither searched nor sorted by, 
     expect((await client.get('/employee', query)).statusCode, JSON.stringify(query)).toBe(400)
     expect((await client.get('/team/1/members', query)).statusCode, JSON.stringify(query)).toBe(400)
   }
-  expect((await client.patch('/employee/1', { card: '1', name: 'anna' })).statusCode).toBe(200)
-  expect(await collections.employee.findOne({ id: 1 })).toMatchObject({ card: '4111111111111111', name: 'anna' })
+  expect((await client.patch('/employee/1', { card: '1', name: 'anna' })).statusCode).toBe(400)
+  expect(await collections.employee.findOne({ id: 1 })).toMatchObject({ card: '4111111111111111', name: 'ann' })
+})
+
+test('a request that sets a hidden attribute is refused, with the setting that opens it', async () => {
+  const account: ModelDefinition = {
+    attributes: { email: name, password: name, token: { type: 'string', allowNull: true, encrypt: true }, pin: name },
+    customToJSON() {
+      const { password, ...shown } = this as { password: string }
+      return shown
+    },
+  }
+  const { connect, collections } = await realtimeApp(
+    { models: { account: { write: true, omit: ['pin'] } } },
+    { account },
+  )
+  const client = await connect()
+  for (const hidden of ['password', 'token', 'pin']) {
+    const refusal = await client.post('/account', { email: 'ann', [hidden]: 'secret' })
+    expect([refusal.statusCode, refusal.body.message]).toEqual([400, expect.stringContaining(`"${hidden}"`)])
+    expect(refusal.body.message).toContain('models.account.writable')
+  }
+  expect(await collections.account.count()).toBe(0)
+  expect((await client.post('/account', { email: 'ann', nosuch: 1, id: 7 })).statusCode).toBe(200)
 })
 
 test('one that it hides in some records is no longer searched by when the first of them is found', async () => {
@@ -76,6 +98,6 @@ test('`searchable` and `writable` name what is searched and written all the same
   })
   expect(found.body).toEqual([MASKED])
   expect((await client.get('/employee', { where: { name: 'ann' } })).statusCode).toBe(400)
-  await client.patch('/employee/1', { card: '42', name: 'x' })
+  expect((await client.patch('/employee/1', { card: '42', name: 'x' })).statusCode).toBe(200)
   expect(await collections.employee.findOne({ id: 1 })).toMatchObject({ card: '42', name: 'ann' })
 })
