@@ -42,7 +42,7 @@ export function ask(demo: Pick<Demo, 'url'>, { path, method = 'GET', headers = {
 }
 
 /** The settings that stand in the page, with the token. */
-export async function pageSettings(demo: Pick<Demo, 'url'>): Promise<{ token: string | null; place: string }> {
+export async function pageSettings(demo: Pick<Demo, 'url'>): Promise<{ token: string; sql: boolean; place: string }> {
   const { body } = await ask(demo, { path: '/' })
   return JSON.parse(/id="settings">(.*?)<\/script>/.exec(body)?.[1] ?? 'null')
 }

@@ -9,7 +9,7 @@ import { scratchFolder } from '../helpers/folder.ts'
 import { built, startProgram } from '../helpers/program.ts'
 import { connectSailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { ask, pageSettings, portOf } from './demo-server.ts'
+import { ask, pageHeaders, pageSettings, portOf } from './demo-server.ts'
 
 /** As `npm start` does it. */
 function runDemo(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
@@ -101,11 +101,11 @@ test('with DATABASE_URL it says so, keeps to schemas of its own, runs no SQL for
   const program = runDemo([], { DATABASE_URL: database.connectionString })
   const demo = await urlOf(program)
   await program.line(/Database .*the server of DATABASE_URL, schemas changefeed_demo and changefeed_demo_feed/)
-  expect(await pageSettings(demo)).toMatchObject({ token: null, place: 'Your own server, schema changefeed_demo' })
+  expect(await pageSettings(demo)).toMatchObject({ sql: false, place: 'Your own server, schema changefeed_demo' })
   const refused = await ask(demo, {
     path: '/sql',
     method: 'POST',
-    headers: { origin: demo.url, 'content-type': 'application/json', 'x-demo-token': 'null' },
+    headers: await pageHeaders(demo),
     body: '{"sql":"select 1"}',
   })
   expect(refused).toMatchObject({ status: 403 })

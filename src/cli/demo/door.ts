@@ -29,12 +29,12 @@ export class Door {
     return this.isOurHost(headers) && (headers.origin === undefined ? !isOfAnotherSite(headers) : isSameOrigin(headers))
   }
 
-  /** Why SQL is not run for this request; undefined where it is. */
-  refusalOfSql(headers: IncomingHttpHeaders): string | undefined {
-    if (!this.isOurHost(headers)) return 'SQL is run for this host only.'
-    if (!isSameOrigin(headers)) return 'SQL is run for the page of the demo only.'
-    if (!/^application\/json(;|$)/i.test(headers['content-type'] ?? '')) return 'SQL is taken as application/json only.'
-    if (!this.#isToken(headers['x-demo-token'])) return 'The demo was started anew: load the page again.'
+  /** Why this request may not write; undefined where it may. */
+  refusalOfWrite(headers: IncomingHttpHeaders): string | undefined {
+    if (!this.isOurHost(headers)) return 'Writes are accepted for this host only.'
+    if (!isSameOrigin(headers)) return 'Writes are accepted from the page of the demo only.'
+    if (!/^application\/json(;|$)/i.test(headers['content-type'] ?? '')) return 'Send application/json.'
+    if (!this.#isToken(headers['x-demo-token'])) return 'The demo was restarted: load the page again.'
     return undefined
   }
 

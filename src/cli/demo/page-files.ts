@@ -35,10 +35,16 @@ export interface PageSettings {
   readonly models: readonly PageModel[]
   /** Identity of the model between courses and users. */
   readonly links: string
-  /** Where SQL may be run from the page. */
-  readonly token: string | null
+  /** Sent along with each request that writes. */
+  readonly token: string
+  /** Whether the page may run SQL. */
+  readonly sql: boolean
   /** In words. */
   readonly place: string
+  /** Command that opens psql on the demo's tables. */
+  readonly psql: string
+  /** Socket.io path of the sockets that hear blueprint actions only. */
+  readonly alonePath: string
 }
 
 /** `<` could end the element that the settings stand in. */

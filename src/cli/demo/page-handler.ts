@@ -13,10 +13,12 @@ export interface PageHandlerOptions {
   readonly settings: PageSettings
   /** Null where the page may not run SQL. */
   readonly runner: SqlRunner | null
+  /** Puts the demo's data back as it was at the start. */
+  reset(): Promise<void>
 }
 
-/** Answers for the page, its files, and the SQL that is typed into it. */
-export async function pageHandler({ door, settings, runner }: PageHandlerOptions): Promise<RequestListener> {
+/** Answers for the page, its files, and what the page writes: SQL, and the data of the start. */
+export async function pageHandler({ door, settings, runner, reset }: PageHandlerOptions): Promise<RequestListener> {
   const files = await readPageFiles()
   const app = new Hono<{ Bindings: HttpBindings }>()
   app.use(async (context, next) => {
@@ -29,15 +31,20 @@ export async function pageHandler({ door, settings, runner }: PageHandlerOptions
     const file = files.get(context.req.param('name'))
     return file ? context.body(file.text, 200, { 'content-type': file.type }) : context.notFound()
   })
-  app.use('/sql', async (context, next) => {
-    const refusal = runner ? door.refusalOfSql(context.env.incoming.headers) : OFF
+  app.on('POST', ['/sql', '/reset'], async (context, next) => {
+    const refusal = door.refusalOfWrite(context.env.incoming.headers)
     return refusal === undefined ? await next() : context.json({ error: { message: refusal } }, 403)
   })
   app.use('/sql', bodyLimit({ maxSize: LONGEST_SQL, onError: context => context.json(TOO_LONG, 413) }))
   app.post('/sql', async context => {
+    if (!runner) return context.json({ error: { message: OFF } }, 403)
     const { sql } = await context.req.json<{ sql?: unknown }>().catch(() => ({ sql: undefined }))
     if (typeof sql !== 'string') return context.json({ error: { message: 'Send {"sql": "..."}.' } }, 400)
-    return context.json(await runner?.run(sql))
+    return context.json(await runner.run(sql))
+  })
+  app.post('/reset', async context => {
+    await reset()
+    return context.json({})
   })
   return getRequestListener(app.fetch)
 }

@@ -10,8 +10,9 @@ import { openPlace } from './open-place.ts'
 import type { PageSettings } from './page-files.ts'
 import { pageHandler } from './page-handler.ts'
 import type { Place } from './place.ts'
+import { ALONE_PATH, startSailsAlone } from './sails-alone.ts'
 import { SqlRunner } from './sql-runner.ts'
-import { createTables, seed, TABLES } from './tables.ts'
+import { createTables, emptyTables, seed, TABLES } from './tables.ts'
 import { answerWith, closeServer, guard, listen, type WebServer } from './web-server.ts'
 import { withClient } from './with-client.ts'
 
@@ -57,7 +58,7 @@ async function start(options: DemoOptions, closers: Closers): Promise<Demo> {
   closers.add(() => place.close())
   const app = await openApp(packages, place)
   closers.add(() => app.stop())
-  await serve(web, { app, place, logger: options.logger }, closers)
+  await serve(web, { app, packages, place, logger: options.logger }, closers)
   return {
     url: `http://127.0.0.1:${web.port}`,
     connectionString: place.connectionString,
@@ -71,7 +72,7 @@ async function openApp(packages: WaterlinePackages, { connectionString, schema }
   const isNew = await withClient(connectionString, client => createTables(client, schema))
   const app = await startApp(packages, { connectionString, schema })
   try {
-    if (isNew) await seed(app.collections as Parameters<typeof seed>[0])
+    if (isNew) await seedWith(app)
   } catch (error) {
     await app.stop()
     throw error
@@ -79,18 +80,32 @@ async function openApp(packages: WaterlinePackages, { connectionString, schema }
   return app
 }
 
+const seedWith = ({ collections }: DemoApp) => seed(collections as Parameters<typeof seed>[0])
+
+/** Puts the tables back as they were at the start. */
+async function reset(app: DemoApp, { connectionString, schema }: Place): Promise<void> {
+  await withClient(connectionString, client => emptyTables(client, schema))
+  await seedWith(app)
+}
+
 interface Served {
   readonly app: DemoApp
+  readonly packages: WaterlinePackages
   readonly place: Place
   readonly logger: Logger
 }
 
 async function serve({ server, port }: WebServer, served: Served, closers: Closers) {
-  const { place } = served
+  const { app, place } = served
   const door = new Door(port)
-  const runner = await openRunner(place)
+  const { openSqlBox } = place
+  const pageUrl = await openSqlBox?.()
+  const runner = openSqlBox && pageUrl !== undefined ? sqlRunner(place.connectionString, pageUrl, openSqlBox) : null
   if (runner) closers.add(() => runner.close())
-  answerWith(server, await pageHandler({ door, runner, settings: pageSettings(door, place) }))
+  const settings = pageSettings(door, place, pageUrl)
+  answerWith(server, await pageHandler({ door, runner, settings, reset: () => reset(app, place) }))
+  const alone = await startSailsAlone({ server, door, ...served })
+  closers.add(() => alone.close())
   const { realtime, feed } = createFeed(server, door, served)
   closers.add(() => realtime.close())
   guard(server, door)
@@ -119,16 +134,10 @@ function createFeed(server: Server, door: Door, { app, place, logger }: Served) 
 
 const isUp = (feed: Changefeed) => ['running', 'reconnecting'].includes(feed.status().state)
 
-async function openRunner({ openSqlBox, connectionString }: Place): Promise<SqlRunner | null> {
-  if (!openSqlBox) return null
-  return new SqlRunner({
-    connectionString: await openSqlBox(),
-    adminConnectionString: connectionString,
-    restoreRole: openSqlBox,
-  })
-}
+const sqlRunner = (adminConnectionString: string, connectionString: string, restoreRole: () => Promise<string>) =>
+  new SqlRunner({ connectionString, adminConnectionString, restoreRole })
 
-function pageSettings({ token }: Door, { kind, schema, openSqlBox }: Place): PageSettings {
+function pageSettings({ token }: Door, { kind, schema }: Place, pageUrl: string | undefined): PageSettings {
   return {
     models: SHOWN_MODELS.map(identity => ({
       identity,
@@ -136,7 +145,10 @@ function pageSettings({ token }: Door, { kind, schema, openSqlBox }: Place): Pag
       ...(identity === 'account' && { inside: KEPT_INSIDE }),
     })),
     links: JUNCTION,
-    token: openSqlBox ? token : null,
+    token,
+    sql: pageUrl !== undefined,
     place: kind === 'embedded' ? 'Embedded Postgres, this demo only' : `Your own server, schema ${schema}`,
+    psql: pageUrl === undefined ? `PGOPTIONS='-c search_path=${schema}' psql "$DATABASE_URL"` : `psql '${pageUrl}'`,
+    alonePath: ALONE_PATH,
   }
 }

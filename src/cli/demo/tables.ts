@@ -36,6 +36,12 @@ export async function createTables(client: Client, schema: string): Promise<bool
   return rows[0]?.missing ?? false
 }
 
+/** Empties all tables; ids begin at 1 again. */
+export async function emptyTables(client: Client, schema: string): Promise<void> {
+  const tables = TABLES.map(name => qualify(schema, name)).join(', ')
+  await client.query(`truncate ${tables} restart identity`)
+}
+
 /** What Waterline can write of an app that is already in use. */
 interface SeedModel {
   createEach(records: readonly object[]): { fetch(): Promise<{ id: number }[]> }

@@ -1,38 +1,44 @@
 import { byId } from './element.js'
-import { messageList } from './messages.js'
+import { latencyOf, MessagePane } from './messages.js'
 import { RecordBook } from './records.js'
-import { sqlBox } from './sql.js'
+import { reloadWhenRestarted } from './restart.js'
+import { SqlBox } from './sql.js'
+import { Statistics } from './statistics.js'
+import { tools } from './tools.js'
+import { writerButtons } from './writers.js'
 
 const settings = JSON.parse(byId('settings').textContent)
-const messages = messageList()
+const panes = { alone: new MessagePane('alone'), feed: new MessagePane('feed') }
+const statistics = new Statistics()
 const book = new RecordBook()
 for (const model of settings.models) book.add(model)
-sqlBox(settings)
 
 const { io } = window
 io.sails.environment = 'production' // it logs to the console otherwise
-const socket = io.sails.connect(location.origin, { reconnection: true })
+const connect = path => io.sails.connect(location.origin, { path, reconnection: true, multiplex: false })
 
+const feed = connect('/socket.io')
 for (const { identity } of settings.models) {
-  socket.on(identity, (payload, meta) => {
-    messages.add(identity, payload, meta)
+  feed.on(identity, (payload, meta) => {
+    panes.feed.add(identity, payload, meta)
+    statistics.add(latencyOf(meta))
     book.apply(identity, payload)
   })
 }
 
-/** What is about the feed itself: here, that a model is to be read again. */
-socket.on('changefeed', (payload, meta) => {
-  messages.add('changefeed', payload, meta)
+/** About the feed itself: a model has to be read again. */
+feed.on('changefeed', (payload, meta) => {
+  panes.feed.add('changefeed', payload, meta)
   if (payload.verb === 'refetch') read(payload.identity)
 })
 
-/** Reading a list over the socket subscribes it to the records, and to those that come. */
+/** Reading a list over a socket subscribes it to the records, and to new ones. */
 function read(identity) {
   if (!settings.models.some(model => model.identity === identity)) return
   book.hold(identity)
   list(identity, records => {
     if (identity !== 'course') return book.replace(identity, records)
-    // Who takes which course stands in a table between them.
+    // Who takes which course is in a table between them.
     list(settings.links, links => {
       if (links) book.replaceLinks(links)
       book.replace(identity, records)
@@ -41,10 +47,43 @@ function read(identity) {
 }
 
 function list(identity, use) {
-  socket.get(`/${identity}`, { limit: 200, populate: 'false' }, (records, { statusCode }) =>
+  feed.get(`/${identity}`, { limit: 200, populate: 'false' }, (records, { statusCode }) =>
     use(statusCode === 200 ? records : undefined),
   )
 }
+
+/** Hears what blueprint actions publish. Another socket makes the requests, as Sails leaves out the one that asks. */
+const alone = connect(settings.alonePath)
+const requester = connect(settings.alonePath)
+for (const { identity } of settings.models) {
+  alone.on(identity, (payload, meta) => panes.alone.add(identity, payload, meta))
+}
+alone.on('connect', () => {
+  for (const { identity } of settings.models) alone.get(`/${identity}`, { limit: 200 })
+})
+
+function startWrite() {
+  for (const pane of Object.values(panes)) pane.startWrite()
+}
+
+function send({ method, url, data }) {
+  startWrite()
+  byId('sql-results').replaceChildren()
+  byId('outcome').textContent = `${method.toUpperCase()} ${url}`
+  requester[method](url, data, (_, { statusCode }) => {
+    byId('outcome').textContent = `${method.toUpperCase()} ${url}: ${statusCode}`
+  })
+}
+
+const box = settings.sql ? new SqlBox(settings.token, startWrite) : null
+if (!box) byId('own-sql').remove()
+writerButtons({ send, runSql: box && (sql => box.run(sql)) })
+tools(settings, {
+  clear() {
+    for (const pane of Object.values(panes)) pane.clear()
+    statistics.clear()
+  },
+})
 
 function show(state, text) {
   byId('state').dataset.state = state
@@ -53,8 +92,9 @@ function show(state, text) {
 }
 
 /** Also after a reconnect: the new socket is in no room, and what happened meanwhile was missed. */
-socket.on('connect', () => {
+feed.on('connect', async () => {
+  if (await reloadWhenRestarted(settings)) return
   for (const { identity } of settings.models) read(identity)
   show('live', 'Live')
 })
-socket.on('disconnect', () => show('reconnecting', 'Reconnecting'))
+feed.on('disconnect', () => show('reconnecting', 'Reconnecting'))

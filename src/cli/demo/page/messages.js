@@ -1,50 +1,64 @@
 import { byId, element } from './element.js'
 
 const MOST_SHOWN = 200
-const MOST_REMEMBERED = 1000
 
-/** The messages as they arrived, newest first. */
-export function messageList() {
-  const list = byId('messages')
-  const latencies = []
-  let waiting = []
-  let count = 0
-  byId('clear').addEventListener('click', () => {
-    list.replaceChildren()
-    showEmpty(true)
-    byId('sql').focus()
-  })
+/** The messages that one socket has received, newest first, and how many of them came since the last write. */
+export class MessagePane {
+  #list
+  #empty
+  #score
+  #waiting = []
+  #sinceWrite = null
 
-  const show = () => {
-    const items = waiting.slice(-MOST_SHOWN).reverse()
-    waiting = []
-    list.prepend(...items.map(listItem))
-    while (list.children.length > MOST_SHOWN) list.lastElementChild.remove()
-    showEmpty(false)
-    byId('message-count').textContent = count.toLocaleString('en')
-    byId('median').textContent = formatMs(median(latencies))
+  constructor(id) {
+    const pane = byId(id)
+    this.#list = pane.querySelector('.messages')
+    this.#empty = pane.querySelector('.empty')
+    this.#score = pane.querySelector('.score')
   }
 
-  return {
-    /** `meta` is the second argument of a message: when the change happened, and its cursor. */
-    add(event, payload, meta) {
-      const latency = meta?.at === undefined ? undefined : Math.max(0, now() - meta.at)
-      if (latency !== undefined) latencies.push(latency)
-      if (latencies.length > MOST_REMEMBERED) latencies.shift()
-      count++
-      waiting.push({ event, payload, meta, latency, at: new Date() })
-      if (waiting.length === 1) requestAnimationFrame(show)
-    },
+  /** `meta` is the second argument of a message: when the row changed, and the cursor. */
+  add(event, payload, meta) {
+    this.#waiting.push({ event, payload, meta, latency: latencyOf(meta), at: new Date() })
+    if (this.#sinceWrite !== null) this.#sinceWrite++
+    if (this.#waiting.length === 1) requestAnimationFrame(() => this.#show())
+  }
+
+  /** Starts counting for the next write. */
+  startWrite() {
+    this.#sinceWrite = 0
+    this.#showScore()
+  }
+
+  clear() {
+    this.#waiting = []
+    this.#sinceWrite = null
+    this.#list.replaceChildren()
+    this.#empty.hidden = false
+    this.#showScore()
+  }
+
+  #show() {
+    const items = this.#waiting.slice(-MOST_SHOWN).reverse()
+    this.#waiting = []
+    this.#list.prepend(...items.map(listItem))
+    while (this.#list.children.length > MOST_SHOWN) this.#list.lastElementChild.remove()
+    this.#empty.hidden = this.#list.children.length > 0
+    this.#showScore()
+  }
+
+  #showScore() {
+    const count = this.#sinceWrite
+    this.#score.dataset.count = count ?? ''
+    this.#score.textContent = count === null ? '' : `${count} ${count === 1 ? 'message' : 'messages'} from the last write`
   }
 }
+
+/** Milliseconds from the change of the row to now; undefined for a message without that time. */
+export const latencyOf = meta => (meta?.at === undefined ? undefined : Math.max(0, now() - meta.at))
 
 /** Finer than Date.now(), where the browser allows it. */
 const now = () => performance.timeOrigin + performance.now()
-
-function showEmpty(isEmpty) {
-  byId('no-messages').hidden = !isEmpty
-  byId('clear').hidden = isEmpty
-}
 
 function listItem({ event, payload, meta, latency, at }) {
   const time = at.toLocaleTimeString('en-GB')
@@ -53,7 +67,7 @@ function listItem({ event, payload, meta, latency, at }) {
     {},
     element('span', { className: 'verb' }, payload.verb ?? 'message'),
     element('span', { className: 'about' }, subject(event, payload)),
-    element('span', { className: 'latency', title: `Arrived ${time}` }, formatMs(latency)),
+    element('span', { className: 'latency', title: `Arrived ${time}` }, latency === undefined ? '' : formatMs(latency)),
     element('span', { className: 'line' }, gist(payload)),
   )
   const whole = JSON.stringify({ event, payload, meta }, null, 2)
@@ -71,12 +85,6 @@ function subject(event, payload) {
 /** What is new in it, in a line; all of it is a click away. */
 function gist({ verb, id, data, previous, ...rest }) {
   return JSON.stringify(data ?? previous ?? (Object.keys(rest).length > 0 ? rest : { id }))
-}
-
-function median(values) {
-  if (values.length === 0) return undefined
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)]
 }
 
 export function formatMs(ms) {

@@ -9,6 +9,7 @@ export class RecordCard {
   #count = element('span', { className: 'count' })
   #head = element('thead')
   #body = element('tbody')
+  #grid = element('div', { className: 'scroll' }, element('table', {}, this.#head, this.#body))
   #empty = element('p', { className: 'empty', hidden: true })
   #more = element('p', { className: 'more aside', hidden: true })
 
@@ -20,8 +21,7 @@ export class RecordCard {
     const title = element('h3', { id: `card-${identity}` }, identity)
     const name = element('span', {}, title, element('span', { className: 'table-name mono' }, table))
     const heading = element('div', { className: 'heading' }, name, this.#count)
-    const grid = element('div', { className: 'scroll' }, element('table', {}, this.#head, this.#body))
-    const parts = [heading, grid, this.#empty, this.#more, keptInside(inside)]
+    const parts = [heading, this.#grid, this.#empty, this.#more, keptInside(inside)]
     const className = `panel card${columns.length > 3 ? ' wide' : ''}`
     this.element = element('section', { className, dataset: { model: identity } }, ...parts)
     this.element.setAttribute('aria-labelledby', title.id)
@@ -50,13 +50,24 @@ export class RecordCard {
 
   #place(records, verbOf) {
     let next = this.#body.firstElementChild
+    let created
     for (const record of records) {
       const row = this.#rowOf(record)
       while (next?.classList.contains('destroyed')) next = next.nextElementSibling
       if (row === next) next = next.nextElementSibling
       else this.#body.insertBefore(row, next)
       lightUp(row, verbOf(record.id))
+      if (verbOf(record.id) === 'created') created = row
     }
+    if (created) this.#reveal(created)
+  }
+
+  /** Scrolls the card, not the page. */
+  #reveal(row) {
+    const { offsetTop, offsetHeight } = row
+    const below = offsetTop + offsetHeight - this.#grid.clientHeight
+    const above = offsetTop - this.#head.offsetHeight
+    this.#grid.scrollTop = Math.min(Math.max(this.#grid.scrollTop, below), above)
   }
 
   #rowOf(record) {

@@ -1,24 +1,43 @@
 import { byId, element } from './element.js'
 import { EXAMPLES } from './examples.js'
 import { formatMs } from './messages.js'
+import { headersWith } from './tools.js'
 
-/** The box that SQL is written into, where this demo may run it. */
-export function sqlBox({ token, place }) {
-  byId('place').textContent = place
-  if (token === null) return explainWhyNot()
-  const [form, box] = [byId('sql-form'), byId('sql')]
-  box.value = EXAMPLES[0].sql
-  for (const { title, sql } of EXAMPLES) byId('examples').append(exampleButton(title, sql, box, form))
-  if (navigator.platform.startsWith('Mac')) byId('sql-keys').firstElementChild.textContent = '⌘'
-  box.addEventListener('keydown', event => {
-    if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
-    event.preventDefault()
-    form.requestSubmit()
-  })
-  form.addEventListener('submit', event => {
-    event.preventDefault()
-    void run(box.value, token)
-  })
+/** The box that SQL is written into. */
+export class SqlBox {
+  #token
+  #startWrite
+
+  constructor(token, startWrite) {
+    this.#token = token
+    this.#startWrite = startWrite
+    const [form, box] = [byId('sql-form'), byId('sql')]
+    box.value = EXAMPLES[0].sql
+    for (const { title, sql } of EXAMPLES) byId('examples').append(exampleButton(title, sql, box, form))
+    if (navigator.platform.startsWith('Mac')) byId('sql-keys').firstElementChild.textContent = '⌘'
+    box.addEventListener('keydown', event => {
+      if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
+      event.preventDefault()
+      form.requestSubmit()
+    })
+    form.addEventListener('submit', event => {
+      event.preventDefault()
+      void this.run(box.value)
+    })
+  }
+
+  async run(sql) {
+    this.#startWrite()
+    byId('run').disabled = true
+    byId('outcome').textContent = 'Running'
+    try {
+      show(await send(sql, this.#token), sql)
+    } catch {
+      show({ error: { message: 'The demo does not answer. Is it still running?' } }, sql)
+    } finally {
+      byId('run').disabled = false
+    }
+  }
 }
 
 function exampleButton(title, sql, box, form) {
@@ -30,26 +49,13 @@ function exampleButton(title, sql, box, form) {
   return button
 }
 
-async function run(sql, token) {
-  byId('run').disabled = true
-  byId('sql-outcome').textContent = 'Running'
-  try {
-    show(await send(sql, token), sql)
-  } catch {
-    show({ error: { message: 'The demo does not answer. Is it still running?' } }, sql)
-  } finally {
-    byId('run').disabled = false
-  }
-}
-
 async function send(sql, token) {
-  const headers = { 'content-type': 'application/json', 'x-demo-token': token }
-  const response = await fetch('/sql', { method: 'POST', headers, body: JSON.stringify({ sql }) })
+  const response = await fetch('/sql', { method: 'POST', headers: headersWith(token), body: JSON.stringify({ sql }) })
   return await response.json()
 }
 
 function show({ statements = [], notes = [], error, durationMs }, sql) {
-  byId('sql-outcome').textContent = `${outcome(statements, error)}${durationMs ? ` · ${formatMs(durationMs)}` : ''}`
+  byId('outcome').textContent = `${outcome(statements, error)}${durationMs ? ` · ${formatMs(durationMs)}` : ''}`
   byId('sql-results').replaceChildren(
     ...(error ? [errorText(error, sql)] : []),
     ...statements.filter(({ columns }) => columns.length > 0).map(resultTable),
@@ -93,20 +99,3 @@ function resultTable({ columns, rows, rowCount }) {
 
 const valueCell = value =>
   value === null ? element('td', {}, element('span', { className: 'null' }, 'null')) : element('td', {}, value)
-
-function explainWhyNot() {
-  const psql = 'set search_path to changefeed_demo;\nupdate accounts set balance = balance * 1.01;'
-  byId('examples').remove()
-  byId('sql-form').replaceWith(
-    element(
-      'div',
-      { className: 'off' },
-      element(
-        'p',
-        {},
-        'This demo runs on your own server, where no page may run SQL. Write with psql or any other tool:',
-      ),
-      element('pre', {}, psql),
-    ),
-  )
-}

@@ -1,0 +1,44 @@
+import type { Server } from 'node:http'
+import type { Logger } from '../../logger.ts'
+import { createRealtime, type Realtime } from '../../realtime/realtime.ts'
+import { type DemoApp, startApp, type WaterlinePackages } from './app.ts'
+import type { Door } from './door.ts'
+import { JUNCTION, SHOWN_MODELS } from './models.ts'
+import type { Place } from './place.ts'
+
+/** Socket.io path of the sockets that hear blueprint actions only. */
+export const ALONE_PATH = '/alone/socket.io'
+
+export interface SailsAlone {
+  close(): Promise<void>
+}
+
+export interface SailsAloneParts {
+  readonly server: Server
+  readonly door: Door
+  readonly packages: WaterlinePackages
+  readonly place: Place
+  readonly logger: Logger
+}
+
+/**
+ * The same models and tables once more, without a change feed, for comparison: blueprint actions that write, and sockets
+ * that receive what these actions publish.
+ */
+export async function startSailsAlone({ server, door, packages, place, logger }: SailsAloneParts): Promise<SailsAlone> {
+  const app: DemoApp = await startApp(packages, place)
+  const realtime: Realtime = createRealtime({
+    server,
+    path: ALONE_PATH,
+    collections: app.collections,
+    models: Object.fromEntries([...SHOWN_MODELS, JUNCTION].map(identity => [identity, { write: true }])),
+    beforeConnect: ({ headers }, proceed) => proceed(null, door.mayConnect(headers)),
+    logger,
+  })
+  return {
+    async close() {
+      realtime.io.disconnectSockets(true)
+      await app.stop()
+    },
+  }
+}
