@@ -20,6 +20,7 @@ export async function npmBrowser(): Promise<Program> {
     working(join(folder, 'chromium'), {
       LD_LIBRARY_PATH: join(folder, 'al2023', 'lib'),
       FONTCONFIG_PATH: join(folder, 'fonts'),
+      XDG_CACHE_HOME: join(folder, 'cache'),
     }),
   )
 }
@@ -37,5 +38,5 @@ async function unpack(folder: string) {
 /** The package's own file looks for the fonts in /tmp/fonts. Without a font Chromium crashes. */
 const FONTS = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir prefix="relative">fonts</dir><cachedir prefix="relative">cache</cachedir></fontconfig>
+<fontconfig><dir prefix="relative">fonts</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>
 `
