@@ -55,7 +55,7 @@ test('a write by psql reaches the socket of the feed, not the one of blueprints 
 })
 
 test('Clear empties both panes and the statistics of the last minute', async () => {
-  expect(await page.locator('#message-count').innerText()).toBe('6')
+  await eventually(async () => expect(await page.locator('#message-count').innerText()).toBe('6'))
   await page.getByRole('button', { name: 'Clear messages' }).click()
   expect(await page.locator('.messages li').count()).toBe(0)
   expect(await page.locator('#message-count').innerText()).toBe('0')
@@ -113,7 +113,7 @@ test('SQL that is typed into the page comes back as records and messages', async
 
   await page.getByRole('button', { name: 'Link' }).click()
   await row('course', 'Abstract algebra').locator('.tag', { hasText: 'Ada' }).waitFor()
-  await page.getByRole('button', { name: 'Delete' }).click()
+  await page.getByRole('button', { name: 'Delete', exact: true }).click()
   await row('user', 'Alan').waitFor({ state: 'detached' })
   await row('course', 'Analytical engines').locator('.tag', { hasText: 'Alan' }).waitFor({ state: 'detached' })
   await page.getByRole('button', { name: 'Transaction' }).click()
@@ -141,7 +141,7 @@ test('a page outlives the demo: it says so, and loads itself again when the demo
   await demo.stop()
   await page.locator('#state', { hasText: 'Reconnecting' }).waitFor()
   await run('select 1')
-  await page.getByText('The demo does not answer. Is it still running?').waitFor()
+  await page.locator('#sql-results', { hasText: 'The demo does not answer. Is it still running?' }).waitFor()
 
   await startTestDemo({ dataDir, port: portOf(demo) })
   await live()

@@ -105,9 +105,9 @@ async function serve({ server, port }: WebServer, served: Served, closers: Close
   const settings = pageSettings(door, place, pageUrl)
   answerWith(server, await pageHandler({ door, runner, settings, reset: () => reset(app, place) }))
   const alone = await startSailsAlone({ server, door, ...served })
-  closers.add(() => alone.close())
   const { realtime, feed } = createFeed(server, door, served)
   closers.add(() => realtime.close())
+  closers.add(() => alone.close()) // first, as closing the HTTP server waits for all sockets
   guard(server, door)
   await feed.install()
   await feed.start()
