@@ -21,7 +21,8 @@ beforeAllWith('browser', async () => {
   await live()
 })
 
-const row = (model: string, text: string) => page.locator(`[data-model="${model}"] tbody tr:not(.destroyed)`, { hasText: text })
+const row = (model: string, text: string) =>
+  page.locator(`[data-model="${model}"] tbody tr:not(.destroyed)`, { hasText: text })
 const message = (text: string | RegExp) => page.locator('#feed .messages li', { hasText: text })
 const score = (pane: 'alone' | 'feed') => page.locator(`#${pane} .score`)
 const cardText = (model: string) => page.locator(`.card[data-model="${model}"]`).innerText()
@@ -107,8 +108,12 @@ test('SQL that is typed into the page comes back as records and messages', async
   await run(`insert into pets (name, kind, owner_id) values ('Nala <b>', 'cat', 1)`)
   await row('pet', 'Nala <b>').waitFor()
   await row('user', 'Ada').locator('.tag', { hasText: 'Nala <b>' }).waitFor()
-  await message(/created.*Nala <b>/s).locator('.latency', { hasText: 'ms' }).waitFor()
-  await message(/user 1 pets \+ \d+/).first().waitFor()
+  await message(/created.*Nala <b>/s)
+    .locator('.latency', { hasText: 'ms' })
+    .waitFor()
+  await message(/user 1 pets \+ \d+/)
+    .first()
+    .waitFor()
   expect(await page.locator('#outcome').innerText()).toMatch(/^INSERT, 1 row · /)
 
   await page.getByRole('button', { name: 'Link' }).click()

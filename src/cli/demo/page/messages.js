@@ -50,7 +50,8 @@ export class MessagePane {
   #showScore() {
     const count = this.#sinceWrite
     this.#score.dataset.count = count ?? ''
-    this.#score.textContent = count === null ? '' : `${count} ${count === 1 ? 'message' : 'messages'} from the last write`
+    this.#score.textContent =
+      count === null ? '' : `${count} ${count === 1 ? 'message' : 'messages'} from the last write`
   }
 }
 
