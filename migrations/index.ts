@@ -4,6 +4,7 @@ import { operations } from './0002_operations.ts'
 import { untoldGap } from './0003_untold-gap.ts'
 import { leaseTerm } from './0004_lease-term.ts'
 import { replicationAndRestore } from './0005_replication-and-restore.ts'
+import { rowText } from './0006_row-text.ts'
 import { modelCapture } from './0007_model-capture.ts'
 
 /**
@@ -16,5 +17,6 @@ export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0003_untold-gap': untoldGap(schema),
   '0004_lease-term': leaseTerm(schema),
   '0005_replication-and-restore': replicationAndRestore(schema),
+  '0006_row-text': rowText(schema),
   '0007_model-capture': modelCapture(schema),
 })

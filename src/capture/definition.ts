@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { qualify, quoteName, quoteText } from '../db/quote.ts'
-import { rowSettings } from '../db/row-settings.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model } from '../ontology/model.ts'
 import type { CaptureOptions } from './capture-options.ts'
@@ -45,10 +44,7 @@ export interface CaptureSource {
 export function defineCapture(tableId: number, source: CaptureSource): CaptureDefinition {
   const { schema } = source.options
   const functionBody = bodyOf(tableId, source)
-  const functionSettings = new Map([
-    ['search_path', 'pg_catalog, pg_temp'],
-    ...Object.entries(rowSettings(source.shape)),
-  ])
+  const functionSettings = new Map([['search_path', 'pg_catalog, pg_temp']])
   const functionSql = createFunction(qualify(schema, functionName(tableId)), functionBody, functionSettings)
   const triggers = triggersOf(tableId, source)
   const fingerprint = fingerprintOf([
@@ -68,15 +64,11 @@ function bodyOf(tableId: number, { model, shape, redacted, options }: CaptureSou
     schema: options.schema,
     tableId,
     primaryKey: model.attributes.get(model.primaryKey)?.column ?? '',
-    redacted: [...redacted],
-    listed: needsList(shape, redacted) ? [...shape.columns.keys()].filter(column => !redacted.has(column)) : null,
+    shape,
+    redacted,
     originTag: options.originTag ?? false,
   })
 }
-
-/** A domain may refuse null, now or after an ALTER DOMAIN. */
-export const needsList = (shape: TableShape, redacted: ReadonlySet<string>): boolean =>
-  [...redacted].some(column => shape.columns.get(column)?.type.kind === 'domain')
 
 /**
  * SECURITY DEFINER: whoever may write to the app's table need have no right on ours. EXECUTE stays with everyone, since

@@ -1,23 +1,15 @@
-import { qualify, quoteName, quoteText } from '../db/quote.ts'
+import { ANNOTATION_BYTES_MAX, ORIGIN_BYTES_MAX, ROW_BYTES_MAX } from '../change-log/limits.ts'
+import { qualify, quoteText } from '../db/quote.ts'
 import { gateKey, wakeChannel } from '../wakeup/channel.ts'
 import { nameMark } from './names.ts'
+import { keyTexts, type RowText, rowTexts } from './row-text.ts'
 
 /** What the trigger function of one captured table has to know; all of it becomes literals in its body. */
-export interface RowFunction {
-  readonly schema: string
-  readonly tableId: number
+export interface RowFunction extends RowText {
+  /** Column. */
   readonly primaryKey: string
-  readonly redacted: readonly string[]
-  /** Set where a redacted column cannot simply be nulled: then these columns, and no others, make up the row. */
-  readonly listed: readonly string[] | null
   readonly originTag: boolean
 }
-
-/**
- * A row whose texts are larger than this is logged without them. The write of such a row must not fail where the log's
- * would (Postgres builds a row in one piece of 1 GB at most), and no listener could send it on.
- */
-const ROW_BYTES_MAX = 128 * 1024 * 1024
 
 /**
  * The body of the trigger function, in plpgsql. It runs inside the app's writes, so it may not fail, wait, or depend on
@@ -34,27 +26,40 @@ declare
   new_row pg_catalog.text;
   reason pg_catalog.text;
   origin pg_catalog.text := nullif(pg_catalog.current_setting('changefeed.origin', true), '');
+  annotations pg_catalog.text := nullif(pg_catalog.current_setting('changefeed.annotations', true), '');
   moment pg_catalog.timestamptz := pg_catalog.clock_timestamp();${fn.originTag ? TAG_VARIABLES : ''}
 begin
   if tg_op = 'TRUNCATE' then${truncateGuard(fn)}
   else
-    begin
-      if tg_op <> 'INSERT' then${rowText(fn, 'old')}
-      end if;
-      if tg_op <> 'DELETE' then${rowText(fn, 'new')}
-      end if;
+    begin${rowTexts(fn)}
       if coalesce(pg_catalog.octet_length(old_row), 0) + coalesce(pg_catalog.octet_length(new_row), 0) > ${ROW_BYTES_MAX} then
         raise program_limit_exceeded;
-      end if;
+      end if;${REFUSE_UNREADABLE}
     exception when others then
       reason := sqlstate; -- not the message: that may quote values
-      begin${keyText(fn, 'old', 'INSERT')}${keyText(fn, 'new', 'DELETE')}
+      begin
+        old_row := null;
+        new_row := null;${keyTexts(fn.shape.columns.get(fn.primaryKey))}${REFUSE_UNREADABLE}
       exception when others then
         old_row := null;
         new_row := null;
       end;
     end;
   end if;${fn.originTag ? tagRead(fn) : ''}
+  if pg_catalog.octet_length(origin) > ${ORIGIN_BYTES_MAX} then
+    origin := null;
+  end if;
+  if pg_catalog.octet_length(annotations) > ${ANNOTATION_BYTES_MAX} then
+    annotations := null;
+  end if;
+  if pg_catalog.getdatabaseencoding() <> 'UTF8' then
+    begin
+      perform pg_catalog.convert_to(pg_catalog.concat(origin, annotations), 'UTF8');
+    exception when others then
+      origin := null;
+      annotations := null;
+    end;
+  end if;
   insert into ${qualify(fn.schema, 'change')}
     (seq, xid, table_id, operation, old, new, origin, annotations, at, defect, nested, slot)
   values (
@@ -65,7 +70,7 @@ begin
     old_row,
     new_row,
     origin,
-    nullif(pg_catalog.current_setting('changefeed.annotations', true), ''),
+    annotations,
     moment,
     reason,
     pg_catalog.pg_trigger_depth() > 1,
@@ -74,21 +79,11 @@ begin
   return null;
 end`
 
-function rowText({ redacted, listed }: RowFunction, row: 'old' | 'new'): string {
-  if (listed) {
-    const columns = listed.map(column => `${row}.${quoteName(column)}`).join(', ')
-    return `
-        select pg_catalog.row_to_json(kept.*)::pg_catalog.text into ${row}_row from (select ${columns}) as kept;`
-  }
-  return `${redacted.map(column => `\n        ${row}.${quoteName(column)} := null;`).join('')}
-        ${row}_row := pg_catalog.row_to_json(${row})::pg_catalog.text;`
-}
-
-const keyText = ({ primaryKey }: RowFunction, row: 'old' | 'new', absentIn: string) => `
-        ${row}_row := null;
-        if tg_op <> '${absentIn}' then
-          ${row}_row := pg_catalog.json_build_object(${quoteText(primaryKey)}::pg_catalog.text, ${row}.${quoteName(primaryKey)})::pg_catalog.text;
-        end if;`
+/** Where the database has another encoding, a text may hold bytes that have no UTF-8 form: no client could read it. */
+const REFUSE_UNREADABLE = `
+      if pg_catalog.getdatabaseencoding() <> 'UTF8' then
+        perform pg_catalog.convert_to(pg_catalog.concat(old_row, new_row), 'UTF8');
+      end if;`
 
 /**
  * TRUNCATE of a partitioned table fires the trigger of each partition as well, and a detached partition keeps its own.

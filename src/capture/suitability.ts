@@ -1,8 +1,8 @@
 import { quoteName } from '../db/quote.ts'
-import type { TableShape } from '../db/table-shape.ts'
+import type { TableShape, TypeShape } from '../db/table-shape.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Model } from '../ontology/model.ts'
-import { type CaptureSource, needsList } from './definition.ts'
+import type { CaptureSource } from './definition.ts'
 import type { InstalledCapture, Relation } from './installed.ts'
 import { qualified } from './names.ts'
 
@@ -109,7 +109,7 @@ export function rightsProblem(
 }
 
 /** What an operator should know of a model that can be captured all the same. */
-export function modelWarnings({ model, shape, tree, redacted }: CaptureSource): string[] {
+export function modelWarnings({ model, shape, tree }: CaptureSource): string[] {
   const table = qualified(shape)
   const key = model.attributes.get(model.primaryKey)?.column ?? ''
   const warnings = [
@@ -120,11 +120,17 @@ export function modelWarnings({ model, shape, tree, redacted }: CaptureSource): 
       `TRUNCATE of one single partition of ${table} is captured only for partitions that exist now: install again after adding some.`,
     shape.unlogged &&
       `${table} is unlogged: PostgreSQL empties it after a crash, which no trigger sees. Run: alter table ${table} set logged.`,
+    !isIdType(shape.columns.get(key)?.type) &&
+      `"${key}" of ${table} has a type that is neither text nor a number, so that no message can name a record: each change makes clients read again.`,
     tree.inherited && `rows of tables that inherit from ${table} are not captured.`,
-    needsList(shape, redacted) &&
-      `a redacted column of ${table} has a domain type: install again after adding or dropping a column.`,
   ]
   return warnings.filter(warning => warning !== false).map(warning => `Model \`${model.identity}\`: ${warning}`)
 }
+
+/** Types whose values node-postgres parses to something else: bool, bytea, json, point, circle, dates, interval, jsonb. */
+const OTHER_VALUES = [16, 17, 114, 600, 718, 1082, 1114, 1184, 1186, 3802]
+
+const isIdType = (type: TypeShape | undefined): boolean =>
+  type?.kind === 'domain' ? isIdType(type.base) : type?.kind !== 'array' && !OTHER_VALUES.includes(type?.oid ?? 0)
 
 const problem = (code: ErrorCode, message: string): CaptureProblem => ({ code, message })

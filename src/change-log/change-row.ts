@@ -26,17 +26,26 @@ const OPERATIONS: Record<ChangeRow['operation'], LoggedChange['operation']> = {
 }
 
 export function toChange({ epoch, to }: TickRange, row: ChangeRow): LoggedChange {
+  const isEarlier = [row.old, row.new].some(text => text !== null && !isObjectOfTexts(text))
   return {
     cursor: { epoch, tick: to.id, seq: BigInt(row.seq) },
     xid: row.xid,
     tableId: row.table_id,
     operation: OPERATIONS[row.operation],
-    old: row.old,
-    new: row.new,
+    old: isEarlier ? null : row.old,
+    new: isEarlier ? null : row.new,
     origin: row.origin,
     annotations: row.annotations,
     at: new Date(Number(row.at)),
-    defect: row.defect,
+    defect: row.defect ?? (isEarlier ? EARLIER_FORMAT : null),
     nested: row.nested,
   }
 }
+
+const EARLIER_FORMAT = 'logged by an earlier version of this package'
+
+/**
+ * Earlier versions wrote `row_to_json`, which has no spaces: its texts are not those of the types, and are not decoded. A
+ * column's name may hold anything, but no text that ends the pattern too early.
+ */
+const isObjectOfTexts = (text: string) => /^\{"(?:[^"\\]|\\.)*" : (?:"|null)/.test(text)

@@ -13,9 +13,9 @@ export interface LoggedChange {
   readonly operation: Operation | 'gap'
   /** Whether a trigger made it: then it may be logged before a change that happened earlier. */
   readonly nested: boolean
-  /** `row_to_json(old)::text`, null for insert and truncate. Redacted columns are null in it. */
+  /** The row before as a JSON object of texts, null for insert and truncate. Redacted columns are not in it. */
   readonly old: string | null
-  /** `row_to_json(new)::text`, null for delete and truncate. */
+  /** The row after, null for delete and truncate. */
   readonly new: string | null
   /** The transaction's `changefeed.origin`, or null. */
   readonly origin: string | null
@@ -24,9 +24,9 @@ export interface LoggedChange {
   /** When the row changed (clock of the database server). */
   readonly at: Date
   /**
-   * Null for a whole change. Otherwise the row could not be written as JSON (too large, a failing cast): the text is
-   * the reason, and `old`/`new` hold only the primary key column, or are null where even that failed. Of a `gap` it is
-   * what was wrong with capture.
+   * Null for a whole change. Otherwise the row could not be logged or cannot be read (too large, bytes without a UTF-8
+   * form, an earlier format): the text is the reason, and `old`/`new` hold only the primary key, or are null.
+   * Of a `gap` it is what was wrong with capture.
    */
   readonly defect: string | null
 }

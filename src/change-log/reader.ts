@@ -1,4 +1,5 @@
 import type { Client } from '../db/connect.ts'
+import { sqlstateOf } from '../db/sqlstate.ts'
 import type { LoggedChange } from './change.ts'
 import { type ChangeRow, toChange } from './change-row.ts'
 import { snapshotBounds } from './snapshot.ts'
@@ -28,9 +29,19 @@ export class ChangeLogReader {
 
   /**
    * Cuts the next tick and reads its first page, in one statement and so in one snapshot. Null, and nothing written,
-   * when nothing was committed since `previous`, or when the term of this leader is over.
+   * when nothing was committed since `previous`, or when the term of this leader is over. Where a change cannot be read, the
+   * page is empty, and the whole tick is read with {@link ChangeLogReader.pages}.
    */
   async cut(epoch: number, previous: Tick, term: string): Promise<Cut | null> {
+    try {
+      return await this.#cutWithPage(epoch, previous, term)
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      return { range: { epoch, from: previous, to: await this.cutEmpty(previous, term) }, page: [], more: true }
+    }
+  }
+
+  async #cutWithPage(epoch: number, previous: Tick, term: string): Promise<Cut | null> {
     const { xmax, running } = snapshotBounds(previous.snapshot)
     const id = previous.id + 1n
     const { rows } = await this.#client.query<ChangeRow & { snapshot: string }>({
@@ -50,8 +61,15 @@ export class ChangeLogReader {
    * before `pageStarts`, the first seq of each page that was read, as their pages are not known.
    */
   async disorderedTables(range: TickRange, pageStarts: readonly bigint[]): Promise<number[]> {
-    const values = [...this.#rangeValues(range, 0n), pageStarts.map(String)]
-    const { rows } = await this.#client.query<{ table_id: number }>(this.#sql.disordered, values)
+    const values = this.#rangeValues(range, 0n)
+    const disordered = this.#client.query<{ table_id: number }>(this.#sql.disordered, [
+      ...values,
+      pageStarts.map(String),
+    ])
+    const { rows } = await disordered.catch((error: unknown) => {
+      if (!isUnreadable(error)) throw error
+      return this.#client.query<{ table_id: number }>(this.#sql.nested, values) // any of them may be
+    })
     return rows.map(row => row.table_id)
   }
 
@@ -76,8 +94,33 @@ export class ChangeLogReader {
     return { id, snapshot: rows[0].snapshot }
   }
 
-  /** The changes of a tick after `afterSeq`, in order. The snapshot that a long tick is read with ends with the iteration. */
+  /**
+   * The changes of a tick after `afterSeq`, in order. The snapshot that a long tick is read with ends with the iteration.
+   * Where a page cannot be read, because of one row mostly, its rows are read one by one.
+   */
   async *pages(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
+    let reached = afterSeq
+    while (true) {
+      let unreadable: unknown
+      try {
+        for await (const page of this.#wholePages(range, reached)) {
+          reached = page.at(-1)?.cursor.seq ?? reached
+          yield page
+        }
+        return
+      } catch (error) {
+        if (!isUnreadable(error)) throw error
+        unreadable = error
+      }
+      const page = await this.#rowByRow(range, reached)
+      const last = page.at(-1)
+      if (!last) throw unreadable
+      reached = last.cursor.seq
+      yield page
+    }
+  }
+
+  async *#wholePages(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
     const { rows } = await this.#client.query<ChangeRow>({
       name: 'changefeed_page',
       text: this.#sql.page,
@@ -88,6 +131,30 @@ export class ChangeLogReader {
     yield page
     const last = page.at(-1)
     if (last && isFull(rows)) yield* this.#longTick(range, last.cursor.seq)
+  }
+
+  /** A page that ends early enough for its bytes; what cannot be read is a change with a defect. */
+  async #rowByRow(range: TickRange, afterSeq: bigint): Promise<LoggedChange[]> {
+    const values = [...this.#rangeValues(range, afterSeq), PAGE_ROWS]
+    const places = await this.#client.query<{ seq: string; xid: string }>(this.#sql.places, values)
+    const page: LoggedChange[] = []
+    let bytes = 0
+    for (const { seq, xid } of places.rows) {
+      const row = await this.#oneRow(xid, seq)
+      if (row) page.push(toChange(range, row))
+      bytes += (row?.old?.length ?? 0) + (row?.new?.length ?? 0)
+      if (bytes > PAGE_BYTES) break
+    }
+    return page
+  }
+
+  async #oneRow(xid: string, seq: string): Promise<ChangeRow | undefined> {
+    const read = (statement: string) => this.#client.query<ChangeRow>(statement, [xid, seq])
+    const { rows } = await read(this.#sql.one).catch((error: unknown) => {
+      if (isUnreadable(error)) return read(this.#sql.oneWithoutTexts)
+      throw error
+    })
+    return rows[0]
   }
 
   /** By cursors of the server: the tick is sorted once, however many pages it has. One tells how long the next page is. */
@@ -127,6 +194,12 @@ export const READER_SETTINGS = `
   set synchronous_commit = on;
   set idle_in_transaction_session_timeout = 0;
   set statement_timeout = 0`
+
+/**
+ * Whether a value in the log is the cause: one that has no UTF-8 form (class 22), is too large (53200, class 54), or is
+ * damaged (class XX).
+ */
+const isUnreadable = (error: unknown) => /^(22|54|XX|53200)/.test(sqlstateOf(error) ?? '')
 
 const isFull = (rows: readonly ChangeRow[]) =>
   rows.length >= PAGE_ROWS || Number(rows.at(-1)?.running_bytes ?? 0) > PAGE_BYTES

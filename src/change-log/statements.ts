@@ -1,4 +1,5 @@
 import { qualify } from '../db/quote.ts'
+import { ANNOTATION_BYTES_MAX, ORIGIN_BYTES_MAX, ROW_BYTES_MAX } from './limits.ts'
 
 /**
  * The statements of the reading path, for one schema. They are prepared once per connection, hence text and not a
@@ -45,7 +46,11 @@ export function changeLogStatements(schema: string) {
     declareTick: `declare changefeed_tick no scroll cursor for select * from (${since(until)}) as committed order by seq`,
     declareSizes: `
       declare changefeed_sizes no scroll cursor for
-      select ${SIZE} as size from (${since(until)}) as committed order by seq`,
+      select ${READ_SIZE} as size from (${since(until)}) as committed order by seq`,
+    places: `select seq, xid from (${since(until, 'seq, xid')}) as committed order by seq limit $6::int`,
+    one: `select ${COLUMNS} from ${change} where xid = $1::xid8 and seq = $2::bigint`,
+    oneWithoutTexts: `select ${WITHOUT_TEXTS} from ${change} where xid = $1::xid8 and seq = $2::bigint`,
+    nested: `select distinct table_id from (${since(until, 'seq, xid, table_id, nested')}) as committed where nested`,
     disordered: `
       with change as materialized (
         ${since(until, 'seq, xid, table_id, old, new, nested')}
@@ -63,15 +68,30 @@ export function changeLogStatements(schema: string) {
   }
 }
 
-const COLUMNS = `seq, xid, table_id, operation, old, new, origin, annotations, defect, nested,
-      extract(epoch from at) * 1000 as at`
+const PLACE = 'seq, xid, table_id, operation, nested, extract(epoch from at) * 1000 as at'
 
-/** Reads no toasted value. */
+/** Reads no toasted value, however long. */
 const SIZE = 'coalesce(octet_length(old), 0) + coalesce(octet_length(new), 0)'
+
+/**
+ * The trigger has the same limits. The log may hold more, of an earlier version or written by hand, and one value of 540 MB
+ * would end this process at each start.
+ */
+const COLUMNS = `${PLACE},
+      case when ${SIZE} <= ${ROW_BYTES_MAX} then old end as old,
+      case when ${SIZE} <= ${ROW_BYTES_MAX} then new end as new,
+      case when octet_length(origin) <= ${ORIGIN_BYTES_MAX} then origin end as origin,
+      case when octet_length(annotations) <= ${ANNOTATION_BYTES_MAX} then annotations end as annotations,
+      case when ${SIZE} > ${ROW_BYTES_MAX} then '54000' when octet_length(defect) <= 10000 then defect end as defect`
+
+const WITHOUT_TEXTS = `${PLACE}, null as old, null as new, null as origin, null as annotations, 'unreadable' as defect`
+
+/** Of a row as it is read. */
+const READ_SIZE = `${SIZE} + coalesce(octet_length(origin), 0) + coalesce(octet_length(annotations), 0)`
 
 /** Keeps the rows up to and including the one that passes the bound, with the bytes so far. */
 const boundedBy = (rows: string, bytes: string) => `
       select * from (
         select *, sum(size) over (order by seq) as running_bytes
-        from (select *, ${SIZE} as size from ${rows}) as sized
+        from (select *, ${READ_SIZE} as size from ${rows}) as sized
       ) as summed where running_bytes - size <= ${bytes}`

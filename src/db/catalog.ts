@@ -34,6 +34,7 @@ interface TableRow {
 
 interface ColumnRow {
   readonly name: string
+  readonly number: number
   readonly typeOid: number
   readonly notNull: boolean
   readonly generated: '' | 's' | 'v'
@@ -61,8 +62,8 @@ async function readJson<Row>(db: Queryable, sql: string, params: unknown[]): Pro
 function tableShape(row: TableRow, typeOf: (oid: number) => TypeShape): TableShape {
   const { oid, schema, name, isPartition, unlogged, uniqueKeys } = row
   const columns = row.columns.map((column): ColumnShape => {
-    const { typeOid, notNull, generated } = column
-    return { name: column.name, type: typeOf(typeOid), notNull, generated: GENERATED[generated] }
+    const { number, typeOid, notNull, generated } = column
+    return { name: column.name, number, type: typeOf(typeOid), notNull, generated: GENERATED[generated] }
   })
   const kind = KINDS.get(row.relkind) ?? 'other'
   return { oid, schema, name, kind, isPartition, unlogged, columns: new Map(columns.map(c => [c.name, c])), uniqueKeys }
@@ -113,6 +114,7 @@ const TABLES = `
     'columns', (
       select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
         'name', attname,
+        'number', attnum,
         'typeOid', atttypid::pg_catalog.int8,
         'notNull', attnotnull,
         'generated', attgenerated

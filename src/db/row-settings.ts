@@ -1,57 +1,65 @@
 import type { TableShape, TypeShape } from './table-shape.ts'
 
 /**
- * The settings that a session must have while `row_to_json` writes a row of this table, so that the text can be decoded
- * whatever the writing session has set. Empty for most tables. Only what decoding cannot undo is here: dates and
- * timestamps are ISO in JSON under any DateStyle and carry their offset, and both forms of bytea can be read.
+ * Conditions, as SQL, on the settings of a session that writes to this table: where all hold, the output functions of its
+ * columns' types write what node-postgres and an app expect. None for a table whose texts depend on no setting. Forms
+ * that the parsers take alike (bytea as hex or escaped, any time zone of a timestamptz) need no condition.
  */
-export function rowSettings(shape: TableShape): Readonly<Record<string, string>> {
-  const settings = [...shape.columns.values()].map(({ type }) => settingsOf(type, false))
-  return Object.assign({}, ...settings)
+export function rowSettings(shape: TableShape): readonly string[] {
+  return [...new Set([...shape.columns.values()].flatMap(({ type }) => settingsOf(type, false)))]
 }
 
-/** `asText`: the value reaches the app as one text with others, in which a timestamptz stands in the session's zone. */
-function settingsOf(type: TypeShape, asText: boolean): Record<string, string> {
+/** `nested`: the value reaches the app within the text of another, which nothing parses. */
+function settingsOf(type: TypeShape, nested: boolean): readonly string[] {
   switch (type.kind) {
     case 'domain':
-      return settingsOf(type.base, asText)
+      return settingsOf(type.base, nested)
     case 'array':
-      return settingsOf(type.element, asText || type.element.kind === 'domain')
+      return settingsOf(type.element, nested || type.element.kind !== 'base')
     case 'composite':
-      return Object.assign({}, ...type.fields.map(field => settingsOf(field.type, true)))
+      return type.fields.flatMap(field => settingsOf(field.type, true))
     case 'enum':
-      return {}
+      return []
     case 'range':
     case 'multirange':
-      return RANGES.get(type.name) ?? { ...DATES, ...ZONE, ...INTERVALS, ...DIGITS }
+      return RANGES.get(type.name) ?? ALL
     default:
-      return { ...BY_TYPE.get(type.name), ...(asText && type.name === 'timestamptz' && ZONE) }
+      return [...(BY_TYPE.get(type.name) ?? []), ...(nested ? (NESTED.get(type.name) ?? []) : [])]
   }
 }
 
-const DATES = { DateStyle: 'ISO, MDY' }
-const ZONE = { TimeZone: 'UTC' }
-const INTERVALS = { IntervalStyle: 'postgres' }
-const DIGITS = { extra_float_digits: '1' }
+const setting = (name: string) => `pg_catalog.current_setting('${name}')`
+const DATES = `pg_catalog.starts_with(${setting('DateStyle')}, 'ISO')`
+const ZONE = `${setting('TimeZone')} = 'UTC'`
+const INTERVALS = `${setting('IntervalStyle')} = 'postgres'`
+const DIGITS = `${setting('extra_float_digits')} in ('1', '2', '3')`
+const BYTES = `${setting('bytea_output')} = 'hex'`
+const ALL = [DATES, ZONE, INTERVALS, DIGITS, BYTES]
 
 const FLOATING = ['float4', 'float8', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle', 'cube']
 
 /** A range is written as the texts of its bounds; a range type of the app's own may have any. */
-const RANGES = new Map<string, Record<string, string>>(
+const RANGES = new Map<string, readonly string[]>(
   Object.entries({
-    int4: {},
-    int8: {},
-    num: {},
-    date: DATES,
-    ts: DATES,
-    tstz: { ...DATES, ...ZONE },
+    int4: [],
+    int8: [],
+    num: [],
+    date: [DATES],
+    ts: [DATES],
+    tstz: [DATES, ZONE],
   }).flatMap(([bound, settings]) => [
     [`${bound}range`, settings],
     [`${bound}multirange`, settings],
   ]),
 )
 
-const BY_TYPE = new Map<string, Record<string, string>>([
-  ['interval', INTERVALS],
-  ...FLOATING.map((name): [string, Record<string, string>] => [name, DIGITS]),
+const BY_TYPE = new Map<string, readonly string[]>([
+  ...['date', 'timestamp', 'timestamptz'].map((name): [string, readonly string[]] => [name, [DATES]]),
+  ['interval', [INTERVALS]],
+  ...FLOATING.map((name): [string, readonly string[]] => [name, [DIGITS]]),
+])
+
+const NESTED = new Map<string, readonly string[]>([
+  ['timestamptz', [ZONE]],
+  ['bytea', [BYTES]],
 ])

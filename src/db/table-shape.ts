@@ -15,12 +15,14 @@ export interface TableShape {
 
 export interface ColumnShape {
   readonly name: string
+  /** pg_attribute.attnum: a column keeps it when it is renamed. */
+  readonly number: number
   readonly type: TypeShape
   readonly notNull: boolean
   readonly generated: 'no' | 'stored' | 'virtual'
 }
 
-/** A type with what is needed to rebuild its text form from JSON: a domain carries its base, an array its element. */
+/** A type with what decides its text form: a domain carries its base, an array its element, a composite its fields. */
 export type TypeShape =
   | { readonly kind: 'base' | 'enum' | 'range' | 'multirange'; readonly oid: number; readonly name: string }
   | { readonly kind: 'domain'; readonly oid: number; readonly name: string; readonly base: TypeShape }

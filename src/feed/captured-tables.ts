@@ -24,6 +24,7 @@ export class CapturedTables {
   #tables: ReadonlyMap<number, CapturedTable> = new Map()
   #readAt = Number.NEGATIVE_INFINITY
   #reading: Promise<unknown> = Promise.resolve()
+  readonly #reshaped = new Set<string>()
 
   constructor(parts: CapturedTablesParts) {
     this.#parts = parts
@@ -40,6 +41,16 @@ export class CapturedTables {
 
   known(tableId: number): CapturedTable | undefined {
     return this.#tables.get(tableId)
+  }
+
+  /**
+   * Identities of models whose table got, lost or altered a column of an attribute since this was called last: meanwhile
+   * their changes were published without it.
+   */
+  takeReshaped(): string[] {
+    const identities = [...this.#reshaped]
+    this.#reshaped.clear()
+    return identities
   }
 
   /** Looks at the catalog again, unless it did so since that time (of `performance.now()`). */
@@ -66,7 +77,16 @@ export class CapturedTables {
       const model = models.get(identity)
       return model ? captured.map(id => [id, { model, shape: shapeOf.get(id) }] as const) : []
     })
+    for (const [id, table] of entries) {
+      if (isReshaped(this.#tables.get(id), table)) this.#reshaped.add(table.model.identity)
+    }
     this.#tables = new Map(entries)
     this.#readAt = startedAt
   }
 }
+
+const isReshaped = (before: CapturedTable | undefined, { model, shape }: CapturedTable) =>
+  before?.shape !== undefined && shape !== undefined && columnsOf(model, before.shape) !== columnsOf(model, shape)
+
+const columnsOf = (model: Model, shape: TableShape) =>
+  JSON.stringify([...model.attributes.values()].map(({ column }) => shape.columns.get(column)?.type.oid ?? null))

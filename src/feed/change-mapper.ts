@@ -32,6 +32,8 @@ export interface MappedChange {
   readonly unshown?: Error
   /** Whether clients end on the present state: what was before the change is no part of that. */
   readonly isComplete: boolean
+  /** Why attributes are missing from the records; they are published without them. */
+  readonly faults: readonly string[]
 }
 
 /** Decodes a logged change, maps it to publish calls, and leads them past the stages. */
@@ -53,7 +55,7 @@ export class ChangeMapper {
     { meta, readAt, signal }: { readonly meta: MessageMeta; readonly readAt: number; readonly signal: AbortSignal },
   ): Promise<MappedChange> {
     const { models, events, stages } = this.#parts
-    const { change, unshown } = await this.#decoder.decode(logged, model, readAt)
+    const { change, faults, unshown } = await this.#decoder.decode(logged, model, readAt)
     events.emit('change', changeEvent(change, meta))
     const { tick } = logged.cursor
     const related: RelatedRows[] = []
@@ -62,7 +64,7 @@ export class ChangeMapper {
     for (const stage of stages) calls = await reachably(async () => stage.revise(calls, { change, tick, meta, signal }))
     calls = calls.map(call => this.#deepValues.withoutIn(call))
     const isComplete = !change.new || change.record !== undefined
-    return { calls, isComplete, ...(unshown && { unshown }) }
+    return { calls, faults, isComplete, ...(unshown && { unshown }) }
   }
 
   /** Where they cannot be read, their model is told to read again: the message about the record itself is worth more. */

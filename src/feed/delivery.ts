@@ -2,7 +2,7 @@ import { reorderByRowImages } from '../change-log/chain.ts'
 import { isWhole, type LoggedChange, type LoggedRow } from '../change-log/change.ts'
 import { formatCursor } from '../change-log/cursor.ts'
 import type { Position } from '../change-log/position.ts'
-import { asError } from '../errors.ts'
+import { asError, ChangefeedError } from '../errors.ts'
 import type { Model } from '../ontology/model.ts'
 import { parseRow } from '../ontology/row-json.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
@@ -71,6 +71,7 @@ export class Delivery {
       // What is left out is not done before its clients know.
       if (finished === furthest && this.#incomplete.size === 0) done(finished)
     }
+    for (const identity of this.#affectedBy(this.#tables.takeReshaped())) this.#incomplete.add(identity)
     if (this.#incomplete.size > 0) await this.#completePage(turn).then(() => done(finished))
     await this.#publisher.drained()
     turn.signal.throwIfAborted()
@@ -88,7 +89,7 @@ export class Delivery {
     for (const identity of affected) this.#incomplete.add(identity)
   }
 
-  /** The primary key as JSON text; null where there is none to be had. */
+  /** The text of the primary key; null where there is none to be had. */
   #recordOf({ tableId, new: after, old: before, defect }: LoggedChange): string | null {
     const model = this.#tables.known(tableId)?.model
     const row = after ?? before
@@ -170,6 +171,9 @@ export class Delivery {
       () => this.#mapper.map(change, model, circumstances),
       affected,
     )
+    for (const fault of mapped?.faults ?? []) {
+      this.#parts.failures.note(model.identity, meta.cursor, new ChangefeedError('E_DECODE', fault))
+    }
     if (mapped?.unshown && mapped.isComplete) this.#parts.failures.note(model.identity, meta.cursor, mapped.unshown)
     else if (mapped?.unshown) this.#skip(model.identity, meta, mapped.unshown, [model.identity])
     return mapped?.calls ?? []

@@ -1,7 +1,7 @@
 import type { LoggedRow } from '../change-log/change.ts'
 import type { TypeParsers } from '../db/connect.ts'
 import type { TableShape } from '../db/table-shape.ts'
-import { decodeRow, fitsShape } from '../ontology/decode.ts'
+import { type DecodedRow, decodeRow, fitsShape } from '../ontology/decode.ts'
 import type { Model, ModelRecord } from '../ontology/model.ts'
 import { cannotShow, toPublic } from '../ontology/public-record.ts'
 import { changedAttributes, parseRow, type RawRow } from '../ontology/row-json.ts'
@@ -21,6 +21,8 @@ export interface DecodedChange {
   readonly change: RowChange
   /** Why `previous` or `record` is missing from it: the model could not show it. */
   readonly unshown?: Error
+  /** Why attributes are missing from the records; they are published without them. */
+  readonly faults: readonly string[]
 }
 
 /** Makes of a logged change what its model says of it: the records before and after, and what differs. */
@@ -44,7 +46,7 @@ export class RowDecoder {
       if (error instanceof Unreachable) throw error
       return undefined
     })
-    if (first && !first.unshown) return first
+    if (first && !first.unshown && first.faults.length === 0) return first
     await reachably(() => this.#tables.refreshSince(readAt))
     return await this.#decoded(logged, model, readAt)
   }
@@ -53,8 +55,9 @@ export class RowDecoder {
     const before = logged.old === null ? undefined : parseRow(logged.old, model)
     const after = logged.new === null ? undefined : parseRow(logged.new, model)
     const shape = await this.#shapeFor(logged.tableId, readAt, before, after)
-    const old = before && this.#record(model, shape, before)
-    const row = after && this.#record(model, shape, after)
+    const decoded = [before, after].map(each => each && this.#record(model, shape, each))
+    const [old, row] = decoded.map(each => each?.record)
+    const faults = [...new Set(decoded.flatMap(each => each?.faults ?? []))]
     const [previous, record] = [old && this.#shown(model, old), row && this.#shown(model, row)]
     const unshown = [previous, record].find(shown => shown instanceof Error)
     const change = {
@@ -66,7 +69,7 @@ export class RowDecoder {
       ...(record && !(record instanceof Error) && { record }),
       changed: before && after ? changedAttributes(model, before, after) : new Set<string>(),
     }
-    return unshown ? { change, unshown } : { change }
+    return unshown ? { change, faults, unshown } : { change, faults }
   }
 
   /** Columns that the shape does not know were added since it was read. */
@@ -79,7 +82,7 @@ export class RowDecoder {
     return table.shape
   }
 
-  #record(model: Model, shape: TableShape, row: RawRow): ModelRecord {
+  #record(model: Model, shape: TableShape, row: RawRow): DecodedRow {
     return decodeRow(
       { model, shape, parsers: this.#parts.parsersOf(model.datastore), redacted: this.#redacted(model) },
       row,

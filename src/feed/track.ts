@@ -55,8 +55,7 @@ export class Track {
     if (!cut) return false
     onCut()
     await to.deliver(cut.page, seq => this.#reach(cut.range.to, seq))
-    const last = cut.page.at(-1)
-    if (cut.more && last) await this.#read(cut.range, last.cursor.seq, to, startsOf(cut.page))
+    if (cut.more) await this.#read(cut.range, cut.page.at(-1)?.cursor.seq ?? 0n, to, startsOf(cut.page))
     this.#complete(cut.range.to)
     return true
   }

@@ -11,9 +11,9 @@ export const SCHEMA = 'Odd "Sch'
 
 export const our = (name: string, schema = SCHEMA) => `${pg.escapeIdentifier(schema)}.${name}`
 
-/** A database with our schema in it, and nothing else. */
-export async function feedDatabase(schema = SCHEMA): Promise<TestDatabase> {
-  const database = await testDatabase()
+/** A database with our schema in it, and nothing else. `encoding`: {@link TestDatabaseOptions.encoding}. */
+export async function feedDatabase(schema = SCHEMA, encoding = ''): Promise<TestDatabase> {
+  const database = await testDatabase({ encoding })
   await migrateSchema({ connectionString: database.connectionString, applicationName: 'test' }, schema)
   return database
 }
@@ -91,7 +91,12 @@ export async function loggedChanges(database: TestDatabase, schema = SCHEMA) {
   return (await logged(database, schema)).map(change => [change.op, change.old, change.new])
 }
 
-const parsed = (text: string | null): unknown => (text === null ? null : JSON.parse(text))
+/** Without the mark of a row of which the columns were looked up. */
+function parsed(text: string | null): unknown {
+  if (text === null) return null
+  const { '': _, ...row } = JSON.parse(text)
+  return row
+}
 
 export async function triggersIn(database: TestDatabase): Promise<string[]> {
   const rows = await database.query<{ it: string }>(

@@ -78,7 +78,7 @@ test('capture that no model asks for stays, until it is pruned; no id is given t
   expect(actions(await capture(database, [user, pet]))).toEqual({ user: 'create', pet: 'keep' })
   expect(actions(await capture(database, [user], { prune: true }))).toEqual({ user: 'keep', pet: 'drop' })
   await database.query(`insert into "user" values (1); insert into pet values (1)`)
-  expect(await logged(database)).toMatchObject([{ table_id: 3, new: { id: 1 } }])
+  expect(await logged(database)).toMatchObject([{ table_id: 3, new: { id: '1' } }])
 })
 
 test.each([
@@ -127,9 +127,14 @@ test('what one app omits stays omitted when another installs, until it is to be 
 test('what an older version left out, and did not record, stays out', async () => {
   await capture(database, [user], { of: { user: { omit: ['password'] } } })
   await database.query(`update ${our('captured_table')} set redacted = null`)
+  await database.query(`
+    create or replace function ${our('capture_1')}() returns trigger language plpgsql security definer as $$ begin
+      new."password" := null;
+      return null;
+    end $$`)
   await capture(database, [user])
   await database.query(`insert into "user" values (1, 'a', 's3cret')`)
-  expect(await secrets()).toEqual([null])
+  expect(await secrets()).toEqual([null, null]) // the gap of the replaced function, and the row
   expect(await database.query(`select redacted from ${our('captured_table')}`)).toEqual([{ redacted: ['password'] }])
 })
 
@@ -234,14 +239,14 @@ test('a model that changes its table is captured there; its former table stays c
     { action: 'keep', tableId: 2 },
   ])
   await database.query('insert into "user" values (1); insert into person values (2)')
-  expect(await logged(database)).toMatchObject([{ op: 'G' }, { table_id: 2, new: { id: 2 } }])
+  expect(await logged(database)).toMatchObject([{ op: 'G' }, { table_id: 2, new: { id: '2' } }])
 })
 
 test('two models on one table are captured each with its own redaction', async () => {
   const account = modelOf('account', { table: 'user' })
   await capture(database, [user, account], { of: { user: { omit: ['password'] } } })
   await database.query(`insert into "user" values (1, 'a', 'p')`)
-  expect((await logged(database)).map(change => change.new?.password)).toEqual([null, 'p'])
+  expect((await logged(database)).map(change => change.new?.password)).toEqual([undefined, 'p'])
 })
 
 test('names may hold anything', async () => {
@@ -257,7 +262,7 @@ test('names may hold anything', async () => {
   await capture(database, [model], options)
   await database.query(`insert into ${quoted(schema)}.${quoted(table)} values ('1', 's')`)
   await database.query(`truncate ${quoted(schema)}.${quoted(table)}`)
-  expect(await logged(database)).toMatchObject([{ new: { [key]: '1', 'se"cret': null }, defect: null }, { op: 'T' }])
+  expect(await logged(database)).toMatchObject([{ new: { [key]: '1' }, defect: null }, { op: 'T' }])
   expect(actions(await capture(database, [model], options))).toEqual({ odd: 'keep' })
   await capture(database, [], { ...options, prune: true })
   await expectNothingInstalled()

@@ -1,6 +1,7 @@
-import { beforeEach, expect, test } from 'vitest'
+import type pg from 'pg'
+import { beforeEach, describe, expect, test } from 'vitest'
 import type { TestDatabase } from '../helpers/database.ts'
-import { capture, feedDatabase, logged, loggedChanges, modelOf, our } from './feed-schema.ts'
+import { capture, feedDatabase, logged, loggedChanges, modelOf, our, SCHEMA } from './feed-schema.ts'
 
 let database: TestDatabase
 beforeEach(async () => {
@@ -66,35 +67,81 @@ test.each([
 ])('a redacted column of a domain that %s', async (_, domain) => {
   await database.query(domain)
   await database.query('create table "user" (id int primary key, kept text, name text, password secret, moment int)')
-  const plan = await capture(database, [user], { of: { user: { omit: ['password'] } } })
-  expect(plan.warnings).toEqual([expect.stringContaining('domain')])
+  await capture(database, [user], { of: { user: { omit: ['password'] } } })
   await writeSecrets()
   expect(await wholeLog()).not.toContain(SECRET)
   const changes = await logged(database)
   expect(changes.map(({ defect }) => defect)).toEqual([null, null, null, null, null])
-  expect(changes[0]?.new).toEqual({ id: 1, kept: null, name: 'a', moment: null })
-
-  await database.query('alter table "user" add extra text')
-  const [step] = (await capture(database, [user], { of: { user: { omit: ['password'] } } })).steps
-  expect(step?.action).toBe('replace')
-  await database.query(`insert into "user" values (3, 'k', 'c', '${SECRET}', 1, 'e')`)
-  expect((await logged(database)).at(-1)?.new).toEqual({ id: 3, kept: 'k', name: 'c', moment: 1, extra: 'e' })
-  expect(await wholeLog()).not.toContain(SECRET)
+  expect(changes[0]?.new).toEqual({ id: '1', kept: null, name: 'a', moment: null })
 })
 
-test.each([
-  ['dropped', 'alter table "user" drop password'],
-  ['renamed', 'alter table "user" rename password to pass'],
-])('a redacted column that was %s: the write succeeds and logs the key alone', async (_, alter) => {
-  await database.query('create table "user" (id int primary key, name text, password text)')
-  await capture(database, [user], { of: { user: { omit: ['password'] } } })
-  const client = await database.connect()
-  await client.query(`insert into "user" values (1, 'a', '${SECRET}')`)
-  await client.query(alter)
-  await client.query(`update "user" set name = 'b'`)
-  const last = (await logged(database)).at(-1)
-  expect([last?.old, last?.new, last?.defect]).toEqual([{ id: 1 }, { id: 1 }, '42703'])
-  expect(await wholeLog()).not.toContain(SECRET)
+/** Alterations of an omitted column, and what is logged of the row that is written after them. */
+const alterations: Record<string, readonly [alter: string, row: object]> = {
+  'is dropped': ['alter table "user" drop password', { id: '1', name: 'b' }],
+  'is renamed': ['alter table "user" rename password to pass', { id: '1', name: 'b' }],
+  'is renamed, and a new one gets its name': [
+    'alter table "user" rename password to pass; alter table "user" add password text',
+    { id: '1', name: 'b' },
+  ],
+  'gets the name of another': [
+    'alter table "user" rename name to title; alter table "user" rename password to name',
+    { id: '1', title: 'b' },
+  ],
+  'swaps its name with another': [
+    'alter table "user" rename name to x; alter table "user" rename password to name; alter table "user" rename x to password',
+    { id: '1' },
+  ],
+  'gets the name of one that is dropped, and a new one gets its own': [
+    'alter table "user" drop name; alter table "user" rename password to name; alter table "user" add password text',
+    { id: '1' },
+  ],
+}
+
+describe.each(Object.entries(alterations))('an omitted column that %s', (_, [alter, row]) => {
+  const write = (client: pg.Client) => client.query('update "user" set id = id')
+
+  beforeEach(async () => {
+    await database.query('create table "user" (id int primary key, name text, password text)')
+    await capture(database, [user], { of: { user: { omit: ['password'] } } })
+    await database.query(`insert into "user" values (1, 'b', '${SECRET}')`)
+  })
+
+  test('in open sessions, in a transaction and in a function that writes', async () => {
+    const [migration, other] = [await database.connect(), await database.connect()]
+    await write(other)
+    await migration.query('begin')
+    await write(migration)
+    await migration.query(`do $$ begin update "user" set id = id; ${alter}; update "user" set id = id; end $$`)
+    await write(migration)
+    await migration.query('commit')
+    await write(other)
+    const changes = await logged(database)
+    const expected = [row, row, row].map(each => ['U', each, null])
+    expect(changes.slice(-3).map(change => [change.op, change.new, change.defect])).toEqual(expected)
+    expect(await wholeLog()).not.toContain(SECRET)
+  })
+
+  test('under the snapshot of a transaction that is older', async () => {
+    const client = await database.connect()
+    await client.query('begin isolation level repeatable read; select 1; savepoint before')
+    await database.query(alter)
+    await write(client).catch(() => client.query('rollback to before')) // some rewrite the table: Postgres may refuse
+    await client.query('commit')
+    expect(await wholeLog()).not.toContain(SECRET)
+  })
+
+  test('in a database that is restored from a dump', async () => {
+    await database.query(alter)
+    // As a restore leaves it: the table has another oid than the one that the function knows.
+    const [{ oid } = { oid: '' }] = await database.query<{ oid: string }>(`select '"user"'::regclass::oid::text as oid`)
+    const [{ source } = { source: '' }] = await database.query<{ source: string }>(
+      `select pg_get_functiondef('${our('capture_1()')}'::regprocedure) as source`,
+    )
+    await database.query(source.replaceAll(`'${oid}'::pg_catalog.regclass`, `'1'::pg_catalog.regclass`))
+    await write(await database.connect())
+    expect((await logged(database)).at(-1)?.defect).toBeNull()
+    expect(await wholeLog()).not.toContain(SECRET)
+  })
 })
 
 test('columns that are added, dropped or change type later are followed without a new installation', async () => {
@@ -109,43 +156,65 @@ test('columns that are added, dropped or change type later are followed without 
   await client.query('alter table "user" alter age type text')
   await client.query('delete from "user"')
   expect(await loggedChanges(database)).toEqual([
-    ['I', null, { id: 1, name: 'a', password: null }],
-    ['U', { id: 1, name: 'a', password: null, age: null }, { id: 1, name: 'a', password: null, age: 3 }],
-    ['U', { id: 1, password: null, age: 3 }, { id: 1, password: null, age: 4 }],
-    ['D', { id: 1, password: null, age: '4' }, null],
+    ['I', null, { id: '1', name: 'a' }],
+    ['U', { id: '1', name: 'a', age: null }, { id: '1', name: 'a', age: '3' }],
+    ['U', { id: '1', age: '3' }, { id: '1', age: '4' }],
+    ['D', { id: '1', age: '4' }, null],
+  ])
+  expect((await logged(database)).map(({ defect }) => defect)).toEqual([null, null, null, null])
+})
+
+test('an open session writes a column that changes its type by its new one', async () => {
+  await database.query('create table "user" (id int primary key, name text, password text)')
+  await capture(database, [user])
+  const client = await database.connect()
+  await client.query(`insert into "user" values (1, '5')`)
+  await database.query('alter table "user" alter name type int using name::int')
+  await client.query('update "user" set name = name + 1')
+  await capture(database, [user])
+  await client.query('update "user" set name = name + 1')
+  const changes = await logged(database)
+  expect(changes.map(change => [change.new?.name, change.defect])).toEqual([
+    ['5', null],
+    ['6', null],
+    ['7', null],
   ])
 })
 
-/** An enum with a cast to json that fails, and quotes the value. */
-async function createUnwritableType() {
-  await database.query(`create type mood as enum ('${SECRET}')`)
-  await database.query(`
-    create function broken(mood) returns json language plpgsql as $$ begin raise exception 'no: %', $1; end $$`)
-  await database.query('create cast (mood as json) with function broken(mood)')
-}
+describe('a row with bytes that have no UTF-8 form', () => {
+  beforeEach(async () => {
+    database = await feedDatabase(SCHEMA, `encoding 'WIN1252' locale 'C'`)
+    await database.query('create table "user" (id text primary key, name text, password text)')
+    await capture(database, [user])
+  })
 
-test('a row that cannot be written as JSON is logged by its key, and no value gets into the reason', async () => {
-  await createUnwritableType()
-  await database.query('create table "user" (id uuid primary key default gen_random_uuid(), mood mood)')
-  await capture(database, [modelOf('user', { columns: { id: 'id' } })])
-  const [row] = await database.query<{ id: string }>(`insert into "user" (mood) values ('${SECRET}') returning id`)
-  await database.query('update "user" set mood = null')
-  await database.query('delete from "user"')
-  expect((await logged(database)).map(change => [change.old, change.new, change.defect])).toEqual([
-    [null, { id: row?.id }, 'P0001'],
-    [{ id: row?.id }, { id: row?.id }, 'P0001'],
-    [{ id: row?.id, mood: null }, null, null],
-  ])
-  expect(await wholeLog()).not.toContain(SECRET)
-})
+  const asLegacy = async (sql: string) => {
+    const client = await database.connect()
+    await client.query(`set client_encoding = 'WIN1252'`)
+    await client.query(sql)
+  }
 
-test('where not even the key can be written the change is logged without a row', async () => {
-  await createUnwritableType()
-  await database.query('create table "user" (id mood primary key)')
-  await capture(database, [modelOf('user', { columns: { id: 'id' } })])
-  await database.query(`insert into "user" values ('${SECRET}')`)
-  expect((await logged(database))[0]).toMatchObject({ old: null, new: null, defect: 'P0001' })
-  expect(await wholeLog()).not.toContain(SECRET)
+  test('is logged by its key', async () => {
+    await asLegacy(`insert into "user" values ('1', e'bad \\x81')`)
+    expect((await logged(database))[0]).toMatchObject({ old: null, new: { id: '1' }, defect: '22P05' })
+  })
+
+  test('is logged without its row where the key has them too', async () => {
+    await asLegacy(`insert into "user" values (e'bad \\x81')`)
+    expect((await logged(database))[0]).toMatchObject({ old: null, new: null, defect: '22P05' })
+  })
+
+  test('is whole where only its origin and annotations have them', async () => {
+    await asLegacy(`
+      begin;
+      select set_config('changefeed.origin', e'bad \\x81', true), set_config('changefeed.annotations', e'\\x81', true);
+      insert into "user" values ('1', 'name');
+      commit`)
+    expect((await logged(database))[0]).toMatchObject({
+      new: { id: '1', name: 'name' },
+      ...{ origin: null, annotations: null, defect: null },
+    })
+  })
 })
 
 test('a row that is too large to be read is logged by its key', async () => {
@@ -156,11 +225,11 @@ test('a row that is too large to be read is logged by its key', async () => {
   await database.query(`update "user" set password = 'p'`) // 160 MB, old and new
   await database.query('delete from "user"')
   expect((await database.query(`select old, new, defect from ${our('change')} where operation = 'U'`))[0]).toEqual({
-    old: '{"id" : 1}',
-    new: '{"id" : 1}',
+    old: '{"id" : "1"}',
+    new: '{"id" : "1"}',
     defect: '54000',
   })
-})
+}, 120_000)
 
 test('json with a nul escape and nested odd keys is logged as it is', async () => {
   await database.query('create table "user" (id int primary key, doc json)')
@@ -168,7 +237,7 @@ test('json with a nul escape and nested odd keys is logged as it is', async () =
   const doc = '{"\\u0000": "a\\u0000b", "": 12345678901234567890.10, "__proto__": [1e400]}'
   await database.query('insert into "user" values (1, $1)', [doc])
   const [row] = await database.query(`select new from ${our('change')}`)
-  expect(row?.new).toBe(`{"id":1,"doc":${doc}}`)
+  expect(row?.new).toBe(`{"id" : "1", "doc" : ${JSON.stringify(doc)}}`)
 })
 
 test('a statement that is cancelled stays cancelled', async () => {

@@ -19,10 +19,10 @@ test('each write is logged with the row before and after it', async () => {
   await database.query('delete from "user" where id = 2')
   await database.query('truncate "user"')
   expect(await loggedChanges(database)).toEqual([
-    ['I', null, { id: 1, name: 'Ann', password: 'x' }],
-    ['I', null, { id: 2, name: 'Bob', password: 'y' }],
-    ['U', { id: 1, name: 'Ann', password: 'x' }, { id: 1, name: 'Anne', password: 'x' }],
-    ['D', { id: 2, name: 'Bob', password: 'y' }, null],
+    ['I', null, { id: '1', name: 'Ann', password: 'x' }],
+    ['I', null, { id: '2', name: 'Bob', password: 'y' }],
+    ['U', { id: '1', name: 'Ann', password: 'x' }, { id: '1', name: 'Anne', password: 'x' }],
+    ['D', { id: '2', name: 'Bob', password: 'y' }, null],
     ['T', null, null],
   ])
 })
@@ -41,8 +41,8 @@ test('a change inside a savepoint carries the id of the whole transaction, and a
   await client.query('commit')
   const changes = await logged(database)
   expect(changes.map(change => [change.new?.id, change.xid])).toEqual([
-    [1, rows[0].xid],
-    [3, rows[0].xid],
+    ['1', rows[0].xid],
+    ['3', rows[0].xid],
   ])
 })
 
@@ -115,7 +115,7 @@ test('what the session has set neither changes the log nor is changed by it', as
   await hostile.query('create temp table change (like "public"."user")')
   await hostile.query(write.replace('"user"', 'public."user"').replace('a\\b', 'a\\\\b'), [2])
   const [first, second] = await logged(database)
-  expect(second?.new).toEqual({ ...first?.new, id: 2 })
+  expect(second?.new).toEqual({ ...first?.new, id: '2' })
   expect(second?.defect).toBeNull()
   for (const [name, value] of Object.entries(settings)) {
     const { rows } = await hostile.query('select current_setting($1) as value', [name])
@@ -241,23 +241,30 @@ test('session_replication_role = replica bypasses capture unless it is always en
 })
 
 test.each([
-  ['int', '7', 7],
-  ['bigint', '9007199254740993', 9007199254740992],
-  ['uuid', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
-  ['text', `it's "1"`, `it's "1"`],
-  ['citext', 'Key', 'Key'],
-  ['timestamptz', '2020-01-01 00:00:00.123456+00', expect.stringMatching(/^2020-01-01T00:00:00\.123456/)],
-])('a primary key of type %s', async (type, value, json) => {
+  ['int', '7'],
+  ['bigint', '9007199254740993'],
+  ['uuid', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
+  ['text', `it's "1"`],
+  ['citext', 'Key'],
+  ['date', '2020-01-01'],
+  ['bytea', '\\x00ff'],
+  ['bool', 't'],
+  ['interval', '1 mon'],
+  ['int4[]', '{1,2}'],
+  ['jsonb', '{"a": 1}'],
+])('a primary key of type %s', async (type, value) => {
   await database.query('create extension citext')
   await database.query(`create table keyed (id ${type} primary key, name text)`)
-  await capture(database, [modelOf('keyed', { columns: { id: 'id' } })])
+  const { warnings } = await capture(database, [modelOf('keyed', { columns: { id: 'id' } })])
+  const isId = ['int', 'bigint', 'uuid', 'text', 'citext'].includes(type)
+  expect(warnings).toEqual(isId ? [] : [expect.stringContaining('neither text nor a number')])
   await database.query('insert into keyed values ($1)', [value])
   await database.query(`update keyed set name = 'n' where id = $1`, [value])
   await database.query('delete from keyed where id = $1', [value])
   expect(await loggedChanges(database)).toEqual([
-    ['I', null, { id: json, name: null }],
-    ['U', { id: json, name: null }, { id: json, name: 'n' }],
-    ['D', { id: json, name: 'n' }, null],
+    ['I', null, { id: value, name: null }],
+    ['U', { id: value, name: null }, { id: value, name: 'n' }],
+    ['D', { id: value, name: 'n' }, null],
   ])
 })
 
@@ -268,9 +275,9 @@ test('a changed primary key, upserts and COPY-like bulk writes are logged', asyn
   await database.query(`insert into "user" values (1, 'c') on conflict do nothing`)
   await database.query('update "user" set id = 2')
   expect((await logged(database)).map(change => [change.op, change.old?.id, change.new?.id])).toEqual([
-    ['I', undefined, 1],
-    ['U', 1, 1],
-    ['U', 1, 2],
+    ['I', undefined, '1'],
+    ['U', '1', '1'],
+    ['U', '1', '2'],
   ])
 })
 
@@ -292,7 +299,7 @@ test('a table with generated columns is captured in either way of treating no-op
   }
   const changes = await logged(database)
   expect(changes.map(({ op }) => op)).toEqual(['I', 'U', 'U', 'D', 'I', 'U', 'D'])
-  expect(changes[1]?.new).toMatchObject({ upper_name: 'BOB', lower_name: null })
+  expect(changes[1]?.new).toEqual({ id: '1', name: 'Bob', password: null, upper_name: 'BOB' })
 })
 
 test('an app that asks which id its INSERT was given is told the truth', async () => {

@@ -142,37 +142,29 @@ describe('the settings that a row must be written under', () => {
   const settings = async (...columns: string[]) => {
     await client.query('drop table if exists written')
     await client.query(`create table written (${columns.map((type, index) => `c${index} ${type}`).join(', ')})`)
-    return rowSettings(await readOne('written'))
+    const conditions = rowSettings(await readOne('written'))
+    return conditions.map(condition => /current_setting\('(\w+)'\)/.exec(condition)?.[1]).sort()
   }
 
   test('are none for what decoding can read under any', async () => {
-    const types = [
-      'int8',
-      'numeric',
-      'text',
-      'bytea',
-      'date',
-      'timestamptz',
-      'timestamptz[]',
-      'time',
-      'json',
-      'mood',
-      'int4range',
-    ]
-    expect(await settings(...types)).toEqual({})
+    const types = ['int8', 'numeric', 'text', 'bytea', 'time', 'json', 'mood', 'int4range']
+    expect(await settings(...types)).toEqual([])
   })
 
   test.each([
+    ['date', ['DateStyle']],
+    ['timestamptz', ['DateStyle']],
+    ['timestamptz[]', ['DateStyle']],
     ['float8', ['extra_float_digits']],
     ['point[]', ['extra_float_digits']],
     ['interval', ['IntervalStyle']],
     ['daterange', ['DateStyle']],
     ['tstzrange', ['DateStyle', 'TimeZone']],
     ['outside', ['DateStyle', 'TimeZone']],
-    ['instants', ['TimeZone']],
-    ['instant[]', ['TimeZone']],
-    ['floats', ['DateStyle', 'IntervalStyle', 'TimeZone', 'extra_float_digits']],
+    ['instants', ['DateStyle', 'TimeZone']],
+    ['instant[]', ['DateStyle', 'TimeZone']],
+    ['floats', ['DateStyle', 'IntervalStyle', 'TimeZone', 'bytea_output', 'extra_float_digits']],
   ])('for %s are %j', async (type, names) => {
-    expect(Object.keys(await settings('text', type)).sort()).toEqual(names)
+    expect(await settings('text', type)).toEqual(names)
   })
 })

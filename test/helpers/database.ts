@@ -29,6 +29,8 @@ export interface TestDatabaseOptions {
   readonly server?: { readonly connectionString: string }
   /** Name of a database to copy. @default template0 */
   readonly template?: string
+  /** As `create database` takes it: `encoding 'WIN1252' locale 'C'`. */
+  readonly encoding?: string
 }
 
 /**
@@ -39,7 +41,10 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
   const serverUrl = options.server?.connectionString ?? inject('serverUrl')
   const name = uniqueName('test')
   const template = pg.escapeIdentifier(options.template ?? 'template0')
-  await onServer(serverUrl, `create database ${pg.escapeIdentifier(name)} template ${template}`)
+  await onServer(
+    serverUrl,
+    `create database ${pg.escapeIdentifier(name)} template ${template} ${options.encoding ?? ''}`,
+  )
   const database = new Database(serverUrl, name)
   afterScope(() => (options.server ? database.close() : database.drop())) // the test may have killed its own server
   return database

@@ -41,7 +41,7 @@ test.each([
     expect(page.length).toBeLessThanOrEqual(PAGE_ROWS)
     expect(bytesOf(page.slice(0, -1))).toBeLessThanOrEqual(PAGE_BYTES)
   }
-  const ids = pages.flat().map(change => JSON.parse(change.new ?? '').id)
+  const ids = pages.flat().map(change => Number(JSON.parse(change.new ?? '').id))
   expect(ids).toEqual(lengths.map((_, index) => index + 1))
   expect(pages.length).toBeLessThan(5 + lengths.length / PAGE_ROWS + pages.flat().length / 5)
 })

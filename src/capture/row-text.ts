@@ -1,0 +1,97 @@
+import { qualify, quoteName, quoteText } from '../db/quote.ts'
+import { rowSettings } from '../db/row-settings.ts'
+import type { ColumnShape, TableShape, TypeShape } from '../db/table-shape.ts'
+
+/**
+ * How a trigger function writes a row: a JSON object of texts, each what the output function of the column's type gives,
+ * which is what node-postgres receives.
+ *
+ * The function has the rights of the role that installed it, and the table's owner may alter the table at any time. So
+ * nothing in here may call code that the owner can define:
+ *
+ * - casts call user code: `x::text`, `x::json`, assignments to a variable of another type, `to_json(x)`,
+ *   `row_to_json(row)` and `json_build_object('x', x)` (which call a cast to json), `quote_literal(x)` (a cast to text);
+ * - operators and functions of the type do: `x = y`, `x is distinct from y`, `row = row`, `nullif(x, y)`;
+ * - assigning to a column of a row does: even null, which a domain checks;
+ * - output functions do not: `concat(x)` and `format('%s', x)` call them for enums, domains (that of the base type),
+ *   composites, ranges, arrays and the types of extensions alike, down to each part. Only a superuser can create one;
+ * - `x is null` and `num_nulls(x)` call nothing. The first is true of a composite whose fields are all null.
+ */
+export interface RowText {
+  readonly schema: string
+  readonly tableId: number
+  readonly shape: TableShape
+  /** Names of columns that are left out. */
+  readonly redacted: ReadonlySet<string>
+}
+
+/**
+ * Statements that set `old_row` and `new_row`. Where the table is as it was at installing, by name, number and type of
+ * every column, and the session's settings are plain, the columns are known and the expression is planned once. Otherwise
+ * `row_text` looks them up for each row: that takes ten times as long, but loses no change, shows no redacted column, and
+ * ends when capture is installed again.
+ */
+export function rowTexts(row: RowText): string {
+  const { schema, tableId, shape } = row
+  const plain = [
+    `${qualify(schema, 'as_installed')}(${relation(shape)}, ${tableId}, ${quoteText(columnList(shape))})`,
+    ...rowSettings(shape),
+  ]
+  return `
+      if ${plain.join('\n        and ')} then${onRows(name => knownColumns(row, name))}
+      else${onRows(name => presentColumns(row, name))}
+      end if;`
+}
+
+/** The key alone. */
+export const keyTexts = (column: ColumnShape | undefined): string =>
+  onRows(row => (column ? jsonObject([column], row) : 'null'))
+
+type RowName = 'old' | 'new'
+
+const onRows = (expression: (row: RowName) => string) => `
+        if tg_op <> 'INSERT' then
+          old_row := ${expression('old')};
+        end if;
+        if tg_op <> 'DELETE' then
+          new_row := ${expression('new')};
+        end if;`
+
+/** The constant makes the plan depend on the table: types of columns are looked up again when it was altered. */
+const knownColumns = ({ shape, redacted }: RowText, row: RowName) =>
+  `case when ${relation(shape)} is not null then ${jsonObject(loggedColumns(shape, redacted), row)} end`
+
+const presentColumns = ({ schema, tableId, shape, redacted }: RowText, row: RowName) =>
+  `${qualify(schema, 'row_text')}(${row}, ${relation(shape)}, ${tableId}, ${textArray(namesByNumber(shape))}, ${textArray([...redacted])})`
+
+/** A trigger sees nothing of a virtual generated column. */
+const loggedColumns = ({ columns }: TableShape, redacted: ReadonlySet<string>) =>
+  [...columns.values()].filter(({ name, generated }) => !redacted.has(name) && generated !== 'virtual')
+
+/** An expression for these columns of a row: names, and the texts of the values. */
+export function jsonObject(columns: readonly ColumnShape[], row: RowName): string {
+  const values = columns.map(({ name, type }) => valueText(`${row}.${quoteName(name)}`, type))
+  return `pg_catalog.json_object(${textArray(columns.map(({ name }) => name))}, array[${values.join(', ')}]::pg_catalog.text[])::pg_catalog.text`
+}
+
+const valueText = (value: string, type: TypeShape) =>
+  `case when ${isComposite(type) ? `pg_catalog.num_nulls(${value}) = 0` : `${value} is not null`} then pg_catalog.concat(${value}) end`
+
+const isComposite = (type: TypeShape): boolean =>
+  type.kind === 'domain' ? isComposite(type.base) : type.kind === 'composite'
+
+const relation = ({ oid }: TableShape) => `'${oid}'::pg_catalog.regclass`
+
+/** As `columns_of` in our schema gives it. */
+const columnList = ({ columns }: TableShape) =>
+  [...columns.values()].map(({ number, type, name }) => `${number} ${type.oid} ${name}`).join('\n')
+
+/** Null where a column was dropped. */
+function namesByNumber({ columns }: TableShape): (string | null)[] {
+  const names: (string | null)[] = []
+  for (const { number, name } of columns.values()) names[number - 1] = name
+  return Array.from(names, name => name ?? null)
+}
+
+const textArray = (texts: readonly (string | null)[]) =>
+  `array[${texts.map(text => (text === null ? 'null' : quoteText(text))).join(', ')}]::pg_catalog.text[]`
