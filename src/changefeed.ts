@@ -236,7 +236,7 @@ export class Changefeed extends FeedEmitter {
     const publisher = publisherOf(settings, {
       models: this.#models,
       everywhere: everyNodePublishes,
-      onDisconnect: client => void this.emit('slowClient', client),
+      onDisconnect: client => void this.announce('slowClient', client),
     })
     const { logger } = settings
     const pauses = new Pauses(db, everyNodePublishes)
@@ -293,7 +293,7 @@ export class Changefeed extends FeedEmitter {
 
   #ready(onReady: () => void) {
     if (this.#state !== 'stopping') this.#state = 'running'
-    this.emit('connected')
+    this.announce('connected')
     onReady()
   }
 
@@ -301,7 +301,7 @@ export class Changefeed extends FeedEmitter {
     if (this.#state === 'stopping') return
     this.#state = 'reconnecting'
     logger.warn('The feed lost the database and connects again', { error: error.message })
-    this.emit('disconnected')
+    this.announce('disconnected')
     this.report(error)
   }
 
@@ -319,7 +319,7 @@ export class Changefeed extends FeedEmitter {
     this.#session = null
     await this.#leave()
     this.report(error)
-    this.emit('stopped', error)
+    this.announce('stopped', error)
   }
 
   async #leave() {

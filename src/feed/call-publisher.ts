@@ -64,6 +64,6 @@ export class CallPublisher {
     const started = performance.now()
     const result = this.#parts.publisher.publish(call, meta)
     if (result) await result
-    this.#parts.events.emit('published', { call, meta, tookMs: performance.now() - started })
+    this.#parts.events.announce('published', { call, meta, tookMs: performance.now() - started })
   }
 }

@@ -56,7 +56,7 @@ export class ChangeMapper {
   ): Promise<MappedChange> {
     const { models, events, stages } = this.#parts
     const { change, faults, unshown } = await this.#decoder.decode(logged, model, readAt)
-    events.emit('change', changeEvent(change, meta))
+    events.announce('change', changeEvent(change, meta))
     const { tick } = logged.cursor
     const related: RelatedRows[] = []
     for (const need of relatedRowsNeeds(change, models)) related.push(await this.#relatedRows(need, meta))

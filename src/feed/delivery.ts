@@ -158,7 +158,7 @@ export class Delivery {
 
   #withhold({ identity }: Model, { cursor }: MessageMeta) {
     this.#parts.pauses.count(identity)
-    this.#parts.events.emit('withheld', { identity, cursor })
+    this.#parts.events.announce('withheld', { identity, cursor })
   }
 
   async #callsOrNone(change: LoggedRow, model: Model, meta: MessageMeta, turn: Turn) {
@@ -199,7 +199,7 @@ export class Delivery {
 
   #skip(identity: string, { cursor }: MessageMeta, error: Error, affected: readonly string[]) {
     this.#parts.failures.note(identity, cursor, error)
-    this.#parts.events.emit('skipped', { identity, cursor, error })
+    this.#parts.events.announce('skipped', { identity, cursor, error })
     for (const each of affected) this.#incomplete.add(each)
   }
 
@@ -216,7 +216,7 @@ export class Delivery {
     turn: Turn,
   ) {
     const meta = { cursor, at }
-    this.#parts.events.emit('gap', { reason, identities })
+    this.#parts.events.announce('gap', { reason, identities })
     for (const identity of identities) {
       const call = { fn: 'refetch', identity, reason } as const
       await this.#attempt(identity, meta, turn, () => this.#publisher.publish(call, meta, turn), [])

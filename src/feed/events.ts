@@ -78,18 +78,17 @@ export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
     this.#logger = logger
   }
 
-  /** Whoever listens only watches: a listener that throws must not cost a change, or the session. */
-  override emit<E extends keyof ChangefeedEvents>(event: E, ...args: ChangefeedEvents[E]): boolean {
+  /** Emits an event. An error of a listener is logged: it must not cost a change, or the session. */
+  announce<E extends keyof ChangefeedEvents>(event: E, ...args: ChangefeedEvents[E]): void {
     try {
-      return super.emit(event, ...(args as never))
+      this.emit(event, ...(args as never))
     } catch (thrown) {
       this.#logger.error('A listener of the feed threw', { event, error: asError(thrown).message })
-      return true
     }
   }
 
   /** An `error` without a listener would end the process. */
   report(error: Error): void {
-    if (this.listenerCount('error') > 0) this.emit('error', error)
+    if (this.listenerCount('error') > 0) this.announce('error', error)
   }
 }

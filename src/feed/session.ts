@@ -148,7 +148,7 @@ export class Session {
     const found = await this.#read()
     const { changes, publishMs } = this.#progress
     const readMs = performance.now() - started - publishMs
-    this.#context.events.emit('read', { woken, changes, readMs, publishMs })
+    this.#context.events.announce('read', { woken, changes, readMs, publishMs })
     if (this.#lead) {
       if (!found) await this.#track?.keepUp(slotSeconds(this.#context.settings.retentionMs) * 1_000, this.#leaderTerm())
       this.#lead.afterRead({ woken, found })
@@ -235,7 +235,7 @@ export class Session {
       position: () => this.position,
     })
     this.#context.logger.info('This node leads', { node: this.#context.node })
-    this.#context.events.emit('leader', true)
+    this.#context.events.announce('leader', true)
     this.#alarm.ring()
   }
 
@@ -314,7 +314,7 @@ export class Session {
     if (led && clean) await this.#handOver().catch(() => {})
     await this.#notifier?.close()
     if (this.#reader) await endClient(this.#reader)
-    if (led) this.#context.events.emit('leader', false)
+    if (led) this.#context.events.announce('leader', false)
     this.#lead = null
   }
 
