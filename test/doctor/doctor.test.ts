@@ -177,12 +177,11 @@ test('a pooler that hands statements to any session: a NOTIFY does not come back
 test('a standby', async () => {
   const dataDir = join(await scratchFolder(), 'data')
   const primary = await startEmbeddedPostgres({ dataDir })
+  afterScope(() => primary.stop('immediate'))
   const shop = await openShop(await testDatabase({ server: primary }))
   await shop.feed().install()
-  await primary.stop()
   await writeFile(join(dataDir, 'standby.signal'), '')
-  const standby = await startEmbeddedPostgres({ dataDir, port: primary.port })
-  afterScope(() => standby.stop('immediate'))
+  await primary.restart()
   expect(brief(await findings(shop))).toEqual(['error standby'])
 })
 
