@@ -73,6 +73,8 @@ const OBJECTS = `
   with ${OURS} select coalesce(pg_catalog.json_agg(oid::pg_catalog.int8), '[]')::pg_catalog.text as it from object`
 
 // Column rights have an ACL of their own. `slot_of` computes a number from a time; every role that installs needs it.
+// Postgres asks the owner of a captured table for EXECUTE on the trigger function when it adds a partition; a function of
+// that kind cannot be called in any other way, and without usage on our schema no trigger can be made of it.
 const FOREIGN_RIGHTS = `
   with ${OURS}, entry as (
     select object.oid, owner, object, item.grantee, item.privilege_type from object, pg_catalog.aclexplode(acl) as item
@@ -90,4 +92,7 @@ const FOREIGN_RIGHTS = `
   from entry
   where grantee <> owner
     and grantee not in (select owner from object)
-    and not (grantee = 0 and object like 'function %.slot_of(%')`
+    and not (grantee = 0 and oid in (
+      select oid from pg_catalog.pg_proc
+      where proname = 'slot_of' or prorettype = 'pg_catalog.trigger'::pg_catalog.regtype
+    ))`

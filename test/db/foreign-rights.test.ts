@@ -1,4 +1,7 @@
+import { Kysely, Migrator, PostgresDialect } from 'kysely'
+import pg from 'pg'
 import { expect, test } from 'vitest'
+import { migrationsFor } from '../../migrations/index.ts'
 import { foreignRights, listenerGrants, ownObjects, revokeForeignRights } from '../../src/db/foreign-rights.ts'
 import { migrateSchema } from '../../src/db/migrate.ts'
 import { openShop } from '../feed/fixture.ts'
@@ -46,20 +49,26 @@ test('what a version before this one left open is closed by its update', async (
   const database = await testDatabase()
   const reader = await openDefaults(database)
   const settings = { connectionString: database.connectionString, applicationName: 'test' }
-  await migrateSchema(settings, 'changefeed')
+  await migrateAsVersion010(database)
   const client = await database.connect()
-  await client.query(`
-    grant select on changefeed.change to ${reader.name};
-    delete from changefeed.migration where name >= '0004';
-    alter table changefeed.lease drop column term, drop column backend_start;
-    alter table changefeed.state drop column table_oid;
-    do $$ declare slot text; begin
-      foreach slot in array string_to_array('0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,default', ',') loop
-        execute format('alter table changefeed.tick_%s drop constraint tick_%s_pkey', slot, slot);
-      end loop;
-    end $$;
-    alter table changefeed.tick add primary key (id, slot)`)
+  await client.query(`grant select on changefeed.change to ${reader.name}`)
   expect(await foreignRights(client, 'changefeed')).not.toEqual([])
-  expect(await migrateSchema(settings, 'changefeed')).toEqual(['0004_lease-term', '0005_replication-and-restore'])
+  expect(await migrateSchema(settings, 'changefeed')).toContain('0004_lease-term')
   expect(await foreignRights(client, 'changefeed')).toEqual([])
 })
+
+/** The schema as version 0.1.0 left it. */
+async function migrateAsVersion010({ connectionString }: TestDatabase) {
+  const pool = new pg.Pool({ connectionString })
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const first = Object.entries(migrationsFor('changefeed')).filter(([name]) => name < '0004')
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => Object.fromEntries(first) },
+    migrationTableSchema: 'changefeed',
+    migrationTableName: 'migration',
+    migrationLockTableName: 'migration_lock',
+  })
+  const { error } = await migrator.migrateToLatest().finally(() => db.destroy())
+  if (error) throw error
+}
