@@ -6,13 +6,20 @@ export { Changefeed, createChangefeed, type FeedState, type FeedStatus } from '.
 export type { ConfigFileSettings } from './cli/settings.ts'
 export { ChangefeedError, type ErrorCode } from './errors.ts'
 export type { UncapturedModel } from './feed/capture-watch.ts'
-export type { ChangeEvent, ChangefeedEvents, GapEvent, PublishedEvent, SkippedEvent } from './feed/events.ts'
+export type {
+  ChangeEvent,
+  ChangefeedEvents,
+  ChangeHandler,
+  GapEvent,
+  PublishedEvent,
+  SkippedEvent,
+} from './feed/events.ts'
 export type { ModelFailures } from './feed/failures.ts'
 export { type InstallationPlan, isComplete } from './installation.ts'
 export type { Role } from './leader/nodes.ts'
 export type { Logger } from './logger.ts'
 export type { ModelRecord, RecordId } from './ontology/model.ts'
-export type { ModelOptions } from './ontology/selection.ts'
+export type { ModelOptions, RoomChange } from './ontology/selection.ts'
 export type { ChangefeedOptions } from './options.ts'
 export type { MessageMeta, PublishCall } from './publish/call.ts'
 export type { Publisher } from './publish/publisher.ts'
@@ -25,3 +32,4 @@ export { createRealtime, type Realtime } from './realtime/realtime.ts'
 export type { RealtimeOptions } from './realtime/realtime-options.ts'
 export type { NodeHandler, RealtimeHandler, RealtimeRequest, RealtimeResponse } from './realtime/request.ts'
 export type { Sockets } from './realtime/sockets.ts'
+export type { SailsChangefeed } from './sails/changefeed-hook.ts'

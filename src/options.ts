@@ -95,6 +95,10 @@ const modelOptions = z
     {
       omit: z.array(z.string(), 'must be a list of attribute names').readonly(),
       noopUpdates,
+      rooms: z.custom<ModelOptions['rooms']>(
+        value => typeof value === 'function',
+        'must be a function that returns a room, or a list of rooms',
+      ),
     },
     'must be true, false, or an object such as { omit: [...] }',
   )

@@ -3,11 +3,14 @@ import type { Database } from '../db/connect.ts'
 import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
+import type { ModelOptions } from '../ontology/selection.ts'
 import type { MessageMeta, PublishCall } from '../publish/call.ts'
 import { publishCalls } from '../publish/calls.ts'
+import { parseOrigin } from '../publish/origin.ts'
 import { idOf } from '../publish/record-id.ts'
 import { type RelatedRows, type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
 import type { RowChange } from '../publish/row-change.ts'
+import { withAppRooms } from './app-rooms.ts'
 import type { CapturedTables } from './captured-tables.ts'
 import { DeepValues } from './deep-values.ts'
 import type { FeedEmitter } from './events.ts'
@@ -19,6 +22,8 @@ import type { Stage } from './stage.ts'
 export interface ChangeMapperParts extends RowDecoderParts {
   readonly db: Database
   readonly models: Models
+  /** Settings of single models, by identity. */
+  readonly options: ReadonlyMap<string, ModelOptions>
   /** In the order in which each change passes them. */
   readonly stages: readonly Stage[]
   readonly events: FeedEmitter
@@ -56,13 +61,14 @@ export class ChangeMapper {
   ): Promise<MappedChange> {
     const { models, events, stages } = this.#parts
     const { change, faults, unshown } = await this.#decoder.decode(logged, model, readAt)
-    events.announce('change', changeEvent(change, meta))
+    await events.announceChange(changeEvent(change, meta))
     const { tick } = logged.cursor
     const related: RelatedRows[] = []
     for (const need of relatedRowsNeeds(change, models)) related.push(await this.#relatedRows(need, meta))
     let calls = withoutUnshown(publishCalls(change, { models, related }), change)
     for (const stage of stages) calls = await reachably(async () => stage.revise(calls, { change, tick, meta, signal }))
     calls = calls.map(call => this.#deepValues.withoutIn(call))
+    calls = withAppRooms(calls, change, this.#parts.options)
     const isComplete = !change.new || change.record !== undefined
     return { calls, faults, isComplete, ...(unshown && { unshown }) }
   }
@@ -100,7 +106,14 @@ function changeEvent({ model, operation, previous, record, changed }: RowChange,
     operation,
     changed: [...changed],
     meta,
+    ...originOf(meta),
     ...(previous && { previous }),
     ...(record && { record }),
   }
+}
+
+function originOf({ origin }: MessageMeta): { readonly origin?: string } {
+  const request = parseOrigin(origin)
+  const named = request ? request.socketId : origin
+  return named === undefined ? {} : { origin: named }
 }

@@ -19,7 +19,15 @@ export function createDelivery(
   const { collections, logger } = settings
   const redacted = redactedColumns(models, settings.models)
   const parsersOf = (datastore: string) => adapterTypeParsers(collections, datastore) ?? typeParsers
-  return new Delivery({ ...parts, models, parsersOf, redacted, stages: stagesOf(settings, models, parts), logger })
+  return new Delivery({
+    ...parts,
+    models,
+    parsersOf,
+    redacted,
+    options: settings.models.options,
+    stages: stagesOf(settings, models, parts),
+    logger,
+  })
 }
 
 function stagesOf(settings: Settings, models: Models, { db }: Pick<DeliveryParts, 'db'>): Stage[] {

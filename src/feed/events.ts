@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events'
+import { captureRejectionSymbol, EventEmitter } from 'node:events'
 import { asError } from '../errors.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
@@ -9,8 +9,12 @@ import type { RowChange } from '../publish/row-change.ts'
 export interface ChangeEvent extends Omit<RowChange, 'model' | 'old' | 'new' | 'changed'> {
   readonly identity: string
   readonly changed: readonly string[]
+  /** Id of the socket whose request wrote it, or what the transaction set as `changefeed.origin`. */
+  readonly origin?: string
   readonly meta: MessageMeta
 }
+
+export type ChangeHandler = (change: ChangeEvent) => unknown
 
 export interface PublishedEvent {
   readonly call: PublishCall
@@ -72,10 +76,41 @@ export interface ChangefeedEvents {
 
 export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
   readonly #logger: Logger
+  readonly #handlers = new Set<ChangeHandler>()
 
   constructor(logger: Logger = silentLogger) {
-    super()
+    super({ captureRejections: true })
     this.#logger = logger
+    // Of a listener that returns a promise. A method would have to fit the types of every version of @types/node.
+    const rejected = (error: unknown, event: string | symbol) => this.#failed(String(event), error)
+    Object.defineProperty(this, captureRejectionSymbol, { value: rejected })
+  }
+
+  /**
+   * Like `on('change', ...)`, but the feed waits for a returned promise before it publishes this change and reads the next:
+   * changes are handled one after the other, in their order. After a crash the last second of changes may come again, with
+   * the same cursors. An error is logged and emitted as `error`, and the feed goes on. Returns a function that removes the
+   * handler.
+   *
+   * @example
+   * const remove = feed.onChange(async ({ identity, record }) => { await index(identity, record) })
+   */
+  onChange(handler: ChangeHandler): () => void {
+    const own: ChangeHandler = change => handler(change)
+    this.#handlers.add(own)
+    return () => void this.#handlers.delete(own)
+  }
+
+  /** Emits `change`, then runs the handlers one after the other. */
+  async announceChange(change: ChangeEvent): Promise<void> {
+    this.announce('change', change)
+    for (const handler of this.#handlers) {
+      try {
+        await handler(change)
+      } catch (error) {
+        this.#failed('change', error)
+      }
+    }
   }
 
   /** Emits an event. An error of a listener is logged: it must not cost a change, or the session. */
@@ -83,12 +118,16 @@ export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
     try {
       this.emit(event, ...(args as never))
     } catch (thrown) {
-      this.#logger.error('A listener of the feed threw', { event, error: asError(thrown).message })
+      this.#failed(event, thrown)
     }
   }
 
   /** An `error` without a listener would end the process. */
   report(error: Error): void {
     if (this.listenerCount('error') > 0) this.announce('error', error)
+  }
+  #failed(event: string, thrown: unknown) {
+    this.#logger.error('A listener of the feed failed', { event, error: asError(thrown).message })
+    if (event !== 'error') this.report(asError(thrown))
   }
 }

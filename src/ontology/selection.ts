@@ -1,11 +1,30 @@
 import { ChangefeedError } from '../errors.ts'
-import type { Model, Models } from './model.ts'
+import type { Model, ModelRecord, Models } from './model.ts'
 
 export interface ModelOptions {
   /** Attributes that never leave the table: the trigger leaves their columns out. `encrypt` attributes always are. */
   readonly omit?: readonly string[] | undefined
   /** Whether an UPDATE that changes nothing is published, for this model. */
   readonly noopUpdates?: 'publish' | 'ignore' | undefined
+  /**
+   * Rooms of the app that receive `created`, `updated` and `destroyed` of a record besides the model's own rooms. The record is
+   * the new one, or the one that was destroyed, as clients may see it; the rooms receive the same message.
+   *
+   * @example
+   * rooms: task => `board ${task.board}`
+   */
+  readonly rooms?: ((record: ModelRecord, change: RoomChange) => string | readonly string[]) | undefined
+}
+
+/** The change that a message is about, as clients may see it. */
+export interface RoomChange {
+  readonly operation: 'insert' | 'update' | 'delete'
+  /** Update and delete. */
+  readonly previous?: ModelRecord
+  /** Insert and update. */
+  readonly record?: ModelRecord
+  /** Attributes that an update changed. */
+  readonly changed: readonly string[]
 }
 
 /** Which models, and the settings of single ones, by identity. */

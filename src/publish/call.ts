@@ -15,6 +15,8 @@ export interface CreateCall {
   /** JSON-ready: customToJSON applied, hidden, encrypted and redacted attributes gone. */
   readonly record: ModelRecord
   readonly reverse: readonly PublishCall[]
+  /** Rooms of the app that receive the message as well: the model's option `rooms`. */
+  readonly rooms?: readonly string[]
 }
 
 export interface UpdateCall {
@@ -24,6 +26,7 @@ export interface UpdateCall {
   readonly changes: ModelRecord
   /** Absent where only the other end of an association changed. */
   readonly previous?: ModelRecord
+  readonly rooms?: readonly string[]
 }
 
 export interface DestroyCall {
@@ -31,6 +34,7 @@ export interface DestroyCall {
   readonly identity: string
   readonly id: RecordId
   readonly previous?: ModelRecord
+  readonly rooms?: readonly string[]
 }
 
 export interface AddCall {

@@ -49,10 +49,18 @@ export function stepsOf(call: PublishCall): Step[] {
   }
 }
 
-function createSteps({ identity, id, record }: CreateCall): Step[] {
+/** The message of one call to the app's own rooms alone, and the rooms whose members receive it anyway. */
+export function toRoomsOfApp(call: PublishCall): { readonly step: EmitStep; readonly except: string[] } | undefined {
+  const own: readonly string[] = ('rooms' in call && call.rooms) || []
+  const step = stepsOf(call.fn === 'publishCreate' ? { ...call, reverse: [] } : call)[0]
+  if (own.length === 0 || step?.do !== 'emit') return undefined
+  return { step: { ...step, rooms: [...own] }, except: step.rooms.filter(room => !own.includes(room)) }
+}
+
+function createSteps({ identity, id, record, rooms = [] }: CreateCall): Step[] {
   const from = classRoom(identity)
   return [
-    { do: 'emit', rooms: [from], event: identity, payload: { verb: 'created', data: record, id } },
+    { do: 'emit', rooms: [from, ...rooms], event: identity, payload: { verb: 'created', data: record, id } },
     { do: 'introduce', from, to: recordRoom(identity, id) },
   ]
 }
@@ -60,12 +68,13 @@ function createSteps({ identity, id, record }: CreateCall): Step[] {
 interface OfRecord {
   readonly identity: string
   readonly id: RecordId
+  readonly rooms?: readonly string[]
 }
 
 /** One message to everyone who is subscribed to the record, or to this kind of message about it. */
-export const toRecord = ({ identity, id }: OfRecord, context: string, payload: object): EmitStep => ({
+export const toRecord = ({ identity, id, rooms = [] }: OfRecord, context: string, payload: object): EmitStep => ({
   do: 'emit',
-  rooms: [recordRoom(identity, id), contextRoom(identity, id, context)],
+  rooms: [recordRoom(identity, id), contextRoom(identity, id, context), ...rooms],
   event: identity,
   payload,
 })

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { InstallFlags } from '../capture/capture-options.ts'
 import type { FeedState } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
+import { type ChangefeedEvents, type ChangeHandler, FeedEmitter } from '../feed/events.ts'
 import { keepInstanceof } from '../node-globals.ts'
 import type { Model } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
@@ -10,6 +11,7 @@ import { AppSockets } from './app-sockets.ts'
 import { DatabaseFeed, type DatabasePlan, type DatabaseStatus } from './database-feed.ts'
 import { databasesOf } from './databases.ts'
 import { warnOfExposedAttributes } from './exposed-attributes.ts'
+import { logThrough } from './log.ts'
 import { unmetRequirement } from './requirements.ts'
 import type { SailsApp } from './sails-app.ts'
 import { readSettings, type SailsSettings } from './settings.ts'
@@ -26,8 +28,29 @@ export interface HookStatus {
   readonly feeds: readonly DatabaseStatus[]
 }
 
+/** What `sails.hooks.changefeed` offers to an app. */
+export interface SailsChangefeed {
+  /** Calls the listener for each change, whoever made it; `gap`, `skipped` and `error` as on a feed. */
+  on<E extends HookEvent>(event: E, listener: (...args: ChangefeedEvents[E]) => unknown): void
+  off<E extends HookEvent>(event: E, listener: (...args: ChangefeedEvents[E]) => unknown): void
+  /** Waits for the handler before the change is published; returns a function that removes it. */
+  onChange(handler: ChangeHandler): () => void
+  /** Resolves when every change that was committed before this call has been published. */
+  settled(): Promise<void>
+  /** What is captured and published, database by database. */
+  status(): HookStatus
+  /** Installs or updates capture on the tables of the models, whatever the setting `install` says, and starts the feed. */
+  install(): Promise<DatabasePlan[]>
+  /** What {@link install} would do. */
+  plan(): Promise<DatabasePlan[]>
+}
+
+export type HookEvent = 'change' | 'gap' | 'skipped' | 'error'
+
 /** The change feed of a lifted Sails app: one feed for each Postgres database that its models are in. */
 export class ChangefeedHook {
+  /** What the feeds of the app's databases tell, also after the ORM was reloaded. */
+  readonly events: FeedEmitter
   readonly #sails: SailsApp
   #settings: SailsSettings | undefined
   #requests: ActionRequests | undefined
@@ -38,6 +61,7 @@ export class ChangefeedHook {
 
   constructor(sails: SailsApp) {
     this.#sails = sails
+    this.events = new FeedEmitter(logThrough(sails.log))
   }
 
   /** Before the policies register theirs: what they write is the request's as well. */
@@ -103,7 +127,7 @@ export class ChangefeedHook {
       const onUntaggable = () => sockets?.giveUpOnRequests()
       const onStarted = (captured: readonly string[]) => sockets?.silence(captured)
       const onStopped = (models: readonly string[]) => sockets?.unsilence(models)
-      const parts = { sails, settings, requests, database, publisher, publish }
+      const parts = { sails, settings, requests, database, publisher, publish, events: this.events }
       return new DatabaseFeed({ ...parts, onUntaggable, onStarted, onStopped })
     })
     sockets?.attach()

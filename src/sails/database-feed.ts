@@ -3,6 +3,7 @@ import type { InstallFlags } from '../capture/capture-options.ts'
 import { type CapturePlan, pendingSteps, surplusSteps } from '../capture/plan.ts'
 import { type Changefeed, createChangefeed, type FeedStatus } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
+import type { FeedEmitter } from '../feed/events.ts'
 import { type InstallationPlan, isComplete } from '../installation.ts'
 import { AbortController } from '../node-globals.ts'
 import { addressOption } from '../options.ts'
@@ -34,6 +35,8 @@ export interface DatabaseFeedParts {
   /** Undefined where the app has no sockets to publish to. */
   readonly publisher: Publisher | undefined
   readonly publish: 'local' | 'leader'
+  /** Receives what the feed tells. */
+  readonly events: FeedEmitter
   /** Called when the changes of this database cannot be known by the request that wrote them. */
   readonly onUntaggable: () => void
   /** Called when it runs, with the models whose tables are captured. */
@@ -62,6 +65,7 @@ export class DatabaseFeed {
       ...(publisher && { publisher }),
     })
     this.#feed.on('stopped', () => parts.onStopped(this.models))
+    forwardEvents(this.#feed, parts.events)
   }
 
   /** Identities of the models whose changes it publishes. */
@@ -210,6 +214,13 @@ export class DatabaseFeed {
       return false
     }
   }
+}
+
+function forwardEvents(feed: Changefeed, events: FeedEmitter) {
+  feed.onChange(change => events.announceChange(change))
+  feed.on('gap', gap => events.announce('gap', gap))
+  feed.on('skipped', skipped => events.announce('skipped', skipped))
+  feed.on('error', error => events.report(error))
 }
 
 const isOutOfReach = (error: unknown) =>

@@ -10,18 +10,20 @@ const { ChangefeedHook } = require('./changefeed-hook.js') as typeof hooks
 module.exports = function changefeed(sails: SailsApp) {
   const hook = new ChangefeedHook(sails)
 
+  const offered: hooks.SailsChangefeed = {
+    on: (event, listener) => void hook.events.on(event, listener as never),
+    off: (event, listener) => void hook.events.off(event, listener as never),
+    onChange: handler => hook.events.onChange(handler),
+    settled: () => hook.settled(),
+    status: () => hook.status(),
+    install: () => hook.install(),
+    plan: () => hook.plan(),
+  }
   return {
+    ...offered,
     configure: () => hook.configure(),
     initialize(done: (error?: unknown) => void) {
       hook.start().then(() => done(), done)
     },
-    /** Resolves when every change that was committed before this call has been published. */
-    settled: () => hook.settled(),
-    /** What is captured and published, database by database. */
-    status: (): hooks.HookStatus => hook.status(),
-    /** Installs or updates capture on the tables of the models, whatever the setting `install` says, and starts the feed. */
-    install: () => hook.install(),
-    /** What {@link install} would do. */
-    plan: () => hook.plan(),
   }
 }

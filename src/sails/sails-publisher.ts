@@ -1,6 +1,7 @@
 import type { Models } from '../ontology/model.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import type { ClientBuffers } from '../publish/client-buffers.ts'
+import { toRoomsOfApp } from '../publish/messages.ts'
 import { parseOrigin, shownMeta } from '../publish/origin.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
@@ -57,12 +58,21 @@ export class SailsPublisher implements Publisher {
     const except = untold.some(part => verdicts.get(part) === 'overtook')
       ? []
       : this.#options.socketsLeftOut(meta.origin)
+    await this.#toRoomsOfApp(call, meta, except)
     if (untold.includes(call)) {
       await this.#call(call, untold, { meta, except })
     } else {
       for (const part of untold) await this.#call(part, [part], { meta, except })
       this.#moveSockets(call)
     }
+  }
+
+  /** Not through the model's function, which knows its own rooms only; before it, as it may end memberships of these. */
+  async #toRoomsOfApp(call: PublishCall, meta: MessageMeta, except: readonly string[]) {
+    const message = toRoomsOfApp(call)
+    if (!message) return
+    const delivery = { meta: shownMeta(meta), except: [...except, ...message.except] }
+    await this.#options.performer.perform(message.step, delivery)
   }
 
   drained(): Promise<void> {

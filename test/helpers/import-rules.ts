@@ -21,6 +21,7 @@ const ROOMS: readonly (readonly string[])[] = [
   ['sails'],
   ['cli'],
   ['index.ts'],
+  ['index.cjs', 'index.d.cts'],
 ]
 
 /** Packages that only some rooms may know. */
