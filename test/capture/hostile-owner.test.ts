@@ -9,8 +9,8 @@ import { capture, feedDatabase, logged, modelOf } from './feed-schema.ts'
  */
 const definitions = `
   create table called (by_role text, what text);
-  create function note(what text) returns void language plpgsql as $$ begin insert into called values (current_user, what); end $$;
-  create function accepts(text) returns boolean language plpgsql as $$ begin perform note('check'); return true; end $$;
+  create function note(what text) returns void language plpgsql as $$ begin insert into public.called values (current_user, what); end $$;
+  create function accepts(text) returns boolean language plpgsql as $$ begin perform public.note('check'); return true; end $$;
 
   create type evil as enum ('x', 'y');
   create domain checked as text check (accepts(value));
@@ -21,12 +21,12 @@ const definitions = `
     .flatMap(type =>
       ['json', 'jsonb', 'text'].map(
         target => `
-  create function to_${target}(${type}) returns ${target} language plpgsql as $$ begin perform note('cast ${type} to ${target}'); return '"x"'; end $$;
+  create function to_${target}(${type}) returns ${target} language plpgsql as $$ begin perform public.note('cast ${type} to ${target}'); return '"x"'; end $$;
   create cast (${type} as ${target}) with function to_${target}(${type}) as implicit;`,
       ),
     )
     .join('')}
-  create function same(evil, evil) returns boolean language plpgsql as $$ begin perform note('operator'); return true; end $$;
+  create function same(evil, evil) returns boolean language plpgsql as $$ begin perform public.note('operator'); return true; end $$;
   create operator = (leftarg = evil, rightarg = evil, function = same);
   create operator <> (leftarg = evil, rightarg = evil, function = same);
 `
