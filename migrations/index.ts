@@ -6,6 +6,7 @@ import { leaseTerm } from './0004_lease-term.ts'
 import { replicationAndRestore } from './0005_replication-and-restore.ts'
 import { rowText } from './0006_row-text.ts'
 import { modelCapture } from './0007_model-capture.ts'
+import { nodeHealth } from './0008_node-health.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -19,4 +20,5 @@ export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0005_replication-and-restore': replicationAndRestore(schema),
   '0006_row-text': rowText(schema),
   '0007_model-capture': modelCapture(schema),
+  '0008_node-health': nodeHealth(schema),
 })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { InstallFlags } from './capture/capture-options.ts'
 import { formatCursor } from './change-log/cursor.ts'
-import { type Lag, readLag, readStoredLag } from './change-log/lag.ts'
+import { type Lag, readLag } from './change-log/lag.ts'
 import { type Position, publishedPosition } from './change-log/position.ts'
 import { WHOLE_TICK } from './change-log/tick.ts'
 import { type ConnectionSettings, openDatabase } from './db/connect.ts'
@@ -11,12 +11,15 @@ import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
 import type { FeedContext } from './feed/context.ts'
 import { createDelivery } from './feed/create-delivery.ts'
 import { FeedEmitter } from './feed/events.ts'
-import { Failures, type ModelFailures } from './feed/failures.ts'
+import { Failures } from './feed/failures.ts'
 import { Pauses } from './feed/pauses.ts'
+import { PublisherWatch } from './feed/publisher-watch.ts'
 import { Session } from './feed/session.ts'
 import { Settlement } from './feed/settlement.ts'
 import type { Memory } from './feed/track.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
+import { readDeliveryLag } from './leader/delivery-lag.ts'
+import type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
 import type { Role } from './leader/nodes.ts'
 import { AbortController } from './node-globals.ts'
 import type { Models } from './ontology/model.ts'
@@ -55,6 +58,8 @@ export interface FeedStatus {
   readonly lastChangeAt: number | null
   /** Models of which changes could not be published as they are within the last hour; their clients were told to read again. */
   readonly failures: readonly ModelFailures[]
+  /** Since when the publisher's backend takes no messages of this node; null while it does. */
+  readonly outage: PublisherOutage | null
 }
 
 /**
@@ -77,6 +82,7 @@ export class Changefeed extends FeedEmitter {
   readonly #models: Models
   readonly #node = randomUUID()
   readonly #failures: Failures
+  readonly #publisherWatch = new PublisherWatch(this)
   #state: FeedState = 'stopped'
   #session: Session | null = null
   #context: FeedContext | null = null
@@ -156,7 +162,7 @@ export class Changefeed extends FeedEmitter {
     if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
     const { role, position } = this.#session ?? {}
     const own = role !== 'standby' && position
-    return own ? await readLag(context.db, own) : await readStoredLag(context.db)
+    return own ? await readLag(context.db, own) : await readDeliveryLag(context.db)
   }
 
   /**
@@ -189,6 +195,7 @@ export class Changefeed extends FeedEmitter {
       cursor: cursorOf(this.#session?.position ?? null),
       lastChangeAt: this.#context?.delivery.last?.at ?? null,
       failures: this.#failures.recent(),
+      outage: this.#session?.role === 'standby' ? null : this.#publisherWatch.outage,
     }
   }
 
@@ -250,6 +257,7 @@ export class Changefeed extends FeedEmitter {
       delivery: createDelivery(settings, this.#models, {
         db,
         publisher,
+        publisherWatch: this.#publisherWatch,
         pauses,
         failures: this.#failures,
         events: this,
@@ -258,6 +266,8 @@ export class Changefeed extends FeedEmitter {
       settlement: new Settlement(db),
       pauses,
       captureWatch,
+      publisherWatch: this.#publisherWatch,
+      failures: this.#failures,
       events: this,
       logger,
       everyNodePublishes,

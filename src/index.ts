@@ -14,8 +14,8 @@ export type {
   PublishedEvent,
   SkippedEvent,
 } from './feed/events.ts'
-export type { ModelFailures } from './feed/failures.ts'
 export { type InstallationPlan, isComplete } from './installation.ts'
+export type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
 export type { Role } from './leader/nodes.ts'
 export type { Logger } from './logger.ts'
 export type { ModelRecord, RecordId } from './ontology/model.ts'

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module'
 import { Command, Option } from 'commander'
+import { VERSION } from '../version.ts'
 import { demo, parsePort } from './commands/demo.ts'
 import { doctor } from './commands/doctor.ts'
 import { install, plan, uninstall } from './commands/install.ts'
@@ -12,13 +12,11 @@ import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
 import { APP_FLAGS, addFlags, DATABASE_FLAGS, MODEL_FLAGS, REPLAY_FLAGS, SERVICE_FLAGS } from './flags.ts'
 import { action } from './run-command.ts'
 
-const manifest: { version: string } = createRequire(import.meta.url)('waterline-changefeed/package.json')
-
 /** The command line as a whole. Settings come from flags, then variables, then changefeed.config.mjs. */
 export function createProgram(): Command {
   const program = new Command('waterline-changefeed')
     .description('Realtime for Waterline models on PostgreSQL: every committed write reaches the subscribed sockets.')
-    .version(manifest.version)
+    .version(VERSION)
     .addHelpText('after', EXIT_CODES_HELP)
     .showHelpAfterError('Run the command with --help to see what it takes.')
     .exitOverride(error => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))

@@ -48,6 +48,10 @@ export interface Tables {
     sockets: number | null
     /** Ids of the captured tables that it publishes; null for a node of an older version. */
     captured: number[] | null
+    /** Of the package; null for a node of an older version. */
+    version: string | null
+    /** JSON text; null for a node of an older version. */
+    health: string | null
   }
   pause: {
     identity: string

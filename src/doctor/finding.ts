@@ -6,6 +6,8 @@ export interface Finding {
   readonly severity: 'error' | 'warning'
   /** What is wrong and what follows from it. */
   readonly message: string
+  /** Where it comes from, such as the stack of what the app's code threw. */
+  readonly detail?: string
   /** What repairs it, as far as that can be told. */
   readonly repair?: Repair
 }

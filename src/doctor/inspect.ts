@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { readStoredLag } from '../change-log/lag.ts'
 import { logBytes } from '../change-log/retention.ts'
 import { readTableShapes } from '../db/catalog.ts'
 import { type ConnectionSettings, connectClient, type Database, endClient } from '../db/connect.ts'
@@ -7,8 +6,10 @@ import { type ForeignRight, foreignRights } from '../db/foreign-rights.ts'
 import { publicationsOf } from '../db/publications.ts'
 import { listPauses } from '../feed/pauses.ts'
 import { Installation } from '../installation.ts'
+import { deliveryLag } from '../leader/delivery-lag.ts'
 import { foreignGateHolders, listenerRoles } from '../leader/gate-holders.ts'
 import { readLease } from '../leader/lease.ts'
+import { listNodes } from '../leader/nodes.ts'
 import type { Models } from '../ontology/model.ts'
 import type { Settings } from '../options.ts'
 import type { Inspection, LogState, ModelState, ServerState } from './inspection.ts'
@@ -128,8 +129,10 @@ async function inspectLog(db: Database): Promise<LogState> {
     .selectFrom('state')
     .select('slot_seconds')
     .executeTakeFirstOrThrow()
+  const nodes = await listNodes(db)
   return {
-    lag: await readStoredLag(db),
+    lag: await deliveryLag(db, nodes),
+    nodes,
     bytes: await logBytes(db),
     slotSeconds,
     leader: await readLease(db),

@@ -5,6 +5,7 @@ import type { Pause } from '../feed/pauses.ts'
 import type { InstallationPlan } from '../installation.ts'
 import type { ForeignHolder } from '../leader/gate-holders.ts'
 import type { Lease } from '../leader/lease.ts'
+import type { Node } from '../leader/nodes.ts'
 import type { Model } from '../ontology/model.ts'
 
 /** Everything that the checks look at, read at one time. */
@@ -50,6 +51,7 @@ export interface LogState {
   readonly slotSeconds: number
   /** Who leads, or led last; null where nobody has led yet. */
   readonly leader: Lease | null
+  readonly nodes: readonly Node[]
   readonly gateHolders: readonly ForeignHolder[]
   readonly pauses: readonly Pause[]
   /** Rights on our schema that neither its owner nor a role of a listener has. */

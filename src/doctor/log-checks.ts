@@ -2,6 +2,7 @@ import { slotSeconds } from '../change-log/retention.ts'
 import { describeHolder } from '../leader/gate-holders.ts'
 import type { Finding } from './finding.ts'
 import type { Inspection, LogState } from './inspection.ts'
+import { checkNodes } from './node-checks.ts'
 
 const START = 'npx waterline-changefeed start'
 
@@ -10,6 +11,7 @@ export function checkLog({ log, retentionMs, backlogLimitBytes }: Inspection): F
   if (!log) return []
   return [
     leader(log),
+    checkNodes(log.nodes),
     gate(log),
     retention(log, retentionMs),
     backlog(log, retentionMs, backlogLimitBytes),

@@ -1,14 +1,19 @@
 import { sql } from 'kysely'
-import { type Lag, readStoredLag } from '../change-log/lag.ts'
+import type { Lag } from '../change-log/lag.ts'
 import { logBytes } from '../change-log/retention.ts'
 import type { Database } from '../db/connect.ts'
 import { listPauses } from '../feed/pauses.ts'
+import { deliveryLag } from '../leader/delivery-lag.ts'
 import { type ForeignHolder, foreignGateHolders } from '../leader/gate-holders.ts'
 import { type Lease, readLease } from '../leader/lease.ts'
 import { listNodes, type Node } from '../leader/nodes.ts'
+import type { Finding } from './finding.ts'
+import { checkNodes } from './node-checks.ts'
 
 /** What anybody with a connection can see of a feed, whether a listener runs or not. */
 export interface DatabaseStatus {
+  /** What the nodes themselves say of their publishing. */
+  readonly problems: readonly Finding[]
   readonly models: readonly ModelStatus[]
   readonly lag: Lag
   /** Who leads, or led last; null where nobody has led yet. */
@@ -39,7 +44,8 @@ export async function readStatus(db: Database): Promise<DatabaseStatus> {
   const serving = nodes.flatMap(({ sockets }) => sockets ?? [])
   return {
     models: await readModelStatus(db),
-    lag: await readStoredLag(db),
+    problems: checkNodes(nodes),
+    lag: await deliveryLag(db, nodes),
     leader: await readLease(db),
     gateHolders: await foreignGateHolders(db),
     nodes,

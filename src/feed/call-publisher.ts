@@ -4,6 +4,7 @@ import type { MessageMeta, PublishCall } from '../publish/call.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { TimeSlice } from '../publish/time-slice.ts'
 import type { FeedEmitter } from './events.ts'
+import type { PublisherWatch } from './publisher-watch.ts'
 import { assertMayPublish, type Turn } from './turn.ts'
 
 const RETRY_FIRST_MS = 100
@@ -11,6 +12,7 @@ const RETRY_LAST_MS = 5_000
 
 export interface CallPublisherParts {
   readonly publisher: Publisher
+  readonly publisherWatch: PublisherWatch
   readonly events: FeedEmitter
   readonly logger: Logger
 }
@@ -54,6 +56,7 @@ export class CallPublisher {
       } catch (error) {
         if ((error as { retryable?: unknown } | null)?.retryable !== true) throw error
         this.#parts.logger.warn('The publisher is not ready; the feed waits', { error: (error as Error).message })
+        this.#parts.publisherWatch.failed(error as Error)
         this.#parts.events.report(error as Error)
         await pause(waitMs, undefined, { signal: turn.signal })
       }
@@ -64,6 +67,7 @@ export class CallPublisher {
     const started = performance.now()
     const result = this.#parts.publisher.publish(call, meta)
     if (result) await result
+    this.#parts.publisherWatch.succeeded()
     this.#parts.events.announce('published', { call, meta, tookMs: performance.now() - started })
   }
 }

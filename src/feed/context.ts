@@ -4,7 +4,9 @@ import type { Settings } from '../options.ts'
 import type { CaptureWatch } from './capture-watch.ts'
 import type { Delivery } from './delivery.ts'
 import type { FeedEmitter } from './events.ts'
+import type { Failures } from './failures.ts'
 import type { Pauses } from './pauses.ts'
+import type { PublisherWatch } from './publisher-watch.ts'
 import type { Settlement } from './settlement.ts'
 
 /** What outlives a lost connection, and so is shared by the sessions of one feed. */
@@ -18,6 +20,8 @@ export interface FeedContext {
   readonly settlement: Settlement
   readonly pauses: Pauses
   readonly captureWatch: CaptureWatch
+  readonly publisherWatch: PublisherWatch
+  readonly failures: Failures
   readonly events: FeedEmitter
   readonly logger: Logger
   /** Whether a node that does not lead publishes too, to its own sockets. */

@@ -14,7 +14,7 @@ import type { Stage } from './stage.ts'
 export function createDelivery(
   settings: Settings,
   models: Models,
-  parts: Pick<DeliveryParts, 'db' | 'publisher' | 'pauses' | 'failures' | 'events' | 'heedCaptures'>,
+  parts: Pick<DeliveryParts, 'db' | 'publisher' | 'publisherWatch' | 'pauses' | 'failures' | 'events' | 'heedCaptures'>,
 ): Delivery {
   const { collections, logger } = settings
   const redacted = redactedColumns(models, settings.models)

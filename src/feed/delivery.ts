@@ -151,8 +151,9 @@ export class Delivery {
 
   /** A row that could not be logged, or capture that was off: nobody knows what is in the table now. */
   async #tellDefect(model: Model, { operation, defect }: LoggedChange, meta: MessageMeta, turn: Turn) {
-    const fields = { model: model.identity, cursor: meta.cursor, defect }
-    this.#parts.logger.error(MISSING[operation === 'gap' ? 'gap' : 'row'], fields)
+    const { cursor } = meta
+    if (operation === 'gap') this.#parts.logger.error(UNCAPTURED, { model: model.identity, cursor, defect })
+    else this.#parts.failures.noteDefect(model.identity, cursor, defect)
     await this.#refetch(affectedModels(model, this.#parts.models), 'gap', meta, turn)
   }
 
@@ -224,10 +225,7 @@ export class Delivery {
   }
 }
 
-const MISSING = {
-  row: 'A change was logged without its row: clients are told to read again',
-  gap: 'Changes of a model may be missing: clients are told to read again',
-}
+const UNCAPTURED = 'Changes of a model may be missing: clients are told to read again'
 
 /** Whose messages are lost with a call: its own model's, and those that it announces a new record to. */
 const announcedBy = (call: PublishCall): string[] =>

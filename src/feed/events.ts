@@ -1,5 +1,6 @@
 import { captureRejectionSymbol, EventEmitter } from 'node:events'
 import { asError } from '../errors.ts'
+import type { PublisherOutage } from '../leader/node-health.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import type { SlowClient } from '../publish/client-buffers.ts'
@@ -64,6 +65,8 @@ export interface ChangefeedEvents {
   gap: [GapEvent]
   /** Something failed that the feed recovers from by itself, as a lost connection. */
   error: [Error]
+  /** The publisher's backend takes no messages, so the feed waits; null when it takes them again. */
+  outage: [PublisherOutage | null]
   /** A client of `io` that did not read what it was sent was disconnected. */
   slowClient: [SlowClient]
   /** Whether this node leads from now on. */

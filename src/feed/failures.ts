@@ -1,18 +1,9 @@
+import type { ModelFailures } from '../leader/node-health.ts'
 import type { Logger } from '../logger.ts'
 
 const MINUTE_MS = 60_000
 /** How long a failure counts. */
 const MINUTES = 60
-
-/** Changes of one model that could not be published as they are, within the last hour. */
-export interface ModelFailures {
-  readonly identity: string
-  readonly count: number
-  /** When the last one was, in milliseconds since the epoch. */
-  readonly at: number
-  /** Message of the last one's error. */
-  readonly reason: string
-}
 
 /**
  * Counts what could not be published. A fault in a model mostly concerns all of its rows, so it is logged with its stack
@@ -27,14 +18,30 @@ export class Failures {
   }
 
   note(identity: string, cursor: string, error: Error): void {
-    const now = Date.now()
-    const failures = this.#models.get(identity) ?? new FailureCount()
-    const isFirst = failures.total(now) === 0
-    failures.add(now, error.message)
-    this.#models.set(identity, failures)
+    const isFirst = this.#add(identity, error.message, stackOf(error) ?? null)
     const fields = { model: identity, cursor, error: error.message }
     if (isFirst) this.#logger.error('A change could not be published as it is', { ...fields, stack: stackOf(error) })
     else this.#logger.debug('A change could not be published as it is', fields)
+  }
+
+  /** A row that the trigger could not log as it is. */
+  noteDefect(identity: string, cursor: string, defect: string | null): void {
+    this.#add(identity, `Its row could not be logged: ${defect}`, null)
+    this.#logger.error('A change was logged without its row: clients are told to read again', {
+      model: identity,
+      cursor,
+      defect,
+    })
+  }
+
+  /** Whether it is the model's first within the hour. */
+  #add(identity: string, reason: string, stack: string | null): boolean {
+    const now = Date.now()
+    const failures = this.#models.get(identity) ?? new FailureCount()
+    const isFirst = failures.total(now) === 0
+    failures.add({ at: now, reason: bounded(reason), stack: stack && bounded(stack) })
+    this.#models.set(identity, failures)
+    return isFirst
   }
 
   /** The models that had any, the latest first. */
@@ -46,14 +53,14 @@ export class Failures {
 }
 
 class FailureCount {
-  last = { at: 0, reason: '' }
+  last: Omit<ModelFailures, 'identity' | 'count'> = { at: 0, reason: '', stack: null }
   /** By minutes since the epoch, oldest first. */
   readonly #byMinute = new Map<number, number>()
 
-  add(at: number, reason: string): void {
-    const minute = Math.floor(at / MINUTE_MS)
+  add(last: FailureCount['last']): void {
+    const minute = Math.floor(last.at / MINUTE_MS)
     this.#byMinute.set(minute, (this.#byMinute.get(minute) ?? 0) + 1)
-    this.last = { at, reason }
+    this.last = last
   }
 
   total(now: number): number {
@@ -67,3 +74,8 @@ class FailureCount {
 
 /** That of the code which threw in the first place, as `customToJSON`. */
 const stackOf = ({ stack, cause }: Error) => (cause instanceof Error ? cause.stack : stack)
+
+const TEXT_LENGTH = 2_000
+
+/** What is kept of a text of somebody else's. */
+export const bounded = (text: string): string => text.slice(0, TEXT_LENGTH)

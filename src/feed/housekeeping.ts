@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
+import { readLag } from '../change-log/lag.ts'
 import { type Position, storePosition } from '../change-log/position.ts'
+import type { NodeHealth } from '../leader/node-health.ts'
 import { type Role, removeNode, reportNode } from '../leader/nodes.ts'
 import { tickChannel } from '../wakeup/channel.ts'
 import type { FeedContext } from './context.ts'
@@ -47,6 +49,7 @@ export class Housekeeping {
     await this.#beat()
     this.#repeat(HEARTBEAT_MS, () => this.#beat(), this.#onLost)
     this.#repeat(REPORT_MS, () => this.#report())
+    this.#reportOutages()
     this.#repeat(STORE_MS, () => this.store())
     this.#repeat(LOOK_AROUND_MS, () => this.#context.delivery.lookAround())
   }
@@ -98,6 +101,14 @@ export class Housekeeping {
     await removeNode(this.#context.db, this.#context.node)
   }
 
+  /** At once, as nobody should be shown a publisher that works when it does not. */
+  #reportOutages() {
+    const { events } = this.#context
+    const report = () => void this.#report().catch(this.#log)
+    events.on('outage', report)
+    this.#stops.push(() => events.off('outage', report))
+  }
+
   async #beat() {
     if (this.#answerDue) throw new Error(`No notification has come back within ${HEARTBEAT_MS} ms.`)
     this.#answerDue = true
@@ -113,9 +124,19 @@ export class Housekeeping {
     const { db, node, pauses, settings, captureWatch } = this.#context
     const sockets = settings.io?.engine?.clientsCount ?? null
     const captured = captureWatch.published
-    this.#others = await reportNode(db, { id: node, role, tick: position?.tick.id ?? 0n, sockets, captured })
+    const health = await this.#health()
+    const report = { id: node, role, tick: position?.tick.id ?? 0n, sockets, captured, health }
+    this.#others = await reportNode(db, report)
     pauses.look()
     if (role === 'leader') await pauses.tidy()
+  }
+
+  async #health(): Promise<NodeHealth> {
+    const { role, position } = this.#subject
+    const { db, publisherWatch, failures } = this.#context
+    const publishes = role !== 'standby'
+    const lag = publishes && position ? await readLag(db, position) : null
+    return { lag, outage: publishes ? publisherWatch.outage : null, failures: failures.recent() }
   }
 
   #repeat(ms: number, task: () => Promise<unknown>, onError = this.#log) {

@@ -11,6 +11,7 @@ import type { Delivery } from './delivery.ts'
 import { FeedEmitter } from './events.ts'
 import { Failures } from './failures.ts'
 import { Pauses } from './pauses.ts'
+import { PublisherWatch } from './publisher-watch.ts'
 import { type Destination, Track } from './track.ts'
 
 export interface PlaybackParts {
@@ -49,7 +50,9 @@ export class Playback {
     this.#client = client
     const pauses = new Pauses(db, false) // a paused model is published here all the same: it was asked for
     const failures = new Failures(settings.logger)
-    this.#delivery = createDelivery(settings, models, { db, publisher, pauses, failures, events: this.events })
+    const publisherWatch = new PublisherWatch(this.events)
+    const delivery = { db, publisher, publisherWatch, pauses, failures, events: this.events }
+    this.#delivery = createDelivery(settings, models, delivery)
   }
 
   /** Throws `E_CONNECT`. */

@@ -72,7 +72,7 @@ export async function readLease({ kysely }: Database): Promise<Lease | null> {
     .select([
       'node',
       sql<number>`extract(epoch from pg_catalog.clock_timestamp() - renewed_at)::float8`.as('silentSeconds'),
-      sql<boolean>`pid <> ${NO_BACKEND} and ${IS_RECENT}`.as('fresh'),
+      sql<boolean>`${IS_RECENT} and ${IS_CONNECTED}`.as('fresh'),
     ])
     .executeTakeFirst()
   return lease ?? null
@@ -89,14 +89,13 @@ const IS_RECENT = sql<boolean>`lease.renewed_at
   and pg_catalog.clock_timestamp() + ${sql.lit(LEASE_MS)} * interval '1 millisecond'`
 
 /**
- * Never held by anybody else, expired, or the backend of its holder is gone. A role that may not see when the sessions of
- * another role began goes by the process id: one that was used again makes it wait until the lease expires.
+ * Whether the backend of its holder is there. A role that may not see when the sessions of another role began goes by the
+ * process id: one that was used again counts until the lease expires.
  */
-const isFree = (node: string) => sql<boolean>`(
-  lease.node = ${node}
-  or not ${IS_RECENT}
-  or not exists (
-    select from pg_catalog.pg_stat_activity as backend
-    where backend.pid = lease.pid and (backend.backend_start = lease.backend_start) is not false
-  )
+const IS_CONNECTED = sql<boolean>`exists (
+  select from pg_catalog.pg_stat_activity as backend
+  where backend.pid = lease.pid and (backend.backend_start = lease.backend_start) is not false
 )`
+
+/** Never held by anybody else, expired, or the backend of its holder is gone. */
+const isFree = (node: string) => sql<boolean>`(lease.node = ${node} or not ${IS_RECENT} or not ${IS_CONNECTED})`

@@ -37,11 +37,14 @@ export class FeedMetrics {
   }
 
   #measureFeed() {
-    const { role, mode, state, listening } = this.#feed.status()
-    const { connected, listens, leader, gate } = this.#gauges
+    const { role, mode, state, listening, outage, failures } = this.#feed.status()
+    const { connected, listens, leader, gate, outageSeconds, failing } = this.#gauges
     connected.set(Number(state === 'running'))
     listens.set(Number(listening))
     leader.set(Number(role === 'leader'))
+    outageSeconds.set(outage ? (Date.now() - outage.since) / 1000 : 0)
+    failing.reset()
+    for (const { identity, count } of failures) failing.set({ model: identity }, count)
     for (const each of MODES) gate.set({ mode: each }, Number(mode === each))
   }
 
@@ -78,6 +81,15 @@ function createGauges(registry: Registry) {
     lagSeconds: gauge('lag_seconds', 'Age of the oldest change that is not published.'),
     log: gauge('log_bytes', 'Size of the change log, indexes included.'),
     oldest: gauge('oldest_retained_timestamp_seconds', 'Since when the change log holds every change.'),
+    outageSeconds: gauge(
+      'publisher_outage_seconds',
+      "Since when the publisher's backend takes no messages; 0 while it does.",
+    ),
+    failing: gauge(
+      'failures_last_hour',
+      'Changes within the last hour that could not be published completely.',
+      'model',
+    ),
     nodes: gauge('nodes', 'Processes that run a feed on this database.', 'role'),
     sockets: gauge('sockets', 'Sockets that these processes serve themselves.'),
   }

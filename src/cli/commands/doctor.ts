@@ -29,10 +29,11 @@ function printFindings(findings: readonly Finding[], models: number) {
   print(findings.length === 0 ? colours.green(`${looked} all is well.`) : sum)
 }
 
-function formatFinding({ check, severity, message, repair }: Finding): string {
+export function formatFinding({ check, severity, message, detail, repair }: Finding): string {
   const mark = severity === 'error' ? colours.red('error  ') : colours.yellow('warning')
   const sql = (repair?.sql ?? []).map(statement => colours.dim(`${statement};`.replace(/^/gm, '    ')))
   const command = repair?.command === undefined ? [] : [`  repair: ${colours.cyan(repair.command)}`]
   const statements = sql.length === 0 ? [] : [command.length > 0 ? '  which runs:' : '  repair:', ...sql]
-  return [`${mark} ${colours.bold(check)}  ${message}`, ...command, ...statements].join('\n')
+  const origin = detail === undefined ? [] : [colours.dim(detail.replace(/^/gm, '    '))]
+  return [`${mark} ${colours.bold(check)}  ${message}`, ...origin, ...command, ...statements].join('\n')
 }

@@ -7,6 +7,7 @@ import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { bytes, count, print, printJson, seconds, table } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
+import { formatFinding } from './doctor.ts'
 
 interface JsonFlag {
   readonly json?: boolean
@@ -22,7 +23,7 @@ export async function status(settings: ProgramSettings, { json }: JsonFlag): Pro
 }
 
 function printStatus(found: DatabaseStatus) {
-  const { lag, leader, gateHolders, nodes, models, consumers } = found
+  const { problems, lag, leader, gateHolders, nodes, models, consumers } = found
   const window = found.oldestRetainedAt
   const facts = [
     ['lag', `${count(lag.changes, 'change')}${lag.orMore ? ' or more' : ''}, ${seconds(lag.seconds)}`],
@@ -36,9 +37,11 @@ function printStatus(found: DatabaseStatus) {
     ['clients', found.sockets === null ? 'on servers of the app' : String(found.sockets)],
     ...consumers.map(({ name, tick, updatedAt }) => [name, `at tick ${tick}, stored ${updatedAt.toISOString()}`]),
   ]
+  for (const problem of problems) print(`${formatFinding(problem)}\n`)
   print(table([], facts as string[][]))
   print(`\n${table(['model', 'table', 'capture', 'publishing'], models.map(modelRow))}`)
-  if (nodes.length > 0) print(`\n${table(['node', 'role', 'process', 'tick', 'sockets', 'since'], nodes.map(nodeRow))}`)
+  if (nodes.length > 0)
+    print(`\n${table(['node', 'role', 'process', 'version', 'tick', 'sockets', 'since'], nodes.map(nodeRow))}`)
 }
 
 function leaderText({ node, silentSeconds, fresh }: Lease, nodes: readonly Node[]): string {
@@ -53,10 +56,11 @@ function modelRow({ identity, table, capture, pausedAt, withheld }: ModelStatus)
   return [identity, table ?? colours.red('dropped'), capture === 'on' ? 'on' : colours.red(capture), publishing]
 }
 
-const nodeRow = ({ id, role, host, pid, tick, sockets, startedAt }: Node): string[] => [
+const nodeRow = ({ id, role, host, pid, version, tick, sockets, startedAt }: Node): string[] => [
   id.slice(0, 8),
-  role,
+  role === 'silent' ? colours.yellow(role) : role,
   `${host}/${pid}`,
+  version ?? 'older',
   String(tick),
   sockets === null ? '-' : String(sockets),
   startedAt.toISOString(),

@@ -1,7 +1,6 @@
 import { Plot } from '/page/plot.js'
 
 const POLL_MS = 2_000
-const LEASE_SECONDS = 10
 const MOMENT = { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 }
 
 const byId = id => document.getElementById(id)
@@ -24,16 +23,13 @@ async function poll() {
 
 function show({ feed, database, samples, recent, findings, signedIn }) {
   byId('sign-out').hidden = !signedIn
-  showState(feed.state, stateText(feed))
+  showState(stateColour(feed), stateText(feed))
   showFigures(database, samples)
   showPlots(samples)
   showProblems(findings)
   if (database) {
     rows('models', database.models.map(modelRow))
-    rows(
-      'nodes',
-      database.nodes.map(node => nodeRow(node, database.leader)),
-    )
+    rows('nodes', database.nodes.map(nodeRow))
   }
   rows('recent', recent.map(messageRow))
 }
@@ -43,10 +39,18 @@ function showState(state, text) {
   byId('state').textContent = text
 }
 
-function stateText({ state, role, mode, listening }) {
+function stateColour({ state, outage, failures }) {
+  return state === 'running' && (outage || failures.length > 0) ? 'troubled' : state
+}
+
+function stateText({ state, role, mode, listening, outage, failures }) {
   if (state !== 'running') return state === 'reconnecting' ? 'Connecting to the database again' : state
   const reading = { asleep: 'asleep until a NOTIFY', polling: 'polling', closing: 'going to sleep' }[mode]
-  return [role, reading, listening ? null : 'no notification yet'].filter(Boolean).join(', ')
+  const trouble = [
+    outage && `the publisher's backend is away since ${time(outage.since)}`,
+    failures.length > 0 && `changes failed of ${failures.map(({ identity }) => identity).join(', ')}`,
+  ]
+  return [role, reading, listening ? null : 'no notification yet', ...trouble].filter(Boolean).join(', ')
 }
 
 function showFigures(database, samples) {
@@ -78,17 +82,18 @@ function showProblems(findings) {
   byId('problems-empty').textContent = findings ? 'The doctor found nothing.' : 'The doctor has not been yet.'
 }
 
-function problem({ check, severity, message, repair }) {
+function problem({ check, severity, message, detail, repair }) {
   const item = element('li', '')
   item.append(element('strong', check, severity), message)
+  if (detail) item.append(folded('where it comes from', detail))
   if (repair?.command) item.append(element('pre', repair.command))
-  if (repair?.sql) item.append(statements(repair.sql))
+  if (repair?.sql) item.append(folded('as SQL', repair.sql.map(statement => `${statement};`).join('\n')))
   return item
 }
 
-function statements(sql) {
+function folded(summary, text) {
   const details = element('details', '')
-  details.append(element('summary', 'as SQL'), element('pre', sql.map(statement => `${statement};`).join('\n')))
+  details.append(element('summary', summary), element('pre', text))
   return details
 }
 
@@ -102,12 +107,12 @@ function modelRow({ identity, table, capture, pausedAt, withheld }) {
   ]
 }
 
-function nodeRow({ id, role, host, pid, sockets, startedAt }, leader) {
-  const leads = leader?.node === id && leader.silentSeconds < LEASE_SECONDS
+function nodeRow({ id, role, host, pid, version, sockets, startedAt }) {
   return [
     cell(id.slice(0, 8), 'code'),
-    cell(leads ? 'leader' : role === 'leader' ? 'silent' : role, leads ? 'good' : ''),
+    cell(role, { leader: 'good', silent: 'warn' }[role]),
     cell(`${host}, ${pid}`),
+    cell(version ?? 'older'),
     cell(sockets ?? '–', 'number'),
     cell(time(startedAt)),
   ]

@@ -1,0 +1,6 @@
+import { createRequire } from 'node:module'
+
+const manifest: { version: string } = createRequire(import.meta.url)('waterline-changefeed/package.json')
+
+/** Of this package. */
+export const VERSION = manifest.version
