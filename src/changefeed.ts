@@ -122,7 +122,7 @@ export class Changefeed extends FeedEmitter {
 
   /**
    * Begins to publish, and resolves once this node listens. A connection that is lost later is made again, for ever; where
-   * the feed is uninstalled meanwhile it stops, and emits `stopped`.
+   * the feed is uninstalled meanwhile, or updated by a newer version of this package, it stops, and emits `stopped`.
    *
    * Throws `E_CONNECT`, `E_STANDBY`, `E_VERSION`, `E_NOT_INSTALLED`, `E_SCHEMA_OWNER`, and `E_STATE` when the feed runs already.
    */
@@ -283,6 +283,7 @@ export class Changefeed extends FeedEmitter {
       const session = new Session(context, memory)
       this.#session = session
       try {
+        if (everReady) await this.#installation().check()
         await session.run(() => {
           failures = 0
           everReady = true
@@ -290,8 +291,8 @@ export class Changefeed extends FeedEmitter {
         })
       } catch (error) {
         if (!everReady) return onFailure(error)
-        const uninstalled = await this.#uninstalled()
-        if (uninstalled) return await this.#giveUp(context, uninstalled)
+        const misfit = await this.#misfit(error)
+        if (misfit) return await this.#giveUp(context, misfit)
         this.#disconnected(context, error as Error)
         await this.#backOff(failures++)
       }
@@ -315,17 +316,23 @@ export class Changefeed extends FeedEmitter {
     this.report(error)
   }
 
-  /** What is missing in the database, where it was uninstalled while this feed ran: connecting again does not mend it. */
-  async #uninstalled(): Promise<ChangefeedError | undefined> {
+  /**
+   * Why connecting again is of no use: while this feed ran it was uninstalled, or a newer version changed our schema, which
+   * this one would read wrongly.
+   */
+  async #misfit(error: unknown): Promise<ChangefeedError | undefined> {
+    if (isMisfit(error)) return error
     const found = await this.#installation()
       .check()
-      .catch((error: unknown) => error)
-    return found instanceof ChangefeedError && found.code === 'E_NOT_INSTALLED' ? found : undefined
+      .catch((problem: unknown) => problem)
+    return isMisfit(found) ? found : undefined
   }
 
   async #giveUp(context: FeedContext, error: Error) {
     if (this.#state === 'stopping') return
-    context.logger.error('The feed has stopped, as it was uninstalled', { error: error.message })
+    context.logger.error('The feed has stopped, as what is installed in the database is not for it', {
+      error: error.message,
+    })
     this.#session = null
     await this.#leave()
     this.report(error)
@@ -345,6 +352,9 @@ export class Changefeed extends FeedEmitter {
     await pause(ceiling * (0.5 + Math.random() / 2), undefined, { signal: this.#stopping.signal }).catch(() => {})
   }
 }
+
+const isMisfit = (error: unknown): error is ChangefeedError =>
+  error instanceof ChangefeedError && ['E_NOT_INSTALLED', 'E_VERSION'].includes(error.code)
 
 function cursorOf(position: Position | null): string | null {
   if (!position) return null

@@ -4,6 +4,7 @@ import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import pg, { type ClientBase } from 'pg'
 import { ChangefeedError } from '../errors.ts'
 import { assertSchemaTrusted } from './schema-trust.ts'
+import { assertReadable, malformed } from './server-url.ts'
 import { ownTypes, settleSession } from './session-settings.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 import type { Tables } from './tables.ts'
@@ -49,6 +50,7 @@ const KEEP_ALIVE_AFTER_MS = 10_000
 /** The settings that every connection of ours shares; also what pg-listen gets. */
 export function clientConfig(settings: ConnectionSettings) {
   const { applicationName, schemaOwner: _, queryTimeoutMs = 30_000, ...address } = settings
+  if ('connectionString' in address) assertReadable(address.connectionString)
   return {
     ...(address as pg.ClientConfig),
     application_name: applicationName,
@@ -65,7 +67,7 @@ export function clientConfig(settings: ConnectionSettings) {
  * the process. Throws `E_CONNECT` with the cause, never with the connection string.
  */
 export async function connectClient(settings: ConnectionSettings, onLost: (error: Error) => void): Promise<Client> {
-  const client = wellFormed(() => new pg.Client(clientConfig(settings)))
+  const client = createClient(settings)
   let lost = false
   const lose = (error: Error) => {
     if (!lost) onLost(error)
@@ -140,6 +142,7 @@ export function openDatabase(settings: ConnectionSettings, schema: string): Data
 function createPool(settings: ConnectionSettings, schema: string) {
   const config = {
     ...clientConfig(settings),
+    Client: PooledClient,
     max: 3,
     idleTimeoutMillis: 30_000,
     allowExitOnIdle: true,
@@ -163,24 +166,38 @@ function createPool(settings: ConnectionSettings, schema: string) {
   return { pool, cut }
 }
 
+/** Not connected yet. Throws `E_CONNECT` when the connection string cannot be read. */
+export function createClient(settings: ConnectionSettings): Client {
+  const config = clientConfig(settings)
+  return wellFormed(() => new pg.Client(config))
+}
+
 /** pg throws when it cannot read the connection string. */
 function wellFormed<T>(create: () => T): T {
   try {
     return create()
-  } catch (error) {
-    throw malformed(error)
+  } catch {
+    throw malformed()
   }
 }
 
-const malformed = (cause: unknown) =>
-  new ChangefeedError(
-    'E_CONNECT',
-    'connectionString is not a Postgres URL. Write it as postgres://user:password@host:5432/database, with special characters percent-encoded.',
-    { cause },
-  )
+/** That of a pool, which passes on what connecting throws. */
+class PooledClient extends pg.Client {
+  override connect(): Promise<Client>
+  override connect(callback: (error: Error) => void): void
+  override connect(callback?: (error: Error) => void): Promise<Client> | undefined {
+    const connected = super.connect().catch(error => {
+      throw connectError(error)
+    })
+    if (!callback) return connected
+    connected.then(() => callback(undefined as never), callback)
+    return undefined
+  }
+}
 
 /** Turns what pg throws when connecting into an error that says what to mend. */
 export function connectError(cause: unknown): ChangefeedError {
+  if (cause instanceof ChangefeedError) return cause
   const remedy = REMEDIES[sqlstateOf(cause) ?? socketCode(cause) ?? ''] ?? 'See the cause.'
   const reason = cause instanceof Error && cause.message ? cause.message : String(socketCode(cause) ?? cause)
   return new ChangefeedError('E_CONNECT', `Cannot connect to Postgres: ${reason}. ${remedy}`, { cause })
@@ -193,7 +210,8 @@ const REMEDIES: Record<string, string> = {
   ECONNREFUSED: 'Is the server running, and are host and port of the connection string right?',
   ENOTFOUND: 'The host name of the connection string does not resolve.',
   ETIMEDOUT: 'The server does not answer: check host, port and firewall.',
-  [SQLSTATE.invalidPassword]: 'Check user and password of the connection string.',
+  [SQLSTATE.invalidPassword]:
+    'Check user and password of the connection string; in a URL, special characters of a password are percent-encoded.',
   [SQLSTATE.invalidAuthorization]: 'Check user, database and pg_hba.conf.',
   [SQLSTATE.invalidCatalogName]: 'Create that database, or name an existing one in the connection string.',
   [SQLSTATE.tooManyConnections]: 'Raise max_connections, or free connections.',

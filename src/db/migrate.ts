@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, Migrator, PostgresAdapter, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import { migrationsFor } from '../../migrations/index.ts'
 import { ChangefeedError } from '../errors.ts'
-import { type ConnectionSettings, clientConfig, connectError } from './connect.ts'
+import { type ConnectionSettings, connectError, createClient } from './connect.ts'
 import { listenerGrants, ownObjects, revokeForeignRights } from './foreign-rights.ts'
 import { LOCK_ATTEMPT_MS, LOCK_PAUSE_MS, lockInstallation } from './installation-lock.ts'
 import { qualify, quoteName } from './quote.ts'
@@ -54,7 +54,7 @@ export async function pendingMigrations(settings: ConnectionSettings, schema: st
   if (unknown !== undefined) {
     throw new ChangefeedError(
       'E_VERSION',
-      `The schema "${schema}" was made by a newer waterline-changefeed (it has the migration ${unknown}). Update the package.`,
+      `The schema "${schema}" was made by a newer waterline-changefeed (it has the migration ${unknown}), which this one cannot read. Update the package here, and start it again.`,
     )
   }
   return known.filter(name => !done.includes(name))
@@ -141,7 +141,7 @@ async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Prom
 }
 
 async function withClient<T>(settings: ConnectionSettings, use: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(clientConfig(settings))
+  const client = createClient(settings)
   client.on('error', () => {})
   try {
     await client.connect()

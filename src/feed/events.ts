@@ -73,7 +73,7 @@ export interface ChangefeedEvents {
   leader: [boolean]
   connected: []
   disconnected: []
-  /** The feed has ended by itself, as what it reads is no longer installed (`E_NOT_INSTALLED`). */
+  /** The feed has ended by itself: what it reads is no longer installed (`E_NOT_INSTALLED`), or is newer (`E_VERSION`). */
   stopped: [Error]
 }
 

@@ -13,6 +13,8 @@ const REPORT_MS = 5_000
 const STORE_MS = 1_000
 const LOOK_AROUND_MS = 2_000
 
+const NOT_HEARD = `No notification has come back within ${HEARTBEAT_MS} ms. The connection is broken, or a pooler in transaction or statement mode stands in between: let the listener connect to the server itself, or to a pooler in session mode.`
+
 interface Subject {
   readonly role: Role
   readonly position: Position | null
@@ -110,7 +112,7 @@ export class Housekeeping {
   }
 
   async #beat() {
-    if (this.#answerDue) throw new Error(`No notification has come back within ${HEARTBEAT_MS} ms.`)
+    if (this.#answerDue) throw new Error(NOT_HEARD)
     this.#answerDue = true
     await this.#notify(Housekeeping.heartbeatChannel(this.#context.node))
   }

@@ -19,7 +19,10 @@ export const ALIVE: Health = { ok: true, reasons: [] }
 export async function readReadiness(feed: Changefeed, db: Database, lagLimitMs: number): Promise<Health> {
   const { state, listening, role, outage, failures } = feed.status()
   if (state !== 'running') return notReady(`The feed is ${state}.`)
-  if (!listening) return notReady('No notification has come back yet.')
+  if (!listening)
+    return notReady(
+      'No notification has come back yet. If this stays, a pooler in transaction or statement mode stands between the feed and the server.',
+    )
   try {
     const reasons = [...(await leaderReasons(db)), ...(role === 'standby' ? [] : await lagReasons(feed, lagLimitMs))]
     const holders = await foreignGateHolders(db)

@@ -4,7 +4,7 @@ import { afterScope } from './scope.ts'
 
 /** A page of a real browser and what it logs to its console. Closed at the end of the test. */
 export async function openPage(url: string): Promise<{ page: Page; logged: string[] }> {
-  const page = await (await browser()).newPage()
+  const page = await (await browser()).newPage({ locale: 'en-US' })
   afterScope(() => page.close())
   const logged: string[] = []
   page.on('console', async message => {

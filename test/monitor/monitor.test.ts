@@ -75,7 +75,7 @@ test('a feed that is behind is not ready', async () => {
     const response = await get('/readyz')
     expect([response.status, await response.json()]).toEqual([
       503,
-      { ok: false, reasons: [expect.stringMatching(/behind/)] },
+      { ok: false, reasons: [expect.stringMatching(/behind/)], warnings: [expect.stringMatching(/taken no messages/)] },
     ])
   })
 })
