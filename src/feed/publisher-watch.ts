@@ -18,12 +18,12 @@ export class PublisherWatch {
   failed({ message }: Error): void {
     const began = this.#outage === null
     this.#outage = { since: this.#outage?.since ?? Date.now(), reason: bounded(message) }
-    if (began) this.#events.emit('outage', this.#outage)
+    if (began) this.#events.announce('outage', this.#outage)
   }
 
   succeeded(): void {
     if (this.#outage === null) return
     this.#outage = null
-    this.#events.emit('outage', null)
+    this.#events.announce('outage', null)
   }
 }
