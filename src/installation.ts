@@ -11,6 +11,7 @@ import { assertSchemaTrusted } from './db/schema-trust.ts'
 import { SQLSTATE, sqlstateOf } from './db/sqlstate.ts'
 import { ChangefeedError } from './errors.ts'
 import type { Models } from './ontology/model.ts'
+import { describeSecrets, suspectedSecrets } from './ontology/suspected-secrets.ts'
 import type { Settings } from './options.ts'
 
 export type { CapturePlan }
@@ -63,7 +64,7 @@ export class Installation {
     const migrations = problems.length > 0 ? [] : await migrateSchema(this.#connection, schema)
     const options = { ...this.#captureOptions(), ...flags, lockTimeoutMs }
     const capture = await this.#withClient(client => installCapture(client, this.#models, options))
-    return { migrations, capture }
+    return { migrations, capture: { ...capture, warnings: [...capture.warnings, ...this.#secretsIn(capture)] } }
   }
 
   async uninstall(): Promise<void> {
@@ -89,6 +90,14 @@ export class Installation {
   async #publicationWarnings(client: Client): Promise<string[]> {
     const { schema } = this.#settings
     return (await publicationsOf(client, schema)).map(name => describePublication(name, schema))
+  }
+
+  /** Of models that this installation began to capture, so that each is named once. */
+  #secretsIn({ steps }: CapturePlan): string[] {
+    const isNew = (identity: string) => steps.some(step => step.identity === identity && step.action === 'create')
+    return suspectedSecrets(this.#models, this.#settings.models)
+      .filter(({ identity }) => isNew(identity))
+      .map(describeSecrets)
   }
 
   #captureOptions(): CaptureOptions {

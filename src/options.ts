@@ -90,10 +90,13 @@ export interface Settings
 
 const noopUpdates = z.enum(['publish', 'ignore'], "must be 'publish' or 'ignore'")
 
+const attributeNames = z.array(z.string(), 'must be a list of attribute names').readonly()
+
 const modelOptions = z
   .strictObject(
     {
-      omit: z.array(z.string(), 'must be a list of attribute names').readonly(),
+      omit: attributeNames,
+      include: attributeNames,
       noopUpdates,
       rooms: z.custom<ModelOptions['rooms']>(
         value => typeof value === 'function',

@@ -7,11 +7,12 @@ import type { Finding } from './finding.ts'
 import { inspect } from './inspect.ts'
 import type { Inspection } from './inspection.ts'
 import { checkLog } from './log-checks.ts'
+import { checkSecrets } from './secret-checks.ts'
 import { checkServer } from './server-checks.ts'
 
 /** Errors first. */
 export const checkAll = (inspection: Inspection): Finding[] =>
-  [...checkServer(inspection), ...checkCapture(inspection), ...checkLog(inspection)].sort(
+  [...checkServer(inspection), ...checkCapture(inspection), ...checkLog(inspection), ...checkSecrets(inspection)].sort(
     (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),
   )
 

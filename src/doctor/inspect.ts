@@ -11,6 +11,7 @@ import { foreignGateHolders, listenerRoles } from '../leader/gate-holders.ts'
 import { readLease } from '../leader/lease.ts'
 import { listNodes } from '../leader/nodes.ts'
 import type { Models } from '../ontology/model.ts'
+import { suspectedSecrets } from '../ontology/suspected-secrets.ts'
 import type { Settings } from '../options.ts'
 import type { Inspection, LogState, ModelState, ServerState } from './inspection.ts'
 
@@ -28,6 +29,7 @@ export async function inspect(db: Database, settings: Settings, models: Models):
     backlogLimitBytes,
     server,
     plan,
+    secrets: suspectedSecrets(models, settings.models),
     models: await inspectModels(db, models, settings.collections),
     log: plan.migrations.length > 0 || server.standby ? null : await inspectLog(db),
   }

@@ -7,6 +7,7 @@ import type { ForeignHolder } from '../leader/gate-holders.ts'
 import type { Lease } from '../leader/lease.ts'
 import type { Node } from '../leader/nodes.ts'
 import type { Model } from '../ontology/model.ts'
+import type { SuspectedSecrets } from '../ontology/suspected-secrets.ts'
 
 /** Everything that the checks look at, read at one time. */
 export interface Inspection {
@@ -16,6 +17,8 @@ export interface Inspection {
   readonly server: ServerState
   readonly models: readonly ModelState[]
   readonly plan: InstallationPlan
+  /** Published attributes that are named like secrets. */
+  readonly secrets: readonly SuspectedSecrets[]
   /** Null where our schema is missing or behind. */
   readonly log: LogState | null
 }

@@ -29,6 +29,8 @@ export interface WaterlineAttribute {
   readonly columnName?: string
   /** `true`, or the name of the key. */
   readonly encrypt?: boolean | string
+  /** Sails' own mark of what is not for clients, such as a password. */
+  readonly protect?: boolean
   readonly autoCreatedAt?: boolean
   readonly autoUpdatedAt?: boolean
   readonly model?: string

@@ -79,6 +79,7 @@ function readAttribute(name: string, definition: WaterlineAttribute, collections
     type: typeOf(definition, collections),
     encrypt: Boolean(definition.encrypt),
     autoTimestamp: definition.autoCreatedAt === true || definition.autoUpdatedAt === true,
+    ...(definition.protect === true && { protect: true as const }),
     ...(definition.model && { model: definition.model.toLowerCase() }),
   }
 }

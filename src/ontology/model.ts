@@ -27,6 +27,8 @@ export interface Attribute {
   readonly column: string
   readonly type: 'string' | 'number' | 'boolean' | 'json' | 'ref'
   readonly encrypt: boolean
+  /** Marked `protect: true`: omitted unless the model's option `include` names it. */
+  readonly protect?: true
   /** `autoCreatedAt` or `autoUpdatedAt`: a number timestamp arrives as a string from bigint columns, and is turned back. */
   readonly autoTimestamp: boolean
   /** Identity of the other side of a to-one association. */

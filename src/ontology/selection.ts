@@ -1,9 +1,14 @@
 import { ChangefeedError } from '../errors.ts'
-import type { Model, ModelRecord, Models } from './model.ts'
+import type { Attribute, Model, ModelRecord, Models } from './model.ts'
 
 export interface ModelOptions {
-  /** Attributes that never leave the table: the trigger leaves their columns out. `encrypt` attributes always are. */
+  /**
+   * Attributes that never leave the table: the trigger leaves their columns out. `encrypt` attributes are always omitted, those
+   * marked `protect: true` unless `include` names them.
+   */
   readonly omit?: readonly string[] | undefined
+  /** Attributes that are published though they are marked `protect: true`, or are named like a secret. */
+  readonly include?: readonly string[] | undefined
   /** Whether an UPDATE that changes nothing is published, for this model. */
   readonly noopUpdates?: 'publish' | 'ignore' | undefined
   /**
@@ -59,16 +64,14 @@ export function selectModels(models: Models, { only, except, options }: ModelSel
 }
 
 /**
- * The columns that never leave the table, by model identity: those of `encrypt` attributes and of the option `omit`.
- * Throws `E_OPTIONS` for an omitted attribute that the model does not have, and for a primary key.
+ * The columns that never leave the table, by model identity: those of `encrypt` and `protect` attributes and of the option
+ * `omit`. Throws `E_OPTIONS` for attributes that the model does not have, and for a primary key.
  */
 export function redactedColumns(
   models: Models,
   { options }: Pick<ModelSelection, 'options'>,
 ): Map<string, ReadonlySet<string>> {
-  const own = new Map(
-    [...models.values()].map(model => [model, redactedOf(model, options.get(model.identity)?.omit ?? [])]),
-  )
+  const own = new Map([...models.values()].map(model => [model, redactedOf(model, options.get(model.identity))]))
   const ofTable = new Map<string, string[]>()
   for (const [model, columns] of own) ofTable.set(tableOf(model), [...(ofTable.get(tableOf(model)) ?? []), ...columns])
   return new Map(
@@ -88,22 +91,30 @@ function unknownTo({ attributes }: Model, columns: readonly string[]): string[] 
 
 const tableOf = ({ schema, table }: Model) => JSON.stringify([schema, table])
 
-function redactedOf({ identity, primaryKey, attributes }: Model, omit: readonly string[]): Set<string> {
-  const unknown = omit.filter(name => !attributes.has(name))
-  if (unknown.length > 0) {
-    throw new ChangefeedError(
-      'E_OPTIONS',
-      `Option \`models.${identity}.omit\` names ${quoted(unknown)}, which is no attribute with a column. Attributes: ${[...attributes.keys()].join(', ')}.`,
-    )
-  }
+function redactedOf(model: Model, { omit = [], include = [] }: ModelOptions = {}): Set<string> {
+  const { identity, primaryKey, attributes } = model
+  assertAttributes(model, 'omit', omit)
+  assertAttributes(model, 'include', include)
   if (omit.includes(primaryKey)) {
     throw new ChangefeedError(
       'E_OPTIONS',
       `Option \`models.${identity}.omit\` names the primary key \`${primaryKey}\`, without which no record can be told from another.`,
     )
   }
-  const redacted = [...attributes.values()].filter(({ name, encrypt }) => encrypt || omit.includes(name))
+  const isProtected = ({ name, protect }: Attribute) => protect && name !== primaryKey && !include.includes(name)
+  const redacted = [...attributes.values()].filter(
+    attribute => attribute.encrypt || omit.includes(attribute.name) || isProtected(attribute),
+  )
   return new Set(redacted.map(({ column }) => column))
+}
+
+function assertAttributes({ identity, attributes }: Model, option: 'omit' | 'include', names: readonly string[]) {
+  const unknown = names.filter(name => !attributes.has(name))
+  if (unknown.length === 0) return
+  throw new ChangefeedError(
+    'E_OPTIONS',
+    `Option \`models.${identity}.${option}\` names ${quoted(unknown)}, which is no attribute with a column. Attributes: ${[...attributes.keys()].join(', ')}.`,
+  )
 }
 
 const quoted = (names: readonly string[]) => names.map(name => `\`${name}\``).join(', ')

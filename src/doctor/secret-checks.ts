@@ -1,0 +1,7 @@
+import { describeSecrets } from '../ontology/suspected-secrets.ts'
+import type { Finding } from './finding.ts'
+import type { Inspection } from './inspection.ts'
+
+/** Attributes that look like secrets and are published. */
+export const checkSecrets = ({ secrets }: Inspection): Finding[] =>
+  secrets.map(each => ({ check: 'secrets', severity: 'warning', message: describeSecrets(each) }))

@@ -1,0 +1,47 @@
+import type { Attribute, Model, Models } from './model.ts'
+import { type ModelSelection, redactedColumns } from './selection.ts'
+import { attributesShownAsStored } from './shown-attributes.ts'
+
+/** Attributes of one model that are published and named like a secret. */
+export interface SuspectedSecrets {
+  readonly identity: string
+  readonly attributes: readonly string[]
+}
+
+const SECRET = /password|passwd|passphrase|secret|token|apikey|privatekey/
+
+/** By names such as `password`, `resetToken`, `client_secret`, `apiKey`; not those that `include` names or `customToJSON` hides. */
+export function suspectedSecrets(models: Models, selection: Pick<ModelSelection, 'options'>): SuspectedSecrets[] {
+  const redacted = redactedColumns(models, selection)
+  return [...models.values()].flatMap(model => {
+    const { identity } = model
+    const included = selection.options.get(identity)?.include ?? []
+    const suspects = secretsOf(model).filter(
+      ({ name, column }) => !included.includes(name) && !redacted.get(identity)?.has(column),
+    )
+    const shown = suspects.length > 0 ? attributesShownAsStored(model, redacted.get(identity) ?? new Set()) : new Set()
+    const attributes = suspects.filter(({ name }) => shown.has(name))
+    return attributes.length > 0 ? [{ identity, attributes: attributes.map(({ name }) => name) }] : []
+  })
+}
+
+/** What is a number or a boolean says something about a secret (`tokenExpiresAt`); a foreign key is an id. */
+function secretsOf({ attributes, primaryKey }: Model): Attribute[] {
+  return [...attributes.values()].filter(
+    ({ name, type, model }) =>
+      name !== primaryKey &&
+      model === undefined &&
+      (type === 'string' || type === 'json' || type === 'ref') &&
+      SECRET.test(name.toLowerCase().replaceAll(/[_-]/g, '')),
+  )
+}
+
+/** One sentence, with the line that omits them and the one that says that they are no secrets. */
+export function describeSecrets({ identity, attributes }: SuspectedSecrets): string {
+  const list = `[${attributes.map(name => `'${name}'`).join(', ')}]`
+  return (
+    `Model \`${identity}\` has attributes named like secrets, which subscribers receive: ${attributes.join(', ')}. ` +
+    `To omit them, set \`changefeed: { omit: ${list} }\` in the model, or \`models: { ${identity}: { omit: ${list} } }\` ` +
+    'in the options. If they are no secrets, name them in `include` instead.'
+  )
+}
