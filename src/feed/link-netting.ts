@@ -7,6 +7,7 @@ import type { Model, Models } from '../ontology/model.ts'
 import type { AddCall, PublishCall, RemoveCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
 import { parseOrigin } from '../publish/origin.ts'
+import { readAppTables } from './app-tables.ts'
 import { column, table } from './model-sql.ts'
 import { reachably, Unreachable } from './reach.ts'
 import type { Circumstances, Stage } from './stage.ts'
@@ -104,10 +105,12 @@ export class LinkNetting implements Stage {
 
   /** With the clock of the server, which is the one that changes are stamped with. */
   async #look({ links, parent, child, parentId, childId }: Link): Promise<{ exists: boolean; now: number }> {
-    const { rows } = await sql<{ exists: boolean; now: number }>`
+    const query = sql<{ exists: boolean; now: number }>`
       select exists (
           select from ${table(links)} where ${column(links, parent)} = ${parentId} and ${column(links, child)} = ${childId}
-        ) as exists, (extract(epoch from clock_timestamp()) * 1000)::float8 as now`.execute(this.#db.kysely)
+        ) as exists, (extract(epoch from clock_timestamp()) * 1000)::float8 as now`
+    const uses = [{ model: links, attributes: [parent, child] }]
+    const { rows } = await readAppTables(this.#db, uses, trx => query.execute(trx))
     return rows[0] ?? { exists: false, now: Number.POSITIVE_INFINITY }
   }
 }

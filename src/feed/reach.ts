@@ -1,4 +1,5 @@
 import { sqlstateOf } from '../db/sqlstate.ts'
+import { UnsafeTable } from './app-tables.ts'
 
 /** The database is out of reach: no fault of the change, which must not be skipped for it. */
 export class Unreachable extends Error {}
@@ -8,6 +9,7 @@ export async function reachably<T>(query: () => Promise<T>): Promise<T> {
   try {
     return await query()
   } catch (error) {
+    if (error instanceof UnsafeTable) throw error
     const state = sqlstateOf(error)
     if (state !== undefined && !/^(08|40|53|55P03|57|58)/.test(state)) throw error
     throw new Unreachable('The database is out of reach.', { cause: error })

@@ -2,16 +2,23 @@ import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
 import type { RecordId } from '../ontology/model.ts'
 import type { RelatedRows, RelatedRowsNeed } from '../publish/related-rows.ts'
+import { readAppTables } from './app-tables.ts'
 import { column, table } from './model-sql.ts'
 
 /** Looks up who still points at a destroyed record. */
-export async function readRelatedRows({ kysely }: Database, need: RelatedRowsNeed): Promise<RelatedRows> {
-  const member = column(need.model, need.member)
-  const { rows } = await sql<{ member: RecordId }>`
-    select distinct ${member} as member from ${table(need.model)}
-    where ${column(need.model, need.attribute)} = ${need.value} and ${member} is not null
-      and not exists (select from ${table(need.parent)} where ${column(need.parent, need.parent.primaryKey)} = ${need.value})
-    limit ${need.limit + 1}`.execute(kysely)
+export async function readRelatedRows(db: Database, need: RelatedRowsNeed): Promise<RelatedRows> {
+  const { model, member, attribute, parent, value, limit } = need
+  const [memberColumn, parentKey] = [column(model, member), column(parent, parent.primaryKey)]
+  const query = sql<{ member: RecordId }>`
+    select distinct ${memberColumn} as member from ${table(model)}
+    where ${column(model, attribute)} = ${value} and ${memberColumn} is not null
+      and not exists (select from ${table(parent)} where ${parentKey} = ${value})
+    limit ${limit + 1}`
+  const uses = [
+    { model, attributes: [member, attribute] },
+    { model: parent, attributes: [parent.primaryKey] },
+  ]
+  const { rows } = await readAppTables(db, uses, trx => query.execute(trx))
   const members = rows.map(row => row.member)
-  return { need, members: members.slice(0, need.limit), complete: members.length <= need.limit }
+  return { need, members: members.slice(0, limit), complete: members.length <= limit }
 }

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest'
+import { openShop, summary } from './fixture.ts'
+
+/** What an owner of the table `pet` may do so that a query on it calls a function. */
+const traps: Record<string, string> = {
+  'a view': `
+    create function trap(integer) returns boolean language sql as $$ select nextval('public.calls') > 0 $$;
+    alter table pet rename to hidden;
+    create view pet as select * from hidden where trap(id)`,
+  'an immutable function, which the planner calls': `
+    create function trap() returns boolean immutable language plpgsql as $$ begin return nextval('public.calls') > 0; end $$;
+    alter table pet rename to hidden;
+    create view pet as select * from hidden where trap()`,
+  'an implicit cast': `
+    create type key as enum ('1');
+    create function trap(public.key) returns text language sql as $$ select nextval('public.calls')::text $$;
+    create cast (key as text) with function trap(key) as implicit;
+    alter table pet alter owner type key using owner::text::key`,
+  'a row-level security policy': `
+    create function trap() returns boolean language sql as $$ select nextval('public.calls') > 0 $$;
+    alter table pet enable row level security;
+    create policy trap on pet using (trap())`,
+}
+
+test.each(Object.entries(traps))(
+  'related records are looked up without running code of others: %s',
+  async (_, trap) => {
+    const { database, feed: createFeed, published } = await openShop()
+    const listener = await database.role()
+    await database.query(`
+    create sequence calls;
+    grant all on calls to public;
+    grant create on database "${database.name}" to "${listener.name}";
+    grant trigger, select on "user", pet to "${listener.name}";
+    insert into "user" (id, name) values (1, 'ann');
+    insert into pet (id, name, owner) values (1, 'rex', 1)`)
+    const feed = createFeed({ connectionString: listener.connectionString })
+    await feed.install()
+    await feed.start()
+    await database.query(`${trap}; grant select on pet to public; alter sequence calls restart`)
+    await database.query('delete from "user" where id = 1')
+    await feed.settled()
+    expect(await database.query('select is_called from calls')).toEqual([{ is_called: false }])
+    expect(summary(published)).toContain('publishDestroy user 1')
+    expect(summary(published)).toContain('refetch pet')
+  },
+)
