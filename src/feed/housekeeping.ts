@@ -56,7 +56,10 @@ export class Housekeeping {
     this.#repeat(LOOK_AROUND_MS, () => this.#context.delivery.lookAround())
   }
 
-  /** The heartbeat came back: the server still knows that we listen, and the way to us is open. */
+  /**
+   * A notification came: the server still knows that we listen, and the way to us is open. It need not be the heartbeat,
+   * which is late while another role floods our channels.
+   */
   heard(): void {
     this.#answerDue = false
     this.#proven = true

@@ -130,7 +130,8 @@ export class Session {
       [wakeChannel(settings.schema), tickChannel(settings.schema), paused, heartbeat],
       {
         onNotify: channel => {
-          if (channel === heartbeat) return this.#housekeeping.heard()
+          this.#housekeeping.heard()
+          if (channel === heartbeat) return
           if (channel === paused) pauses.look()
           this.#alarm.ring()
         },
