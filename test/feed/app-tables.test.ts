@@ -1,13 +1,9 @@
 import { expect, test } from 'vitest'
 import { openShop, summary } from './fixture.ts'
 
-/** What an owner of the table `pet` may do so that a query on it calls a function. */
+/** What an owner of the table `pet` may do so that a query on it calls a function. For more see `hostile-app-table.test.ts`. */
 const traps: Record<string, string> = {
-  'a view': `
-    create function trap(integer) returns boolean language sql as $$ select nextval('public.calls') > 0 $$;
-    alter table pet rename to hidden;
-    create view pet as select * from hidden where trap(id)`,
-  'an immutable function, which the planner calls': `
+  'a view of an immutable function, which the planner calls': `
     create function trap() returns boolean immutable language plpgsql as $$ begin return nextval('public.calls') > 0; end $$;
     alter table pet rename to hidden;
     create view pet as select * from hidden where trap()`,
@@ -16,10 +12,6 @@ const traps: Record<string, string> = {
     create function trap(public.key) returns text language sql as $$ select nextval('public.calls')::text $$;
     create cast (key as text) with function trap(key) as implicit;
     alter table pet alter owner type key using owner::text::key`,
-  'a row-level security policy': `
-    create function trap() returns boolean language sql as $$ select nextval('public.calls') > 0 $$;
-    alter table pet enable row level security;
-    create policy trap on pet using (trap())`,
 }
 
 test.each(Object.entries(traps))(
