@@ -3,11 +3,12 @@ import { bodyLimit } from 'hono/body-limit'
 import { secureHeaders } from 'hono/secure-headers'
 import type { Changefeed } from '../changefeed.ts'
 import type { Database } from '../db/connect.ts'
-import type { Finding } from '../doctor/finding.ts'
-import { readStatus } from '../doctor/status.ts'
+import { type DatabaseStatus, readStatus } from '../doctor/status.ts'
+import type { Node } from '../leader/nodes.ts'
 import { Access } from './access.ts'
 import type { Chronicle } from './chronicle.ts'
 import { ALIVE, readReadiness } from './health.ts'
+import type { Inspected } from './inspections.ts'
 import { FeedMetrics } from './metrics.ts'
 import type { PageFile } from './page-files.ts'
 
@@ -18,8 +19,8 @@ export interface AppParts {
   readonly lagLimitMs: number
   readonly chronicle: Chronicle
   readonly files: ReadonlyMap<string, PageFile>
-  /** Null where the doctor has not been, or could not look. */
-  findings(): readonly Finding[] | null
+  /** Null where the doctor has not looked yet. */
+  inspected(): Inspected | null
 }
 
 /** What is served over HTTP: health to everyone, all else to whom `token` says. */
@@ -66,24 +67,39 @@ function addSignIn(app: Hono, parts: AppParts, access: Access) {
   app.post('/sign-out', context => access.signOut(context))
 }
 
-function addFigures(app: Hono, { feed, db, chronicle, findings }: AppParts, access: Access) {
+function addFigures(app: Hono, { feed, db, chronicle, inspected }: AppParts, access: Access) {
   const metrics = new FeedMetrics(feed, db)
+  const status = new LastStatus(db)
   app.get('/metrics', async context => {
     return context.body(await metrics.text(), 200, { 'content-type': metrics.contentType })
   })
   app.get('/status.json', async context => {
     const { samples, recent } = chronicle
-    const database = await readDatabase(db)
+    const database = await status.read()
     const signedIn = access.isSignedIn(context)
-    return context.json({ feed: feed.status(), database, samples, recent, findings: findings(), signedIn })
+    return context.json({ feed: feed.status(), database, samples, recent, inspected: inspected(), signedIn })
   })
 }
 
-/** The page shows what this process knows while the database does not answer. */
-async function readDatabase(db: Database) {
-  const status = await readStatus(db).catch(() => null)
-  return status && { ...status, nodes: status.nodes.map(node => ({ ...node, tick: String(node.tick) })) }
+/** The status of the database as it was when the database answered last. */
+class LastStatus {
+  readonly #db: Database
+  #last: (DatabaseStatus & { readonly readAt: number }) | null = null
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  async read() {
+    const status = await readStatus(this.#db).catch(() => null)
+    if (status) this.#last = { ...status, readAt: Date.now() }
+    const last = this.#last
+    return last && { ...last, isCurrent: status !== null, nodes: last.nodes.map(withTextTick) }
+  }
 }
+
+/** JSON has no bigint. */
+const withTextTick = (node: Node) => ({ ...node, tick: String(node.tick) })
 
 function file(context: Context, { files }: AppParts, name: string) {
   const found = files.get(name)

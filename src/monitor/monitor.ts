@@ -6,9 +6,9 @@ import type { Changefeed } from '../changefeed.ts'
 import type { Database } from '../db/connect.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { ChangefeedError } from '../errors.ts'
-import { repeat } from '../feed/repeat.ts'
 import { createApp } from './app.ts'
 import { Chronicle } from './chronicle.ts'
+import { Inspections } from './inspections.ts'
 import { pageFiles } from './page-files.ts'
 
 export interface MonitorOptions {
@@ -22,7 +22,7 @@ export interface MonitorOptions {
   readonly token?: string | undefined
   /** From which lag on `/readyz` says no. */
   readonly lagLimitMs: number
-  /** What is wrong; asked for once a minute. */
+  /** What is wrong; asked for once a minute, and when something changes. */
   examine(): Promise<readonly Finding[]>
 }
 
@@ -31,16 +31,14 @@ export interface Monitor {
   close(): Promise<void>
 }
 
-const EXAMINE_MS = 60_000
-
 /**
  * Health checks, metrics and a status page of a feed, over HTTP. Throws `E_OPTIONS` where the port cannot be had.
  */
 export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   const chronicle = new Chronicle(options.feed)
-  const doctor = new Rounds(options.examine)
+  const inspections = new Inspections(options.feed, options.examine)
   const files = await pageFiles()
-  const app = createApp({ ...options, chronicle, files, findings: () => doctor.findings })
+  const app = createApp({ ...options, chronicle, files, inspected: () => inspections.last })
   const server = createServer(getRequestListener(app.fetch))
   server.listen(options.port, options.host)
   await once(server, 'listening').catch(cause => {
@@ -55,30 +53,9 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
     port: (server.address() as AddressInfo).port,
     async close() {
       chronicle.end()
-      doctor.end()
+      inspections.end()
       server.close()
       server.closeAllConnections()
     },
-  }
-}
-
-/** Calls the doctor now and then, so that a page that is looked at does not keep the database busy. */
-class Rounds {
-  readonly #stop: () => void
-  findings: readonly Finding[] | null = null
-
-  constructor(examine: () => Promise<readonly Finding[]>) {
-    const call = async () => {
-      this.findings = await examine()
-    }
-    const failed = () => {
-      this.findings = null
-    }
-    this.#stop = repeat(EXAMINE_MS, call, failed)
-    call().catch(failed)
-  }
-
-  end(): void {
-    this.#stop()
   }
 }

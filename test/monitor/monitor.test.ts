@@ -104,6 +104,33 @@ test('metrics count what was read and published, and measure the rest', async ()
   expect(text).toMatch(/changefeed_log_bytes [1-9]/)
 })
 
+test('problems say when they were looked for, are looked for again when the feed notices something, and stay while nobody answers', async () => {
+  let answers = true
+  let calls = 0
+  const examine = async () => {
+    calls++
+    if (!answers) throw new Error('The database does not answer.')
+    return [FINDING]
+  }
+  const { shop, feed, get } = await openMonitor({ examine })
+  const inspected = async () => ((await (await get('/status.json')).json()) as { inspected: unknown }).inspected
+  await feed.start()
+  await eventually(async () =>
+    expect(await inspected()).toEqual({ at: expect.any(Number), findings: [FINDING], failure: null }),
+  )
+  const before = calls
+  answers = false
+  await shop.database.query('alter table pet disable trigger user')
+  await eventually(() => expect(calls).toBeGreaterThan(before), { withinMs: 15_000 })
+  await eventually(async () =>
+    expect(await inspected()).toEqual({
+      at: expect.any(Number),
+      findings: [FINDING],
+      failure: 'The database does not answer.',
+    }),
+  )
+})
+
 test('without a token only this machine is answered, by its own name', async () => {
   const { get, url } = await openMonitor()
   expect((await get('/status.json')).status).toBe(200)
@@ -186,6 +213,7 @@ test('the page shows it all in a real browser, and takes no text for HTML', asyn
   expect(await page.textContent('#recent tr:first-child')).toMatch(/destroyeduser 2\d+ ms/)
   expect(await page.textContent('#problems')).toContain('Model `<b>pet</b>`')
   expect(await page.locator('#problems b').count()).toBe(0)
+  expect(await page.textContent('#checked')).toMatch(/^checked \d+ s ago$/)
   expect(await page.locator('.plot canvas').count()).toBe(2)
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme })

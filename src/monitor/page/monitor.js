@@ -21,12 +21,13 @@ async function poll() {
   setTimeout(poll, POLL_MS)
 }
 
-function show({ feed, database, samples, recent, findings, signedIn }) {
+function show({ feed, database, samples, recent, inspected, signedIn }) {
   byId('sign-out').hidden = !signedIn
   showState(stateColour(feed), stateText(feed))
   showFigures(database, samples)
   showPlots(samples)
-  showProblems(findings)
+  showProblems(inspected)
+  showAge(database)
   if (database) {
     rows('models', database.models.map(modelRow))
     rows('nodes', database.nodes.map(nodeRow))
@@ -76,10 +77,23 @@ function showPlots(samples) {
   )
 }
 
-function showProblems(findings) {
-  byId('problems').replaceChildren(...(findings ?? []).map(problem))
-  byId('problems-empty').hidden = findings !== null && findings.length > 0
-  byId('problems-empty').textContent = findings ? 'The doctor found nothing.' : 'The doctor has not been yet.'
+function showProblems(inspected) {
+  const findings = inspected?.findings ?? []
+  byId('problems').replaceChildren(...findings.map(problem))
+  byId('problems-empty').hidden = findings.length > 0
+  byId('problems-empty').textContent = inspected ? 'The doctor found nothing.' : 'The doctor has not looked yet.'
+  byId('checked').textContent = inspected ? checkedText(inspected) : ''
+}
+
+function checkedText({ at, failure }) {
+  const checked = `checked ${age(at)} ago`
+  return failure === null ? checked : `${checked}; looking again failed: ${failure}`
+}
+
+function showAge(database) {
+  const isOld = database?.isCurrent === false
+  byId('age').hidden = !isOld
+  if (isOld) byId('age').textContent = `The database does not answer. Its figures are ${age(database.readAt)} old.`
 }
 
 function problem({ check, severity, message, detail, repair }) {
@@ -151,6 +165,7 @@ function rows(id, list) {
   byId(id).closest('table').hidden = list.length === 0
 }
 
+const age = at => `${Math.max(0, Math.round((Date.now() - at) / 1000))} s`
 const time = text => new Date(text).toLocaleString('en-GB')
 
 function duration(seconds) {
