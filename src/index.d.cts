@@ -9,6 +9,7 @@ export declare const ChangefeedError: typeof changefeed.ChangefeedError
 export declare const compareCursors: typeof changefeed.compareCursors
 export declare const createChangefeed: typeof changefeed.createChangefeed
 export declare const createRealtime: typeof changefeed.createRealtime
+export declare const defineConfig: typeof changefeed.defineConfig
 export declare const formatCursor: typeof changefeed.formatCursor
 export declare const isComplete: typeof changefeed.isComplete
 export declare const parseCursor: typeof changefeed.parseCursor

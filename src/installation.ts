@@ -1,5 +1,7 @@
+import { inspect } from 'node:util'
 import { installCapture, readCapturePlan, uninstallCapture } from './capture/apply.ts'
 import type { CaptureOptions, InstallFlags } from './capture/capture-options.ts'
+import { formatPlan } from './capture/format-plan.ts'
 import { type CapturePlan, pendingSteps } from './capture/plan.ts'
 import { setRetention } from './change-log/retention.ts'
 import { type Client, type ConnectionSettings, connectClient, openDatabase } from './db/connect.ts'
@@ -16,7 +18,7 @@ import type { Settings } from './options.ts'
 
 export type { CapturePlan }
 
-/** What an installation would do, or has done. */
+/** What an installation would do, or has done. As text, and with `console.log`, it is what `install` prints. */
 export interface InstallationPlan {
   /** Steps of our own schema that are to be run, by name. */
   readonly migrations: readonly string[]
@@ -41,7 +43,7 @@ export class Installation {
     return await this.#withClient(async client => {
       const capture = await readCapturePlan(client, this.#models, { ...this.#captureOptions(), ...flags })
       const warnings = migrations.length > 0 ? await this.#publicationWarnings(client) : []
-      return { migrations, capture: { ...capture, warnings: [...capture.warnings, ...warnings] } }
+      return withText({ migrations, capture: { ...capture, warnings: [...capture.warnings, ...warnings] } })
     })
   }
 
@@ -64,7 +66,10 @@ export class Installation {
     const migrations = problems.length > 0 ? [] : await migrateSchema(this.#connection, schema)
     const options = { ...this.#captureOptions(), ...flags, lockTimeoutMs }
     const capture = await this.#withClient(client => installCapture(client, this.#models, options))
-    return { migrations, capture: { ...capture, warnings: [...capture.warnings, ...this.#secretsIn(capture)] } }
+    return withText({
+      migrations,
+      capture: { ...capture, warnings: [...capture.warnings, ...this.#secretsIn(capture)] },
+    })
   }
 
   async uninstall(): Promise<void> {
@@ -113,6 +118,11 @@ export class Installation {
       await client.end().catch(() => {})
     }
   }
+}
+
+function withText(plan: InstallationPlan): InstallationPlan {
+  const value = () => [...plan.migrations.map(name => `+ ${name}`), formatPlan(plan.capture)].join('\n')
+  return Object.defineProperties({ ...plan }, { toString: { value }, [inspect.custom]: { value } })
 }
 
 /** True when there is nothing to be done. */

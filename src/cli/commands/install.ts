@@ -41,7 +41,7 @@ export async function install(
     if (flags.prune && !yes && !(await confirmPruning(await feed.plan(flags)))) return EXIT.usage
     const done = await feed.install(flags)
     if (json) printJson(done)
-    else printDone(done)
+    else print(String(done))
     return exitCodeOf(done)
   })
 }
@@ -87,9 +87,4 @@ function printPlan(found: InstallationPlan, migrationStatements: readonly string
   print(colours.bold('Tables of the models:'))
   print(formatPlan(found.capture, { sql: true }))
   if (isComplete(found)) note('All is installed already.')
-}
-
-function printDone({ migrations, capture }: InstallationPlan) {
-  for (const name of migrations) print(`+ ${name}`)
-  print(formatPlan(capture))
 }
