@@ -103,6 +103,11 @@ export class Changefeed extends FeedEmitter {
     return await this.#installation().plan(flags)
   }
 
+  /** The SQL that lets a role run a listener and nothing more, to be run by the role that installs. Connects to nothing. */
+  grants(role: string): string[] {
+    return this.#installation().grants(role)
+  }
+
   /**
    * Creates or updates our schema and the triggers on the models' tables. Does nothing where all is in place, and
    * nothing at all where anything cannot be done. Capture that this app does not ask for stays, unless `prune` is set, and

@@ -81,6 +81,19 @@ export class Installation {
     })
   }
 
+  /** The statements that let a role run a listener and nothing more. It reads the app's tables for their associations. */
+  grants(role: string): string[] {
+    const models = [...this.#models.values()]
+    const grantee = quoteName(role)
+    const schemas = new Set(models.map(({ schema }) => quoteName(schema)))
+    const tables = new Set(models.map(({ schema, table }) => qualify(schema, table)))
+    return [
+      ...listenerGrants(this.#settings.schema, role),
+      ...[...schemas].map(schema => `grant usage on schema ${schema} to ${grantee}`),
+      ...[...tables].map(table => `grant select on table ${table} to ${grantee}`),
+    ]
+  }
+
   /** Throws `E_NOT_INSTALLED` when our schema is missing or behind, or the role may not read it. */
   async check(): Promise<void> {
     const { schema } = this.#settings

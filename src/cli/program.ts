@@ -33,6 +33,7 @@ function addInstallation(program: Command) {
     .description('Shows what install would do, with the SQL that it would run. Changes nothing.')
     .option('--prune', PRUNE)
     .option('--reveal', REVEAL)
+    .option('--grants <role>', 'show the SQL that lets a role run a listener, and nothing else')
     .option('--json', 'print JSON')
     .action(action(plan))
   addFlags(program.command('install'), MODEL_FLAGS)

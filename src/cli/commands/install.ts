@@ -8,14 +8,25 @@ import type { ProgramSettings } from '../settings.ts'
 import { confirm, note, print, printJson } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 
-interface PlanFlags extends InstallFlags {
+interface JsonFlag extends InstallFlags {
   readonly json?: boolean
 }
 
+interface PlanFlags extends JsonFlag {
+  /** A role that is to run a listener. */
+  readonly grants?: string
+}
+
 /** Shows what `install` would do, statement by statement, and does nothing. */
-export async function plan(settings: ProgramSettings, { json, prune, reveal }: PlanFlags): Promise<number> {
+export async function plan(settings: ProgramSettings, { json, prune, reveal, grants }: PlanFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
     const feed = await workspace.feed()
+    if (grants !== undefined) {
+      const statements = feed.grants(grants)
+      if (json) printJson({ grants: statements })
+      else for (const statement of statements) print(`${statement};`)
+      return EXIT.ok
+    }
     const found = await feed.plan(installFlags(prune, reveal))
     const statements = await migrationSql(settings.schema, found.migrations)
     if (json) printJson({ ...found, migrationStatements: statements, complete: isComplete(found) })
@@ -27,7 +38,7 @@ export async function plan(settings: ProgramSettings, { json, prune, reveal }: P
 /** And no other flag of the command line: `--models` is not the setting of that name. */
 const installFlags = (prune = false, reveal = false): InstallFlags => ({ prune, reveal })
 
-interface InstallCommandFlags extends PlanFlags {
+interface InstallCommandFlags extends JsonFlag {
   readonly yes?: boolean
 }
 
