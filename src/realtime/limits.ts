@@ -6,7 +6,7 @@ export interface Limits {
   readonly depth: number
   /**
    * Values in one request, those within its objects and lists included. Over a socket, each 500 of them count as one more
-   * request. @default 5_000
+   * request; a connection that sends 200,000 at once is closed. @default 5_000
    */
   readonly values: number
   /** Characters of the data of one GET over a socket, which become its url. @default 100_000 */

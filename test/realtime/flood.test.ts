@@ -129,6 +129,7 @@ describe('a connection that sends without measure is closed before its packets a
       { payloadBytes: 10_000, bytesPerSecond: 1 },
       () => numbers(20).map(() => `2["get","${'x'.repeat(9_000)}"]`),
     ],
+    ['many values, again and again', {}, () => Array(30).fill(`2["get",${JSON.stringify(keys(60_000))}]`)],
     ['all brackets', {}, () => [`2["get",${'['.repeat(20_000)}${']'.repeat(20_000)}]`]],
   ]
   test.each(floods)('%s', async (_name, limits, packets) => {
