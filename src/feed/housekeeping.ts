@@ -117,11 +117,17 @@ export class Housekeeping {
   async #beat() {
     if (this.#answerDue) throw new Error(NOT_HEARD)
     this.#answerDue = true
-    await this.#notify(Housekeeping.heartbeatChannel(this.#context.node))
+    const isSent = await this.#notify(Housekeeping.heartbeatChannel(this.#context.node))
+    if (!isSent) this.#answerDue = false
   }
 
-  async #notify(channel: string) {
-    await sql`select pg_catalog.pg_notify(${channel}, '')`.execute(this.#context.db.kysely)
+  /** False where the server's notification queue is half full: it refuses notifications when it is full, and any role can fill it. */
+  async #notify(channel: string): Promise<boolean> {
+    const { rows } = await sql`
+      select pg_catalog.pg_notify(${channel}, '') where pg_catalog.pg_notification_queue_usage() < 0.5`.execute(
+      this.#context.db.kysely,
+    )
+    return rows.length > 0
   }
 
   async #report() {
