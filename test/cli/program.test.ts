@@ -167,7 +167,7 @@ test('a flag that names models leaves to them what the config says of them', asy
     `export default { definitions: ${DEFINITIONS}, models: { user: { omit: ['password'] } } }`,
   )
   await run('install')
-  await run('install', '--models', 'user')
+  await run('install', '--models', 'user', '--prune', '--yes')
   await shop.database.query(`insert into "user" (id, name, password) values (1, 'ann', 's3cret')`)
   const logged = await shop.database.query('select change::text from changefeed.change')
   expect(JSON.stringify(logged)).not.toMatch(/s3cret/)

@@ -74,7 +74,7 @@ const DRIFTS: readonly [string, string, string, RegExp][] = [
   [
     'a column was renamed',
     'alter table pet rename column name to called',
-    'error column',
+    'error triggers, error column',
     /attribute `name`.*"called"/,
   ],
   [
@@ -89,9 +89,9 @@ test.each(DRIFTS)('%s: found, and mended by its own repair', async (_name, fault
   const shop = await openInstalledShop()
   await shop.database.query(fault)
   const found = await findings(shop)
-  expect(brief(found)).toEqual([expected])
-  expect(found[0]?.message).toMatch(message)
-  await repair(shop, found)
+  expect(brief(found).join(', ')).toBe(expected)
+  expect(found.at(-1)?.message).toMatch(message)
+  await repair(shop, found.slice(-1)) // a column is the cause of what is said of its triggers
   expect(await findings(shop)).toEqual([])
 })
 

@@ -53,7 +53,13 @@ test('a record that its model cannot show is reported, and its clients read agai
   const error = expect.objectContaining({ code: 'E_MODEL', message: expect.stringContaining('no bad pets') })
   expect(skipped).toEqual([{ identity: 'pet', cursor: expect.any(String), error }])
   expect(feed.status().failures).toEqual([
-    { identity: 'pet', count: 1, at: expect.any(Number), reason: expect.stringContaining('no bad pets') },
+    {
+      identity: 'pet',
+      count: 1,
+      at: expect.any(Number),
+      reason: expect.stringContaining('no bad pets'),
+      stack: expect.stringContaining('toJson'),
+    },
   ])
 })
 
