@@ -15,6 +15,7 @@ test('the feed alone publishes: once, in the order of the commits, and not to th
   await database.query(`update pet set name = 'raw'`)
   await actor.patch('/pet/1/rename', { name: 'by an action' })
   await actor.delete('/owner/1')
+  await settled(watcher, actor) // its pets are looked up when its destruction is published
   await actor.delete('/pet/1')
   await settled(watcher, actor)
   expect(summary(watcher)).toEqual([
