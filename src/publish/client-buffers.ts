@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Server, Socket } from 'socket.io'
 import { type Logger, silentLogger } from '../logger.ts'
 import { bufferedBytes, cutConnection } from './connection.ts'
+import { batchWrites } from './write-batches.ts'
 
 /** Above this, what waits for one client costs more than to read everything again. */
 export const DEFAULT_MAX_BUFFERED_BYTES = 16 * 2 ** 20
@@ -51,6 +52,7 @@ export class ClientBuffers {
 
   constructor(io: Server, options: ClientBuffersOptions = {}) {
     this.#io = io
+    batchWrites(io)
     this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_BUFFERED_BYTES
     this.#logger = options.logger ?? silentLogger
     this.#onDisconnect = options.onDisconnect ?? (() => {})

@@ -1,5 +1,5 @@
-/** How long publishing keeps the event loop to itself, in milliseconds. */
-const SLICE_MS = 10
+/** How long publishing keeps the event loop to itself, in milliseconds. The writes that it causes take as long again. */
+const SLICE_MS = 4
 
 /**
  * Divides work by time, so that timers, requests and the writes of sockets get their turn however much there is to

@@ -72,7 +72,7 @@ export const prober = (port: string) => `
   import { Agent, get } from 'node:http'
   const agent = new Agent({ keepAlive: true })
   const times = []
-  process.on('SIGTERM', () => { console.log('times ' + JSON.stringify(times)); process.exit() })
+  process.on('SIGTERM', () => process.stdout.write('times ' + JSON.stringify(times) + '\\n', () => process.exit()))
   const ask = () => new Promise((resolve, reject) =>
     get({ port: ${port}, host: '127.0.0.1', path: '/ping', agent }, res => res.resume().on('end', resolve)).on('error', reject))
   console.log('asking')

@@ -41,8 +41,14 @@ async function openBench(): Promise<Bench> {
   return { server, writer, connectionString }
 }
 
+/** Commits now and then: within one transaction each update of a record takes longer than the one before. */
 const update = (changes: number) => `
-  do $$ begin for n in 1..${changes} loop update pet set name = 'name ' || n where id = 1; end loop; end $$`
+  do $$ begin
+    for n in 1..${changes} loop
+      update pet set name = 'name ' || n where id = 1;
+      if n % 1000 = 0 then commit; end if;
+    end loop;
+  end $$`
 
 const portOf = async (program: TestProgram) => (await program.line(/^port /)).slice(5)
 const ask = async (port: string, path: string): Promise<unknown> =>

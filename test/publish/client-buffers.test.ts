@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'socket.io-client-4'
 import { expect, test } from 'vitest'
 import { ClientBuffers, type SlowClient } from '../../src/publish/client-buffers.ts'
+import { bufferedBytes } from '../../src/publish/connection.ts'
 import { classRoom } from '../../src/publish/rooms.ts'
 import { socketPublisher } from '../../src/publish/socket-publisher.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -37,12 +38,13 @@ async function websocketClient(port: number) {
   const client = connect(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true, reconnection: false })
   afterScope(() => client.disconnect())
   await once(client as never, 'connect')
-  const { ws } = client.io.engine.transport as unknown as { ws: { pause(): void } }
+  const { ws } = client.io.engine.transport as unknown as { ws: { pause(): void; resume(): void } }
   let received = 0
   client.on('pet', () => received++)
   return {
     id: client.id ?? '',
     pause: () => ws.pause(),
+    resume: () => ws.resume(),
     get received() {
       return received
     },
@@ -90,4 +92,23 @@ test.each([3, 4] as const)('so is one that has stopped polling (protocol %i)', a
   await publishUntil(publish, () => cut.length > 0)
   expect(cut.map(({ socketId }) => socketId)).toEqual([socket.id])
   expect(sockets.size).toBe(0)
+})
+
+test('a client that is slow for a moment is waited for and stays', async () => {
+  const { port, publish, join, cut, sockets } = await publishing()
+  const slow = await websocketClient(port)
+  join(slow.id)
+  slow.pause()
+  const { conn } = sockets.get(slow.id) ?? {}
+  // As soon as something waits for it, it reads again.
+  const watching = setInterval(() => {
+    if (!conn || bufferedBytes(conn) === 0) return
+    clearInterval(watching)
+    slow.resume()
+  }, 1)
+  afterScope(() => clearInterval(watching))
+  await publish(12)
+  slow.resume() // where the operating system has held all of it
+  await eventually(() => expect(slow.received).toBe(12 * 16), { withinMs: 20_000 })
+  expect(cut).toEqual([])
 })
