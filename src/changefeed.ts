@@ -208,7 +208,6 @@ export class Changefeed extends FeedEmitter {
     this.#state = 'starting'
     this.#stopping = new AbortController()
     try {
-      await this.#installation().check()
       await this.#begin()
     } catch (error) {
       this.#state = 'stopped'
@@ -229,6 +228,7 @@ export class Changefeed extends FeedEmitter {
     const context = this.#createContext()
     this.#context = context
     try {
+      await this.#installation().check(context.db)
       await new Promise<void>((resolve, reject) => {
         this.#running = this.#keepRunning(context, resolve, reject)
       })
@@ -288,7 +288,7 @@ export class Changefeed extends FeedEmitter {
       const session = new Session(context, memory)
       this.#session = session
       try {
-        if (everReady) await this.#installation().check()
+        if (everReady) await this.#installation().check(context.db)
         await session.run(() => {
           failures = 0
           everReady = true
@@ -296,7 +296,7 @@ export class Changefeed extends FeedEmitter {
         })
       } catch (error) {
         if (!everReady) return onFailure(error)
-        const misfit = await this.#misfit(error)
+        const misfit = await this.#misfit(context, error)
         if (misfit) return await this.#giveUp(context, misfit)
         this.#disconnected(context, error as Error)
         await this.#backOff(failures++)
@@ -325,10 +325,10 @@ export class Changefeed extends FeedEmitter {
    * Why connecting again is of no use: while this feed ran it was uninstalled, or a newer version changed our schema, which
    * this one would read wrongly.
    */
-  async #misfit(error: unknown): Promise<ChangefeedError | undefined> {
+  async #misfit({ db }: FeedContext, error: unknown): Promise<ChangefeedError | undefined> {
     if (isMisfit(error)) return error
     const found = await this.#installation()
-      .check()
+      .check(db)
       .catch((problem: unknown) => problem)
     return isMisfit(found) ? found : undefined
   }

@@ -4,7 +4,7 @@ import type { CaptureOptions, InstallFlags } from './capture/capture-options.ts'
 import { formatPlan } from './capture/format-plan.ts'
 import { type CapturePlan, pendingSteps } from './capture/plan.ts'
 import { setRetention } from './change-log/retention.ts'
-import { type Client, type ConnectionSettings, connectClient, openDatabase } from './db/connect.ts'
+import { type Client, type ConnectionSettings, connectClient, type Database, openDatabase } from './db/connect.ts'
 import { listenerGrants } from './db/foreign-rights.ts'
 import { migrateSchema, pendingMigrations } from './db/migrate.ts'
 import { describePublication, publicationsOf } from './db/publications.ts'
@@ -39,8 +39,8 @@ export class Installation {
   }
 
   async plan(flags: InstallFlags = {}): Promise<InstallationPlan> {
-    const migrations = await pendingMigrations(this.#connection, this.#settings.schema)
     return await this.#withClient(async client => {
+      const migrations = await pendingMigrations(client, this.#settings)
       const capture = await readCapturePlan(client, this.#models, { ...this.#captureOptions(), ...flags })
       const warnings = migrations.length > 0 ? await this.#publicationWarnings(client) : []
       return withText({ migrations, capture: { ...capture, warnings: [...capture.warnings, ...warnings] } })
@@ -95,13 +95,17 @@ export class Installation {
   }
 
   /** Throws `E_NOT_INSTALLED` when our schema is missing or behind, or the role may not read it. */
-  async check(): Promise<void> {
+  async check({ pool }: Database): Promise<void> {
     const { schema } = this.#settings
-    const pending = await pendingMigrations(this.#connection, schema)
-    if (pending.length > 0) throw notInstalled(schema)
-    await this.#withClient(client => client.query(`select 1 from ${qualify(schema, 'state')}`)).catch(error => {
+    const client = await pool.connect()
+    try {
+      if ((await pendingMigrations(client, this.#settings)).length > 0) throw notInstalled(schema)
+      await client.query(`select 1 from ${qualify(schema, 'state')}`)
+    } catch (error) {
       throw sqlstateOf(error) === SQLSTATE.insufficientPrivilege ? noRights(schema, error) : error
-    })
+    } finally {
+      client.release()
+    }
   }
 
   /** Installing breaks native replication of such a publication: its subscriber lacks our tables. */

@@ -48,8 +48,9 @@ export class Workspace {
 
   /** Throws `E_NOT_INSTALLED` where our schema is missing or behind. */
   async installedDatabase(purpose: string): Promise<Database> {
-    await (await this.#installation()).check()
-    return await this.database(purpose)
+    const db = await this.database(purpose)
+    await (await this.#installation()).check(db)
+    return db
   }
 
   async feed(options: Partial<ChangefeedOptions> = {}): Promise<Changefeed> {

@@ -6,8 +6,9 @@ import { ChangefeedError } from '../errors.ts'
 import { type ConnectionSettings, connectError, createClient } from './connect.ts'
 import { listenerGrants, ownObjects, revokeForeignRights } from './foreign-rights.ts'
 import { LOCK_ATTEMPT_MS, LOCK_PAUSE_MS, lockInstallation } from './installation-lock.ts'
+import type { Queryable } from './queryable.ts'
 import { qualify, quoteName } from './quote.ts'
-import { assertSchemaTrusted } from './schema-trust.ts'
+import { assertSchemaTrusted, type SchemaRef } from './schema-trust.ts'
 import { settleSession } from './session-settings.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 
@@ -25,12 +26,13 @@ const PATIENCE_MS = 30_000
  * `E_SCHEMA_OWNER` when something in it belongs to a stranger, `E_LOCKED` when its tables stayed locked.
  */
 export async function migrateSchema(settings: ConnectionSettings, schema: string): Promise<string[]> {
-  if ((await pendingMigrations(settings, schema)).length === 0) return []
   return await withClient({ ...settings, queryTimeoutMs: 0 }, async client => {
+    const { schemaOwner } = settings
+    if ((await pendingMigrations(client, { schema, schemaOwner })).length === 0) return []
     const deadline = Date.now() + PATIENCE_MS
     for (;;) {
       try {
-        return await inTransaction(client, () => migrate(client, schema, settings.schemaOwner))
+        return await inTransaction(client, () => migrate(client, schema, schemaOwner))
       } catch (error) {
         if (!isRace(error)) throw migrationError(error, schema)
         if (Date.now() >= deadline) throw lockedError(error, schema)
@@ -44,12 +46,10 @@ export async function migrateSchema(settings: ConnectionSettings, schema: string
  * The steps that our schema still lacks, by name; all of them where it does not exist. Reads only.
  * Throws `E_VERSION` when the schema holds a step that this package does not know, and `E_SCHEMA_OWNER`.
  */
-export async function pendingMigrations(settings: ConnectionSettings, schema: string): Promise<string[]> {
+export async function pendingMigrations(client: Queryable, ref: SchemaRef): Promise<string[]> {
+  const { schema } = ref
   const known = Object.keys(migrationsFor(schema))
-  const done = await withClient(settings, async client => {
-    const exists = await assertSchemaTrusted(client, { schema, schemaOwner: settings.schemaOwner })
-    return exists ? await appliedMigrations(client, schema) : []
-  })
+  const done = (await assertSchemaTrusted(client, ref)) ? await appliedMigrations(client, schema) : []
   const unknown = done.find(name => !known.includes(name))
   if (unknown !== undefined) {
     throw new ChangefeedError(
@@ -60,7 +60,7 @@ export async function pendingMigrations(settings: ConnectionSettings, schema: st
   return known.filter(name => !done.includes(name))
 }
 
-async function appliedMigrations(client: pg.Client, schema: string): Promise<string[]> {
+async function appliedMigrations(client: Queryable, schema: string): Promise<string[]> {
   const table = qualify(schema, MIGRATION_TABLE)
   try {
     const { rows } = await client.query<{ name: string }>(`select name from ${table} order by name`)
@@ -71,7 +71,7 @@ async function appliedMigrations(client: pg.Client, schema: string): Promise<str
   }
 }
 
-async function unreadable(client: pg.Client, schema: string, cause: unknown): Promise<ChangefeedError> {
+async function unreadable(client: Queryable, schema: string, cause: unknown): Promise<ChangefeedError> {
   const { rows } = await client.query<{ role: string }>('select current_user::text as role')
   const role = rows[0]?.role ?? ''
   return new ChangefeedError(

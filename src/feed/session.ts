@@ -35,7 +35,7 @@ export class Session {
   readonly #housekeeping: Housekeeping
   readonly #remembered: Memory | null
   #reader: Client | null = null
-  #notifier: Notifier | null = null
+  #notifier: Promise<Notifier> | null = null
   #identity: Identity | null = null
   #election: Election | null = null
   #track: Track | null = null
@@ -108,6 +108,8 @@ export class Session {
 
   async #begin() {
     const { connection, node, db } = this.#context
+    this.#notifier = this.#listen()
+    this.#notifier.catch(() => {}) // it is awaited when the reader is there
     this.#reader = await connectClient(
       { ...connection, applicationName: `${connection.applicationName} reader` },
       this.#lose,
@@ -115,7 +117,7 @@ export class Session {
     await assertSchemaTrusted(this.#reader, this.#context.settings)
     this.#identity = await readIdentity(this.#reader)
     await this.#reader.query(READER_SETTINGS)
-    this.#notifier = await this.#listen()
+    await this.#notifier
     this.#election = await Election.of(this.#reader, db, node)
     await this.#campaign()
     await this.#housekeeping.start()
@@ -313,7 +315,7 @@ export class Session {
     this.#housekeeping.end()
     await this.#lead?.end()
     if (led && clean) await this.#handOver().catch(() => {})
-    await this.#notifier?.close()
+    await this.#notifier?.then(notifier => notifier.close()).catch(() => {})
     if (this.#reader) await endClient(this.#reader)
     if (led) this.#context.events.announce('leader', false)
     this.#lead = null

@@ -1,19 +1,25 @@
 import { expect, test } from 'vitest'
 import { migrationsFor } from '../../migrations/index.ts'
+import { connectClient } from '../../src/db/connect.ts'
 import { migrateSchema, pendingMigrations } from '../../src/db/migrate.ts'
 import { testDatabase } from '../helpers/database.ts'
 
 const settings = (connectionString: string) => ({ connectionString, applicationName: 'test' })
+
+async function pending(connectionString: string, schema: string): Promise<string[]> {
+  const client = await connectClient(settings(connectionString), () => {})
+  return await pendingMigrations(client, { schema }).finally(() => client.end())
+}
 
 test.each(['changefeed', 'Odd "Sch'])(
   'eight processes make the schema %s at once; later ones find nothing to do',
   async schema => {
     const { connectionString } = await testDatabase()
     const names = Object.keys(migrationsFor(schema))
-    expect(await pendingMigrations(settings(connectionString), schema)).toEqual(names)
+    expect(await pending(connectionString, schema)).toEqual(names)
     const runs = await Promise.all(Array.from({ length: 8 }, () => migrateSchema(settings(connectionString), schema)))
     expect(runs.flat().sort()).toEqual(names.sort())
-    expect(await pendingMigrations(settings(connectionString), schema)).toEqual([])
+    expect(await pending(connectionString, schema)).toEqual([])
     expect(await migrateSchema(settings(connectionString), schema)).toEqual([])
   },
 )
@@ -51,7 +57,7 @@ test('a schema of a newer version is refused', async () => {
   const database = await testDatabase()
   await migrateSchema(settings(database.connectionString), 'changefeed')
   await database.query(`insert into changefeed.migration (name, timestamp) values ('9999_future', '')`)
-  await expect(pendingMigrations(settings(database.connectionString), 'changefeed')).rejects.toMatchObject({
+  await expect(pending(database.connectionString, 'changefeed')).rejects.toMatchObject({
     code: 'E_VERSION',
   })
 })

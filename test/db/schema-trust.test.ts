@@ -56,7 +56,8 @@ test.each([
   const client = await database.connect({ connectionString: role.connectionString })
   await client.query(squat)
   const settings = { connectionString: database.connectionString, applicationName: 'test' }
-  await expect(pendingMigrations(settings, 'changefeed')).rejects.toMatchObject(untrusted(message))
+  const installer = await database.connect()
+  await expect(pendingMigrations(installer, { schema: 'changefeed' })).rejects.toMatchObject(untrusted(message))
   await expect(migrateSchema(settings, 'changefeed')).rejects.toMatchObject(untrusted(message))
 })
 

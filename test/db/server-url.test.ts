@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { connectClient, openDatabase } from '../../src/db/connect.ts'
-import { pendingMigrations } from '../../src/db/migrate.ts'
+import { migrateSchema } from '../../src/db/migrate.ts'
 import { assertReadable } from '../../src/db/server-url.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
@@ -20,7 +20,7 @@ test.each([
   for (const attempt of [
     () => connectClient(settings, () => {}),
     async () => openDatabase(settings, 'changefeed'),
-    () => pendingMigrations(settings, 'changefeed'),
+    () => migrateSchema(settings, 'changefeed'),
   ]) {
     const error = await attempt().then(
       () => null,
