@@ -2,9 +2,13 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import { need } from './need.ts'
 import { afterScope } from './scope.ts'
 
+/** Less than a test may take, so that what has not come is named. */
+const WAIT_MS = 15_000
+
 /** A page of a real browser and what it logs to its console. Closed at the end of the test. */
 export async function openPage(url: string): Promise<{ page: Page; logged: string[] }> {
   const page = await (await browser()).newPage({ locale: 'en-US' })
+  page.setDefaultTimeout(WAIT_MS)
   afterScope(() => page.close())
   const logged: string[] = []
   page.on('console', async message => {
