@@ -15,9 +15,9 @@ export async function inspectCapture(
   tables: readonly number[],
 ): Promise<InstalledCapture> {
   const state = await inspectSchema(db, ours)
-  const captured = readable(state) ? await inspectCaptured(db, ours.schema) : []
+  const captured = state.readable ? await inspectCaptured(db, ours.schema) : []
   const usage =
-    state.current && readable(state) ? await readOne<Usage>(db, usageOf(ours.schema)) : { published: [], nodes: [] }
+    state.current && state.readable ? await readOne<Usage>(db, usageOf(ours.schema)) : { published: [], nodes: [] }
   const roots = [...new Set([...tables, ...captured.flatMap(({ relation }) => relation?.oid ?? [])])]
   const trees = await readOne<TableTree[]>(db, TREES, [roots.map(String)])
   return { ...state, ...usage, captured, trees: new Map(trees.map(tree => [tree.root.oid, tree])) }
@@ -28,18 +28,17 @@ type Usage = Pick<InstalledCapture, 'published' | 'nodes'>
 interface SchemaState extends Pick<InstalledCapture, 'migrated' | 'serverVersion' | 'role' | 'missingRights'> {
   /** Whether it has what `usageOf` reads. */
   readonly current: boolean
+  /** Whether the role may read what is installed; a listener's may, though it may not install. */
+  readonly readable: boolean
 }
 
 async function inspectSchema(db: Queryable, ours: SchemaRef) {
   const { schema } = ours
   const state = await readOne<SchemaState>(db, SCHEMA, [schema])
   if (state.migrated) await assertSchemaTrusted(db, ours)
-  return { ...state, nextId: readable(state) ? await readNextId(db, schema) : 1 }
+  const mayInstall = state.migrated && state.missingRights.length === 0
+  return { ...state, nextId: mayInstall ? await readNextId(db, schema) : 1 }
 }
-
-/** A role that lacks rights on our schema is told so by the plan. */
-const readable = ({ migrated, missingRights }: Pick<InstalledCapture, 'migrated' | 'missingRights'>) =>
-  migrated && missingRights.length === 0
 
 const readNextId = (db: Queryable, schema: string) =>
   readOne<number>(
@@ -101,6 +100,14 @@ const SCHEMA = `
   select pg_catalog.json_build_object(
     'current', (select published is not null from found),
     'migrated', (select captured is not null and change is not null from found),
+    'readable', (
+      select captured is not null and change is not null
+        and pg_catalog.has_schema_privilege(namespace, 'usage')
+        and pg_catalog.has_table_privilege(captured, 'select')
+        and coalesce(pg_catalog.has_table_privilege(published, 'select'), true)
+        and coalesce(pg_catalog.has_table_privilege(node, 'select'), true)
+      from found
+    ),
     'serverVersion', pg_catalog.current_setting('server_version_num')::int,
     'role', current_user,
     'missingRights', (select coalesce(pg_catalog.json_agg(what), '[]') from needed where not may)

@@ -49,14 +49,18 @@ export function planRemoval(installed: InstalledCapture, schema: string): Captur
   return planOf(parts, installed)
 }
 
-const planOf = (parts: readonly PlanPart[], installed: InstalledCapture): CapturePlan => ({
-  steps: inOrder(parts),
-  problems: [...serverProblems(installed), ...parts.flatMap(({ problem }) => problem ?? [])],
-  warnings: parts.flatMap(({ warnings }) => warnings),
-})
+function planOf(parts: readonly PlanPart[], installed: InstalledCapture): CapturePlan {
+  const steps = inOrder(parts)
+  const isPending = pendingSteps({ steps }).length > 0
+  return {
+    steps,
+    problems: [...serverProblems(installed, isPending), ...parts.flatMap(({ problem }) => problem ?? [])],
+    warnings: parts.flatMap(({ warnings }) => warnings),
+  }
+}
 
 /** Steps that still have to be taken. */
-export const pendingSteps = ({ steps }: CapturePlan): CaptureStep[] =>
+export const pendingSteps = ({ steps }: Pick<CapturePlan, 'steps'>): CaptureStep[] =>
   steps.filter(({ action }) => action !== 'keep' && action !== 'surplus')
 
 /** Captured tables that no model asks for, and that stay captured. */

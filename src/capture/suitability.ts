@@ -17,14 +17,20 @@ export interface CaptureProblem {
 
 const FIRST_VERSION = 130_000 // xid8
 
-/** What stands in the way whatever the models are. */
-export function serverProblems({ serverVersion, role, missingRights }: InstalledCapture): CaptureProblem[] {
+/**
+ * What stands in the way whatever the models are. `isPending`: whether anything is to be installed; a listener's role
+ * lacks the rights to install, and needs none of them while all is as it should be.
+ */
+export function serverProblems(
+  { serverVersion, role, missingRights }: InstalledCapture,
+  isPending: boolean,
+): CaptureProblem[] {
   const tooOld = serverVersion < FIRST_VERSION
   return [
     ...(tooOld
       ? [problem('E_VERSION', 'The server is older than PostgreSQL 13, which capture needs. Upgrade it.')]
       : []),
-    ...(missingRights.length > 0
+    ...(isPending && missingRights.length > 0
       ? [
           problem(
             'E_PRIVILEGE',
