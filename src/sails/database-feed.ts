@@ -105,14 +105,19 @@ export class DatabaseFeed {
   }
 
   async plan(flags: InstallFlags = {}): Promise<DatabasePlan> {
-    return { datastores: this.#parts.database.datastores, ...(await this.#feed.plan(flags)) }
+    return this.#named(await this.#feed.plan(flags))
   }
 
   /** Starts the feed as well, where it does not run yet. */
   async install(flags: InstallFlags = {}): Promise<DatabasePlan> {
     const plan = await this.#feed.install(flags)
     await this.#publish(this.models)
-    return { datastores: this.#parts.database.datastores, ...plan }
+    return this.#named(plan)
+  }
+
+  /** Keeps the plan's own text. */
+  #named(plan: InstallationPlan): DatabasePlan {
+    return Object.assign(plan, { datastores: this.#parts.database.datastores })
   }
 
   async #startNow() {

@@ -7,7 +7,7 @@ const WAIT_MS = 15_000
 
 /** A page of a real browser and what it logs to its console. Closed at the end of the test. */
 export async function openPage(url: string): Promise<{ page: Page; logged: string[] }> {
-  const page = await (await browser()).newPage({ locale: 'en-US' })
+  const page = await (await browser()).newPage()
   page.setDefaultTimeout(WAIT_MS)
   afterScope(() => page.close())
   const logged: string[] = []

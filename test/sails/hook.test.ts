@@ -1,5 +1,6 @@
 import { type EventEmitter, once } from 'node:events'
 import { createRequire } from 'node:module'
+import { inspect } from 'node:util'
 import { expect, test, vi } from 'vitest'
 import { createChangefeed } from '../../src/changefeed.ts'
 import { testDatabase } from '../helpers/database.ts'
@@ -269,6 +270,7 @@ test('with migrate safe nothing is altered; what is missing is named, with the c
   expect(app.hooks.changefeed.status()).toMatchObject({ state: 'stopped' })
   expect(await database.query(`select from pg_namespace where nspname = 'changefeed'`)).toEqual([])
   const [plan] = await app.hooks.changefeed.plan()
+  expect(inspect(plan)).toMatch(/^. pet /m)
   expect(plan.capture.steps.map(({ identity }: { identity: string }) => identity)).toContain('pet')
   await app.hooks.changefeed.install()
   expect(app.hooks.changefeed.status()).toMatchObject({ state: 'running' })

@@ -1,3 +1,4 @@
+import '/page/language.js'
 import uPlot from '/page/uPlot.esm.js'
 
 const HEIGHT = 180
