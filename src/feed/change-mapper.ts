@@ -1,6 +1,5 @@
-import type { LoggedRow } from '../change-log/change.ts'
+import type { LoggedChange, LoggedRow } from '../change-log/change.ts'
 import type { Database } from '../db/connect.ts'
-import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import type { ModelOptions } from '../ontology/selection.ts'
@@ -8,14 +7,13 @@ import type { MessageMeta, PublishCall } from '../publish/call.ts'
 import { publishCalls } from '../publish/calls.ts'
 import { parseOrigin } from '../publish/origin.ts'
 import { idOf } from '../publish/record-id.ts'
-import { type RelatedRows, type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
 import type { RowChange } from '../publish/row-change.ts'
 import { withAppRooms } from './app-rooms.ts'
 import type { CapturedTables } from './captured-tables.ts'
 import { DeepValues } from './deep-values.ts'
 import type { FeedEmitter } from './events.ts'
-import { reachably, Unreachable } from './reach.ts'
-import { readRelatedRows } from './related.ts'
+import { LookAhead } from './look-ahead.ts'
+import { reachably } from './reach.ts'
 import { RowDecoder, type RowDecoderParts } from './row-decoder.ts'
 import type { Stage } from './stage.ts'
 
@@ -44,13 +42,19 @@ export interface MappedChange {
 /** Decodes a logged change, maps it to publish calls, and leads them past the stages. */
 export class ChangeMapper {
   readonly #parts: ChangeMapperParts
-  readonly #decoder: RowDecoder
+  readonly #lookAhead: LookAhead
   readonly #deepValues: DeepValues
 
   constructor(parts: ChangeMapperParts, tables: CapturedTables) {
     this.#parts = parts
     this.#deepValues = new DeepValues(parts.logger)
-    this.#decoder = new RowDecoder(parts, tables, this.#deepValues)
+    const decoder = new RowDecoder(parts, tables, this.#deepValues)
+    this.#lookAhead = new LookAhead({ ...parts, tables, decoder })
+  }
+
+  /** To be called with the changes of each page, in the order in which they are mapped. */
+  begin(page: readonly LoggedChange[]): void {
+    this.#lookAhead.begin(page)
   }
 
   /** `readAt`: when the row was read, by `performance.now()`. Throws what makes the change impossible to map. */
@@ -60,29 +64,17 @@ export class ChangeMapper {
     { meta, readAt, signal }: { readonly meta: MessageMeta; readonly readAt: number; readonly signal: AbortSignal },
   ): Promise<MappedChange> {
     const { models, events, stages } = this.#parts
-    const { change, faults, unshown } = await this.#decoder.decode(logged, model, readAt)
+    const decoded = await this.#lookAhead.decode(logged, model, readAt)
+    const { change, faults, unshown } = decoded
     await events.announceChange(changeEvent(change, meta))
     const { tick } = logged.cursor
-    const related: RelatedRows[] = []
-    for (const need of relatedRowsNeeds(change, models)) related.push(await this.#relatedRows(need, meta))
+    const related = await this.#lookAhead.relatedRows(logged, decoded, readAt)
     let calls = withoutUnshown(publishCalls(change, { models, related }), change)
     for (const stage of stages) calls = await reachably(async () => stage.revise(calls, { change, tick, meta, signal }))
     calls = calls.map(call => this.#deepValues.withoutIn(call))
     calls = withAppRooms(calls, change, this.#parts.options)
     const isComplete = !change.new || change.record !== undefined
     return { calls, faults, isComplete, ...(unshown && { unshown }) }
-  }
-
-  /** Where they cannot be read, their model is told to read again: the message about the record itself is worth more. */
-  async #relatedRows(need: RelatedRowsNeed, { cursor }: MessageMeta): Promise<RelatedRows> {
-    try {
-      return await reachably(() => readRelatedRows(this.#parts.db, need))
-    } catch (error) {
-      if (error instanceof Unreachable) throw error
-      const fields = { model: need.model.identity, cursor, error: asError(error).message }
-      this.#parts.logger.warn('Related records could not be read: their clients are told to read again', fields)
-      return { need, members: [], complete: false }
-    }
   }
 }
 

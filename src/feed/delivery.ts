@@ -61,7 +61,9 @@ export class Delivery {
     this.#publisher.begin()
     let furthest = 0n
     let finished = 0n
-    for (const [index, change] of (await this.#inOrder(page)).entries()) {
+    const changes = await this.#inOrder(page)
+    this.#mapper.begin(changes)
+    for (const [index, change] of changes.entries()) {
       if (turn.signal.aborted && furthest === finished) break
       await this.#publisher.shareEventLoop()
       await this.#deliverChange(change, turn)

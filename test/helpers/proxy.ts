@@ -10,6 +10,8 @@ export interface Proxy {
   freeze(): void
   /** New connections pass again; those that were frozen stay as they are. */
   heal(): void
+  /** How often clients have sent this text so far, as in a statement. */
+  sent(text: string): number
 }
 
 /** A way to a Postgres server that can break without a sign, as when a firewall forgets a connection. */
@@ -17,6 +19,7 @@ export async function startProxy(connectionString: string, onPort = 0): Promise<
   const target = new URL(connectionString)
   const pairs = new Set<Socket[]>()
   let frozen = false
+  let sent = ''
   const server = createServer({ allowHalfOpen: true }, client => {
     const upstream = connect({ port: Number(target.port), host: target.hostname, allowHalfOpen: true })
     const pair = [client, upstream]
@@ -24,6 +27,9 @@ export async function startProxy(connectionString: string, onPort = 0): Promise<
     for (const socket of pair) socket.on('error', () => {})
     client.on('close', () => upstream.destroy())
     upstream.on('close', () => pairs.delete(pair) && !isFrozen(pair) && client.destroy())
+    client.on('data', chunk => {
+      sent += chunk.toString('latin1')
+    })
     client.pipe(upstream)
     upstream.pipe(client)
     if (frozen) freezePair(pair)
@@ -47,6 +53,7 @@ export async function startProxy(connectionString: string, onPort = 0): Promise<
       frozen = true
       for (const pair of pairs) freezePair(pair)
     },
+    sent: text => sent.split(text).length - 1,
     heal() {
       frozen = false
     },

@@ -1,0 +1,116 @@
+import { isWhole, type LoggedChange, type LoggedRow } from '../change-log/change.ts'
+import type { Database } from '../db/connect.ts'
+import { asError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { Model, Models } from '../ontology/model.ts'
+import { type RelatedRows, type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
+import type { CapturedTables } from './captured-tables.ts'
+import { reachably, Unreachable } from './reach.ts'
+import { groupNeeds, type RelatedRowsGroup, readRelatedRows } from './related.ts'
+import type { DecodedChange, RowDecoder } from './row-decoder.ts'
+
+/** Destroyed records whose related rows are read together. */
+const RECORDS = 500
+
+export interface LookAheadParts {
+  readonly db: Database
+  readonly models: Models
+  readonly tables: CapturedTables
+  readonly decoder: RowDecoder
+  readonly logger: Logger
+}
+
+/**
+ * Decodes the changes of a page and finds the rows that their mapping needs besides. Those of destroyed records are read
+ * for the next ones of the page at once: an answer may be newer than its change anyhow, as whoever alters such a row later
+ * has a change of his own.
+ */
+export class LookAhead {
+  readonly #parts: LookAheadParts
+  #page: readonly LoggedChange[] = []
+  /** Up to where the page has been looked at. */
+  #next = 0
+  readonly #decoded = new Map<LoggedChange, DecodedChange>()
+  readonly #related = new Map<LoggedChange, readonly RelatedRows[]>()
+
+  constructor(parts: LookAheadParts) {
+    this.#parts = parts
+  }
+
+  /** The changes that are to come, in the order in which they are asked for. */
+  begin(page: readonly LoggedChange[]): void {
+    this.#page = page
+    this.#next = 0
+    this.#decoded.clear()
+    this.#related.clear()
+  }
+
+  /** Throws as {@link RowDecoder.decode} does. */
+  async decode(logged: LoggedRow, model: Model, readAt: number): Promise<DecodedChange> {
+    const decoded = this.#decoded.get(logged) ?? (await this.#parts.decoder.decode(logged, model, readAt))
+    this.#decoded.delete(logged)
+    return decoded
+  }
+
+  /** Answers what {@link relatedRowsNeeds} asks for. An answer that could not be had says `complete: false`. */
+  async relatedRows(logged: LoggedRow, { change }: DecodedChange, readAt: number): Promise<readonly RelatedRows[]> {
+    const needs = relatedRowsNeeds(change, this.#parts.models)
+    if (needs.length === 0) return []
+    if (!this.#related.has(logged)) await this.#lookUp(logged, needs, readAt)
+    const related = this.#related.get(logged) ?? []
+    this.#related.delete(logged)
+    return related
+  }
+
+  async #lookUp(logged: LoggedRow, needs: readonly RelatedRowsNeed[], readAt: number) {
+    const needsOf = new Map<LoggedChange, readonly RelatedRowsNeed[]>([[logged, needs]])
+    this.#next = Math.max(this.#next, this.#page.indexOf(logged) + 1)
+    for (; this.#next < this.#page.length && needsOf.size < RECORDS; this.#next++) {
+      const upcoming = this.#page[this.#next]
+      if (upcoming?.operation !== 'delete' || !isWhole(upcoming)) continue
+      const ahead = await this.#needsOf(upcoming, readAt)
+      if (ahead.length > 0) needsOf.set(upcoming, ahead)
+    }
+    const answers = await this.#read([...needsOf.values()].flat())
+    for (const [change, asked] of needsOf) {
+      this.#related.set(
+        change,
+        asked.flatMap(need => answers.get(need) ?? []),
+      )
+    }
+  }
+
+  /** None of a change that cannot be decoded: that is dealt with when its turn comes. */
+  async #needsOf(upcoming: LoggedRow, readAt: number): Promise<readonly RelatedRowsNeed[]> {
+    const table = this.#parts.tables.known(upcoming.tableId)
+    if (!table?.shape) return []
+    try {
+      const decoded = await this.#parts.decoder.decode(upcoming, table.model, readAt)
+      this.#decoded.set(upcoming, decoded)
+      return relatedRowsNeeds(decoded.change, this.#parts.models)
+    } catch (error) {
+      if (error instanceof Unreachable) throw error
+      return []
+    }
+  }
+
+  async #read(needs: readonly RelatedRowsNeed[]): Promise<ReadonlyMap<RelatedRowsNeed, RelatedRows>> {
+    const answers = new Map<RelatedRowsNeed, RelatedRows>()
+    for (const group of groupNeeds(needs)) {
+      for (const answer of await this.#readGroup(group)) answers.set(answer.need, answer)
+    }
+    return answers
+  }
+
+  /** Where rows cannot be read, their model is told to read again: the message about the record itself is worth more. */
+  async #readGroup(group: RelatedRowsGroup): Promise<RelatedRows[]> {
+    try {
+      return await reachably(() => readRelatedRows(this.#parts.db, group))
+    } catch (error) {
+      if (error instanceof Unreachable) throw error
+      const fields = { model: group[0].model.identity, error: asError(error).message }
+      this.#parts.logger.warn('Related records could not be read: their clients are told to read again', fields)
+      return group.map(need => ({ need, members: [], complete: false }))
+    }
+  }
+}
