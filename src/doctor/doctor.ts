@@ -4,6 +4,7 @@ import type { Models } from '../ontology/model.ts'
 import type { Settings } from '../options.ts'
 import { checkCapture } from './capture-checks.ts'
 import type { Finding } from './finding.ts'
+import { checkIndexes } from './index-checks.ts'
 import { inspect } from './inspect.ts'
 import type { Inspection } from './inspection.ts'
 import { checkLog } from './log-checks.ts'
@@ -12,9 +13,9 @@ import { checkServer } from './server-checks.ts'
 
 /** Errors first. */
 export const checkAll = (inspection: Inspection): Finding[] =>
-  [...checkServer(inspection), ...checkCapture(inspection), ...checkLog(inspection), ...checkSecrets(inspection)].sort(
-    (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),
-  )
+  [checkServer, checkCapture, checkLog, checkIndexes, checkSecrets]
+    .flatMap(check => check(inspection))
+    .sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'))
 
 /** Looks at everything between the models and the clients. Throws `E_CONNECT` and `E_MODEL`. */
 export async function examine(db: Database, settings: Settings, models: Models): Promise<Finding[]> {

@@ -14,6 +14,7 @@ import type { Models } from '../ontology/model.ts'
 import { suspectedSecrets } from '../ontology/suspected-secrets.ts'
 import type { Settings } from '../options.ts'
 import type { Inspection, LogState, ModelState, ServerState } from './inspection.ts'
+import { readUnindexed } from './unindexed.ts'
 
 const PROBE_MS = 3_000
 
@@ -23,6 +24,8 @@ export async function inspect(db: Database, settings: Settings, models: Models):
   const connection = { ...settings.connection, schemaOwner, applicationName: 'waterline-changefeed doctor' }
   const server = await inspectServer(db, connection)
   const plan = await new Installation(settings, models, connection).plan()
+  const states = await inspectModels(db, models, settings.collections)
+  const shapes = new Map(states.flatMap(({ model, shape }) => (shape ? [[model.identity, shape] as const] : [])))
   return {
     schema,
     retentionMs,
@@ -30,7 +33,8 @@ export async function inspect(db: Database, settings: Settings, models: Models):
     server,
     plan,
     secrets: suspectedSecrets(models, settings.models),
-    models: await inspectModels(db, models, settings.collections),
+    models: states,
+    unindexed: await readUnindexed(db.pool, models, shapes),
     log: plan.migrations.length > 0 || server.standby ? null : await inspectLog(db),
   }
 }

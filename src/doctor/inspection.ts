@@ -8,6 +8,7 @@ import type { Lease } from '../leader/lease.ts'
 import type { Node } from '../leader/nodes.ts'
 import type { Model } from '../ontology/model.ts'
 import type { SuspectedSecrets } from '../ontology/suspected-secrets.ts'
+import type { UnindexedReference } from './unindexed.ts'
 
 /** Everything that the checks look at, read at one time. */
 export interface Inspection {
@@ -17,6 +18,7 @@ export interface Inspection {
   readonly server: ServerState
   readonly models: readonly ModelState[]
   readonly plan: InstallationPlan
+  readonly unindexed: readonly UnindexedReference[]
   /** Published attributes that are named like secrets. */
   readonly secrets: readonly SuspectedSecrets[]
   /** Null where our schema is missing or behind. */

@@ -46,6 +46,19 @@ export function relatedRowsNeeds(change: RowChange, models: Models): RelatedRows
   })
 }
 
+/** The attributes by which {@link relatedRowsNeeds} has rows looked up, with the model whose records are destroyed. */
+export function referencesLookedUp(models: Models): readonly Reference[] {
+  return [...models.values()].flatMap(parent =>
+    parent.associations.flatMap(association => {
+      if (association.type !== 'collection' || parent.junction) return []
+      const place = placeOfLinks(parent, association, models)
+      return place ? { model: place.model, attribute: place.attribute, parent } : []
+    }),
+  )
+}
+
+export type Reference = Pick<RelatedRowsNeed, 'model' | 'attribute' | 'parent'>
+
 /** True for a delete, and for an update that gave the row another primary key. */
 export function removesRecord({ model, operation, old, new: row }: RowChange): boolean {
   if (operation === 'delete') return true

@@ -95,6 +95,30 @@ test.each(DRIFTS)('%s: found, and mended by its own repair', async (_name, fault
   expect(await findings(shop)).toEqual([])
 })
 
+test('a reference of a large table without an index: found, mended; a small table needs none', async () => {
+  const shop = await openInstalledShop()
+  await shop.database.query('insert into pet (id, owner) select n, n from generate_series(1, 999) as n')
+  await shop.database.query('analyze pet')
+  expect(await findings(shop)).toEqual([])
+  await shop.database.query('insert into pet (id, owner) values (1000, 1)')
+  await shop.database.query('analyze pet')
+  const found = await findings(shop)
+  expect(found).toEqual([
+    {
+      check: 'index',
+      severity: 'warning',
+      message: expect.stringMatching(
+        /`pet`: no index begins with "owner" of "public"."pet", which has about 1000 rows.*`user`/,
+      ),
+      repair: { sql: ['create index concurrently on "public"."pet" ("owner")'] },
+    },
+  ])
+  await shop.database.query('create index on pet (name, owner); create index on pet (owner) where owner = 1')
+  expect(brief(await findings(shop))).toEqual(['warning index'])
+  await repair(shop, found)
+  expect(await findings(shop)).toEqual([])
+})
+
 test('columns that must not leave the table are logged after the settings changed: found, mended', async () => {
   const shop = await openInstalledShop()
   const options = { models: { user: { omit: ['password'] } } }

@@ -1,0 +1,5 @@
+import { test } from 'vitest'
+import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { afterScope } from '../helpers/scope.ts'
+import { openShop } from '../feed/fixture.ts'
+import { testDatabase } from '../helpers/database.ts'
