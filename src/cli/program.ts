@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander'
+import { Command, type CommanderError, Option } from 'commander'
 import { VERSION } from '../version.ts'
 import { demo, parsePort } from './commands/demo.ts'
 import { doctor } from './commands/doctor.ts'
@@ -6,11 +6,12 @@ import { install, plan, uninstall } from './commands/install.ts'
 import { pause, resume } from './commands/pause.ts'
 import { replay } from './commands/replay.ts'
 import { start } from './commands/start.ts'
-import { status } from './commands/status.ts'
+import { parseInterval, status } from './commands/status.ts'
 import { tail, VERBS } from './commands/tail.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
 import { APP_FLAGS, addFlags, DATABASE_FLAGS, MODEL_FLAGS, REPLAY_FLAGS, SERVICE_FLAGS } from './flags.ts'
 import { action } from './run-command.ts'
+import { printJson } from './terminal.ts'
 
 /** The command line as a whole. Settings come from flags, then variables, then changefeed.config.mjs. */
 export function createProgram(): Command {
@@ -19,12 +20,19 @@ export function createProgram(): Command {
     .version(VERSION)
     .addHelpText('after', EXIT_CODES_HELP)
     .showHelpAfterError('Run the command with --help to see what it takes.')
-    .exitOverride(error => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
+    .exitOverride(exit)
   addInstallation(program)
   addWatching(program)
   addPublishing(program)
   addDemo(program)
   return program
+}
+
+/** Of a command line that commander refuses or answers by itself. */
+function exit({ exitCode, message }: CommanderError): never {
+  if (exitCode === 0) process.exit(EXIT.ok)
+  if (process.argv.includes('--json')) printJson({ error: { code: 'E_USAGE', message } })
+  process.exit(EXIT.usage)
 }
 
 function addInstallation(program: Command) {
@@ -60,7 +68,8 @@ function addWatching(program: Command) {
   addFlags(program.command('status'), DATABASE_FLAGS)
     .summary('show models, lag, leader and the change log')
     .description('Shows the captured models, lag, leader, nodes, and what the change log keeps.')
-    .option('--json', 'print JSON')
+    .option('--watch [seconds]', 'show it again and again, until it is interrupted (default: every 2 s)', parseInterval)
+    .option('--json', 'print JSON; with --watch, a line each time')
     .action(action(status))
   addFlags(program.command('doctor'), MODEL_FLAGS)
     .summary('find what keeps changes from their clients')

@@ -5,7 +5,7 @@ import { exitCodeOf } from './exit-code.ts'
 import { readSettings } from './flags.ts'
 import { hider } from './secrets.ts'
 import type { ProgramSettings } from './settings.ts'
-import { note } from './terminal.ts'
+import { note, printJson } from './terminal.ts'
 
 const LINGER_MS = 1_000
 
@@ -13,7 +13,7 @@ export type CommandAction<Flags> = (settings: ProgramSettings, flags: Flags, arg
 
 /**
  * Makes an action of a command out of a function that gets the settings and gives the exit code. What it throws is
- * told in a sentence; only what nobody expects shows where it comes from.
+ * told in a sentence, or with `--json` as `{ error: { code, message } }`; only what nobody expects shows where it comes from.
  */
 export function action<Flags>(run: CommandAction<Flags>) {
   return async (...given: unknown[]) => {
@@ -23,14 +23,22 @@ export function action<Flags>(run: CommandAction<Flags>) {
       settings = await readSettings(command)
       process.exitCode = await run(settings, command.opts() as Flags, command.args)
     } catch (error) {
-      note(describe(error, settings))
+      if (command.opts().json === true) printJson(errorAsData(error, settings))
+      else note(describe(error, settings))
       process.exitCode = exitCodeOf(error)
     }
     setTimeout(() => process.exit(), LINGER_MS).unref() // what a library has left open must not keep us
   }
 }
 
-function describe(error: unknown, settings: ProgramSettings | undefined): string {
+/** What `--json` prints of an error. `code` is null for one that nobody expects. */
+export function errorAsData(error: unknown, settings: ProgramSettings | undefined) {
+  const hide = hider(secretsOf(settings))
+  const { code } = error instanceof ChangefeedError ? error : { code: null }
+  return { error: { code, message: hide(error instanceof Error ? error.message : String(error)) } }
+}
+
+export function describe(error: unknown, settings: ProgramSettings | undefined): string {
   const hide = hider(secretsOf(settings))
   const text = error instanceof ChangefeedError ? error.message : error instanceof Error ? error.stack : String(error)
   const code = error instanceof ChangefeedError ? ` ${colours.dim(`[${error.code}]`)}` : ''

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { openShop } from '../feed/fixture.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { scratchFolder } from '../helpers/folder.ts'
 import { built, startProgram, type TestProgram } from '../helpers/program.ts'
 
@@ -218,3 +219,49 @@ test('pause and resume, model by model', async () => {
   expect((await run('resume')).text).toMatch(/resumed pet: 0 changes/)
   expect((await run('resume')).text).toBe('Nothing was paused.')
 })
+
+test('with --json an error is JSON as well, and its exit code stays', async () => {
+  const { run } = await desk({ DATABASE_URL: 'postgres://ann:s3cret@127.0.0.1:1/shop' })
+  const refused = await run('status', '--json')
+  expect(refused.code).toBe(3)
+  expect(JSON.parse(refused.text)).toEqual({
+    error: { code: 'E_CONNECT', message: expect.stringContaining('ECONNREFUSED') },
+  })
+  expect(refused.text).not.toContain('s3cret')
+  const misspelt = await run('status', '--json', '--shcema', 'x')
+  expect(misspelt.code).toBe(2)
+  const [json] = misspelt.text.split('\n').filter(line => line.startsWith('{'))
+  expect(JSON.parse(json ?? '')).toEqual({
+    error: { code: 'E_USAGE', message: expect.stringContaining('--shcema') },
+  })
+})
+
+test('a reader that has seen enough ends a command in silence', async () => {
+  const { folder } = await shopDesk()
+  const main = fileURLToPath(built('cli/main.js'))
+  const { code, text } = await runShell(folder, `'${process.execPath}' '${main}' --help | true; echo ended`)
+  expect([code, text]).toEqual([0, 'ended'])
+})
+
+test('status --watch shows it again, also when the database was away, until it is interrupted', async () => {
+  const { shop, start, run } = await shopDesk()
+  await run('install')
+  const watching = start('status', '--watch', '0.1', '--json')
+  const lines = async () => JSON.parse(await watching.line(/^\{/)) as { models?: unknown[]; error?: { code: string } }
+  expect((await lines()).models).toHaveLength(2)
+  expect((await lines()).models).toHaveLength(2)
+  await shop.database.query('alter schema changefeed rename to elsewhere')
+  await eventually(async () => expect((await lines()).error?.code).toBe('E_NOT_INSTALLED'))
+  await shop.database.query('alter schema elsewhere rename to changefeed')
+  await eventually(async () => expect((await lines()).models).toHaveLength(2))
+  watching.kill('SIGINT')
+  expect(await watching.ended).toEqual({ code: 0, signal: null })
+  expect((await run('status', '--watch', 'often')).code).toBe(2)
+})
+
+/** What a shell in this folder prints. */
+async function runShell(folder: string, script: string) {
+  const program = startProgram('/bin/sh', ['-c', `cd '${folder}'; ${script}`], {})
+  const { code } = await program.ended
+  return { code, text: program.lines.join('\n') }
+}

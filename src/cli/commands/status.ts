@@ -1,25 +1,55 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { InvalidArgumentError } from 'commander'
 import { type DatabaseStatus, type ModelStatus, readStatus } from '../../doctor/status.ts'
 import { describeHolder } from '../../leader/gate-holders.ts'
 import type { Lease } from '../../leader/lease.ts'
 import type { Node } from '../../leader/nodes.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
+import { interruption } from '../interruption.ts'
+import { describe, errorAsData } from '../run-command.ts'
 import type { ProgramSettings } from '../settings.ts'
-import { bytes, count, print, printJson, seconds, table } from '../terminal.ts'
+import { bytes, count, note, print, printJson, seconds, table, terminal } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 import { formatFinding } from './doctor.ts'
 
-interface JsonFlag {
+interface StatusFlags {
   readonly json?: boolean
+  /** In milliseconds; true where none is given. */
+  readonly watch?: number | true
 }
 
-export async function status(settings: ProgramSettings, { json }: JsonFlag): Promise<number> {
+const WATCH_MS = 2_000
+const CLEAR_SCREEN = '\x1b[2J\x1b[3J\x1b[H'
+
+/** Of `--watch`: seconds, in milliseconds. */
+export function parseInterval(text: string): number {
+  const seconds = Number(text)
+  if (seconds >= 0.1 && seconds <= 86_400) return seconds * 1_000
+  throw new InvalidArgumentError('It takes seconds, from 0.1 to 86400.')
+}
+
+export async function status(settings: ProgramSettings, { json, watch }: StatusFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
-    const found = await readStatus(await workspace.installedDatabase('status'))
-    if (json) printJson(found)
-    else printStatus(found)
+    const show = async () => {
+      const found = await readStatus(await workspace.installedDatabase('status'))
+      if (watch !== undefined && !json && terminal.out.isTTY) terminal.out.write(CLEAR_SCREEN)
+      if (json) printJson(found)
+      else printStatus(found)
+    }
+    if (watch === undefined) await show()
+    else await repeat(show, watch === true ? WATCH_MS : watch, settings, json)
     return EXIT.ok
   })
+}
+
+/** Until it is interrupted. A database that is out of reach may come back. */
+async function repeat(show: () => Promise<void>, everyMs: number, settings: ProgramSettings, json = false) {
+  const signal = interruption()
+  while (!signal.aborted) {
+    await show().catch(error => (json ? printJson(errorAsData(error, settings)) : note(describe(error, settings))))
+    await wait(everyMs, undefined, { signal }).catch(() => {}) // interrupted
+  }
 }
 
 function printStatus(found: DatabaseStatus) {

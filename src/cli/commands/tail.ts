@@ -7,6 +7,7 @@ import { VERB_OF_CALL, withReverse } from '../../monitor/verb.ts'
 import type { MessageMeta, PublishCall } from '../../publish/call.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
+import { interruption } from '../interruption.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { parseSince } from '../since.ts'
 import { note, print, printJson, terminal } from '../terminal.ts'
@@ -41,15 +42,6 @@ export async function tail(settings: ProgramSettings, flags: TailFlags): Promise
     }
     return EXIT.ok
   })
-}
-
-/** Ctrl-C, or the end of whoever reads our output. */
-function interruption(): AbortSignal {
-  const controller = new AbortController()
-  process.once('SIGINT', () => controller.abort())
-  process.once('SIGTERM', () => controller.abort())
-  terminal.out.on('error', () => controller.abort())
-  return controller.signal
 }
 
 async function follow(db: Database, playback: Playback, flags: TailFlags, signal: AbortSignal) {
