@@ -10,6 +10,7 @@ import { ChangefeedError } from './errors.ts'
 import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
 import type { FeedContext } from './feed/context.ts'
 import { createDelivery } from './feed/create-delivery.ts'
+import { createPublisher, publishesEverywhere } from './feed/create-publisher.ts'
 import { FeedEmitter } from './feed/events.ts'
 import { Failures } from './feed/failures.ts'
 import { Pauses } from './feed/pauses.ts'
@@ -22,15 +23,11 @@ import { readDeliveryLag } from './leader/delivery-lag.ts'
 import type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
 import type { Role } from './leader/nodes.ts'
 import { AbortController } from './node-globals.ts'
-import type { Models } from './ontology/model.ts'
+import type { Models, RecordId } from './ontology/model.ts'
 import { readModels } from './ontology/model-map.ts'
 import { redactedColumns, selectModels } from './ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
-import { isInMemory } from './publish/adapter.ts'
-import { ClientBuffers, type SlowClient } from './publish/client-buffers.ts'
-import { clusterPublisher } from './publish/cluster-publisher.ts'
-import type { Publisher } from './publish/publisher.ts'
-import { socketPublisher } from './publish/socket-publisher.ts'
+import { roomsOfSubscription, type Subscriber } from './publish/subscriptions.ts'
 import type { Mode } from './wakeup/pace.ts'
 
 const RECONNECT_FIRST_MS = 100
@@ -149,6 +146,23 @@ export class Changefeed extends FeedEmitter {
   }
 
   /**
+   * Subscribes a socket of your own socket.io server to records of a model, or, without `ids`, to its new records: what is
+   * created from then on is followed to its end. It authorizes nothing: call it for what this client may read.
+   * Throws `E_USAGE` for an unknown model and for ids that are none.
+   *
+   * @example
+   * io.on('connection', socket => socket.on('watch pets', () => feed.subscribe(socket, 'pet')))
+   */
+  async subscribe(socket: Subscriber, identity: string, ids?: RecordId | readonly RecordId[]): Promise<void> {
+    await socket.join(roomsOfSubscription(this.#models, identity, ids))
+  }
+
+  /** Ends what {@link subscribe} began: without `ids`, new records are not announced to the socket any more. */
+  async unsubscribe(socket: Subscriber, identity: string, ids?: RecordId | readonly RecordId[]): Promise<void> {
+    for (const room of roomsOfSubscription(this.#models, identity, ids)) await socket.leave(room)
+  }
+
+  /**
    * Resolves when every change that was committed before this call has been published.
    * Throws `E_STATE` when the feed does not run or is stopped meanwhile.
    */
@@ -245,7 +259,7 @@ export class Changefeed extends FeedEmitter {
     const connection = { ...this.#connection(''), applicationName: 'waterline-changefeed' }
     const db = openDatabase(connection, settings.schema)
     const everyNodePublishes = publishesEverywhere(settings)
-    const publisher = publisherOf(settings, {
+    const publisher = createPublisher(settings, {
       models: this.#models,
       everywhere: everyNodePublishes,
       onDisconnect: client => void this.announce('slowClient', client),
@@ -365,26 +379,4 @@ function cursorOf(position: Position | null): string | null {
   if (!position) return null
   const { epoch, tick, partial } = position
   return formatCursor({ epoch, tick: partial?.tick ?? tick.id, seq: partial?.seq ?? WHOLE_TICK })
-}
-
-/** Whether each node tells its own sockets; otherwise the leader tells all. */
-function publishesEverywhere({ publish, io, publisher }: Settings): boolean {
-  if (publish !== 'auto') return publish === 'local'
-  return io ? isInMemory(io) : publisher === undefined
-}
-
-interface PublisherContext {
-  readonly models: Models
-  readonly everywhere: boolean
-  readonly onDisconnect: (client: SlowClient) => void
-}
-
-function publisherOf(settings: Settings, { models, everywhere, onDisconnect }: PublisherContext): Publisher {
-  const { io, publisher, maxBufferedBytes, logger } = settings
-  if (publisher) return publisher
-  if (!io) return { publish() {} }
-  const buffers = new ClientBuffers(io, { maxBytes: maxBufferedBytes, logger, onDisconnect })
-  return everywhere
-    ? socketPublisher(io, { models, buffers, scope: 'local' })
-    : clusterPublisher(io, { models, buffers })
 }

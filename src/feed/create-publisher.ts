@@ -1,0 +1,30 @@
+import type { Models } from '../ontology/model.ts'
+import type { Settings } from '../options.ts'
+import { isInMemory } from '../publish/adapter.ts'
+import { ClientBuffers, type SlowClient } from '../publish/client-buffers.ts'
+import { clusterPublisher } from '../publish/cluster-publisher.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { socketPublisher } from '../publish/socket-publisher.ts'
+
+/** Whether each node tells its own sockets; otherwise the leader tells all. */
+export function publishesEverywhere({ publish, io, publisher }: Settings): boolean {
+  if (publish !== 'auto') return publish === 'local'
+  return io ? isInMemory(io) : publisher === undefined
+}
+
+interface PublisherContext {
+  readonly models: Models
+  readonly everywhere: boolean
+  readonly onDisconnect: (client: SlowClient) => void
+}
+
+/** The one that the options give, or that of their `io`; without either, one that drops what it gets. */
+export function createPublisher(settings: Settings, { models, everywhere, onDisconnect }: PublisherContext): Publisher {
+  const { io, publisher, maxBufferedBytes, logger } = settings
+  if (publisher) return publisher
+  if (!io) return { publish() {} }
+  const buffers = new ClientBuffers(io, { maxBytes: maxBufferedBytes, logger, onDisconnect })
+  return everywhere
+    ? socketPublisher(io, { models, buffers, scope: 'local' })
+    : clusterPublisher(io, { models, buffers })
+}
