@@ -13,8 +13,13 @@ import type { NodeHandler } from './request.ts'
 export interface RealtimeOptions {
   /** Where pages and sockets connect. One of `server` and `io`, or both where `io` is attached to `server` already. */
   server?: HttpServer
-  /** A socket.io server of the app's. It needs `allowEIO3: true`, which is what sails.io.js speaks. */
+  /** A socket.io server of the app's, attached to its HTTP server. It needs `allowEIO3: true` unless that is `false` here. */
   io?: Server
+  /**
+   * Whether clients that speak Engine.IO 3 may connect, as every sails.io.js does. With `false`, only clients of
+   * socket.io-client 3 and later can, and an `io` without `allowEIO3` is accepted. @default true
+   */
+  allowEIO3?: boolean
   /** Waterline's models: `ontology.collections` of an initialised Waterline. */
   collections: object
   /** The models that clients may use. @default none */
@@ -76,7 +81,7 @@ export interface RealtimeSettings
   readonly limits: Limits
 }
 
-type Defaulted = 'logger' | 'models' | 'path' | 'mirror' | 'allowedHosts' | 'maxBufferedBytes'
+type Defaulted = 'logger' | 'models' | 'path' | 'mirror' | 'allowedHosts' | 'maxBufferedBytes' | 'allowEIO3'
 
 const isFunction = z.custom<never>(value => typeof value === 'function', 'must be a function')
 const withMethods = (message: string, ...names: string[]) =>
@@ -114,6 +119,7 @@ const access = z
 const schema = z.strictObject({
   server: withMethods('must be an http.Server', 'listeners', 'on').optional(),
   io: withMethods('must be a socket.io Server', 'to', 'emit', 'of').optional(),
+  allowEIO3: z.boolean('must be true or false').default(true),
   collections: z.custom<object>(
     value => typeof value === 'object' && value !== null,
     'is required: ontology.collections of an initialised Waterline',
@@ -166,7 +172,7 @@ export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings
   }
   refuseLeaks(options)
   const { limits = {}, logger = silentLogger, models = {} } = options
-  const { path, mirror, allowedHosts, maxBufferedBytes } = parsed.data
+  const { path, mirror, allowedHosts, maxBufferedBytes, allowEIO3 } = parsed.data
   const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
   const access = byIdentity(models)
   return Object.freeze({
@@ -177,6 +183,7 @@ export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings
     mirror,
     allowedHosts,
     maxBufferedBytes,
+    allowEIO3,
     limits: { ...DEFAULT_LIMITS, ...given },
   })
 }

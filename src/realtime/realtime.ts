@@ -74,7 +74,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   const handler = httpHandler(handle, limits, guard)
   // Before socket.io does the same for its own path, as it leaves the rest to whom it finds.
   if (server) interceptRequests(server, handler)
-  const io = settings.io ? attached(settings.io) : openSocketServer(settings)
+  const io = settings.io ? usable(settings.io, settings) : openSocketServer(settings)
   const ownPagesOnly = asksOwnPagesOnly(settings)
   guard.watch(io, { ownPagesOnly })
   closeFloods(io, limits, logger)
@@ -120,21 +120,28 @@ function boundBuffers(io: Server, { maxBufferedBytes, onSlowClient, logger }: Re
 }
 
 function openSocketServer(settings: RealtimeSettings): Server {
-  const { server, path, limits, onlyAllowOrigins } = settings
+  const { server, path, limits, onlyAllowOrigins, allowEIO3 } = settings
   return new Server(server as HttpServer, {
     path,
     serveClient: false,
-    allowEIO3: true,
+    allowEIO3,
     maxHttpBufferSize: limits.payloadBytes,
     ...(onlyAllowOrigins && { cors: { origin: [...onlyAllowOrigins], credentials: true } }),
   })
 }
 
-function attached(io: Server): Server {
-  if (io.engine) return io
+function usable(io: Server, { allowEIO3 }: RealtimeSettings): Server {
+  const remedy = `new Server(httpServer${allowEIO3 ? ', { allowEIO3: true }' : ''})`
+  if (!io.engine) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `Option \`io\` is not attached to a server yet, so its requests cannot be checked. Attach it first: ${remedy}.`,
+    )
+  }
+  if (!allowEIO3 || io.engine.opts.allowEIO3) return io
   throw new ChangefeedError(
     'E_OPTIONS',
-    'Option `io` is not attached to a server yet, so its requests cannot be checked. Attach it first: new Server(httpServer).',
+    'Option `io` is a server without `allowEIO3`, so no client of sails.io.js can connect. Create it with new Server(httpServer, { allowEIO3: true }); or, if all clients are of socket.io-client 3 or later, pass createRealtime({ io, allowEIO3: false }).',
   )
 }
 

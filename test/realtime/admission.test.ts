@@ -100,13 +100,25 @@ describe('who may connect', () => {
   })
 
   test("a given server's own rules stay where nothing is said", () => {
-    const io = new Server(createServer(), { allowRequest: (_req, answer) => answer(null, false) })
+    const io = new Server(createServer(), { allowEIO3: true, allowRequest: (_req, answer) => answer(null, false) })
     const before = io.engine.opts.allowRequest
     createRealtime({ io, collections })
     expect(io.engine.opts.allowRequest).toBe(before)
     createRealtime({ io, collections, onlyAllowOrigins: [] })
     expect(io.engine.opts.allowRequest).not.toBe(before)
     expect(() => createRealtime({ io: new Server(), collections })).toThrow('not attached to a server')
+  })
+
+  test('a given server that refuses sails.io.js is rejected, unless only newer clients are wanted', () => {
+    const io = new Server(createServer())
+    const rejection = expect.objectContaining({
+      code: 'E_OPTIONS',
+      message: expect.stringMatching(/`allowEIO3`.*new Server\(httpServer, \{ allowEIO3: true \}\)/),
+    })
+    expect(() => createRealtime({ io, collections })).toThrow(rejection)
+    expect(createRealtime({ io, collections, allowEIO3: false }).io).toBe(io)
+    const attached = new Server().attach(createServer(), { allowEIO3: true })
+    expect(createRealtime({ io: attached, collections }).io).toBe(attached)
   })
 })
 
