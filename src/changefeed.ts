@@ -23,11 +23,11 @@ import { readDeliveryLag } from './leader/delivery-lag.ts'
 import type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
 import type { Role } from './leader/nodes.ts'
 import { AbortController } from './node-globals.ts'
-import type { Models, RecordId } from './ontology/model.ts'
+import type { Models } from './ontology/model.ts'
 import { readModels } from './ontology/model-map.ts'
 import { redactedColumns, selectModels } from './ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
-import { roomsOfSubscription, type Subscriber } from './publish/subscriptions.ts'
+import { roomsOfSubscription, type Subscriber, type SubscriptionIds } from './publish/subscriptions.ts'
 import type { Mode } from './wakeup/pace.ts'
 
 const RECONNECT_FIRST_MS = 100
@@ -153,13 +153,13 @@ export class Changefeed extends FeedEmitter {
    * @example
    * io.on('connection', socket => socket.on('watch pets', () => feed.subscribe(socket, 'pet')))
    */
-  async subscribe(socket: Subscriber, identity: string, ids?: RecordId | readonly RecordId[]): Promise<void> {
-    await socket.join(roomsOfSubscription(this.#models, identity, ids))
+  async subscribe(socket: Subscriber, identity: string, ...ids: SubscriptionIds): Promise<void> {
+    await socket.join(roomsOfSubscription(this.#models, identity, ...ids))
   }
 
   /** Ends what {@link subscribe} began: without `ids`, new records are not announced to the socket any more. */
-  async unsubscribe(socket: Subscriber, identity: string, ids?: RecordId | readonly RecordId[]): Promise<void> {
-    for (const room of roomsOfSubscription(this.#models, identity, ids)) await socket.leave(room)
+  async unsubscribe(socket: Subscriber, identity: string, ...ids: SubscriptionIds): Promise<void> {
+    for (const room of roomsOfSubscription(this.#models, identity, ...ids)) await socket.leave(room)
   }
 
   /**

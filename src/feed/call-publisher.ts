@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { MessageMeta, PublishCall } from '../publish/call.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -21,6 +22,7 @@ export interface CallPublisherParts {
 export class CallPublisher {
   readonly #parts: CallPublisherParts
   readonly #slice = new TimeSlice()
+  #isPublishing = false
 
   constructor(parts: CallPublisherParts) {
     this.#parts = parts
@@ -63,10 +65,25 @@ export class CallPublisher {
     }
   }
 
+  /** Learns whether the publisher's backend is there, while no call of ours tells. Never throws. */
+  async check(): Promise<void> {
+    const { publisher, publisherWatch } = this.#parts
+    if (!publisher.check || this.#isPublishing) return
+    const outcome = await publisher.check().then(() => undefined, asError)
+    if (this.#isPublishing) return
+    if (outcome) publisherWatch.failed(outcome)
+    else publisherWatch.succeeded()
+  }
+
   async #publish(call: PublishCall, meta: MessageMeta) {
     const started = performance.now()
-    const result = this.#parts.publisher.publish(call, meta)
-    if (result) await result
+    this.#isPublishing = true
+    try {
+      const result = this.#parts.publisher.publish(call, meta)
+      if (result) await result
+    } finally {
+      this.#isPublishing = false
+    }
     this.#parts.publisherWatch.succeeded()
     this.#parts.events.announce('published', { call, meta, tookMs: performance.now() - started })
   }

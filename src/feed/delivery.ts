@@ -46,6 +46,11 @@ export class Delivery {
     await this.#tables.refresh()
   }
 
+  /** Learns of an outage of the publisher's backend while nothing is published; to be called now and then. */
+  async checkPublisher(): Promise<void> {
+    await this.#publisher.check()
+  }
+
   /** `at` and cursor of the last change that was published or skipped. */
   get last(): MessageMeta | null {
     return this.#last

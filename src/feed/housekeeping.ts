@@ -12,6 +12,7 @@ const HEARTBEAT_MS = 5_000
 const REPORT_MS = 5_000
 const STORE_MS = 1_000
 const LOOK_AROUND_MS = 2_000
+const CHECK_MS = 2_000
 
 const NOT_HEARD = `No notification has come back within ${HEARTBEAT_MS} ms. The connection is broken, or a pooler in transaction or statement mode stands in between: let the listener connect to the server itself, or to a pooler in session mode.`
 
@@ -53,6 +54,7 @@ export class Housekeeping {
     this.#repeat(REPORT_MS, () => this.#report())
     this.#reportOutages()
     this.#repeat(STORE_MS, () => this.store())
+    this.#repeat(CHECK_MS, () => this.#checkPublisher())
     this.#repeat(LOOK_AROUND_MS, () => this.#context.delivery.lookAround())
   }
 
@@ -112,6 +114,11 @@ export class Housekeeping {
     const report = () => void this.#report().catch(this.#log)
     events.on('outage', report)
     this.#stops.push(() => events.off('outage', report))
+  }
+
+  /** A standby sends nothing, and so has no outage. */
+  async #checkPublisher() {
+    if (this.#subject.role !== 'standby') await this.#context.delivery.checkPublisher()
   }
 
   async #beat() {

@@ -70,6 +70,10 @@ export function handingOver(io: Server, publisher: Publisher): Publisher {
       }
     },
     drained: () => publisher.drained?.(),
+    check: () =>
+      withinPatience(handover.check()).catch(cause => {
+        throw notReady(cause)
+      }),
   }
 }
 
@@ -88,7 +92,7 @@ async function withinPatience(done: Promise<void>): Promise<void> {
 
 const notReady = (cause: unknown) =>
   Object.assign(
-    new Error(`The backend of the socket.io adapter has not taken a message. ${(cause as Error)?.message ?? cause}`, {
+    new Error(`The backend of the socket.io adapter takes no messages. ${(cause as Error)?.message ?? cause}`, {
       cause,
     }),
     { retryable: true },

@@ -13,6 +13,8 @@ export interface Handover {
   readonly interrupted: boolean
   /** Resolves when the other servers are back too, as far as can be seen, or when waiting longer makes no sense. */
   recovered(): Promise<void>
+  /** Rejects, or does not settle, while the backend is away; so that an outage is known when nothing is to be sent. */
+  check(): Promise<void>
 }
 
 /** Null for an adapter that is not known: nothing can be said about its messages. */
@@ -92,6 +94,7 @@ function redisHandover(adapter: RedisLike): Handover {
       while ((await serverCount()) < peers && performance.now() < deadline) await pause(POLL_MS)
       interrupted = false
     },
+    check: async () => void (await serverCount()),
   }
 }
 
@@ -113,6 +116,9 @@ function postgresHandover(client: PubSubClient): Handover {
       while (client.client === undefined) await pause(POLL_MS)
       await pause(POSTGRES_PEERS_BACK_MS)
       interrupted = false
+    },
+    async check() {
+      if (client.client === undefined) throw new Error('Its connection is lost.')
     },
   }
 }

@@ -13,4 +13,9 @@ export interface Publisher {
    * a publisher that buffers lets it resolve when there is room again, and bounds that time itself.
    */
   drained?(): void | Promise<void>
+  /**
+   * Called every few seconds while nothing is published. Rejects while the backend is away, which health then reports. A
+   * publisher without it is known by its last call.
+   */
+  check?(): Promise<void>
 }

@@ -30,7 +30,10 @@ export interface SocketPublisherOptions {
  * @example
  * const publisher = socketPublisher(io, { models: readModels(ontology.collections), buffers: new ClientBuffers(io) })
  */
-export function socketPublisher(io: Server, options: SocketPublisherOptions): Required<Publisher> {
+export function socketPublisher(
+  io: Server,
+  options: SocketPublisherOptions,
+): Required<Pick<Publisher, 'publish' | 'drained'>> {
   const { models, buffers, scope = 'local', knownRooms } = options
   const performer = new StepPerformer(io, { models, scope, ...(knownRooms && { knownRooms }) })
   return {

@@ -10,7 +10,10 @@ export interface DiscreetParts {
 }
 
 /** Publishes what it is given without the attributes that clients of a model must not see, wherever the calls come from. */
-export function discreetPublisher(publisher: Publisher, parts: DiscreetParts): Required<Publisher> {
+export function discreetPublisher(
+  publisher: Publisher,
+  parts: DiscreetParts,
+): Required<Pick<Publisher, 'publish' | 'drained'>> {
   return {
     publish: (call: PublishCall, meta: MessageMeta) => publisher.publish(discreet(call, parts), meta),
     drained: () => publisher.drained?.(),

@@ -59,7 +59,9 @@ test('a plain client hears of new records, of what becomes of them, and of the r
 test.each([
   ['an unknown model', ['dog'], /no model `dog`. Its models: user, pet\./],
   ['an id that is none', ['pet', [null]], /id of `pet`.*not null/],
-  ['a record in place of its id', ['pet', { id: 1 }], /id of `pet`.*not {"id":1}/],
+  ['a record in place of its id', ['pet', { id: 1 }], /id of `pet`.*not object/],
+  ['an id that is undefined', ['pet', undefined], /id of `pet`.*not undefined/],
+  ['an empty id', ['pet', ''], /id of `pet`.*not ""/],
 ])('%s is refused by name', async (_name, args, message) => {
   const { feed, socket } = await openServer()
   const [identity, ids] = args as [string, never]
