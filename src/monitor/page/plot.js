@@ -2,6 +2,8 @@ import '/page/language.js'
 import uPlot from '/page/uPlot.esm.js'
 
 const HEIGHT = 180
+/** `12.5K`: a longer label would be clipped. */
+const SHORT = new Intl.NumberFormat('en', { notation: 'compact' })
 
 /** A line over the last minutes that keeps to the width of its place and to the colours of the page. */
 export class Plot {
@@ -52,7 +54,7 @@ export class Plot {
       series: [{}, { ...line, points: { show: false } }],
       axes: [
         { ...axis, size: 32, space: 80, values: clock },
-        { ...axis, size: 48 },
+        { ...axis, size: 48, values: (_plot, values) => values.map(value => SHORT.format(value)) },
       ],
     }
   }
