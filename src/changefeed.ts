@@ -18,6 +18,7 @@ import { PublisherWatch } from './feed/publisher-watch.ts'
 import { Session } from './feed/session.ts'
 import { Settlement } from './feed/settlement.ts'
 import type { Memory } from './feed/track.ts'
+import type { TypedChanges } from './feed/typed-changes.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
 import { readDeliveryLag } from './leader/delivery-lag.ts'
 import type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
@@ -69,10 +70,20 @@ export interface FeedStatus {
  * const feed = createChangefeed({ connectionString, collections: ontology.collections, io })
  * await feed.install()
  * await feed.start()
+ *
+ * @example
+ * // With the types of the records of every model that the feed has, by identity:
+ * const feed = createChangefeed<{ user: UserRecord; pet: PetRecord }>(options)
+ * feed.on('change', change => { if (change.identity === 'user') greet(change.record) })
  */
+export function createChangefeed(options: ChangefeedOptions): Changefeed
+export function createChangefeed<Records extends object>(options: ChangefeedOptions): TypedChangefeed<Records>
 export function createChangefeed(options: ChangefeedOptions): Changefeed {
   return new Changefeed(parseOptions(options))
 }
+
+/** A feed whose `change` events name the types of the records. */
+export type TypedChangefeed<Records extends object> = TypedChanges<Records> & Changefeed
 
 export class Changefeed extends FeedEmitter {
   readonly #settings: Settings

@@ -2,7 +2,7 @@ export type { InstallFlags } from './capture/capture-options.ts'
 export type { CaptureFault } from './capture/model-capture.ts'
 export type { LoggedChange, Operation } from './change-log/change.ts'
 export { type Cursor, compareCursors, formatCursor, parseCursor } from './change-log/cursor.ts'
-export { Changefeed, createChangefeed, type FeedState, type FeedStatus } from './changefeed.ts'
+export { Changefeed, createChangefeed, type FeedState, type FeedStatus, type TypedChangefeed } from './changefeed.ts'
 export { defineConfig } from './cli/define-config.ts'
 export type { ConfigFileSettings } from './cli/settings.ts'
 export { ChangefeedError, type ErrorCode } from './errors.ts'
@@ -15,6 +15,7 @@ export type {
   PublishedEvent,
   SkippedEvent,
 } from './feed/events.ts'
+export type { ChangeOf } from './feed/typed-changes.ts'
 export { type InstallationPlan, isComplete } from './installation.ts'
 export type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
 export type { Role } from './leader/nodes.ts'
