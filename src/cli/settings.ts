@@ -49,7 +49,7 @@ export interface ConfigFileSettings extends Partial<Omit<ChangefeedOptions, 'log
 export type ServeSettings = Partial<Omit<RealtimeOptions, 'collections' | 'feed' | 'io' | 'server' | 'logger'>>
 
 const port = z.coerce
-  .number()
+  .number('must be a number')
   .int('must be a whole number')
   .min(0, 'must be 0 or more')
   .max(65_535, 'must be below 65536')

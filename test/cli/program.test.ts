@@ -260,3 +260,21 @@ test('status --watch shows it again, also when the database was away, until it i
   expect(await watching.ended).toEqual({ code: 0, signal: null })
   expect((await run('status', '--watch', 'often')).code).toBe(2)
 })
+
+test('definitions with `encrypt` need no key here, as such columns are never logged', async () => {
+  const definitions = DEFINITIONS.replace(`password: { type: 'string' }`, `password: { type: 'string', encrypt: true }`)
+  const { run } = await shopDesk(`export default { definitions: ${definitions} }`)
+  const { code, text } = await run('plan')
+  expect([code, text]).toEqual([0, expect.stringMatching(/user.*not captured yet/)])
+})
+
+test.each([
+  ['--port', 'web'],
+  ['--http-port', 'web'],
+  ['--ready-lag-ms', 'soon'],
+])('start %s %s: a value of another kind is refused in plain words', async (flag, value) => {
+  const { run } = await desk({ DATABASE_URL: 'postgres://127.0.0.1:1/shop' })
+  const { code, text } = await run('start', flag, value)
+  expect([code, text]).toEqual([2, expect.stringMatching(/^error --[\w-]+ must be a (number|port)/)])
+  expect(text).not.toMatch(/NaN|expected|received/)
+})
