@@ -22,6 +22,7 @@ export interface CallPublisherParts {
 export class CallPublisher {
   readonly #parts: CallPublisherParts
   readonly #slice = new TimeSlice()
+  /** From the first attempt at a call to the last: a backend that answers may refuse messages all the same. */
   #isPublishing = false
 
   constructor(parts: CallPublisherParts) {
@@ -50,6 +51,15 @@ export class CallPublisher {
    * else the publisher throws, `Overtaken`, and the reason of the signal.
    */
   async publish(call: PublishCall, meta: MessageMeta, turn: Turn): Promise<void> {
+    this.#isPublishing = true
+    try {
+      await this.#publishUntilTaken(call, meta, turn)
+    } finally {
+      this.#isPublishing = false
+    }
+  }
+
+  async #publishUntilTaken(call: PublishCall, meta: MessageMeta, turn: Turn): Promise<void> {
     for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
       await this.shareEventLoop()
       assertMayPublish(turn)
@@ -77,13 +87,8 @@ export class CallPublisher {
 
   async #publish(call: PublishCall, meta: MessageMeta) {
     const started = performance.now()
-    this.#isPublishing = true
-    try {
-      const result = this.#parts.publisher.publish(call, meta)
-      if (result) await result
-    } finally {
-      this.#isPublishing = false
-    }
+    const result = this.#parts.publisher.publish(call, meta)
+    if (result) await result
     this.#parts.publisherWatch.succeeded()
     this.#parts.events.announce('published', { call, meta, tookMs: performance.now() - started })
   }

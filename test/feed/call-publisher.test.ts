@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import { CallPublisher } from '../../src/feed/call-publisher.ts'
+import { FeedEmitter } from '../../src/feed/events.ts'
+import { PublisherWatch } from '../../src/feed/publisher-watch.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { eventOf } from '../helpers/eventually.ts'
+
+const call = { fn: 'refetch', identity: 'pet', reason: 'gap' } as const
+const meta = { cursor: '1.1.1', at: 1 }
+
+test('a backend that answers while it refuses messages stays reported, with since when', async () => {
+  let isRefusing = true
+  const publisher = {
+    async publish() {
+      if (isRefusing) throw Object.assign(new Error('READONLY'), { retryable: true })
+    },
+    async check() {},
+  }
+  const events = new FeedEmitter()
+  const publisherWatch = new PublisherWatch(events)
+  const calls = new CallPublisher({ publisher, publisherWatch, events, logger: silentLogger })
+  const began = eventOf(events, 'outage')
+  const published = calls.publish(call, meta, { signal: new AbortController().signal, check() {} })
+  await began
+  const { outage } = publisherWatch
+  await calls.check() // between two attempts
+  expect(publisherWatch.outage).toEqual(outage)
+  isRefusing = false
+  await published
+  expect(publisherWatch.outage).toBeNull()
+})
