@@ -1,5 +1,4 @@
-import type { Database } from '../../db/connect.ts'
-import { ChangefeedError } from '../../errors.ts'
+import { capturedIdentities } from '../../feed/captured-identities.ts'
 import { listPauses, pauseModels, resumeModels } from '../../feed/pauses.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
@@ -14,7 +13,7 @@ interface JsonFlag {
 export async function pause(settings: ProgramSettings, { json }: JsonFlag, models: readonly string[]): Promise<number> {
   return await withWorkspace(settings, async workspace => {
     const db = await workspace.installedDatabase('pause')
-    const identities = await knownIdentities(db, models)
+    const identities = await capturedIdentities(db, models)
     const changed = await pauseModels(db, identities)
     if (json) printJson({ paused: await listPauses(db) })
     for (const identity of identities.filter(() => !json)) {
@@ -33,7 +32,7 @@ export async function resume(
   return await withWorkspace(settings, async workspace => {
     const db = await workspace.installedDatabase('resume')
     const before = await listPauses(db)
-    const changed = await resumeModels(db, await knownIdentities(db, models))
+    const changed = await resumeModels(db, await capturedIdentities(db, models))
     if (json) printJson({ resumed: changed })
     else if (changed.length === 0) note('Nothing was paused.')
     for (const { identity, withheld } of before.filter(({ identity }) => !json && changed.includes(identity))) {
@@ -41,15 +40,4 @@ export async function resume(
     }
     return EXIT.ok
   })
-}
-
-async function knownIdentities({ kysely }: Database, models: readonly string[]): Promise<string[]> {
-  const captured = (await kysely.selectFrom('captured_table').select('identity').execute()).map(row => row.identity)
-  const named = [...new Set(models.map(model => model.toLowerCase()))]
-  const unknown = named.find(identity => !captured.includes(identity))
-  if (unknown === undefined) return named
-  throw new ChangefeedError(
-    'E_USAGE',
-    `No model \`${unknown}\` is captured. Captured: ${captured.join(', ') || 'none'}.`,
-  )
 }

@@ -1,8 +1,8 @@
-import { parseCursor } from '../change-log/cursor.ts'
-import type { Position } from '../change-log/position.ts'
-import { positionAfter, positionAt } from '../change-log/seek.ts'
 import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
+import { parseCursor } from './cursor.ts'
+import type { Position } from './position.ts'
+import { positionAfter, positionAt } from './seek.ts'
 
 /** A place in the change log as a person names it. */
 export interface Since {
