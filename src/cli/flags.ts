@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { loadConfigFile } from './config-file.ts'
+import { MODELS_FLAGS, modelsOption } from './models-option.ts'
 import { type Given, type ProgramSettings, resolveSettings, type SettingName } from './settings.ts'
 
 interface Flag {
@@ -13,7 +14,7 @@ const FLAGS = {
   connectionString: { flags: '--database-url <url>', env: 'DATABASE_URL', text: 'Postgres URL of the primary' },
   schema: { flags: '--schema <name>', env: 'CHANGEFEED_SCHEMA', text: 'our own Postgres schema (default: changefeed)' },
   app: { flags: '--app <folder>', env: 'CHANGEFEED_APP', text: 'Sails app whose models to load (default: here)' },
-  models: { flags: '--models <identities>', env: 'CHANGEFEED_MODELS', text: 'only these models, with commas between' },
+  models: { flags: MODELS_FLAGS, env: 'CHANGEFEED_MODELS', text: 'only these models' },
   redisUrl: {
     flags: '--redis-url <url>',
     env: 'CHANGEFEED_REDIS_URL',
@@ -76,7 +77,7 @@ export const SERVICE_FLAGS = [
 export function addFlags(command: Command, names: readonly FlagName[]): Command {
   for (const name of names) {
     const { flags, env, text } = FLAGS[name]
-    command.addOption(new Option(flags, text).env(env))
+    command.addOption((name === 'models' ? modelsOption(text) : new Option(flags, text)).env(env))
   }
   const config = 'config file (default: changefeed.config.{ts,mjs,js,cjs} here)'
   return command.addOption(new Option('--config <file>', config).env('CHANGEFEED_CONFIG'))
@@ -91,13 +92,12 @@ export async function readSettings(command: Command): Promise<ProgramSettings> {
 function givenSettings(command: Command): Map<SettingName, Given> {
   const given = new Map<SettingName, Given>()
   for (const [name, { flags, env }] of Object.entries(FLAGS) as [FlagName, Flag][]) {
-    const option = command.options.find(option => option.flags === flags)
+    const option = command.options.find(option => option.flags === flags && option.envVar === env)
     const key = option?.attributeName() ?? ''
     const isVariable = command.getOptionValueSource(key) === 'env'
     const value = isVariable && option?.isBoolean() ? switched(env) : command.getOptionValue(key)
     if (!option || value === undefined || (isVariable && value === '')) continue
-    const from = isVariable ? env : (option.long ?? flags)
-    given.set(name, { value: name === 'models' ? identitiesIn(String(value)) : value, from })
+    given.set(name, { value, from: isVariable ? env : (option.long ?? flags) })
   }
   return given
 }
@@ -108,5 +108,3 @@ function switched(env: string): boolean | string {
   if (/^(true|1|yes|on)$/.test(text)) return true
   return /^(false|0|no|off)$/.test(text) ? false : text
 }
-
-const identitiesIn = (list: string) => list.split(',').flatMap(identity => identity.trim().toLowerCase() || [])

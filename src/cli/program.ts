@@ -10,6 +10,7 @@ import { parseInterval, status } from './commands/status.ts'
 import { tail, VERBS } from './commands/tail.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
 import { APP_FLAGS, addFlags, DATABASE_FLAGS, MODEL_FLAGS, REPLAY_FLAGS, SERVICE_FLAGS } from './flags.ts'
+import { collectIdentities, modelsOption } from './models-option.ts'
 import { action } from './run-command.ts'
 import { printJson } from './terminal.ts'
 
@@ -81,7 +82,7 @@ function addWatching(program: Command) {
   addFlags(program.command('tail'), APP_FLAGS)
     .summary('print changes as they are published')
     .description('Prints what goes to the sockets, as it happens: for people on a terminal, JSON lines in a pipe.')
-    .option('--model <identities...>', 'only of these models')
+    .addOption(modelsOption('only of these models'))
     .option('--id <ids...>', 'only of records with these ids')
     .addOption(new Option('--verb <verbs...>', 'only these').choices(VERBS))
     .option('--since <when>', 'begin in the past: a time, a while such as 10m, or a cursor')
@@ -101,18 +102,20 @@ function addPublishing(program: Command) {
     .description('Publishes changes of the past once more, to the sockets that are subscribed now.')
     .requiredOption('--since <when>', 'from where: a time, a while such as 10m, or a cursor')
     .option('--until <time>', 'up to where (default: now)')
-    .option('--model <identities...>', 'only of these models')
+    .addOption(modelsOption('only of these models'))
     .option('--dry-run', 'only count what would be published')
     .option('--json', 'print JSON')
     .action(action(replay))
   addFlags(program.command('pause'), DATABASE_FLAGS)
-    .argument('<models...>', 'identities of models')
+    .argument('[models...]', 'identities of models', collectIdentities)
+    .addOption(modelsOption('the same as the arguments'))
     .summary('stop publishing changes of models')
     .description('Stops publishing the changes of models. They are counted and passed over; triggers are not touched.')
     .option('--json', 'print JSON')
     .action(action(pause))
   addFlags(program.command('resume'), DATABASE_FLAGS)
-    .argument('[models...]', 'identities of models (default: all that are paused)')
+    .argument('[models...]', 'identities of models (default: all that are paused)', collectIdentities)
+    .addOption(modelsOption('the same as the arguments'))
     .summary('publish changes of models again')
     .description('Publishes the changes of models again, and tells their clients to read again what they show.')
     .option('--json', 'print JSON')

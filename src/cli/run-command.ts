@@ -21,7 +21,7 @@ export function action<Flags>(run: CommandAction<Flags>) {
     let settings: ProgramSettings | undefined
     try {
       settings = await readSettings(command)
-      process.exitCode = await run(settings, command.opts() as Flags, command.args)
+      process.exitCode = await run(settings, command.opts() as Flags, command.processedArgs.flat() as string[])
     } catch (error) {
       if (command.opts().json === true) printJson(errorAsData(error, settings))
       else note(describe(error, settings))

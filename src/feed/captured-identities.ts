@@ -1,5 +1,6 @@
 import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
+import { nearestSentence } from '../ontology/nearest-names.ts'
 
 /** Identities of captured models by the names that a person gave, each once. Throws `E_USAGE` for one that is not captured. */
 export async function capturedIdentities({ kysely }: Database, names: readonly string[]): Promise<string[]> {
@@ -10,6 +11,6 @@ export async function capturedIdentities({ kysely }: Database, names: readonly s
   if (unknown === undefined) return named
   throw new ChangefeedError(
     'E_USAGE',
-    `No model \`${unknown}\` is captured. Captured: ${captured.join(', ') || 'none'}.`,
+    `No model \`${unknown}\` is captured. ${nearestSentence(unknown, captured, 'captured models')}`,
   )
 }

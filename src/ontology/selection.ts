@@ -1,5 +1,6 @@
 import { ChangefeedError } from '../errors.ts'
 import type { Attribute, Model, ModelRecord, Models } from './model.ts'
+import { nearestSentence } from './nearest-names.ts'
 
 export interface ModelOptions {
   /**
@@ -53,7 +54,7 @@ export function selectModels(models: Models, { only, except, options }: ModelSel
   if (unknown.length > 0) {
     throw new ChangefeedError(
       'E_OPTIONS',
-      `Option \`models\` names ${quoted(unknown)}, which is no model. Models: ${[...models.keys()].join(', ')}.`,
+      unknown.map(name => `Option \`models\` names ${noModel(name, models)}`).join(' '),
     )
   }
   const isNamed = (identity: string) =>
@@ -116,5 +117,9 @@ function assertAttributes({ identity, attributes }: Model, option: 'omit' | 'inc
     `Option \`models.${identity}.${option}\` names ${quoted(unknown)}, which is no attribute with a column. Attributes: ${[...attributes.keys()].join(', ')}.`,
   )
 }
+
+/** `` `usr`, which is no model. Nearest of 32 models: user, role, group.`` */
+export const noModel = (name: string, models: Models) =>
+  `\`${name}\`, which is no model. ${nearestSentence(name, models.keys())}`
 
 const quoted = (names: readonly string[]) => names.map(name => `\`${name}\``).join(', ')

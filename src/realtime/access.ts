@@ -1,6 +1,7 @@
 import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
+import { noModel } from '../ontology/selection.ts'
 import { attributesShownAsStored } from '../ontology/shown-attributes.ts'
 import { forbidden } from './refusal.ts'
 import type { RealtimeRequest } from './request.ts'
@@ -74,13 +75,7 @@ export function openModels(
   return new Map(
     Object.entries(access).map(([name, given]) => {
       const model = models.get(name.toLowerCase())
-      if (!model) {
-        const known = [...models.keys()].join(', ')
-        throw new ChangefeedError(
-          'E_OPTIONS',
-          `Option \`models\` names "${name}", which is no model. Models: ${known}.`,
-        )
-      }
+      if (!model) throw new ChangefeedError('E_OPTIONS', `Option \`models\` names ${noModel(name, models)}`)
       return [model.identity, openModel(model, given === true ? {} : given, logger)]
     }),
   )

@@ -283,7 +283,7 @@ test('options that do not fit are named', async () => {
   const { collections } = await family()
   const { serve } = await import('./realtime-app.ts')
   const refused: [object, string][] = [
-    [{ models: { nosuch: true } }, '"nosuch", which is no model'],
+    [{ models: { nosuch: true } }, '`nosuch`, which is no model'],
     [{ models: { pet: { omit: ['nosuch'] } } }, 'models.pet.omit` names "nosuch"'],
     [{ models: { pet: { writable: ['nosuch'] } } }, 'models.pet.writable` names "nosuch"'],
     [{ models: { pet: { searchable: ['nosuch'] } } }, 'models.pet.searchable` names "nosuch"'],

@@ -1,3 +1,4 @@
+import { ChangefeedError } from '../../errors.ts'
 import { capturedIdentities } from '../../feed/captured-identities.ts'
 import { listPauses, pauseModels, resumeModels } from '../../feed/pauses.ts'
 import { EXIT } from '../exit-code.ts'
@@ -5,15 +6,19 @@ import type { ProgramSettings } from '../settings.ts'
 import { note, print, printJson } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 
-interface JsonFlag {
+interface PauseFlags {
   readonly json?: boolean
+  readonly models?: readonly string[]
 }
 
 /** Takes models out of publishing. Their triggers, and all else, go on. */
-export async function pause(settings: ProgramSettings, { json }: JsonFlag, models: readonly string[]): Promise<number> {
+export async function pause(settings: ProgramSettings, flags: PauseFlags, args: readonly string[]): Promise<number> {
+  const { json } = flags
+  const named = namedModels(args, flags)
+  if (named.length === 0) throw new ChangefeedError('E_USAGE', 'Name the models: pause user,pet.')
   return await withWorkspace(settings, async workspace => {
     const db = await workspace.installedDatabase('pause')
-    const identities = await capturedIdentities(db, models)
+    const identities = await capturedIdentities(db, named)
     const changed = await pauseModels(db, identities)
     if (json) printJson({ paused: await listPauses(db) })
     for (const identity of identities.filter(() => !json)) {
@@ -24,15 +29,12 @@ export async function pause(settings: ProgramSettings, { json }: JsonFlag, model
 }
 
 /** Puts models back, and lets their clients read again; all that are paused, where none is named. */
-export async function resume(
-  settings: ProgramSettings,
-  { json }: JsonFlag,
-  models: readonly string[],
-): Promise<number> {
+export async function resume(settings: ProgramSettings, flags: PauseFlags, args: readonly string[]): Promise<number> {
+  const { json } = flags
   return await withWorkspace(settings, async workspace => {
     const db = await workspace.installedDatabase('resume')
     const before = await listPauses(db)
-    const changed = await resumeModels(db, await capturedIdentities(db, models))
+    const changed = await resumeModels(db, await capturedIdentities(db, namedModels(args, flags)))
     if (json) printJson({ resumed: changed })
     else if (changed.length === 0) note('Nothing was paused.')
     for (const { identity, withheld } of before.filter(({ identity }) => !json && changed.includes(identity))) {
@@ -41,3 +43,6 @@ export async function resume(
     return EXIT.ok
   })
 }
+
+/** Those of the arguments and of `--models`. */
+const namedModels = (args: readonly string[], { models = [] }: PauseFlags) => [...args, ...models]

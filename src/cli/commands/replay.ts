@@ -14,7 +14,7 @@ import { type Workspace, withWorkspace } from '../workspace.ts'
 interface ReplayFlags {
   readonly since: string
   readonly until?: string
-  readonly model?: readonly string[]
+  readonly models?: readonly string[]
   readonly dryRun?: boolean
   readonly json?: boolean
 }
@@ -23,7 +23,7 @@ interface ReplayFlags {
 export async function replay(settings: ProgramSettings, flags: ReplayFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
     const db = await workspace.installedDatabase('replay')
-    const { since, until, model: models } = flags
+    const { since, until, models } = flags
     const found = await readReplay(db, { since, until, models })
     if (flags.dryRun) printCounts(found, flags)
     else await publishAgain(workspace, db, found, flags.json === true)

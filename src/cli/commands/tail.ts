@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { positionNow } from '../../change-log/seek.ts'
 import { parseSince } from '../../change-log/since.ts'
 import type { Database } from '../../db/connect.ts'
+import { capturedIdentities } from '../../feed/captured-identities.ts'
 import { Playback } from '../../feed/playback.ts'
 import { readLease } from '../../leader/lease.ts'
 import { VERB_OF_CALL, withReverse } from '../../monitor/verb.ts'
@@ -14,7 +15,7 @@ import { note, print, printJson, terminal } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 
 interface TailFlags {
-  readonly model?: readonly string[]
+  readonly models?: readonly string[]
   readonly id?: readonly string[]
   readonly verb?: readonly string[]
   readonly since?: string
@@ -29,6 +30,7 @@ export const VERBS: readonly string[] = Object.values(VERB_OF_CALL)
 export async function tail(settings: ProgramSettings, flags: TailFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
     const db = await workspace.installedDatabase('tail')
+    await capturedIdentities(db, flags.models ?? [])
     const { settings: feed, models } = await workspace.feedSettings()
     const format = flags.json === true || !terminal.out.isTTY ? asJson : asText
     const publisher = { publish: (call: PublishCall, meta: MessageMeta) => show(call, meta, flags, format) }
@@ -76,8 +78,8 @@ function show(
   }
 }
 
-function isWanted(call: PublishCall, { model, id, verb }: TailFlags): boolean {
-  if (model && !model.some(identity => identity.toLowerCase() === call.identity)) return false
+function isWanted(call: PublishCall, { models, id, verb }: TailFlags): boolean {
+  if (models && !models.includes(call.identity)) return false
   if (verb && !verb.includes(VERB_OF_CALL[call.fn])) return false
   return !id || ('id' in call && id.includes(String(call.id)))
 }
