@@ -8,6 +8,7 @@ import type { ChangefeedOptions } from '../options.ts'
 import { clusterPublisher } from '../publish/cluster-publisher.ts'
 import { parseOrigin } from '../publish/origin.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import { serialPublisher } from '../publish/serial-publisher.ts'
 import { createRealtime } from '../realtime/realtime.ts'
 import { openRelay } from './relay.ts'
 import type { Workspace } from './workspace.ts'
@@ -15,6 +16,8 @@ import type { Workspace } from './workspace.ts'
 /** Where a listener publishes to. */
 export interface Outlet {
   readonly options: Pick<ChangefeedOptions, 'io' | 'publish' | 'publisher'>
+  /** For changes that are published again, also those that the app's blueprints told of first. */
+  readonly replayPublisher: Publisher
   /** How the sockets are reached, in a word. */
   readonly by: string
   /** To be called with the feed before it starts. */
@@ -28,9 +31,9 @@ export async function openOutlet(workspace: Workspace, logger: Logger): Promise<
   const { io, by, close } = await openRelay(workspace, logger)
   const { models } = await workspace.feedSettings()
   const { blueprintsPublish } = await workspace.application()
-  const publisher = clusterPublisher(io, { models })
+  const publisher = serialPublisher(clusterPublisher(io, { models }))
   const options = { publisher: blueprintsPublish ? besideBlueprints(publisher) : publisher, publish: 'leader' } as const
-  return { options, by, attach() {}, close }
+  return { options, replayPublisher: publisher, by, attach() {}, close }
 }
 
 /**
@@ -64,8 +67,10 @@ async function openServer(workspace: Workspace, logger: Logger): Promise<Outlet>
       { cause },
     )
   })
+  const publisher = serialPublisher(realtime.publisher)
   return {
-    options: { publisher: realtime.publisher, publish: 'local' },
+    options: { publisher, publish: 'local' },
+    replayPublisher: publisher,
     by: `sockets of its own at ${host}:${(server.address() as AddressInfo).port}`,
     attach(attached) {
       feed = attached

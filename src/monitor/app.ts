@@ -5,12 +5,15 @@ import type { Changefeed } from '../changefeed.ts'
 import type { Database } from '../db/connect.ts'
 import { type DatabaseStatus, readStatus } from '../doctor/status.ts'
 import type { Node } from '../leader/nodes.ts'
+import type { Logger } from '../logger.ts'
 import { Access } from './access.ts'
 import type { Chronicle } from './chronicle.ts'
 import { ALIVE, readReadiness } from './health.ts'
 import type { Inspected } from './inspections.ts'
 import { FeedMetrics } from './metrics.ts'
+import { operations } from './operations.ts'
 import type { PageFile } from './page-files.ts'
+import type { ReplayRunner } from './replay-runner.ts'
 
 export interface AppParts {
   readonly feed: Changefeed
@@ -19,6 +22,10 @@ export interface AppParts {
   readonly lagLimitMs: number
   readonly chronicle: Chronicle
   readonly files: ReadonlyMap<string, PageFile>
+  readonly logger: Logger
+  readonly replays: ReplayRunner
+  /** How replays reach the sockets, in a word. */
+  readonly by: string
   /** Null where the doctor has not looked yet. */
   inspected(): Inspected | null
 }
@@ -30,6 +37,8 @@ export function createApp(parts: AppParts): Hono {
   const access = new Access(parts.token)
   addHealth(app, parts)
   addSignIn(app, parts, access)
+  app.use('/operations/*', access.admitOperation)
+  app.route('/operations', operations(parts))
   app.use(access.admit)
   addFigures(app, parts, access)
   app.get('/', context => file(context, parts, 'index.html'))
@@ -67,7 +76,7 @@ function addSignIn(app: Hono, parts: AppParts, access: Access) {
   app.post('/sign-out', context => access.signOut(context))
 }
 
-function addFigures(app: Hono, { feed, db, chronicle, inspected }: AppParts, access: Access) {
+function addFigures(app: Hono, { feed, db, chronicle, inspected, replays, by }: AppParts, access: Access) {
   const metrics = new FeedMetrics(feed, db)
   const status = new LastStatus(db)
   app.get('/metrics', async context => {
@@ -76,8 +85,11 @@ function addFigures(app: Hono, { feed, db, chronicle, inspected }: AppParts, acc
   app.get('/status.json', async context => {
     const { samples, recent } = chronicle
     const database = await status.read()
-    const signedIn = access.isSignedIn(context)
-    return context.json({ feed: feed.status(), database, samples, recent, inspected: inspected(), signedIn })
+    return context.json({
+      ...{ feed: feed.status(), database, samples, recent, inspected: inspected() },
+      signedIn: access.isSignedIn(context),
+      operations: { allowed: access.allowsOperations, by, replay: replays.progress },
+    })
   })
 }
 

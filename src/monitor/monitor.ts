@@ -10,6 +10,7 @@ import { createApp } from './app.ts'
 import { Chronicle } from './chronicle.ts'
 import { Inspections } from './inspections.ts'
 import { pageFiles } from './page-files.ts'
+import { ReplayRunner, type ReplayTarget } from './replay-runner.ts'
 
 export interface MonitorOptions {
   readonly feed: Changefeed
@@ -18,8 +19,9 @@ export interface MonitorOptions {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
-  /** Asked for by the page and by the metrics, not by the health checks. */
+  /** Asked for by the page and by the metrics, not by the health checks. Without one nothing can be changed over HTTP. */
   readonly token?: string | undefined
+  readonly replayTo: ReplayTarget
   /** From which lag on `/readyz` says no. */
   readonly lagLimitMs: number
   /** What is wrong; asked for once a minute, and when something changes. */
@@ -38,7 +40,11 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   const chronicle = new Chronicle(options.feed)
   const inspections = new Inspections(options.feed, options.examine)
   const files = await pageFiles()
-  const app = createApp({ ...options, chronicle, files, inspected: () => inspections.last })
+  const { db, replayTo } = options
+  const replays = new ReplayRunner(db, replayTo)
+  const { by, settings } = replayTo
+  const inspected = () => inspections.last
+  const app = createApp({ ...options, chronicle, files, inspected, replays, by, logger: settings.logger })
   const server = createServer(getRequestListener(app.fetch))
   server.listen(options.port, options.host)
   await once(server, 'listening').catch(cause => {
@@ -54,6 +60,7 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
     async close() {
       chronicle.end()
       inspections.end()
+      await replays.stop()
       server.close()
       server.closeAllConnections()
     },

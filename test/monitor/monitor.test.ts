@@ -2,36 +2,11 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { expect, test } from 'vitest'
 import { openDatabase } from '../../src/db/connect.ts'
-import type { Finding } from '../../src/doctor/finding.ts'
-import { type MonitorOptions, startMonitor } from '../../src/monitor/monitor.ts'
 import { openShop, type Shop } from '../feed/fixture.ts'
 import { openPage } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
-
-const TOKEN = 'a token of some length'
-
-const FINDING: Finding = {
-  check: 'triggers',
-  severity: 'error',
-  message: 'Model `<b>pet</b>`: a trigger is missing.',
-  repair: { command: 'npx waterline-changefeed install', sql: ['select 1'] },
-}
-
-async function openMonitor(options: Partial<MonitorOptions> = {}) {
-  const shop = await openShop()
-  const feed = shop.feed()
-  await feed.install()
-  const { connectionString } = shop.database
-  const db = openDatabase({ connectionString, applicationName: 'monitor' }, 'changefeed')
-  afterScope(() => db.close())
-  const all = { feed, db, host: '127.0.0.1', port: 0, lagLimitMs: 30_000, examine: async () => [FINDING], ...options }
-  const monitor = await startMonitor(all)
-  afterScope(() => monitor.close())
-  const url = `http://127.0.0.1:${monitor.port}`
-  const get = (path: string, headers: Record<string, string> = {}) => fetch(url + path, { headers, redirect: 'manual' })
-  return { shop, feed, url, get }
-}
+import { FINDING, openMonitor, TOKEN } from './fixture.ts'
 
 /** fetch() does not let one lie about the host. */
 async function statusFor(url: string, host: string): Promise<number | undefined> {

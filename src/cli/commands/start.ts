@@ -7,7 +7,7 @@ import type { Logger } from '../../logger.ts'
 import { type Monitor, startMonitor } from '../../monitor/monitor.ts'
 import { EXIT } from '../exit-code.ts'
 import { createLog } from '../log.ts'
-import { openOutlet } from '../outlet.ts'
+import { type Outlet, openOutlet } from '../outlet.ts'
 import { secretsOf } from '../run-command.ts'
 import { hider } from '../secrets.ts'
 import type { ProgramSettings } from '../settings.ts'
@@ -43,7 +43,7 @@ async function run(workspace: Workspace, atEnd: (close: () => Promise<unknown>) 
   atEnd(() => outlet.close())
   const feed = await workspace.feed({ ...outlet.options, logger })
   outlet.attach(feed)
-  const monitor = await openMonitor(workspace, feed, logger)
+  const monitor = await openMonitor(workspace, { feed, outlet, logger })
   if (monitor) atEnd(() => monitor.close())
   const ending = ended(feed, signal)
   await surely(logger, signal, () => feed.start())
@@ -60,7 +60,13 @@ const summary = (feed: Changefeed) => {
   return { role, models: models.length, node }
 }
 
-async function openMonitor(workspace: Workspace, feed: Changefeed, logger: Logger): Promise<Monitor | null> {
+interface MonitoredParts {
+  readonly feed: Changefeed
+  readonly outlet: Outlet
+  readonly logger: Logger
+}
+
+async function openMonitor(workspace: Workspace, { feed, outlet, logger }: MonitoredParts): Promise<Monitor | null> {
   const { httpPort, httpHost, token, readyLagMs } = workspace.settings
   if (httpPort === false) return null
   const db = await workspace.database('monitor')
@@ -71,6 +77,7 @@ async function openMonitor(workspace: Workspace, feed: Changefeed, logger: Logge
     host: httpHost,
     port: httpPort,
     token,
+    replayTo: { settings: { ...settings, logger }, models, publisher: outlet.replayPublisher, by: outlet.by },
     lagLimitMs: readyLagMs,
     examine: () => examine(db, settings, models),
   })

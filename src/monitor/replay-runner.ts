@@ -1,0 +1,80 @@
+import type { Database } from '../db/connect.ts'
+import { asError, ChangefeedError } from '../errors.ts'
+import type { PlaybackParts } from '../feed/playback.ts'
+import { type Replay, runReplay } from '../feed/replay.ts'
+
+/** What a replay publishes with. */
+export interface ReplayTarget extends Omit<PlaybackParts, 'db'> {
+  /** How the sockets are reached, in a word. */
+  readonly by: string
+}
+
+/** The replay that runs, or ran last. */
+export interface ReplayProgress {
+  readonly state: 'running' | 'stopping' | 'done' | 'stopped' | 'failed'
+  readonly models: readonly string[]
+  /** Changes that it set out to publish. */
+  readonly total: number
+  /** Changes that it has published. */
+  readonly done: number
+  readonly startedAt: Date
+  /** Null while it runs. */
+  readonly endedAt: Date | null
+  /** Why it failed. */
+  readonly failure: string | null
+}
+
+/** Runs replays in this process, one at a time. */
+export class ReplayRunner {
+  readonly #parts: PlaybackParts
+  #controller = new AbortController()
+  #running: Promise<void> | null = null
+  #progress: ReplayProgress | null = null
+
+  constructor(db: Database, target: ReplayTarget) {
+    this.#parts = { ...target, db }
+  }
+
+  /** Null where none has run. */
+  get progress(): ReplayProgress | null {
+    return this.#progress
+  }
+
+  /** Throws `E_STATE` while another runs. */
+  start(replay: Replay): void {
+    if (this.#running) throw new ChangefeedError('E_STATE', 'A replay is running: wait until it ends, or stop it.')
+    const models = [...new Set(replay.tables.values())].sort()
+    const { total } = replay
+    this.#controller = new AbortController()
+    this.#progress = { state: 'running', models, total, done: 0, startedAt: new Date(), endedAt: null, failure: null }
+    this.#running = this.#run(replay).finally(() => {
+      this.#running = null
+    })
+  }
+
+  /** Ends what runs after the change that is being published. */
+  async stop(): Promise<void> {
+    if (!this.#running) return
+    this.#controller.abort()
+    this.#note({ state: 'stopping' })
+    await this.#running
+  }
+
+  async #run(replay: Replay) {
+    const { signal } = this.#controller
+    const onPlayed = (changes: number) => this.#note({ done: (this.#progress?.done ?? 0) + changes })
+    const failure = await runReplay(this.#parts, replay, { signal, onPlayed }).then(
+      () => null,
+      error => asError(error).message,
+    )
+    const endedAt = new Date()
+    if (signal.aborted) return this.#note({ state: 'stopped', endedAt }) // it may reject then, in the middle of a page
+    if (failure === null) return this.#note({ state: 'done', endedAt })
+    this.#parts.settings.logger.error('The replay failed', { error: failure })
+    this.#note({ state: 'failed', endedAt, failure })
+  }
+
+  #note(news: Partial<ReplayProgress>) {
+    if (this.#progress) this.#progress = { ...this.#progress, ...news }
+  }
+}

@@ -1,0 +1,27 @@
+import type { MessageMeta, PublishCall } from './call.ts'
+import type { Publisher } from './publisher.ts'
+
+/**
+ * Lets several callers share a publisher, which takes one call at a time: a call that comes while another is being published
+ * waits for it. Without another caller it adds no wait.
+ */
+export function serialPublisher(publisher: Publisher): Publisher {
+  let underway: Promise<unknown> | null = null
+  const publish = (call: PublishCall, meta: MessageMeta) => {
+    const result = underway ? underway.then(() => publisher.publish(call, meta)) : publisher.publish(call, meta)
+    if (!result) return
+    const settled: Promise<unknown> = result
+      .catch(() => {}) // its caller is told
+      .then(() => {
+        if (underway === settled) underway = null
+      })
+    underway = settled
+    return result
+  }
+  const { drained, check } = publisher
+  return {
+    publish,
+    ...(drained && { drained: () => drained.call(publisher) }),
+    ...(check && { check: () => check.call(publisher) }),
+  }
+}

@@ -1,0 +1,38 @@
+import { EventEmitter, once } from 'node:events'
+import { expect, test } from 'vitest'
+import type { PublishCall } from '../../src/publish/call.ts'
+import { serialPublisher } from '../../src/publish/serial-publisher.ts'
+
+const META = { cursor: '1.1.1', at: 0 }
+const call = (id: number): PublishCall => ({ fn: 'publishDestroy', identity: 'pet', id })
+
+test('calls of two callers never overlap, and a failure is told to its own caller', async () => {
+  const log: string[] = []
+  const events = new EventEmitter()
+  const gates = new Map([1, 2, 3].map(id => [id, once(events, `open ${id}`)]))
+  const publisher = serialPublisher({
+    async publish(each) {
+      const id = 'id' in each ? Number(each.id) : 0
+      log.push(`begin ${id}`)
+      await gates.get(id)
+      log.push(`end ${id}`)
+      if (id === 1) throw new Error('refused')
+    },
+  })
+  const first = Promise.resolve(publisher.publish(call(1), META))
+  const [second, third] = [publisher.publish(call(2), META), publisher.publish(call(3), META)]
+  expect(log).toEqual(['begin 1'])
+  for (const id of [3, 2, 1]) events.emit(`open ${id}`)
+  await expect(first).rejects.toThrow('refused')
+  await Promise.all([second, third])
+  expect(log).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2', 'begin 3', 'end 3'])
+})
+
+test('alone, a call that is done at once stays without a promise, also after one that was not', async () => {
+  const results: (Promise<void> | undefined)[] = [undefined, Promise.resolve(), undefined]
+  const publisher = serialPublisher({ publish: () => results.shift() })
+  expect(publisher.publish(call(1), META)).toBeUndefined()
+  await publisher.publish(call(2), META)
+  await new Promise(setImmediate)
+  expect(publisher.publish(call(3), META)).toBeUndefined()
+})
