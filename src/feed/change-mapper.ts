@@ -55,6 +55,7 @@ export class ChangeMapper {
   /** To be called with the changes of each page, in the order in which they are mapped. */
   begin(page: readonly LoggedChange[]): void {
     this.#lookAhead.begin(page)
+    for (const stage of this.#parts.stages) stage.begin?.()
   }
 
   /** `readAt`: when the row was read, by `performance.now()`. Throws what makes the change impossible to map. */
@@ -68,9 +69,10 @@ export class ChangeMapper {
     const { change, faults, unshown } = decoded
     await events.announceChange(changeEvent(change, meta))
     const { tick } = logged.cursor
+    const circumstances = { change, tick, meta, signal, upcoming: () => this.#lookAhead.upcoming(logged, readAt) }
     const related = await this.#lookAhead.relatedRows(logged, decoded, readAt)
     let calls = withoutUnshown(publishCalls(change, { models, related }), change)
-    for (const stage of stages) calls = await reachably(async () => stage.revise(calls, { change, tick, meta, signal }))
+    for (const stage of stages) calls = await reachably(async () => stage.revise(calls, circumstances))
     calls = calls.map(call => this.#deepValues.withoutIn(call))
     calls = withAppRooms(calls, change, this.#parts.options)
     const isComplete = !change.new || change.record !== undefined

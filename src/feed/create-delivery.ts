@@ -34,7 +34,7 @@ function stagesOf(settings: Settings, models: Models, { db }: Pick<DeliveryParts
   const { collections, populate, compatibility, logger } = settings
   const redacted = redactedColumns(models, settings.models)
   return [
-    new LinkNetting(db, models, logger),
+    new LinkNetting({ db, models, logger }),
     new EarlyMembers(models),
     ...(populate ? [new Population({ collections, models, redacted, logger })] : []),
     ...(compatibility ? [new CompatibleChanges()] : []),

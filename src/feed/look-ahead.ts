@@ -4,10 +4,12 @@ import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import { type RelatedRows, type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
+import { TimeSlice } from '../publish/time-slice.ts'
 import type { CapturedTables } from './captured-tables.ts'
 import { reachably, Unreachable } from './reach.ts'
 import { groupNeeds, type RelatedRowsGroup, readRelatedRows } from './related.ts'
 import type { DecodedChange, RowDecoder } from './row-decoder.ts'
+import type { UpcomingChange } from './stage.ts'
 
 /** Destroyed records whose related rows are read together. */
 const RECORDS = 500
@@ -27,6 +29,7 @@ export interface LookAheadParts {
  */
 export class LookAhead {
   readonly #parts: LookAheadParts
+  readonly #slice = new TimeSlice()
   #page: readonly LoggedChange[] = []
   /** Up to where the page has been looked at. */
   #next = 0
@@ -62,9 +65,24 @@ export class LookAhead {
     return related
   }
 
+  /** The changes of the same table that follow in the page and end what a row said, as far as they can be decoded. */
+  async upcoming({ tableId, cursor }: LoggedRow, readAt: number): Promise<readonly UpcomingChange[]> {
+    const start = this.#page.findIndex(logged => logged.cursor.seq === cursor.seq) + 1
+    const found: UpcomingChange[] = []
+    this.#slice.begin()
+    for (const logged of this.#page.slice(start)) {
+      if (logged.tableId !== tableId || !isWhole(logged)) continue
+      if (logged.operation !== 'update' && logged.operation !== 'delete') continue
+      const decoded = await this.#decodeAhead(logged, readAt)
+      if (decoded) found.push({ change: decoded.change, at: logged.at.getTime() })
+    }
+    return found
+  }
+
   async #lookUp(logged: LoggedRow, needs: readonly RelatedRowsNeed[], readAt: number) {
     const needsOf = new Map<LoggedChange, readonly RelatedRowsNeed[]>([[logged, needs]])
     this.#next = Math.max(this.#next, this.#page.indexOf(logged) + 1)
+    this.#slice.begin()
     for (; this.#next < this.#page.length && needsOf.size < RECORDS; this.#next++) {
       const upcoming = this.#page[this.#next]
       if (upcoming?.operation !== 'delete' || !isWhole(upcoming)) continue
@@ -80,17 +98,29 @@ export class LookAhead {
     }
   }
 
-  /** None of a change that cannot be decoded: that is dealt with when its turn comes. */
+  /** None of a change that cannot be mapped: that is dealt with when its turn comes. */
   async #needsOf(upcoming: LoggedRow, readAt: number): Promise<readonly RelatedRowsNeed[]> {
+    const decoded = await this.#decodeAhead(upcoming, readAt)
+    try {
+      return decoded ? relatedRowsNeeds(decoded.change, this.#parts.models) : []
+    } catch {
+      return []
+    }
+  }
+
+  /** Undefined for a change that cannot be decoded: that is dealt with when its turn comes. */
+  async #decodeAhead(upcoming: LoggedRow, readAt: number): Promise<DecodedChange | undefined> {
+    const known = this.#decoded.get(upcoming)
     const table = this.#parts.tables.known(upcoming.tableId)
-    if (!table?.shape) return []
+    if (known || !table?.shape) return known
+    if (this.#slice.isOver) await this.#slice.next()
     try {
       const decoded = await this.#parts.decoder.decode(upcoming, table.model, readAt)
       this.#decoded.set(upcoming, decoded)
-      return relatedRowsNeeds(decoded.change, this.#parts.models)
+      return decoded
     } catch (error) {
       if (error instanceof Unreachable) throw error
-      return []
+      return undefined
     }
   }
 

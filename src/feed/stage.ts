@@ -3,6 +3,8 @@ import type { RowChange } from '../publish/row-change.ts'
 
 /** A step between the mapping of a change to publish calls and the publisher: it drops calls, or completes them. */
 export interface Stage {
+  /** Called before the changes of each page. */
+  begin?(): void
   /** Called in feed order, one change at a time. Ends with the signal's reason when that is aborted. */
   revise(calls: PublishCall[], circumstances: Circumstances): PublishCall[] | Promise<PublishCall[]>
   /** Models whose clients must read again at the end of the tick, as the step could not complete their calls. */
@@ -15,4 +17,12 @@ export interface Circumstances {
   readonly tick: bigint
   readonly meta: MessageMeta
   readonly signal: AbortSignal
+  /** The changes of the same table that follow in the page and end what a row said: updates and deletions. */
+  upcoming(): Promise<readonly UpcomingChange[]>
+}
+
+export interface UpcomingChange {
+  readonly change: RowChange
+  /** When it happened, in milliseconds since the epoch. */
+  readonly at: number
 }

@@ -1,5 +1,5 @@
 import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
-import type { CreateCall, PublishCall, RefetchCall } from './call.ts'
+import type { CreateCall, PublishCall, RefetchCall, RemoveCall } from './call.ts'
 import { addCall, memberCalls, removeCall } from './members.ts'
 import { type Membership, memberships, sameMembership, statedCollections } from './memberships.ts'
 import { castId, idOf } from './record-id.ts'
@@ -109,6 +109,13 @@ function membershipCalls({ model, old, new: row }: RowChange, models: Models): P
     ...removed.filter(({ through }) => through === attribute).map(removeCall),
     ...added.filter(({ through }) => through === attribute).map(addCall),
   ])
+}
+
+/** The removedFrom among the publish calls that a row change stands for by itself. */
+export function removalCalls(change: RowChange, models: Models): RemoveCall[] {
+  const { new: row, ...before } = change
+  const isGone = !row || (removesRecord(change) && !change.model.junction)
+  return membershipCalls(isGone ? before : change, models).filter(call => call.fn === 'publishRemove')
 }
 
 function destroyCalls(

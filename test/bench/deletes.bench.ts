@@ -6,7 +6,7 @@ import { afterScope } from '../helpers/scope.ts'
 
 const via = { collection: 'toy', via: 'a' }
 
-/** Users with three collections, whose rows refer to them. */
+/** Users with three collections, whose rows refer to them, and students with courses, by a junction table. */
 const models = {
   user: {
     attributes: {
@@ -17,28 +17,49 @@ const models = {
     },
   },
   toy: { attributes: { a: { model: 'user' }, b: { model: 'user' }, c: { model: 'user' } } },
+  student: { attributes: { courses: { collection: 'course', via: 'students' } } },
+  course: { attributes: { students: { collection: 'student', via: 'courses' } } },
 }
 
-const CASES = [
-  { title: '2,000 records with 3 indexed collections', users: 2_000, toys: 6_000, indexed: true },
-  { title: '300 records beside 200,000 rows without an index', users: 300, toys: 200_000, indexed: false },
+const LINKS = 'course_students__student_courses'
+
+const usersWithToys = (users: number, toys: number) => [
+  `insert into "user" (id, name) select n, 'user' from generate_series(1, ${users}) as n`,
+  `insert into toy (a, b, c) select n % ${users * 20}, n % ${users * 20}, n % ${users * 20} from generate_series(1, ${toys}) as n`,
 ]
 
-test.each(CASES)('deleting $title', async ({ title, users, toys, indexed }) => {
+const CASES = [
+  {
+    title: '2,000 records with 3 indexed collections',
+    before: [...usersWithToys(2_000, 6_000), ...['a', 'b', 'c'].map(name => `create index on toy (${name})`)],
+    deletion: 'delete from "user"',
+  },
+  {
+    title: '300 records beside 200,000 rows without an index',
+    before: usersWithToys(300, 200_000),
+    deletion: 'delete from "user"',
+  },
+  {
+    title: '2,000 links removed',
+    before: [
+      'insert into student (id) select n from generate_series(1, 200) as n',
+      'insert into course (id) select n from generate_series(1, 10) as n',
+      `insert into ${LINKS} (student_courses, course_students) select s, c from generate_series(1, 200) s, generate_series(1, 10) c`,
+    ],
+    deletion: `delete from ${LINKS}`,
+  },
+]
+
+test.each(CASES)('deleting $title', async ({ title, before, deletion }) => {
   const server = await startEmbeddedPostgres()
   afterScope(() => server.stop('immediate'))
   const shop = await openShop(await testDatabase({ server }), { models })
   const feed = shop.feed()
   await feed.install()
-  await shop.database.query(`insert into "user" (id, name) select n, 'user' from generate_series(1, ${users}) as n`)
-  await shop.database.query(
-    `insert into toy (a, b, c) select n % ${users * 20}, n % ${users * 20}, n % ${users * 20} from generate_series(1, ${toys}) as n`,
-  )
-  if (indexed) for (const name of ['a', 'b', 'c']) await shop.database.query(`create index on toy (${name})`)
-  await shop.database.query('analyze')
+  for (const statement of [...before, 'analyze']) await shop.database.query(statement)
   await feed.start()
   await feed.settled()
-  await shop.database.query('delete from "user"')
+  await shop.database.query(deletion)
   const startedAt = performance.now()
   await feed.settled()
   console.log(`${title}: published ${((performance.now() - startedAt) / 1e3).toFixed(2)} s after the commit`)
