@@ -278,7 +278,7 @@ export class Changefeed extends FeedEmitter {
     const { logger } = settings
     const pauses = new Pauses(db, everyNodePublishes)
     const publishes = () => everyNodePublishes || this.#session?.role === 'leader'
-    const captureWatch = new CaptureWatch({ db, logger, publishes })
+    const captureWatch = new CaptureWatch({ db, logger, publishes, formatCommand: settings.formatCommand })
     return {
       node: this.#node,
       settings,
@@ -294,6 +294,7 @@ export class Changefeed extends FeedEmitter {
         heedCaptures: captureWatch.heed,
       }),
       settlement: new Settlement(db),
+      publisher,
       pauses,
       captureWatch,
       publisherWatch: this.#publisherWatch,

@@ -96,10 +96,11 @@ export class Installation {
 
   /** Throws `E_NOT_INSTALLED` when our schema is missing or behind, or the role may not read it. */
   async check({ pool }: Database): Promise<void> {
-    const { schema } = this.#settings
+    const { schema, formatCommand } = this.#settings
     const client = await pool.connect()
     try {
-      if ((await pendingMigrations(client, this.#settings)).length > 0) throw notInstalled(schema)
+      if ((await pendingMigrations(client, this.#settings)).length > 0)
+        throw notInstalled(schema, formatCommand('install'))
       await client.query(`select 1 from ${qualify(schema, 'state')}`)
     } catch (error) {
       throw sqlstateOf(error) === SQLSTATE.insufficientPrivilege ? noRights(schema, error) : error
@@ -146,10 +147,10 @@ function withText(plan: InstallationPlan): InstallationPlan {
 export const isComplete = ({ migrations, capture }: InstallationPlan): boolean =>
   migrations.length === 0 && capture.problems.length === 0 && pendingSteps(capture).length === 0
 
-const notInstalled = (schema: string) =>
+const notInstalled = (schema: string, command: string) =>
   new ChangefeedError(
     'E_NOT_INSTALLED',
-    `The schema "${schema}" of the change feed is missing or behind. Call feed.install() first, or run: npx waterline-changefeed install`,
+    `The schema "${schema}" of the change feed is missing or behind. Call feed.install() first, or run: ${command}`,
   )
 
 const noRights = (schema: string, cause: unknown) =>

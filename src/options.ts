@@ -4,6 +4,7 @@ import type { AddressParts, ServerAddress } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import type { ModelOptions, ModelSelection } from './ontology/selection.ts'
+import { commandFormatter, type FormatCommand } from './printed-command.ts'
 import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/client-buffers.ts'
 import type { Publisher } from './publish/publisher.ts'
 
@@ -67,6 +68,12 @@ export interface ChangefeedOptions {
    * clients; one above this is disconnected. @default 16 MiB
    */
   maxBufferedBytes?: number
+  /**
+   * Completes a command of ours, such as `install`, to the line that messages tell your users to run, where `npx` is not
+   * the way: `command => `docker compose run app npx waterline-changefeed ${command}``.
+   * @default `npx waterline-changefeed`, with `NODE_ENV` and `--schema` where they are needed
+   */
+  formatCommand?: FormatCommand
   /** Where the feed logs. @default nowhere */
   logger?: Logger
 }
@@ -87,6 +94,8 @@ export interface Settings
   /** Identities that are left out, and settings of those that are in. `only` is the list, where there is one. */
   readonly models: ModelSelection
 }
+
+const DEFAULT_SCHEMA = 'changefeed'
 
 const noopUpdates = z.enum(['publish', 'ignore'], "must be 'publish' or 'ignore'")
 
@@ -136,7 +145,7 @@ const schema = z.strictObject({
     .min(1, 'must not be empty')
     .refine(name => Buffer.byteLength(name) < 64 && !name.includes('\0'), 'must be shorter than 64 bytes')
     .refine(name => !/^(pg_|public$)/.test(name), 'must be a schema of its own: not public, not pg_...')
-    .default('changefeed'),
+    .default(DEFAULT_SCHEMA),
   schemaOwner: z.string('must be the name of a role').min(1, 'must not be empty').optional(),
   publish: z.enum(['auto', 'local', 'leader'], "must be 'auto', 'local' or 'leader'").default('auto'),
   retentionMs: duration.default(15 * 60_000),
@@ -153,6 +162,7 @@ const schema = z.strictObject({
     .int('must be a whole number of bytes')
     .positive('must be above 0')
     .default(DEFAULT_MAX_BUFFERED_BYTES),
+  formatCommand: z.custom<FormatCommand>(value => typeof value === 'function', 'must be a function').optional(),
   logger: z
     .custom<Logger>(hasMethods('error', 'warn', 'info', 'debug'), 'must have error, warn, info and debug functions')
     .default(silentLogger),
@@ -176,7 +186,17 @@ export function parseOptions(options: ChangefeedOptions): Settings {
     throw new ChangefeedError('E_OPTIONS', 'Option `publisher` takes the place of `io`: pass one of them.')
   }
   const address = connection ?? { connectionString: connectionString as string } // the schema asks for one of them
-  return Object.freeze({ ...rest, connection: address, io, publisher, schemaOwner, models: selectionOf(models) })
+  const flags = rest.schema === DEFAULT_SCHEMA ? [] : ['--schema', rest.schema]
+  const formatCommand = rest.formatCommand ?? commandFormatter({ flags })
+  return Object.freeze({
+    ...rest,
+    formatCommand,
+    connection: address,
+    io,
+    publisher,
+    schemaOwner,
+    models: selectionOf(models),
+  })
 }
 
 function describe({ issues }: z.ZodError): string {

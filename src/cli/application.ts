@@ -21,6 +21,8 @@ const plain = (collections: object): Application => ({
   collections,
   options: {},
   blueprintsPublish: false,
+  hookPublishes: false,
+  environment: undefined,
   address: undefined,
   adapter: () => undefined,
   stop: async () => {},

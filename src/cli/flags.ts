@@ -62,16 +62,17 @@ const FLAGS = {
 
 type FlagName = keyof typeof FLAGS
 
-export const DATABASE_FLAGS = ['connectionString', 'schema'] as const
-export const MODEL_FLAGS = [...DATABASE_FLAGS, 'app', 'models'] as const
-/** For commands that choose among the captured models by themselves. */
-export const APP_FLAGS = [...DATABASE_FLAGS, 'app'] as const
-export const REPLAY_FLAGS = [...APP_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
+/** Every command takes them: they say which app and which database are meant. */
+export const COMMON_FLAGS = ['connectionString', 'schema', 'app'] as const
+export const MODEL_FLAGS = [...COMMON_FLAGS, 'models'] as const
+export const REPLAY_FLAGS = [...COMMON_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
 export const PUBLISH_FLAGS = [...MODEL_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
 export const SERVICE_FLAGS = [
   ...[...PUBLISH_FLAGS, 'serve', 'port', 'host'],
   ...['httpPort', 'httpHost', 'token', 'readyLagMs'],
 ] as const
+
+const CONFIG_FLAG = '--config <file>'
 
 /** Adds flags to a command, and the one that names the config file. */
 export function addFlags(command: Command, names: readonly FlagName[]): Command {
@@ -80,13 +81,27 @@ export function addFlags(command: Command, names: readonly FlagName[]): Command 
     command.addOption((name === 'models' ? modelsOption(text) : new Option(flags, text)).env(env))
   }
   const config = 'config file (default: changefeed.config.{ts,mjs,js,cjs} here)'
-  return command.addOption(new Option('--config <file>', config).env('CHANGEFEED_CONFIG'))
+  return command.addOption(new Option(CONFIG_FLAG, config).env('CHANGEFEED_CONFIG'))
 }
 
 /** Flag before variable before file. Throws `E_OPTIONS`. */
 export async function readSettings(command: Command): Promise<ProgramSettings> {
   const file = await loadConfigFile(command.opts().config as string | undefined, process.cwd())
-  return resolveSettings(givenSettings(command), file)
+  const json = command.opts().json === true
+  return resolveSettings(givenSettings(command), file, { commonFlags: commonFlags(command), json })
+}
+
+/** As they were given on the command line: variables are there for the next command, too. */
+function commonFlags(command: Command): string[] {
+  const common: readonly string[] = [...COMMON_FLAGS.map(name => FLAGS[name].flags), CONFIG_FLAG]
+  return command.options
+    .filter(({ flags }) => common.includes(flags))
+    .flatMap(option => {
+      const key = option.attributeName()
+      if (command.getOptionValueSource(key) !== 'cli') return []
+      const isUrl = option.flags === FLAGS.connectionString.flags
+      return [option.long ?? option.flags, isUrl ? '<url>' : String(command.getOptionValue(key))]
+    })
 }
 
 function givenSettings(command: Command): Map<SettingName, Given> {

@@ -10,6 +10,10 @@ export interface Application {
   readonly options: Partial<ChangefeedOptions>
   /** Whether the app's own blueprints publish what they write, and tag it as theirs: to be left to them. */
   readonly blueprintsPublish: boolean
+  /** Whether the hook inside the app publishes what is captured: then no listener is to run beside it. */
+  readonly hookPublishes: boolean
+  /** The environment whose configuration was loaded; undefined where there is none. */
+  readonly environment: string | undefined
   /** Where the app's own Postgres datastore connects to, if it has one. */
   readonly address: ServerAddress | undefined
   /** The adapter of the app's own socket.io server, if it names one. */

@@ -28,13 +28,17 @@ export interface Outlet {
 /** The sockets of the app, through its adapter; or with `serve` sockets of our own. */
 export async function openOutlet(workspace: Workspace, logger: Logger): Promise<Outlet> {
   if (workspace.settings.serve) return await openServer(workspace, logger)
+  const { blueprintsPublish, hookPublishes } = await workspace.application()
+  if (hookPublishes) throw new ChangefeedError('E_OPTIONS', HOOK_PUBLISHES)
   const { io, by, close } = await openRelay(workspace, logger)
   const { models } = await workspace.feedSettings()
-  const { blueprintsPublish } = await workspace.application()
   const publisher = serialPublisher(clusterPublisher(io, { models }))
   const options = { publisher: blueprintsPublish ? besideBlueprints(publisher) : publisher, publish: 'leader' } as const
   return { options, replayPublisher: publisher, by, attach() {}, close }
 }
+
+const HOOK_PUBLISHES =
+  "The app publishes its changes by itself: its hook is loaded, and `sails.config.changefeed.listener` is 'app'. To run a listener beside it, set `listener: 'separate'` in config/changefeed.js and lift the app again."
 
 /**
  * Through a cluster adapter the app's own blueprints reach every socket, so what they wrote is theirs to tell. What they
@@ -43,6 +47,7 @@ export async function openOutlet(workspace: Workspace, logger: Logger): Promise<
 const besideBlueprints = (publisher: Publisher): Publisher => ({
   publish: (call, meta) => (parseOrigin(meta.origin)?.blueprint ? undefined : publisher.publish(call, meta)),
   drained: () => publisher.drained?.(),
+  sockets: () => publisher.sockets?.() ?? null,
 })
 
 /** Each process publishes to the sockets that it serves, so several may stand behind one balancer. */

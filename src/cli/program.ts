@@ -9,7 +9,7 @@ import { start } from './commands/start.ts'
 import { parseInterval, status } from './commands/status.ts'
 import { tail, VERBS } from './commands/tail.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
-import { APP_FLAGS, addFlags, DATABASE_FLAGS, MODEL_FLAGS, REPLAY_FLAGS, SERVICE_FLAGS } from './flags.ts'
+import { addFlags, COMMON_FLAGS, MODEL_FLAGS, REPLAY_FLAGS, SERVICE_FLAGS } from './flags.ts'
 import { collectIdentities, modelsOption } from './models-option.ts'
 import { action } from './run-command.ts'
 import { printJson } from './terminal.ts'
@@ -55,7 +55,7 @@ function addInstallation(program: Command) {
     .option('--yes', 'do not ask before pruning')
     .option('--json', 'print JSON')
     .action(action(install))
-  addFlags(program.command('uninstall'), DATABASE_FLAGS)
+  addFlags(program.command('uninstall'), COMMON_FLAGS)
     .summary('take all of it away again')
     .description('Takes our triggers off every table and drops our schema, with the change log in it.')
     .option('--yes', 'do it without asking back')
@@ -66,7 +66,7 @@ const PRUNE = 'remove capture that no model of this app asks for, unless a runni
 const REVEAL = 'log columns that an earlier installation left out and this app does not omit'
 
 function addWatching(program: Command) {
-  addFlags(program.command('status'), DATABASE_FLAGS)
+  addFlags(program.command('status'), COMMON_FLAGS)
     .summary('show models, lag, leader and the change log')
     .description('Shows the captured models, lag, leader, nodes, and what the change log keeps.')
     .option('--watch [seconds]', 'show it again and again, until it is interrupted (default: every 2 s)', parseInterval)
@@ -79,7 +79,7 @@ function addWatching(program: Command) {
     )
     .option('--json', 'print JSON')
     .action(action(doctor))
-  addFlags(program.command('tail'), APP_FLAGS)
+  addFlags(program.command('tail'), COMMON_FLAGS)
     .summary('print changes as they are published')
     .description('Prints what goes to the sockets, as it happens: for people on a terminal, JSON lines in a pipe.')
     .addOption(modelsOption('only of these models'))
@@ -106,14 +106,14 @@ function addPublishing(program: Command) {
     .option('--dry-run', 'only count what would be published')
     .option('--json', 'print JSON')
     .action(action(replay))
-  addFlags(program.command('pause'), DATABASE_FLAGS)
+  addFlags(program.command('pause'), COMMON_FLAGS)
     .argument('[models...]', 'identities of models', collectIdentities)
     .addOption(modelsOption('the same as the arguments'))
     .summary('stop publishing changes of models')
     .description('Stops publishing the changes of models. They are counted and passed over; triggers are not touched.')
     .option('--json', 'print JSON')
     .action(action(pause))
-  addFlags(program.command('resume'), DATABASE_FLAGS)
+  addFlags(program.command('resume'), COMMON_FLAGS)
     .argument('[models...]', 'identities of models (default: all that are paused)', collectIdentities)
     .addOption(modelsOption('the same as the arguments'))
     .summary('publish changes of models again')

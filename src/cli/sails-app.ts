@@ -16,7 +16,12 @@ import { adapterOf, type SocketsConfig } from './sails-adapter.ts'
 /** What we use of a loaded Sails app. */
 interface SailsApp {
   readonly models: Readonly<Record<string, SailsModel>>
-  readonly config: { readonly changefeed?: unknown; readonly sockets?: SocketsConfig }
+  readonly config: {
+    readonly environment?: string
+    readonly changefeed?: unknown
+    readonly hooks?: { readonly changefeed?: unknown }
+    readonly sockets?: SocketsConfig
+  }
   load(config: object, done: (error?: Error) => void): void
   lower(done: (error?: Error) => void): void
 }
@@ -40,6 +45,8 @@ export async function loadSailsApp(folder: string): Promise<Application> {
     collections: sails.models,
     options: optionsOf(sails),
     blueprintsPublish: readSettings(sails.config.changefeed)?.blueprints === 'keep',
+    hookPublishes: await hookPublishes(sails, folder),
+    environment: sails.config.environment,
     address: await addressOf(sails),
     adapter: () => adapterOf(sails.config.sockets, require),
     stop: async () => await promisify(sails.lower.bind(sails))(),
@@ -96,7 +103,7 @@ const withoutComments = (code: string) => code.replace(/\/\*[\s\S]*?\*\/|^\s*\/\
 
 // biome-ignore lint/suspicious/noExplicitAny: Sails has no types
 async function requireFromApp(require: NodeJS.Require, name: string, folder: string): Promise<any> {
-  if (!(await isFolder(folder))) {
+  if (!(await exists(folder))) {
     throw new ChangefeedError('E_MODEL', `There is no folder ${folder}: correct --app or CHANGEFEED_APP.`)
   }
   try {
@@ -110,7 +117,7 @@ async function requireFromApp(require: NodeJS.Require, name: string, folder: str
   }
 }
 
-const isFolder = (path: string) =>
+const exists = (path: string) =>
   access(path).then(
     () => true,
     () => false,
@@ -120,6 +127,13 @@ const isFolder = (path: string) =>
 async function addressOf({ models, config }: SailsApp): Promise<ServerAddress | undefined> {
   const { databases } = await databasesOf(models, readSettings(config.changefeed)?.address)
   return databases[0]?.address
+}
+
+/** Sails loads the hooks that are packages in the app's own node_modules, unless the app turns them off. */
+async function hookPublishes({ config }: SailsApp, folder: string): Promise<boolean> {
+  const configured = config.hooks?.changefeed
+  if (configured === false || readSettings(config.changefeed)?.listener !== 'app') return false
+  return configured !== undefined || (await exists(join(folder, 'node_modules/waterline-changefeed')))
 }
 
 /** As the app's own hook has them, so that both want the same triggers. */

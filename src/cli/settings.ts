@@ -109,6 +109,10 @@ export type ProgramSettings = z.infer<typeof definition> & {
   /** What is left of the config file: options of the feed. */
   readonly feed: Partial<ChangefeedOptions>
   readonly configPath: string | null
+  /** The flags of the command line that every command takes, each followed by its value; a URL is not repeated. */
+  readonly commonFlags: readonly string[]
+  /** Whether the output is for a program. */
+  readonly json: boolean
 }
 
 export type SettingName = keyof typeof definition.shape
@@ -127,7 +131,11 @@ const OF_THE_FEED = new Set([
 ])
 
 /** Throws `E_OPTIONS`, naming where each value comes from and what it must be. */
-export function resolveSettings(given: ReadonlyMap<SettingName, Given>, file: ConfigFile | null): ProgramSettings {
+export function resolveSettings(
+  given: ReadonlyMap<SettingName, Given>,
+  file: ConfigFile | null,
+  { commonFlags = [], json = false }: Partial<Pick<ProgramSettings, 'commonFlags' | 'json'>> = {},
+): ProgramSettings {
   const content = contentOf(file)
   const own = Object.fromEntries(Object.entries(content).filter(([name]) => OWN_IN_FILE.has(name)))
   const merged: Record<string, unknown> = { ...own }
@@ -137,7 +145,8 @@ export function resolveSettings(given: ReadonlyMap<SettingName, Given>, file: Co
   const parsed = definition.safeParse(merged)
   if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error, given, file))
   const feed = Object.fromEntries(Object.entries(content).filter(([name]) => OF_THE_FEED.has(name)))
-  return checkTogether({ ...withAbsolutePaths(parsed.data, given, file), only, feed, configPath: file?.path ?? null })
+  const settings = withAbsolutePaths(parsed.data, given, file)
+  return checkTogether({ ...settings, only, feed, configPath: file?.path ?? null, commonFlags, json })
 }
 
 function contentOf(file: ConfigFile | null): Record<string, unknown> {

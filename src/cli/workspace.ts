@@ -1,23 +1,42 @@
 import { type Changefeed, createChangefeed } from '../changefeed.ts'
-import { type Database, openDatabase, type ServerAddress } from '../db/connect.ts'
+import { type Database, describeAddress, openDatabase, type ServerAddress } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import { Installation } from '../installation.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import { readModels } from '../ontology/model-map.ts'
 import { selectModels } from '../ontology/selection.ts'
 import { addressOption, type ChangefeedOptions, parseOptions, type Settings } from '../options.ts'
+import { commandFormatter, type FormatCommand } from '../printed-command.ts'
 import { loadApplication } from './application.ts'
 import type { Application } from './loaded-application.ts'
 import type { ProgramSettings } from './settings.ts'
+import { note } from './terminal.ts'
+
+/** What a command works on, without any secret. */
+export interface Target {
+  /** Folder of the app, or path of the config file that names the models. */
+  readonly app: string
+  readonly environment: string
+  readonly database: string
+  readonly schema: string
+}
+
+const formatTarget = ({ app, environment, database, schema }: Target) =>
+  `${app} (${environment}): ${database}, schema ${schema}`
 
 /** The database and the models that a command works with, each loaded when it is first asked for. */
 export class Workspace {
   readonly settings: ProgramSettings
+  readonly formatCommand: FormatCommand
+  readonly #announce: (target: Target) => void
+  #isAnnounced = false
   #application: Promise<Application> | null = null
   #database: Database | null = null
 
-  constructor(settings: ProgramSettings) {
+  constructor(settings: ProgramSettings, announce: (target: Target) => void = () => {}) {
     this.settings = settings
+    this.#announce = announce
+    this.formatCommand = commandFormatter({ flags: settings.commonFlags })
   }
 
   application(): Promise<Application> {
@@ -37,9 +56,24 @@ export class Workspace {
     return address
   }
 
+  /** Before the database is touched, and after the app has been loaded, where it is needed. */
+  async #announceOnce(address: ServerAddress) {
+    if (this.#isAnnounced) return
+    this.#isAnnounced = true
+    const { app, configPath, schema } = this.settings
+    const application = await this.#application
+    this.#announce({
+      app: app ?? configPath ?? process.cwd(),
+      environment: application?.environment ?? process.env.NODE_ENV ?? 'development',
+      database: describeAddress(address),
+      schema,
+    })
+  }
+
   /** A small pool, for everything but the feed itself. */
   async database(purpose: string): Promise<Database> {
     const address = await this.address()
+    await this.#announceOnce(address)
     const applicationName = `waterline-changefeed ${purpose}`
     const { schemaOwner } = this.settings.feed
     this.#database ??= openDatabase({ ...address, schemaOwner, applicationName }, this.settings.schema)
@@ -54,7 +88,9 @@ export class Workspace {
   }
 
   async feed(options: Partial<ChangefeedOptions> = {}): Promise<Changefeed> {
-    return createChangefeed(await this.#feedOptions(options))
+    const all = await this.#feedOptions(options)
+    await this.#announceOnce(await this.address())
+    return createChangefeed(all)
   }
 
   /** The options of the feed with all their defaults, and the models that it captures. */
@@ -76,8 +112,10 @@ export class Workspace {
 
   async #installation(): Promise<Installation> {
     const { schema } = this.settings
-    const address = addressOption(await this.address())
-    const settings = parseOptions({ ...withoutAddress(this.settings.feed), ...address, schema, collections: {} })
+    const address = await this.address()
+    await this.#announceOnce(address)
+    const own = { ...addressOption(address), schema, formatCommand: this.formatCommand, collections: {} }
+    const settings = parseOptions({ ...withoutAddress(this.settings.feed), ...own })
     const { connection, schemaOwner } = settings
     const applicationName = 'waterline-changefeed install'
     return new Installation(settings, new Map(), { ...connection, schemaOwner, applicationName })
@@ -93,7 +131,7 @@ export class Workspace {
       ...ofTheApp,
       ...withoutAddress(feed),
       ...(selection && { models: selection }),
-      ...{ schema, collections, ...addressOption(address) },
+      ...{ schema, collections, formatCommand: this.formatCommand, ...addressOption(address) },
       ...options,
     }
   }
@@ -127,7 +165,7 @@ export async function withWorkspace<T>(
   settings: ProgramSettings,
   use: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
-  const workspace = new Workspace(settings)
+  const workspace = new Workspace(settings, target => !settings.json && note(formatTarget(target)))
   try {
     return await use(workspace)
   } finally {

@@ -172,6 +172,12 @@ export function createClient(settings: ConnectionSettings): Client {
   return wellFormed(() => new pg.Client(config))
 }
 
+/** Where a connection would go, in words and without any secret. Throws `E_CONNECT` for a URL that cannot be read. */
+export function describeAddress(address: ServerAddress): string {
+  const { database, host, port } = createClient({ ...address, applicationName: '' })
+  return `database ${database} on ${host}:${port}`
+}
+
 /** pg throws when it cannot read the connection string. */
 function wellFormed<T>(create: () => T): T {
   try {

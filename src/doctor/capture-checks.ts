@@ -1,19 +1,18 @@
 import type { CaptureStep } from '../capture/plan.ts'
 import { quoteName } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
+import type { FormatCommand } from '../printed-command.ts'
 import type { Finding } from './finding.ts'
 import type { Inspection, ModelState } from './inspection.ts'
 
-const INSTALL = 'npx waterline-changefeed install'
-
 /** Where models, tables and triggers do not fit together. */
-export function checkCapture({ schema, plan, models }: Inspection): Finding[] {
+export function checkCapture({ schema, plan, models, formatCommand }: Inspection): Finding[] {
   return [
-    ...migrations(schema, plan.migrations),
+    ...migrations(schema, plan.migrations, formatCommand),
     ...plan.capture.problems.map(
       ({ code, message }): Finding => ({ check: PROBLEMS[code] ?? 'model', severity: 'error', message }),
     ),
-    ...plan.capture.steps.flatMap(drift),
+    ...plan.capture.steps.flatMap(step => drift(step, formatCommand)),
     ...plan.capture.warnings.map((message): Finding => ({ check: 'capture', severity: 'warning', message })),
     ...models.flatMap(missingColumns),
     ...models.flatMap(ignoredSchemaName),
@@ -22,19 +21,19 @@ export function checkCapture({ schema, plan, models }: Inspection): Finding[] {
 
 const PROBLEMS: Partial<Record<string, string>> = { E_PRIVILEGE: 'rights', E_VERSION: 'version', E_OPTIONS: 'settings' }
 
-function migrations(schema: string, pending: readonly string[]): Finding[] {
+function migrations(schema: string, pending: readonly string[], formatCommand: FormatCommand): Finding[] {
   if (pending.length === 0) return []
   const message = `Our schema "${schema}" is missing or behind: it lacks ${pending.join(', ')}. No listener starts until it is there.`
-  return [{ check: 'schema', severity: 'error', message, repair: { command: INSTALL } }]
+  return [{ check: 'schema', severity: 'error', message, repair: { command: formatCommand('install') } }]
 }
 
 /** The plan of an installation tells every way in which what is there differs from what should be. */
-function drift({ action, identity, table, reason, statements }: CaptureStep): Finding[] {
+function drift({ action, identity, table, reason, statements }: CaptureStep, formatCommand: FormatCommand): Finding[] {
   if (action === 'keep') return []
-  const repair = { sql: statements, command: INSTALL }
+  const repair = { sql: statements, command: formatCommand('install') }
   if (action === 'surplus') {
     const message = `${table ?? 'A table that is gone'} is captured as model \`${identity}\`: ${reason}. It costs the writes to it; if another app uses this schema, give each app a schema of its own.`
-    return [{ check: 'surplus', severity: 'warning', message, repair: { command: `${INSTALL} --prune` } }]
+    return [{ check: 'surplus', severity: 'warning', message, repair: { command: formatCommand('install --prune') } }]
   }
   const follows =
     action === 'create' ? 'none of its changes is seen' : 'changes may be missing, or hold what they should not'

@@ -20,7 +20,7 @@ const PROBE_MS = 3_000
 
 /** Reads all that the checks need. Changes nothing. */
 export async function inspect(db: Database, settings: Settings, models: Models): Promise<Inspection> {
-  const { schema, schemaOwner, retentionMs, backlogLimitBytes } = settings
+  const { schema, schemaOwner, retentionMs, backlogLimitBytes, formatCommand } = settings
   const connection = { ...settings.connection, schemaOwner, applicationName: 'waterline-changefeed doctor' }
   const server = await inspectServer(db, connection)
   const plan = await new Installation(settings, models, connection).plan()
@@ -28,6 +28,7 @@ export async function inspect(db: Database, settings: Settings, models: Models):
   const shapes = new Map(states.flatMap(({ model, shape }) => (shape ? [[model.identity, shape] as const] : [])))
   return {
     schema,
+    formatCommand,
     retentionMs,
     backlogLimitBytes,
     server,

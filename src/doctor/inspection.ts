@@ -8,11 +8,13 @@ import type { Lease } from '../leader/lease.ts'
 import type { Node } from '../leader/nodes.ts'
 import type { Model } from '../ontology/model.ts'
 import type { SuspectedSecrets } from '../ontology/suspected-secrets.ts'
+import type { FormatCommand } from '../printed-command.ts'
 import type { UnindexedReference } from './unindexed.ts'
 
 /** Everything that the checks look at, read at one time. */
 export interface Inspection {
   readonly schema: string
+  readonly formatCommand: FormatCommand
   readonly retentionMs: number
   readonly backlogLimitBytes: number
   readonly server: ServerState

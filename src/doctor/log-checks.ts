@@ -1,25 +1,24 @@
 import { slotSeconds } from '../change-log/retention.ts'
 import { describeHolder } from '../leader/gate-holders.ts'
+import type { FormatCommand } from '../printed-command.ts'
 import type { Finding } from './finding.ts'
 import type { Inspection, LogState } from './inspection.ts'
 import { checkNodes } from './node-checks.ts'
 
-const START = 'npx waterline-changefeed start'
-
 /** What is wrong with publishing, or will be if it goes on like this. */
-export function checkLog({ log, retentionMs, backlogLimitBytes }: Inspection): Finding[] {
+export function checkLog({ log, retentionMs, backlogLimitBytes, formatCommand }: Inspection): Finding[] {
   if (!log) return []
   return [
-    leader(log),
+    leader(log, formatCommand),
     checkNodes(log.nodes),
     gate(log),
-    retention(log, retentionMs),
+    retention(log, retentionMs, formatCommand),
     backlog(log, retentionMs, backlogLimitBytes),
-    paused(log),
+    paused(log, formatCommand),
   ].flat()
 }
 
-function leader({ leader }: LogState): Finding[] {
+function leader({ leader }: LogState, formatCommand: FormatCommand): Finding[] {
   if (leader?.fresh) return []
   const since = leader
     ? `No listener leads, and the last one renewed its lease ${Math.round(leader.silentSeconds)} s ago`
@@ -29,7 +28,7 @@ function leader({ leader }: LogState): Finding[] {
       check: 'leader',
       severity: 'warning',
       message: `${since}: changes are captured, but not published.`,
-      repair: { command: START },
+      repair: { command: formatCommand('start') },
     },
   ]
 }
@@ -44,10 +43,10 @@ function gate({ gateHolders }: LogState): Finding[] {
   }))
 }
 
-function retention({ slotSeconds: present }: LogState, retentionMs: number): Finding[] {
+function retention({ slotSeconds: present }: LogState, retentionMs: number, formatCommand: FormatCommand): Finding[] {
   if (present === slotSeconds(retentionMs)) return []
   const message = 'The change log keeps changes for another time than `retentionMs` says.'
-  return [{ check: 'retention', severity: 'warning', message, repair: { command: 'npx waterline-changefeed install' } }]
+  return [{ check: 'retention', severity: 'warning', message, repair: { command: formatCommand('install') } }]
 }
 
 function backlog({ lag, bytes }: LogState, retentionMs: number, limit: number): Finding[] {
@@ -75,13 +74,13 @@ function backlog({ lag, bytes }: LogState, retentionMs: number, limit: number): 
   return [...late, ...large]
 }
 
-function paused({ pauses }: LogState): Finding[] {
+function paused({ pauses }: LogState, formatCommand: FormatCommand): Finding[] {
   return pauses
     .filter(({ resumedAt }) => resumedAt === null)
     .map(({ identity, pausedAt, withheld }) => ({
       check: 'paused',
       severity: 'warning',
       message: `Publishing of \`${identity}\` is paused since ${pausedAt.toISOString()}; ${withheld} changes were passed over.`,
-      repair: { command: `npx waterline-changefeed resume ${identity}` },
+      repair: { command: formatCommand(`resume ${identity}`) },
     }))
 }

@@ -5,7 +5,17 @@ import type { Finding } from './finding.ts'
 /** What the nodes themselves say of their publishing. */
 export const checkNodes = (nodes: readonly Node[]): Finding[] => {
   const alive = nodes.filter(({ role }) => role !== 'silent')
-  return [...alive.flatMap(outage), ...failedModels(alive).map(failure), ...alive.flatMap(version)]
+  return [...alive.flatMap(outage), ...failedModels(alive).map(failure), ...alive.flatMap(version), ...mixed(alive)]
+}
+
+/** Which of them publishes would depend on which started first. */
+function mixed(nodes: readonly Node[]): Finding[] {
+  const takers = nodes.filter(({ role }) => role === 'leader' || role === 'standby')
+  const listener = takers.find(({ sockets }) => sockets === null)
+  const app = takers.find(({ sockets }) => sockets !== null)
+  if (!listener || !app) return []
+  const message = `Node ${app.host} (process ${app.pid}) runs the feed in an app, and node ${listener.host} (process ${listener.pid}) is a listener beside it: either of them may lead. Set \`listener: 'separate'\` in the app's config/changefeed.js, or stop the listener.`
+  return [{ check: 'deployment', severity: 'warning', message }]
 }
 
 function outage({ host, pid, health }: Node): Finding[] {

@@ -3,6 +3,7 @@ import { gapMarker } from '../capture/gap-marker.ts'
 import type { CaptureFault, ModelCapture } from '../capture/model-capture.ts'
 import type { Database } from '../db/connect.ts'
 import type { Logger } from '../logger.ts'
+import type { FormatCommand } from '../printed-command.ts'
 
 /** A model of which no change is published, or not every one, until its capture is repaired. */
 export interface UncapturedModel {
@@ -15,6 +16,7 @@ export interface UncapturedModel {
 export interface CaptureWatchParts {
   readonly db: Database
   readonly logger: Logger
+  readonly formatCommand: FormatCommand
   /** Whether this node publishes. Another, with other models perhaps, has nothing to say about capture. */
   publishes(): boolean
 }
@@ -79,17 +81,18 @@ export class CaptureWatch {
     const former = this.#captures.find(capture => capture.identity === identity)?.fault ?? null
     if (fault === former) return
     const fields = { model: identity, table: tableName }
-    if (fault) this.#parts.logger.warn(`Changes of a model are missing: ${EXPLANATIONS[fault]}`, fields)
-    else this.#parts.logger.info('The changes of a model are captured again', fields)
+    const { logger, formatCommand } = this.#parts
+    if (fault) logger.warn(`Changes of a model are missing: ${EXPLANATIONS[fault]} ${formatCommand('install')}`, fields)
+    else logger.info('The changes of a model are captured again', fields)
   }
 }
 
 const EXPLANATIONS: Record<CaptureFault, string> = {
-  uncaptured: 'its table is not captured. Run: npx waterline-changefeed install',
-  gone: 'there is no table of its name. Create it, or correct `tableName`, then run: npx waterline-changefeed install',
-  moved: 'its name stands for another table than the one that is captured. Run: npx waterline-changefeed install',
-  missing: 'triggers of its table are missing. Run: npx waterline-changefeed install',
-  disabled: 'triggers of its table are disabled. Run: npx waterline-changefeed install',
+  uncaptured: 'its table is not captured. Run:',
+  gone: 'there is no table of its name. Create it, or correct `tableName`, then run:',
+  moved: 'its name stands for another table than the one that is captured. Run:',
+  missing: 'triggers of its table are missing. Run:',
+  disabled: 'triggers of its table are disabled. Run:',
 }
 
 function isNews({ table, fault, recorded }: ModelCapture): boolean {

@@ -1,6 +1,7 @@
 import type { ConnectionSettings, Database } from '../db/connect.ts'
 import type { Logger } from '../logger.ts'
 import type { Settings } from '../options.ts'
+import type { Publisher } from '../publish/publisher.ts'
 import type { CaptureWatch } from './capture-watch.ts'
 import type { Delivery } from './delivery.ts'
 import type { FeedEmitter } from './events.ts'
@@ -24,6 +25,7 @@ export interface FeedContext {
   readonly failures: Failures
   readonly events: FeedEmitter
   readonly logger: Logger
+  readonly publisher: Publisher
   /** Whether a node that does not lead publishes too, to its own sockets. */
   readonly everyNodePublishes: boolean
 }

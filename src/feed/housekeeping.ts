@@ -139,8 +139,8 @@ export class Housekeeping {
 
   async #report() {
     const { role, position } = this.#subject
-    const { db, node, pauses, settings, captureWatch } = this.#context
-    const sockets = settings.io?.engine?.clientsCount ?? null
+    const { db, node, pauses, publisher, captureWatch } = this.#context
+    const sockets = publisher.sockets?.() ?? null
     const captured = captureWatch.published
     const health = await this.#health()
     const report = { id: node, role, tick: position?.tick.id ?? 0n, sockets, captured, health }

@@ -11,3 +11,6 @@ export const isInMemory = (io: Server): boolean => IN_MEMORY.has(io.of('/').adap
 
 /** Whether messages are kept for sockets that come back, which are members of no room meanwhile. */
 export const keepsMessages = (io: Server): boolean => io.of('/').adapter.constructor.name === 'SessionAwareAdapter'
+
+/** Null for a server without a port, as of a listener that reaches the sockets of others through an adapter. */
+export const socketsConnectedTo = (io: Server): number | null => io.engine?.clientsCount ?? null

@@ -29,6 +29,7 @@ export function clusterPublisher(io: Server, options: Omit<SocketPublisherOption
       await sockets.publish(call, meta)
     },
     drained: sockets.drained,
+    sockets: sockets.sockets,
   })
 }
 
@@ -70,6 +71,7 @@ export function handingOver(io: Server, publisher: Publisher): Publisher {
       }
     },
     drained: () => publisher.drained?.(),
+    sockets: () => publisher.sockets?.() ?? null,
     check: () =>
       withinPatience(handover.check()).catch(cause => {
         throw notReady(cause)

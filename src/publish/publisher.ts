@@ -18,4 +18,6 @@ export interface Publisher {
    * publisher without it is known by its last call.
    */
   check?(): Promise<void>
+  /** How many sockets are connected to this process; null, as without it, where it serves none itself. */
+  sockets?(): number | null
 }

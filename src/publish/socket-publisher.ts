@@ -1,6 +1,6 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
-import type { Scope } from './adapter.ts'
+import { type Scope, socketsConnectedTo } from './adapter.ts'
 import type { MessageMeta, PublishCall } from './call.ts'
 import type { ClientBuffers } from './client-buffers.ts'
 import { type Step, stepsOf } from './messages.ts'
@@ -33,7 +33,7 @@ export interface SocketPublisherOptions {
 export function socketPublisher(
   io: Server,
   options: SocketPublisherOptions,
-): Required<Pick<Publisher, 'publish' | 'drained'>> {
+): Required<Pick<Publisher, 'publish' | 'drained' | 'sockets'>> {
   const { models, buffers, scope = 'local', knownRooms } = options
   const performer = new StepPerformer(io, { models, scope, ...(knownRooms && { knownRooms }) })
   return {
@@ -42,6 +42,7 @@ export function socketPublisher(
       return performAll(performer, stepsOf(call), delivery)
     },
     drained: () => buffers?.drained(),
+    sockets: () => socketsConnectedTo(io),
   }
 }
 

@@ -13,10 +13,11 @@ export interface DiscreetParts {
 export function discreetPublisher(
   publisher: Publisher,
   parts: DiscreetParts,
-): Required<Pick<Publisher, 'publish' | 'drained'>> {
+): Required<Pick<Publisher, 'publish' | 'drained' | 'sockets'>> {
   return {
     publish: (call: PublishCall, meta: MessageMeta) => publisher.publish(discreet(call, parts), meta),
     drained: () => publisher.drained?.(),
+    sockets: () => publisher.sockets?.() ?? null,
   }
 }
 

@@ -103,6 +103,7 @@ export class AppSockets {
     const models = readModels(database.models)
     this.#addLegacyNames(models)
     const publisher = new SailsPublisher({
+      io: this.#io,
       broadcasts: this.#broadcasts,
       requests: this.#requests,
       announcements: this.#announcements,

@@ -20,8 +20,8 @@ import { readSettings, type SailsSettings } from './settings.ts'
 const DRAIN_MS = 5_000
 
 export interface HookStatus {
-  /** `off` where the app turned the hook off, or has nothing to capture. */
-  readonly state: 'off' | FeedState
+  /** `off` where the app turned the hook off, or has nothing to capture; `separate` where a listener process publishes. */
+  readonly state: 'off' | 'separate' | FeedState
   /** Identities of the models whose changes are published. */
   readonly models: readonly string[]
   /** One for each Postgres database of the app. */
@@ -94,12 +94,17 @@ export class ChangefeedHook {
 
   status(): HookStatus {
     const feeds = this.#feeds.map(feed => feed.status())
-    const state = feeds.map(feed => feed.state).find(state => state !== 'running')
     return {
-      state: feeds.length === 0 ? 'off' : (state ?? 'running'),
+      state: this.#stateOf(feeds),
       models: feeds.flatMap(({ models }) => models),
       feeds,
     }
+  }
+
+  #stateOf(feeds: readonly DatabaseStatus[]): HookStatus['state'] {
+    if (feeds.length === 0) return 'off'
+    if (this.#given.listener === 'separate') return 'separate'
+    return feeds.map(({ state }) => state).find(state => state !== 'running') ?? 'running'
   }
 
   async plan(flags: InstallFlags = {}): Promise<DatabasePlan[]> {
@@ -130,7 +135,7 @@ export class ChangefeedHook {
       const parts = { sails, settings, requests, database, publisher, publish, events: this.events }
       return new DatabaseFeed({ ...parts, onUntaggable, onStarted, onStopped })
     })
-    sockets?.attach()
+    if (settings.listener === 'app') sockets?.attach()
     this.#sockets = sockets
     this.#published = databases.flatMap(({ models }) => [...readModels(models).values()])
     for (const feed of this.#feeds) await feed.start()

@@ -7,6 +7,7 @@ import type { FeedEmitter } from '../feed/events.ts'
 import { type InstallationPlan, isComplete } from '../installation.ts'
 import { AbortController } from '../node-globals.ts'
 import { addressOption } from '../options.ts'
+import { commandFormatter, type FormatCommand } from '../printed-command.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { AppDatabase } from './databases.ts'
@@ -51,12 +52,15 @@ export class DatabaseFeed {
   readonly #feed: Changefeed
   readonly #stopping = new AbortController()
   #trying: Promise<void> = Promise.resolve()
+  readonly #formatCommand: FormatCommand
   #isTagging = false
 
   constructor(parts: DatabaseFeedParts) {
     this.#parts = parts
     const { sails, settings, database, publisher, publish } = parts
+    this.#formatCommand = commandFormatter({ environment: sails.config.environment })
     this.#feed = createChangefeed({
+      formatCommand: this.#formatCommand,
       ...feedOptions(settings, database.models, sails.models),
       ...addressOption(database.address),
       collections: database.models,
@@ -97,6 +101,7 @@ export class DatabaseFeed {
   }
 
   async settled(): Promise<void> {
+    if (this.#isSeparate) throw new ChangefeedError('E_STATE', SEPARATE)
     await this.#feed.settled()
   }
 
@@ -124,16 +129,31 @@ export class DatabaseFeed {
     await this.#publish(mayInstall(this.#parts) ? await this.#installAll() : await this.#checkAll())
   }
 
+  get #isSeparate(): boolean {
+    return this.#parts.settings.listener === 'separate'
+  }
+
   async #publish(captured: readonly string[]) {
     if (this.#feed.status().state !== 'stopped') return
+    if (this.#isSeparate) return this.#leaveToListener(captured)
     if (!this.#parts.publisher) {
       const models = this.models.join(', ')
       return this.#parts.sails.log.info(
-        `changefeed: publishes nothing of ${models}, for want of the hooks sockets and pubsub`,
+        `changefeed: does not publish the changes of ${models}: enable the hooks \`sockets\` and \`pubsub\``,
       )
     }
     this.#tag()
     if (await this.#startUnlessMissing()) this.#parts.onStarted(captured)
+  }
+
+  /** The writes of this app are tagged, and published by the listener process alone. */
+  #leaveToListener(captured: readonly string[]) {
+    this.#tag()
+    this.#parts.onStarted(captured)
+    this.#parts.sails.log.info(
+      `changefeed: tags the writes of ${captured.join(', ')}. A listener publishes them, as \`listener\` is 'separate'. ` +
+        `To start it, run: ${this.#formatCommand('start')}`,
+    )
   }
 
   async #installAll() {
@@ -189,9 +209,7 @@ export class DatabaseFeed {
     const problems = plan.capture.problems.map(({ message }) => message)
     if (missing.length > 0) log.warn(`changefeed: not everything is captured. Missing: ${missing.join(', ')}.`)
     for (const problem of problems) log.warn(`changefeed: ${problem}`)
-    const { schema } = this.#parts.settings.feed
-    const flag = schema === undefined ? '' : ` --schema ${JSON.stringify(schema)}`
-    log.warn(`changefeed: to install it, run: npx waterline-changefeed install${flag}`)
+    log.warn(`changefeed: to install it, run: ${this.#formatCommand('install')}`)
   }
 
   /** Capture of another app in the same schema, of models that are gone, and what an installation left out before. */
@@ -201,7 +219,8 @@ export class DatabaseFeed {
     if (tables.length > 0) {
       log.warn(
         `changefeed: captured, though no model of this app asks for it: ${tables.join(', ')}. If another app uses the same ` +
-          'database, give each a `schema` of its own; else remove it with: npx waterline-changefeed install --prune',
+          'database, give each a `schema` of its own; else remove it with: ' +
+          this.#formatCommand('install --prune'),
       )
     }
     for (const warning of capture.warnings) log.warn(`changefeed: ${warning}`)
@@ -227,6 +246,9 @@ function forwardEvents(feed: Changefeed, events: FeedEmitter) {
   feed.on('skipped', skipped => events.announce('skipped', skipped))
   feed.on('error', error => events.report(error))
 }
+
+const SEPARATE =
+  "The changes of this app are published by a listener process, as `sails.config.changefeed.listener` is 'separate': nothing can be waited for here."
 
 const isOutOfReach = (error: unknown) =>
   error instanceof ChangefeedError && (error.code === 'E_CONNECT' || error.code === 'E_STANDBY')

@@ -1,4 +1,6 @@
+import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
+import { socketsConnectedTo } from '../publish/adapter.ts'
 import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import type { ClientBuffers } from '../publish/client-buffers.ts'
 import { toRoomsOfApp } from '../publish/messages.ts'
@@ -15,6 +17,7 @@ import type { RecentPublications } from './recent-publications.ts'
 import type { SailsLog, SailsModel } from './sails-app.ts'
 
 export interface SailsPublisherOptions {
+  readonly io: Server
   readonly broadcasts: Broadcasts
   readonly requests: ActionRequests
   /** What the app has published of late of changes that no request is known of. */
@@ -73,6 +76,10 @@ export class SailsPublisher implements Publisher {
     if (!message) return
     const delivery = { meta: shownMeta(meta), except: [...except, ...message.except] }
     await this.#options.performer.perform(message.step, delivery)
+  }
+
+  sockets(): number | null {
+    return socketsConnectedTo(this.#options.io)
   }
 
   drained(): Promise<void> {

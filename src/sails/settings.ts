@@ -43,6 +43,13 @@ export interface SailsChangefeedConfig
    * @default 0, never
    */
   duplicateWindowMs?: number
+  /**
+   * Where the listener runs that publishes. `app`: in the app itself. `separate`: `waterline-changefeed start` runs beside
+   * the app; the hook only tags what the app writes, and neither publishes nor takes the lead. It then calls none of the
+   * handlers of `on('change')`.
+   * @default 'app'
+   */
+  listener?: 'app' | 'separate'
 }
 
 /** The settings of the hook itself, and those that it passes on. */
@@ -50,6 +57,7 @@ export interface SailsSettings {
   readonly install: 'auto' | boolean
   readonly blueprints: 'keep' | 'replace'
   readonly duplicateWindowMs: number
+  readonly listener: 'app' | 'separate'
   readonly models: ChangefeedOptions['models']
   /** Of the feed's own connections, where they are not those of the datastore. */
   readonly address: ServerAddress | undefined
@@ -60,6 +68,7 @@ const own = z.object({
   install: z.union([z.literal('auto'), z.boolean()], "must be 'auto', true or false").default('auto'),
   blueprints: z.enum(['keep', 'replace'], "must be 'keep' or 'replace'").default('keep'),
   duplicateWindowMs: z.int('must be a whole number of milliseconds').nonnegative('must not be below 0').default(0),
+  listener: z.enum(['app', 'separate'], "must be 'app' or 'separate'").default('app'),
 })
 
 /**
@@ -71,11 +80,20 @@ export function readSettings(given: unknown = {}): SailsSettings | undefined {
   if (config === false) return undefined
   if (config === true) return readSettings({})
   if (config === null || typeof config !== 'object') throw notSettings()
-  const { install, blueprints, duplicateWindowMs, models, connection, connectionString, _hookTimeout, ...feed } =
-    config as SailsChangefeedConfig & {
-      _hookTimeout?: number
-    }
-  const parsed = own.safeParse({ install, blueprints, duplicateWindowMs })
+  const {
+    install,
+    blueprints,
+    duplicateWindowMs,
+    listener,
+    models,
+    connection,
+    connectionString,
+    _hookTimeout,
+    ...feed
+  } = config as SailsChangefeedConfig & {
+    _hookTimeout?: number
+  }
+  const parsed = own.safeParse({ install, blueprints, duplicateWindowMs, listener })
   if (!parsed.success) throw unfit(parsed.error)
   const address = connection ?? (connectionString === undefined ? undefined : { connectionString })
   return { ...parsed.data, models, address, feed }

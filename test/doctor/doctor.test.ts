@@ -133,7 +133,7 @@ test('a model that nobody asks for any more: found, mended', async () => {
   const options = { models: ['user'] }
   const found = await findings(shop, options)
   expect(brief(found)).toEqual(['warning surplus'])
-  expect(found[0]?.repair).toEqual({ command: 'npx waterline-changefeed install --prune' })
+  expect(found[0]?.repair).toEqual({ command: 'NODE_ENV=test npx waterline-changefeed install --prune' })
   await shop.feed(options).install({ prune: true })
   expect(await findings(shop, options)).toEqual([])
 })
@@ -179,7 +179,7 @@ test('not installed, and not installable for want of rights', async () => {
   const shop = await openShop()
   const found = await findings(shop)
   expect(brief(found)).toEqual(['error schema', 'error triggers', 'error triggers'])
-  expect(found[0]?.repair?.command).toBe('npx waterline-changefeed install')
+  expect(found[0]?.repair?.command).toBe('NODE_ENV=test npx waterline-changefeed install')
   const role = await shop.database.role()
   const refused = await findings(shop, { connectionString: role.connectionString })
   expect(brief(refused).filter(line => line.includes('rights')).length).toBeGreaterThan(0)

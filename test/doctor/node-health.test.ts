@@ -120,3 +120,16 @@ test('a node says its version; one that is dead, or leads by its own account onl
     { check: 'version', message: expect.stringContaining('Node old') },
   ])
 })
+
+test('a feed in an app and a listener beside it are two deployments: doctor names both nodes', async () => {
+  const shop = await openShop()
+  const { db } = await openFeed(shop, { publish: 'leader', publisher: { publish() {}, sockets: () => 3 } })
+  const listener = shop.feed({ publish: 'leader', publisher: { publish() {} } })
+  await listener.start()
+  await eventually(async () => {
+    const found = checkNodes(await listNodes(db)).filter(({ check }) => check === 'deployment')
+    expect(found).toMatchObject([{ severity: 'warning', message: expect.stringContaining("`listener: 'separate'`") }])
+  })
+  await listener.stop()
+  expect(checkNodes(await listNodes(db)).filter(({ check }) => check === 'deployment')).toEqual([])
+})

@@ -24,6 +24,7 @@ test('settings may come as text, as from variables of the environment', () => {
     install: true,
     blueprints: 'keep',
     duplicateWindowMs: 500,
+    listener: 'app',
     models: { user: { omit: ['pin'] }, log: false, pet: { omit: ['nick'], noopUpdates: 'ignore' } },
     address: undefined,
     feed: { retentionMs: 60_000, populate: true, noopUpdates: 'ignore', schema: '2024' },

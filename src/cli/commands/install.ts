@@ -2,6 +2,7 @@ import type { InstallFlags } from '../../capture/capture-options.ts'
 import { formatPlan } from '../../capture/format-plan.ts'
 import { migrationSql } from '../../db/migration-sql.ts'
 import { type InstallationPlan, isComplete } from '../../installation.ts'
+import type { FormatCommand } from '../../printed-command.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
@@ -49,7 +50,8 @@ export async function install(
   const flags = installFlags(prune, reveal)
   return await withWorkspace(settings, async workspace => {
     const feed = await workspace.feed()
-    if (flags.prune && !yes && !(await confirmPruning(await feed.plan(flags)))) return EXIT.usage
+    if (flags.prune && !yes && !(await confirmPruning(await feed.plan(flags), workspace.formatCommand)))
+      return EXIT.usage
     const done = await feed.install(flags)
     if (json) printJson(done)
     else print(String(done))
@@ -58,14 +60,14 @@ export async function install(
 }
 
 /** Whoever else reads these changes gets none any more, so a person has to agree. */
-async function confirmPruning({ capture }: InstallationPlan): Promise<boolean> {
+async function confirmPruning({ capture }: InstallationPlan, formatCommand: FormatCommand): Promise<boolean> {
   const tables = capture.steps.flatMap(({ action, identity, table }) =>
     action === 'drop' ? `${identity} (${table ?? 'its table is gone'})` : [],
   )
   if (tables.length === 0) return true
   note(`This removes the capture of ${tables.join(', ')}.`)
   if (await confirm('Remove it?')) return true
-  note('Nothing was changed. To remove it without being asked: waterline-changefeed install --prune --yes')
+  note(`Nothing was changed. To remove it without being asked: ${formatCommand('install --prune --yes')}`)
   return false
 }
 
@@ -75,13 +77,13 @@ interface UninstallFlags {
 
 /** What is in the change log goes with it, so it wants to be told twice. */
 export async function uninstall(settings: ProgramSettings, { yes }: UninstallFlags): Promise<number> {
-  if (!yes) {
-    note(
-      `This takes the triggers off every table and drops the schema "${settings.schema}" with all that it holds. To do it: waterline-changefeed uninstall --yes`,
-    )
-    return EXIT.usage
-  }
   return await withWorkspace(settings, async workspace => {
+    if (!yes) {
+      note(
+        `This takes the triggers off every table and drops the schema "${settings.schema}" with all that it holds. To do it: ${workspace.formatCommand('uninstall --yes')}`,
+      )
+      return EXIT.usage
+    }
     await workspace.uninstall()
     print(`Uninstalled: no trigger of ours is left, and the schema "${settings.schema}" is gone.`)
     return EXIT.ok

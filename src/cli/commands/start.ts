@@ -24,18 +24,22 @@ const DRAIN_MS = 15_000
  * over, and a second one at once.
  */
 export async function start(settings: ProgramSettings): Promise<number> {
-  const workspace = new Workspace(settings)
+  const logger = createLog({ level: settings.logLevel, hide: hider(secretsOf(settings)), to: terminal.out })
+  const workspace = new Workspace(settings, target => logger.info('The listener starts', target))
   const closing: (() => Promise<unknown>)[] = [() => workspace.close()]
   try {
-    return await run(workspace, close => closing.unshift(close))
+    return await run(workspace, logger, close => closing.unshift(close))
   } finally {
     for (const close of closing) await close().catch(() => {})
   }
 }
 
-async function run(workspace: Workspace, atEnd: (close: () => Promise<unknown>) => void): Promise<number> {
+async function run(
+  workspace: Workspace,
+  logger: Logger,
+  atEnd: (close: () => Promise<unknown>) => void,
+): Promise<number> {
   const { settings } = workspace
-  const logger = createLog({ level: settings.logLevel, hide: hider(secretsOf(settings)), to: terminal.out })
   const signal = endOnSignal(logger)
   if (settings.serve) await databaseThere(workspace, logger, signal)
   if (signal.aborted) return EXIT.ok
