@@ -27,7 +27,7 @@ import { AbortController } from './node-globals.ts'
 import type { Models } from './ontology/model.ts'
 import { readModels } from './ontology/model-map.ts'
 import { redactedColumns, selectModels } from './ontology/selection.ts'
-import { type ChangefeedOptions, parseOptions, type Settings } from './options.ts'
+import { type ChangefeedOptions, parseOptions, type Settings, type TypedChangefeedOptions } from './options.ts'
 import { roomsOfSubscription, type Subscriber, type SubscriptionIds } from './publish/subscriptions.ts'
 import type { Mode } from './wakeup/pace.ts'
 
@@ -75,17 +75,22 @@ export interface FeedStatus {
  * // With the types of the records of every model that the feed has, by identity:
  * const feed = createChangefeed<{ user: UserRecord; pet: PetRecord }>(options)
  * feed.on('change', change => { if (change.identity === 'user') greet(change.record) })
+ * io.on('connection', socket => feed.subscribe(socket, 'pet'))
  */
 export function createChangefeed(options: ChangefeedOptions): Changefeed
+export function createChangefeed<Records extends object>(
+  options: TypedChangefeedOptions<Records>,
+): TypedChangefeed<Records>
 export function createChangefeed<Records extends object>(options: ChangefeedOptions): TypedChangefeed<Records>
 export function createChangefeed(options: ChangefeedOptions): Changefeed {
   return new Changefeed(parseOptions(options))
 }
 
-/** A feed whose `change` events name the types of the records. */
-export type TypedChangefeed<Records extends object> = TypedChanges<Records> & Changefeed
+/** A feed that knows the types of the records, by the identities of its models. */
+export type TypedChangefeed<Records extends object> = TypedChanges<Records> & Changefeed<keyof Records & string>
 
-export class Changefeed extends FeedEmitter {
+/** `Identity`: what the models may be called in {@link subscribe}. */
+export class Changefeed<Identity extends string = string> extends FeedEmitter {
   readonly #settings: Settings
   readonly #models: Models
   readonly #node = randomUUID()
@@ -164,12 +169,12 @@ export class Changefeed extends FeedEmitter {
    * @example
    * io.on('connection', socket => socket.on('watch pets', () => feed.subscribe(socket, 'pet')))
    */
-  async subscribe(socket: Subscriber, identity: string, ...ids: SubscriptionIds): Promise<void> {
+  async subscribe(socket: Subscriber, identity: Identity, ...ids: SubscriptionIds): Promise<void> {
     await socket.join(roomsOfSubscription(this.#models, identity, ...ids))
   }
 
   /** Ends what {@link subscribe} began: without `ids`, new records are not announced to the socket any more. */
-  async unsubscribe(socket: Subscriber, identity: string, ...ids: SubscriptionIds): Promise<void> {
+  async unsubscribe(socket: Subscriber, identity: Identity, ...ids: SubscriptionIds): Promise<void> {
     for (const room of roomsOfSubscription(this.#models, identity, ...ids)) await socket.leave(room)
   }
 

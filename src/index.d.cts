@@ -2,7 +2,7 @@ import type * as changefeed from './index.ts' with { 'resolution-mode': 'import'
 
 // Types follow by themselves. Values are listed, as `module: node16` does not let CommonJS import those of an ES module.
 export type * from './index.ts' with { 'resolution-mode': 'import' }
-export type Changefeed = changefeed.Changefeed
+export type Changefeed<Identity extends string = string> = changefeed.Changefeed<Identity>
 export declare const Changefeed: typeof changefeed.Changefeed
 export type ChangefeedError = changefeed.ChangefeedError
 export declare const ChangefeedError: typeof changefeed.ChangefeedError

@@ -78,6 +78,16 @@ export interface ChangefeedOptions {
   logger?: Logger
 }
 
+/** The options of a feed with typed records: `models` knows the type of each model's record. */
+export interface TypedChangefeedOptions<Records extends object> extends Omit<ChangefeedOptions, 'models'> {
+  models?: readonly string[] | TypedModels<Records>
+}
+
+/** Of models without a type only what does not depend on it can be set, as `false` for one that is left out. */
+type TypedModels<Records extends object> = {
+  readonly [Identity in keyof Records & string]?: boolean | ModelOptions<Records[Identity]>
+} & Readonly<Record<string, boolean | ModelOptions<never>>>
+
 /** As the option that it fits. */
 export const addressOption = (address: ServerAddress): Pick<ChangefeedOptions, 'connectionString' | 'connection'> =>
   'connectionString' in address ? address : { connection: address }

@@ -2,7 +2,7 @@ import { ChangefeedError } from '../errors.ts'
 import type { Attribute, Model, ModelRecord, Models } from './model.ts'
 import { nearestSentence } from './nearest-names.ts'
 
-export interface ModelOptions {
+export interface ModelOptions<Shown = ModelRecord> {
   /**
    * Attributes that never leave the table: the trigger leaves their columns out. `encrypt` attributes are always omitted, those
    * marked `protect: true` unless `include` names them.
@@ -19,16 +19,16 @@ export interface ModelOptions {
    * @example
    * rooms: task => `board ${task.board}`
    */
-  readonly rooms?: ((record: ModelRecord, change: RoomChange) => string | readonly string[]) | undefined
+  readonly rooms?: ((record: Shown, change: RoomChange<Shown>) => string | readonly string[]) | undefined
 }
 
 /** The change that a message is about, as clients may see it. */
-export interface RoomChange {
+export interface RoomChange<Shown = ModelRecord> {
   readonly operation: 'insert' | 'update' | 'delete'
   /** Update and delete. */
-  readonly previous?: ModelRecord
+  readonly previous?: Shown
   /** Insert and update. */
-  readonly record?: ModelRecord
+  readonly record?: Shown
   /** Attributes that an update changed. */
   readonly changed: readonly string[]
 }

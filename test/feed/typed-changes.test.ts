@@ -1,7 +1,9 @@
 import { expectTypeOf, test } from 'vitest'
 import { type Changefeed, createChangefeed, type TypedChangefeed } from '../../src/changefeed.ts'
 import type { ModelRecord } from '../../src/ontology/model.ts'
+import type { RoomChange } from '../../src/ontology/selection.ts'
 import type { ChangefeedOptions } from '../../src/options.ts'
+import type { Subscriber } from '../../src/publish/subscriptions.ts'
 
 interface UserRecord {
   readonly id: number
@@ -32,6 +34,70 @@ function typed(options: ChangefeedOptions) {
     expectTypeOf(record).toEqualTypeOf<ModelRecord | undefined>()
   })
 }
+
+interface Types {
+  user: UserRecord
+  pet: PetRecord
+}
+
+function typedRooms(options: ChangefeedOptions) {
+  createChangefeed<Types>({
+    ...options,
+    models: {
+      user: {
+        omit: ['password'],
+        rooms: (record, change) => {
+          expectTypeOf(record).toEqualTypeOf<UserRecord>()
+          expectTypeOf(change.previous).toEqualTypeOf<UserRecord | undefined>()
+          expectTypeOf(change).toEqualTypeOf<RoomChange<UserRecord>>()
+          return `named ${record.name}`
+        },
+      },
+      pet: { rooms: ({ owner }) => (owner === null ? [] : [`owner ${owner}`]) },
+      log: false,
+      note: { noopUpdates: 'ignore' },
+    },
+  })
+  createChangefeed<Types>({ ...options, models: { user: true, pet: false } })
+  createChangefeed<Types>({ ...options, models: ['user', 'pet'] })
+  // @ts-expect-error: the records of this model have no owner
+  createChangefeed<Types>({ ...options, models: { user: { rooms: user => `owner ${user.owner}` } } })
+  // @ts-expect-error: the record is another model's
+  createChangefeed<Types>({ ...options, models: { user: { rooms: (pet: PetRecord) => `owner ${pet.owner}` } } })
+  createChangefeed({
+    ...options,
+    models: {
+      user: {
+        rooms: (record, { previous }) => {
+          expectTypeOf(record).toEqualTypeOf<ModelRecord>()
+          expectTypeOf(previous).toEqualTypeOf<ModelRecord | undefined>()
+          return `named ${record.name}`
+        },
+      },
+    },
+  })
+}
+
+async function typedSubscriptions(options: ChangefeedOptions, socket: Subscriber, anyName: string) {
+  const feed = createChangefeed<Types>(options)
+  expectTypeOf(feed.subscribe).parameter(1).toEqualTypeOf<'user' | 'pet'>()
+  expectTypeOf(feed.unsubscribe).parameter(1).toEqualTypeOf<'user' | 'pet'>()
+  await feed.subscribe(socket, 'user', [1, 2])
+  await feed.unsubscribe(socket, 'pet')
+  // @ts-expect-error: there is no such model
+  await feed.subscribe(socket, 'dog')
+  // @ts-expect-error: there is no such model
+  await feed.unsubscribe(socket, 'dog', 1)
+  // @ts-expect-error: it may be no model
+  await feed.subscribe(socket, anyName)
+  await createChangefeed(options).subscribe(socket, anyName, 1)
+  await createChangefeed(options).unsubscribe(socket, anyName)
+}
+
+test('the rooms of a model and the models of a subscription have the types of the feed', () => {
+  expectTypeOf(typedRooms).returns.toBeVoid()
+  expectTypeOf(typedSubscriptions).returns.resolves.toBeVoid()
+})
 
 test('a feed with the types of its records has typed changes', () => {
   expectTypeOf(typed).returns.toBeVoid()
