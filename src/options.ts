@@ -133,7 +133,7 @@ const hasMethods =
 
 const duration = z.int('must be a whole number of milliseconds').positive('must be above 0')
 
-const schema = z.strictObject({
+export const schema = z.strictObject({
   connectionString: z
     .string('is required: a Postgres URL such as postgres://user:password@host:5432/database')
     .regex(/^postgres(ql)?:\/\//, 'must be a Postgres URL that begins with postgres:// or postgresql://'),

@@ -54,7 +54,7 @@ const port = z.coerce
   .min(0, 'must be 0 or more')
   .max(65_535, 'must be below 65536')
 
-const definition = z.object({
+export const definition = z.object({
   connectionString: z
     .string('must be a Postgres URL')
     .regex(/^postgres(ql)?:\/\//, 'must be a Postgres URL such as postgres://user:password@host:5432/database')
@@ -125,7 +125,7 @@ export interface Given {
 }
 
 const OWN_IN_FILE = new Set<string>([...Object.keys(definition.shape)])
-const OF_THE_FEED = new Set([
+export const OF_THE_FEED = new Set([
   ...['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'lockTimeoutMs', 'maxBufferedBytes'],
   ...['originTag', 'populate', 'compatibility', 'schemaOwner', 'connection'],
 ])

@@ -116,7 +116,7 @@ const access = z
   )
   .partial()
 
-const schema = z.strictObject({
+export const schema = z.strictObject({
   server: withMethods('must be an http.Server', 'listeners', 'on').optional(),
   io: withMethods('must be a socket.io Server', 'to', 'emit', 'of').optional(),
   allowEIO3: z.boolean('must be true or false').default(true),

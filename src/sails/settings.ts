@@ -64,7 +64,7 @@ export interface SailsSettings {
   readonly feed: Omit<SailsChangefeedConfig, keyof z.infer<typeof own> | 'models' | 'connection' | 'connectionString'>
 }
 
-const own = z.object({
+export const own = z.object({
   install: z.union([z.literal('auto'), z.boolean()], "must be 'auto', true or false").default('auto'),
   blueprints: z.enum(['keep', 'replace'], "must be 'keep' or 'replace'").default('keep'),
   duplicateWindowMs: z.int('must be a whole number of milliseconds').nonnegative('must not be below 0').default(0),

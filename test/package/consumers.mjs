@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join, posix, resolve } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -68,14 +68,20 @@ async function typeChecks(version) {
   await inFolder('npx', '--no-install', 'tsc').catch(({ stdout }) => assert.fail(stdout))
 }
 
-/** Files that the README names: as links, or as code that begins with a folder of the package. */
-async function holdsWhatTheReadmeNames() {
-  const readme = await readFile(join(installed, 'README.md'), 'utf8')
-  const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) => path)
-  const paths = [...readme.matchAll(/`((?:\.deploy|docs|examples)\/[^`\s]*)`/g)].map(([, path]) => path)
+/** Files that its pages name: as links, or as code that begins with a folder of the package. */
+async function holdsWhatItsPagesName() {
   const held = new Set(readdirSync(installed, { recursive: true }).map(path => path.replaceAll('\\', '/')))
-  const missing = [...links, ...paths, 'LICENSE', 'CHANGELOG.md'].filter(path => !held.has(path.replace(/\/$/, '')))
+  const pages = [...held].filter(path => /^(?!dist|node_modules).*\.md$/.test(path))
+  assert.ok(pages.length > 15)
+  const named = await Promise.all(pages.map(namedIn))
+  const missing = [...named.flat(), 'LICENSE', 'CHANGELOG.md'].filter(path => !held.has(path.replace(/\/$/, '')))
   assert.deepEqual(missing, [])
+}
+
+async function namedIn(page) {
+  const text = await readFile(join(installed, page), 'utf8')
+  const links = [...text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)].map(([, path]) => posix.join(posix.dirname(page), path))
+  return [...links, ...[...text.matchAll(/`((?:\.deploy|docs|examples)\/[^`\s]*)`/g)].map(([, path]) => path)]
 }
 
 async function shows(what, check) {
@@ -90,7 +96,7 @@ try {
   await shows('its command line runs', () => inFolder('npx', '--no-install', 'waterline-changefeed', '--help'))
   await shows('types are complete in TypeScript 5.9', () => typeChecks('5.9'))
   await shows('types are complete in the newest TypeScript', () => typeChecks(devDependencies.typescript))
-  await shows('it holds what its README names', holdsWhatTheReadmeNames)
+  await shows('it holds what its pages name', holdsWhatItsPagesName)
 } finally {
   await rm(folder, { recursive: true, force: true })
 }
