@@ -47,6 +47,8 @@ function problemOf(program: Command, line: string): string | undefined {
   const [name, ...rest] = line.split(/\s+/)
   const command = program.commands.find(command => command.name() === name)
   if (!command) return 'no command'
-  const unknown = rest.find(word => word.startsWith('-') && !command.options.some(({ long }) => long === word))
+  const unknown = rest.find(
+    word => word.startsWith('-') && !command.options.some(({ short, long }) => [short, long].includes(word)),
+  )
   return unknown === undefined ? undefined : `no flag ${unknown}`
 }

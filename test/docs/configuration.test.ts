@@ -14,6 +14,7 @@ const HOOK: Record<keyof SailsChangefeedConfig, true> = {
   install: true,
   blueprints: true,
   duplicateWindowMs: true,
+  listener: true,
   connectionString: true,
   connection: true,
   schema: true,

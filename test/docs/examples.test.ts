@@ -70,10 +70,15 @@ test('the feed of the README publishes to clients of sails.io.js what SQL writes
   const server = createServer()
   const realtime = createRealtime({ server, collections, models: { user: true } })
   const client = await connectSailsClient({ port: await listening(server) })
-  const keep = (feed: Changefeed) => afterScope(() => feed.stop())
+  let started: Changefeed | undefined
+  const keep = (feed: Changefeed) => {
+    started = feed
+    afterScope(() => feed.stop())
+  }
   const { io } = realtime
   await runModule(keeping(await example('library'), 'feed'), { connectionString, collections, io, keep })
   await database.query(`insert into "user" (id, name, password) values (1, 'ann', '')`)
+  await started?.settled()
 
   const messages: unknown[] = []
   const code = await example('browser')

@@ -42,6 +42,12 @@ test('settings, models, rooms, handlers and calls in a Sails app', async () => {
   expect(data.identities).toContain('task')
 })
 
+test('a hook beside a listener process', async () => {
+  const { changefeed } = commonJs(await example('separate'))
+  const { app } = await liftApp({ changefeed })
+  expect(app.hooks.changefeed.status().state).toBe('separate')
+})
+
 test('an adapter of several processes', async () => {
   const { sockets } = commonJs(await example('sails-sockets'))
   const adapterModule = require(sockets.adapter) // Sails looks in the folder of the app
