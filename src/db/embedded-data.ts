@@ -9,8 +9,8 @@ import { GuardedProcess } from './embedded-guard.ts'
 import { setPassword, withPasswordFile } from './embedded-password.ts'
 
 /** An empty folder for data that nobody will want again. */
-export async function temporaryDataFolder(account: Account): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'changefeed-data-')) // mode 0700
+export async function temporaryDataFolder(account: Account, parent = tmpdir()): Promise<string> {
+  const folder = await mkdtemp(join(parent, 'changefeed-data-')) // mode 0700
   await give(folder, account)
   return folder
 }

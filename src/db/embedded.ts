@@ -17,6 +17,8 @@ export interface EmbeddedPostgresOptions {
    * @default a temp folder, removed at `stop`, with fsync off
    */
   readonly dataDir?: string
+  /** Where a temp folder for the data is made. @default the system's temp folder */
+  readonly tempDir?: string
   /** @default a free port */
   readonly port?: number
   /** Server settings, as in postgresql.conf: `{ wal_level: 'logical' }`. */
@@ -38,7 +40,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
   const account = await serverAccount()
   const binaries = await embeddedBinaries(account)
   const dataDir = options.dataDir === undefined ? undefined : resolve(options.dataDir)
-  const folder = dataDir ?? (await temporaryDataFolder(account))
+  const folder = dataDir ?? (await temporaryDataFolder(account, options.tempDir))
   const postgres = new EmbeddedPostgres({
     folder,
     temporary: dataDir === undefined,

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import type { EmbeddedPostgres } from '../../src/db/embedded.ts'
 import { afterScope } from './scope.ts'
-import { testSettings } from './test-settings.ts'
+import { startTestServer } from './test-server.ts'
 
 export interface TestDatabase {
   /** Superuser's. */
@@ -43,7 +43,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
   const template = pg.escapeIdentifier(options.template ?? 'template0')
   await onServer(
     serverUrl,
-    `create database ${pg.escapeIdentifier(name)} template ${template} ${options.encoding ?? ''}`,
+    `create database ${pg.escapeIdentifier(name)} template ${template} strategy file_copy ${options.encoding ?? ''}`,
   )
   const database = new Database(serverUrl, name)
   afterScope(() => (options.server ? database.close() : database.drop())) // the test may have killed its own server
@@ -52,7 +52,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
 
 /** A server for one test: to be restarted, killed or given settings. Stopped at the end of the test or file. */
 export async function ownServer(settings: Record<string, string> = {}): Promise<EmbeddedPostgres> {
-  const server = await startEmbeddedPostgres({ settings: { ...testSettings, ...settings } })
+  const server = await startTestServer(settings)
   afterScope(() => server.stop('immediate'))
   return server
 }

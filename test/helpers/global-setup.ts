@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
 import { findPrerequisites, type Prerequisites } from './prerequisites/find.ts'
+import { startTestServer } from './test-server.ts'
 import { testSettings } from './test-settings.ts'
 
 declare module 'vitest' {
@@ -26,7 +26,7 @@ export default async function setup(project: TestProject) {
     await assertFit(url)
     return project.provide('serverUrl', url)
   }
-  const server = await startEmbeddedPostgres({ settings: testSettings })
+  const server = await startTestServer()
   project.provide('serverUrl', server.connectionString)
   return () => server.stop()
 }

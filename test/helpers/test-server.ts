@@ -1,0 +1,30 @@
+import { statfs } from 'node:fs/promises'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { testSettings } from './test-settings.ts'
+
+/** An embedded server with what the tests need. Its data is in memory where there is room, as databases are made by the hundred. */
+export async function startTestServer(settings: Readonly<Record<string, string>> = {}): Promise<EmbeddedPostgres> {
+  const tempDir = await memoryFolder()
+  return await startEmbeddedPostgres({
+    settings: { ...QUICK, ...testSettings, ...settings },
+    ...(tempDir && { tempDir }),
+  })
+}
+
+/** They change what the server's own work costs, and nothing that a session can see. */
+const QUICK = {
+  max_wal_size: '256MB', // in memory as well
+  wal_init_zero: 'off',
+}
+
+const MEMORY = '/dev/shm'
+const ROOM = 2 ** 31
+
+/** Linux has one; a container's may be small. */
+async function memoryFolder(): Promise<string | undefined> {
+  const free = await statfs(MEMORY).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => 0,
+  )
+  return free >= ROOM ? MEMORY : undefined
+}
