@@ -4,7 +4,7 @@ import type { CaptureOptions, InstallFlags } from '../../src/capture/capture-opt
 import { migrateSchema } from '../../src/db/migrate.ts'
 import type { Attribute, Model, Models } from '../../src/ontology/model.ts'
 import type { ModelOptions } from '../../src/ontology/selection.ts'
-import { type TestDatabase, testDatabase } from '../helpers/database.ts'
+import { copiedDatabase, type TestDatabase, testDatabase } from '../helpers/database.ts'
 
 /** The hardest name that the option `schema` allows. */
 export const SCHEMA = 'Odd "Sch'
@@ -13,8 +13,11 @@ export const our = (name: string, schema = SCHEMA) => `${pg.escapeIdentifier(sch
 
 /** A database with our schema in it, and nothing else. `encoding`: {@link TestDatabaseOptions.encoding}. */
 export async function feedDatabase(schema = SCHEMA, encoding = ''): Promise<TestDatabase> {
+  const migrate = async (connectionString: string) =>
+    void (await migrateSchema({ connectionString, applicationName: 'test' }, schema))
+  if (encoding === '') return await copiedDatabase(`our schema ${schema}`, migrate)
   const database = await testDatabase({ encoding })
-  await migrateSchema({ connectionString: database.connectionString, applicationName: 'test' }, schema)
+  await migrate(database.connectionString)
   return database
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
 import type { EmbeddedPostgres } from '../../src/db/embedded.ts'
@@ -55,6 +55,38 @@ export async function ownServer(settings: Record<string, string> = {}): Promise<
   const server = await startTestServer(settings)
   afterScope(() => server.stop('immediate'))
   return server
+}
+
+/**
+ * A copy of a database that `prepare` fills, once for all test files. `prepare` must end its connections, and may not
+ * start a feed: a copy would take what that one left for another database's.
+ */
+export async function copiedDatabase(name: string, prepare: (connectionString: string) => Promise<void>) {
+  const digest = createHash('sha256').update(name).digest('hex').slice(0, 12)
+  const template = `${inject('templatePrefix')}_${digest}`
+  made[template] ??= makeTemplate(template, prepare)
+  await made[template]
+  return await testDatabase({ template })
+}
+
+const made: Record<string, Promise<void>> = {}
+
+async function makeTemplate(template: string, prepare: (connectionString: string) => Promise<void>) {
+  const serverUrl = inject('serverUrl')
+  const name = pg.escapeIdentifier(template)
+  const client = new pg.Client({ connectionString: serverUrl })
+  await client.connect()
+  try {
+    await client.query('select pg_advisory_lock(hashtext($1))', [template]) // another file may be making it
+    const { rows } = await client.query('select datistemplate from pg_database where datname = $1', [template])
+    if (rows[0]?.datistemplate) return
+    await client.query(`drop database if exists ${name} with (force)`)
+    await client.query(`create database ${name} template template0 strategy file_copy`)
+    await prepare(urlOf(serverUrl, template))
+    await client.query(`alter database ${name} is_template true`)
+  } finally {
+    await client.end()
+  }
 }
 
 class Database implements TestDatabase {

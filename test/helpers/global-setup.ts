@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
@@ -10,6 +11,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Superuser's connection string of the server that all test files share. */
     serverUrl: string
+    /** Of the databases that are copied, as others may run tests on the same server. */
+    templatePrefix: string
     prerequisites: Prerequisites
   }
 }
@@ -21,10 +24,13 @@ declare module 'vitest' {
 export default async function setup(project: TestProject) {
   const [prerequisites] = await Promise.all([findPrerequisites(), build()])
   project.provide('prerequisites', prerequisites)
+  const templatePrefix = `template_${randomBytes(6).toString('hex')}`
+  project.provide('templatePrefix', templatePrefix)
   const url = process.env.TEST_DATABASE_URL
   if (url) {
     await assertFit(url)
-    return project.provide('serverUrl', url)
+    project.provide('serverUrl', url)
+    return () => dropTemplates(url, templatePrefix)
   }
   const server = await startTestServer()
   project.provide('serverUrl', server.connectionString)
@@ -37,6 +43,23 @@ async function build() {
   } catch (error) {
     // Type errors do not keep the compiler from writing its output; `npm run typecheck` is what fails on them.
     console.warn(`The build reports errors:\n${(error as { stdout: string }).stdout}`)
+  }
+}
+
+async function dropTemplates(connectionString: string, prefix: string) {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      'select datname as name from pg_database where starts_with(datname, $1)',
+      [prefix],
+    )
+    for (const name of rows.map(row => pg.escapeIdentifier(row.name))) {
+      await client.query(`alter database ${name} is_template false`)
+      await client.query(`drop database ${name} with (force)`)
+    }
+  } finally {
+    await client.end()
   }
 }
 
