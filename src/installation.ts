@@ -118,9 +118,8 @@ export class Installation {
   /** Of models that this installation began to capture, so that each is named once. */
   #secretsIn({ steps }: CapturePlan): string[] {
     const isNew = (identity: string) => steps.some(step => step.identity === identity && step.action === 'create')
-    return suspectedSecrets(this.#models, this.#settings.models)
-      .filter(({ identity }) => isNew(identity))
-      .map(describeSecrets)
+    const suspected = suspectedSecrets(this.#models, this.#settings.models)
+    return describeSecrets(suspected.filter(({ identity }) => isNew(identity)))
   }
 
   #captureOptions(): CaptureOptions {

@@ -51,7 +51,7 @@ const FLAGS = {
   readyLagMs: {
     flags: '--ready-lag-ms <ms>',
     env: 'CHANGEFEED_READY_LAG_MS',
-    text: 'lag from which /readyz says no (default: 30000)',
+    text: 'maximum lag before /readyz fails (default: 30000)',
   },
   logLevel: {
     flags: '--log-level <level>',

@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline/promises'
-import Table from 'cli-table3'
-import { colours } from './colours.ts'
+import { columnsOf, wrap } from './line-width.ts'
 
 /** Where a command writes: results to `out`, what a person wants to know besides to `err`. */
 export interface Terminal {
@@ -11,7 +10,9 @@ export interface Terminal {
 export const terminal: Terminal = { out: process.stdout, err: process.stderr }
 
 export const print = (text: string) => void terminal.out.write(`${text}\n`)
-export const note = (text: string) => void terminal.err.write(`${text}\n`)
+export const note = (text: string) => void terminal.err.write(`${wrap(text, columnsOf(terminal.err))}\n`)
+/** Text for people: its lines are broken where the terminal is narrower. What follows a break is indented. */
+export const printText = (text: string, indent = '') => print(wrap(text, columnsOf(terminal.out), indent))
 export const printJson = (value: unknown) => print(JSON.stringify(value, jsonValue))
 
 /** Asks a person; without a terminal to ask on, the answer is no. */
@@ -27,24 +28,6 @@ export async function confirm(question: string): Promise<boolean> {
 
 /** A bigint is sent as the text of its digits, as a JSON number could lose some. */
 const jsonValue = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
-
-/** Columns without borders: they can be read and cut. No titles, no head. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = new Table({
-    ...(head.length > 0 && { head: head.map(title => colours.dim(title)) }),
-    chars: BORDERLESS,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
-  })
-  lines.push(...rows.map(row => [...row]))
-  return lines.toString()
-}
-
-const BORDERLESS = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
-    ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
-  ].map(part => [part, '']),
-)
 
 /** `1 change`, `2 changes`. */
 export const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`

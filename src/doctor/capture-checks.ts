@@ -1,4 +1,5 @@
 import type { CaptureStep } from '../capture/plan.ts'
+import { groupSteps, type StepGroup } from '../capture/step-group.ts'
 import { quoteName } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { FormatCommand } from '../printed-command.ts'
@@ -12,7 +13,7 @@ export function checkCapture({ schema, plan, models, formatCommand }: Inspection
     ...plan.capture.problems.map(
       ({ code, message }): Finding => ({ check: PROBLEMS[code] ?? 'model', severity: 'error', message }),
     ),
-    ...plan.capture.steps.flatMap(step => drift(step, formatCommand)),
+    ...groupSteps(plan.capture.steps).flatMap(group => drift(group, formatCommand)),
     ...plan.capture.warnings.map((message): Finding => ({ check: 'capture', severity: 'warning', message })),
     ...models.flatMap(missingColumns),
     ...models.flatMap(ignoredSchemaName),
@@ -28,24 +29,34 @@ function migrations(schema: string, pending: readonly string[], formatCommand: F
 }
 
 /** The plan of an installation tells every way in which what is there differs from what should be. */
-function drift({ action, identity, table, reason, statements }: CaptureStep, formatCommand: FormatCommand): Finding[] {
+function drift({ action, reason, steps }: StepGroup, formatCommand: FormatCommand): Finding[] {
   if (action === 'keep') return []
-  const repair = { sql: statements, command: formatCommand('install') }
+  const [first] = steps
   if (action === 'surplus') {
-    const message = `${table ?? 'A table that is gone'} is captured as model \`${identity}\`: ${reason}. It costs the writes to it; if another app uses this schema, give each app a schema of its own.`
+    const tables =
+      steps.length === 1
+        ? `${first.table ?? 'A table that is gone'} is captured as model \`${first.identity}\`: ${reason}. It costs`
+        : `${steps.length} models are captured: ${reason} (${identities(steps)}). This costs`
+    const message = `${tables} the writes to ${steps.length === 1 ? 'it' : 'their tables'}; if another app uses this schema, give each app a schema of its own.`
     return [{ check: 'surplus', severity: 'warning', message, repair: { command: formatCommand('install --prune') } }]
   }
+  const subject =
+    steps.length === 1
+      ? `Model \`${first.identity}\` (${first.table}): ${reason}`
+      : `${steps.length} models: ${reason} (${identities(steps)})`
   const follows =
-    action === 'create' ? 'none of its changes is seen' : 'changes may be missing, or hold what they should not'
-  return [
-    {
-      check: 'triggers',
-      severity: 'error',
-      message: `Model \`${identity}\` (${table}): ${reason}; ${follows}.`,
-      repair,
-    },
-  ]
+    action === 'create'
+      ? `none of ${steps.length === 1 ? 'its' : 'their'} changes is seen`
+      : 'changes may be missing, or hold what they should not'
+  const repair = { sql: steps.flatMap(({ statements }) => statements), command: formatCommand('install') }
+  return [{ check: 'triggers', severity: 'error', message: `${subject}; ${follows}.`, repair }]
 }
+
+const identities = (steps: readonly CaptureStep[]) =>
+  steps
+    .map(({ identity }) => identity)
+    .sort()
+    .join(', ')
 
 /** As after a column was renamed: `findOne` fails, and what is published lacks the attribute. */
 function missingColumns({ model, shape }: ModelState): Finding[] {

@@ -1,5 +1,6 @@
 import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
+import type { InstallationPlan } from '../installation.ts'
 import type { Models } from '../ontology/model.ts'
 import type { Settings } from '../options.ts'
 import { checkCapture } from './capture-checks.ts'
@@ -17,14 +18,21 @@ export const checkAll = (inspection: Inspection): Finding[] =>
     .flatMap(check => check(inspection))
     .sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'))
 
+export interface Examination {
+  readonly findings: readonly Finding[]
+  /** What an installation would do. Null where the doctor could not look that far. */
+  readonly plan: InstallationPlan | null
+}
+
 /** Looks at everything between the models and the clients. Throws `E_CONNECT` and `E_MODEL`. */
-export async function examine(db: Database, settings: Settings, models: Models): Promise<Finding[]> {
+export async function examine(db: Database, settings: Settings, models: Models): Promise<Examination> {
   try {
-    return checkAll(await inspect(db, settings, models))
+    const inspection = await inspect(db, settings, models)
+    return { findings: checkAll(inspection), plan: inspection.plan }
   } catch (error) {
     const check = error instanceof ChangefeedError ? CHECKS[error.code] : undefined
     if (check === undefined) throw error
-    return [{ check, severity: 'error', message: (error as ChangefeedError).message }]
+    return { findings: [{ check, severity: 'error', message: (error as ChangefeedError).message }], plan: null }
   }
 }
 

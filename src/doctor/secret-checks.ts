@@ -4,4 +4,4 @@ import type { Inspection } from './inspection.ts'
 
 /** Attributes that look like secrets and are published. */
 export const checkSecrets = ({ secrets }: Inspection): Finding[] =>
-  secrets.map(each => ({ check: 'secrets', severity: 'warning', message: describeSecrets(each) }))
+  describeSecrets(secrets).map(message => ({ check: 'secrets', severity: 'warning', message }))

@@ -36,12 +36,17 @@ function secretsOf({ attributes, primaryKey }: Model): Attribute[] {
   )
 }
 
-/** One sentence, with the line that omits them and the one that says that they are no secrets. */
-export function describeSecrets({ identity, attributes }: SuspectedSecrets): string {
+/** What the secrets are, with the line that omits them and the one that says that they are no secrets. No text without any. */
+export function describeSecrets(secrets: readonly SuspectedSecrets[]): string[] {
+  const [first, ...others] = secrets
+  if (!first) return []
+  const { identity, attributes } = first
   const list = `[${attributes.map(name => `'${name}'`).join(', ')}]`
-  return (
-    `Model \`${identity}\` has attributes named like secrets, which subscribers receive: ${attributes.join(', ')}. ` +
-    `To omit them, set \`changefeed: { omit: ${list} }\` in the model, or \`models: { ${identity}: { omit: ${list} } }\` ` +
-    'in the options. If they are no secrets, name them in `include` instead.'
-  )
+  const names = secrets.flatMap(each => each.attributes.map(name => `${each.identity}.${name}`)).join(', ')
+  const omit = `set \`changefeed: { omit: ${list} }\` in the model, or \`models: { ${identity}: { omit: ${list} } }\` in the options`
+  return [
+    `Attributes are named like secrets, and subscribers receive them: ${names}. ` +
+      `To omit those of \`${identity}\`, ${omit}${others.length > 0 ? '; likewise for the others' : ''}. ` +
+      'If they are no secrets, name them in `include` instead.',
+  ]
 }

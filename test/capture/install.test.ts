@@ -432,11 +432,8 @@ test('an unlogged table is captured with a warning', async () => {
 test('the plan reads well', async () => {
   const view = modelOf('report')
   const plan = await readCapturePlan(await database.connect(), modelsOf(user, pet, view), captureOptions())
-  const text = formatPlan(plan, { sql: true })
+  const text = formatPlan(plan)
   expect(text).toMatch(/^\+ user {2}"public"\."user" {2}not captured yet$/m)
-  expect(text).toMatch(
-    /^ {4}create trigger "!changefeed_\w+_2_row" after insert or update or delete on "public"\."pet"/m,
-  )
   expect(text).toMatch(/^! Model `report`: there is no table "public"\."report"/m)
-  expect(formatPlan(plan).split('\n')).toHaveLength(3)
+  expect(text.split('\n')).toHaveLength(3)
 })

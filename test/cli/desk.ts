@@ -12,8 +12,16 @@ export const DEFINITIONS = `{
   pet: { attributes: { name: { type: 'string' }, owner: { model: 'user' } } },
 }`
 
+export interface Desk {
+  readonly folder: string
+  /** Starts the program with these arguments. */
+  start(...args: string[]): TestProgram
+  /** Runs it to its end. `text`: what it printed, on stdout and stderr. */
+  run(...args: string[]): Promise<{ readonly code: number | null; readonly text: string }>
+}
+
 /** Somebody at a command line, in a folder of his own. */
-export async function desk(env: Record<string, string> = {}, files: Record<string, string> = {}) {
+export async function desk(env: Record<string, string> = {}, files: Record<string, string> = {}): Promise<Desk> {
   const folder = await scratchFolder()
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
   const main = fileURLToPath(built('cli/main.js'))

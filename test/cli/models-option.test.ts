@@ -47,7 +47,7 @@ test('pause and resume take models as arguments, as a list, or by the option', a
   const { run } = await shopDesk()
   await run('install')
   expect((await run('pause', 'pet,user')).text).toBe('paused pet\npaused user')
-  expect((await run('resume', '--model', 'pet')).text).toMatch(/^resumed pet: [^\n]*$/)
+  expect((await run('resume', '--model', 'pet')).text).toMatch(/^resumed pet: [^\n]*\nClients/)
   expect((await run('pause', 'user', '--models', 'pet')).text).toBe('user was paused already\npaused pet')
   expect(await run('pause')).toMatchObject({ code: 2, text: expect.stringMatching(/Name the models: pause user,pet/) })
 })

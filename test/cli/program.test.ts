@@ -73,7 +73,7 @@ test.each([
     { DATABASE_URL: shop.database.connectionString },
     { [`changefeed.config.${extension}`]: text },
   )
-  expect((await run('plan')).text).toMatch(/\+ pet +"public"\."pet"/)
+  expect((await run('plan')).text).toMatch(/^\+ not captured yet: pet, user$/m)
 })
 
 test.each([
@@ -98,7 +98,9 @@ test('TypeScript where this Node reads it, a clear word where not', async () => 
   const text = `const definitions: object = ${DEFINITIONS}\nexport default { definitions }`
   const { run } = await desk({ DATABASE_URL: shop.database.connectionString }, { 'changefeed.config.ts': text })
   const reads = Boolean((process.features as { typescript?: unknown }).typescript)
-  expect((await run('plan')).text).toMatch(reads ? /\+ pet/ : /cannot read .*Node 22\.18.*changefeed\.config\.mjs/)
+  expect((await run('plan')).text).toMatch(
+    reads ? /^\+ not captured yet: pet, user$/m : /cannot read .*Node 22\.18.*changefeed\.config\.mjs/,
+  )
 })
 
 test.each([
@@ -114,7 +116,7 @@ test.each([
   expect((await run('start')).text).toMatch(message)
 })
 
-test('from nothing to installed and back', async () => {
+test('from nothing to installed and back', { timeout: 90_000 }, async () => {
   const { shop, run } = await shopDesk()
   expect((await run('status')).code).toBe(4)
   expect((await run('doctor')).code).toBe(5)
@@ -186,7 +188,7 @@ test('pause and resume, model by model', async () => {
   expect((await run('pause', 'Pet')).text).toMatch(/\npaused pet$/)
   expect((await run('pause', 'pet')).text).toMatch(/\npet was paused already$/)
   expect(await run('pause', 'fish')).toMatchObject({ code: 2, text: expect.stringMatching(/No model `fish`.*user/) })
-  expect((await run('status')).text).toMatch(/pet .*paused since/)
+  expect((await run('status')).text).toMatch(/pet .*paused .*, 0 passed over/)
   expect((await run('resume')).text).toMatch(/resumed pet: 0 changes/)
   expect((await run('resume')).text).toMatch(/\nNothing was paused\.$/)
 })
@@ -236,7 +238,7 @@ test('definitions with `encrypt` need no key here, as such columns are never log
   const definitions = DEFINITIONS.replace(`password: { type: 'string' }`, `password: { type: 'string', encrypt: true }`)
   const { run } = await shopDesk(`export default { definitions: ${definitions} }`)
   const { code, text } = await run('plan')
-  expect([code, text]).toEqual([0, expect.stringMatching(/user.*not captured yet/)])
+  expect([code, text]).toEqual([0, expect.stringMatching(/not captured yet: .*user/)])
 })
 
 test.each([

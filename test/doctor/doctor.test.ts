@@ -25,7 +25,7 @@ async function findings(shop: Shop, options: Partial<ChangefeedOptions> = {}): P
   const connection = { ...settings.connection, applicationName: 'doctor' }
   const db = openDatabase(connection, settings.schema)
   afterScope(() => db.close())
-  const all = await examine(db, settings, models)
+  const { findings: all } = await examine(db, settings, models)
   return all.filter(({ check }) => check !== 'leader' && check !== 'secrets')
 }
 
@@ -178,7 +178,8 @@ test('a schemaName that Waterline ignores, and a table in another schema', async
 test('not installed, and not installable for want of rights', async () => {
   const shop = await openShop()
   const found = await findings(shop)
-  expect(brief(found)).toEqual(['error schema', 'error triggers', 'error triggers'])
+  expect(brief(found)).toEqual(['error schema', 'error triggers'])
+  expect(found[1]?.message).toMatch(/^2 models: not captured yet \(pet, user\); none of their changes is seen/)
   expect(found[0]?.repair?.command).toBe('NODE_ENV=test npx waterline-changefeed install')
   const role = await shop.database.role()
   const refused = await findings(shop, { connectionString: role.connectionString })

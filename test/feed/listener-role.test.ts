@@ -60,7 +60,7 @@ test('the doctor finds no fault with that role, and says what it lacks once ther
   const db = openDatabase({ ...settings.connection, applicationName: 'doctor' }, settings.schema)
   afterScope(() => db.close())
   const findings = async () => {
-    const found = await examine(db, settings, wanted)
+    const { findings: found } = await examine(db, settings, wanted)
     return found.filter(({ check }) => check !== 'secrets').map(({ check, severity }) => `${severity} ${check}`)
   }
   expect(await findings()).toEqual(['warning leader'])

@@ -1,9 +1,13 @@
 import { examine } from '../../doctor/doctor.ts'
 import type { Finding } from '../../doctor/finding.ts'
+import type { InstallationPlan } from '../../installation.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
+import { listFindings, listRepairs } from '../findings-text.ts'
+import { columnsOf } from '../line-width.ts'
+import { countTables } from '../plan-text.ts'
 import type { ProgramSettings } from '../settings.ts'
-import { count, print, printJson } from '../terminal.ts'
+import { count, print, printJson, printText, terminal } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 
 interface DoctorFlags {
@@ -13,27 +17,25 @@ interface DoctorFlags {
 export async function doctor(settings: ProgramSettings, { json }: DoctorFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
     const feed = await workspace.feedSettings()
-    const findings = await examine(await workspace.database('doctor'), feed.settings, feed.models)
+    const { findings, plan } = await examine(await workspace.database('doctor'), feed.settings, feed.models)
     const errors = findings.filter(({ severity }) => severity === 'error').length
     if (json) printJson({ healthy: errors === 0, findings })
-    else printFindings(findings, feed.models.size)
+    else printFindings(findings, plan)
     return errors > 0 ? EXIT.problems : EXIT.ok
   })
 }
 
-function printFindings(findings: readonly Finding[], models: number) {
-  for (const finding of findings) print(`${formatFinding(finding)}\n`)
-  const all = (severity: string) => findings.filter(finding => finding.severity === severity).length
-  const looked = `${count(models, 'model')} looked at:`
-  const sum = `${looked} ${count(all('error'), 'error')}, ${count(all('warning'), 'warning')}.`
-  print(findings.length === 0 ? colours.green(`${looked} all is well.`) : sum)
+/** The sum first, then what is wrong, then the SQL that repairs it. */
+function printFindings(findings: readonly Finding[], plan: InstallationPlan | null) {
+  printText(summarize(findings, plan))
+  for (const paragraph of listFindings(findings, columnsOf(terminal.out))) print(`\n${paragraph}`)
+  const sql = listRepairs(findings)
+  if (sql.length > 0) print(`\n${sql.join('\n')}`)
 }
 
-export function formatFinding({ check, severity, message, detail, repair }: Finding): string {
-  const mark = severity === 'error' ? colours.red('error  ') : colours.yellow('warning')
-  const sql = (repair?.sql ?? []).map(statement => colours.dim(`${statement};`.replace(/^/gm, '    ')))
-  const command = repair?.command === undefined ? [] : [`  repair: ${colours.cyan(repair.command)}`]
-  const statements = sql.length === 0 ? [] : [command.length > 0 ? '  which runs:' : '  repair:', ...sql]
-  const origin = detail === undefined ? [] : [colours.dim(detail.replace(/^/gm, '    '))]
-  return [`${mark} ${colours.bold(check)}  ${message}`, ...origin, ...command, ...statements].join('\n')
+function summarize(findings: readonly Finding[], plan: InstallationPlan | null): string {
+  const number = (severity: Finding['severity']) => findings.filter(finding => finding.severity === severity).length
+  const problems = `${count(number('error'), 'error')}, ${count(number('warning'), 'warning')}.`
+  const text = plan ? `${countTables(plan.capture).join(', ')}, ${problems}` : problems
+  return findings.length === 0 ? colours.green(`${text} All is well.`) : colours.bold(text)
 }

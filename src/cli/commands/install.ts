@@ -1,12 +1,13 @@
 import type { InstallFlags } from '../../capture/capture-options.ts'
-import { formatPlan } from '../../capture/format-plan.ts'
 import { migrationSql } from '../../db/migration-sql.ts'
 import { type InstallationPlan, isComplete } from '../../installation.ts'
 import type { FormatCommand } from '../../printed-command.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
+import { columnsOf } from '../line-width.ts'
+import { describeTable, listPlan, listStatements, summarizePlan } from '../plan-text.ts'
 import type { ProgramSettings } from '../settings.ts'
-import { confirm, note, print, printJson } from '../terminal.ts'
+import { confirm, count, note, print, printJson, printText, terminal } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
 
 interface JsonFlag extends InstallFlags {
@@ -54,18 +55,16 @@ export async function install(
       return EXIT.usage
     const done = await feed.install(flags)
     if (json) printJson(done)
-    else print(String(done))
+    else printDone(done)
     return exitCodeOf(done)
   })
 }
 
 /** Whoever else reads these changes gets none any more, so a person has to agree. */
 async function confirmPruning({ capture }: InstallationPlan, formatCommand: FormatCommand): Promise<boolean> {
-  const tables = capture.steps.flatMap(({ action, identity, table }) =>
-    action === 'drop' ? `${identity} (${table ?? 'its table is gone'})` : [],
-  )
-  if (tables.length === 0) return true
-  note(`This removes the capture of ${tables.join(', ')}.`)
+  const drops = capture.steps.filter(({ action }) => action === 'drop')
+  if (drops.length === 0) return true
+  note(`This removes the capture of ${count(drops.length, 'model')}: ${drops.map(describeTable).join(', ')}.`)
   if (await confirm('Remove it?')) return true
   note(`Nothing was changed. To remove it without being asked: ${formatCommand('install --prune --yes')}`)
   return false
@@ -93,11 +92,17 @@ export async function uninstall(settings: ProgramSettings, { yes }: UninstallFla
 const exitCodeOf = ({ capture }: InstallationPlan) => (capture.problems.length > 0 ? EXIT.notReady : EXIT.ok)
 
 function printPlan(found: InstallationPlan, migrationStatements: readonly string[]) {
-  if (migrationStatements.length > 0) {
-    print(colours.bold(`Our schema: ${found.migrations.join(', ')}`))
-    for (const statement of migrationStatements) print(`${statement.replace(/^/gm, '    ')};`)
-  }
-  print(colours.bold('Tables of the models:'))
-  print(formatPlan(found.capture, { sql: true }))
-  if (isComplete(found)) note('All is installed already.')
+  printText(colours.bold(summarizePlan(found)))
+  print(`\n${listPlan(found, columnsOf(terminal.out)).join('\n')}`)
+  const sql = [
+    ...listStatements('our schema', migrationStatements),
+    ...found.capture.steps.flatMap(({ identity, statements }) => listStatements(`model ${identity}`, statements)),
+  ]
+  print(sql.length > 0 ? `\n${sql.join('\n')}` : `\n${isComplete(found) ? 'Nothing to do.' : 'Nothing can be done.'}`)
+}
+
+function printDone(plan: InstallationPlan) {
+  const refused = plan.capture.problems.length > 0
+  printText(colours.bold(`${refused ? 'Nothing was installed: ' : ''}${summarizePlan(plan, { done: !refused })}`))
+  print(`\n${listPlan(plan, columnsOf(terminal.out)).join('\n')}`)
 }

@@ -37,8 +37,10 @@ export async function resume(settings: ProgramSettings, flags: PauseFlags, args:
     const changed = await resumeModels(db, await capturedIdentities(db, namedModels(args, flags)))
     if (json) printJson({ resumed: changed })
     else if (changed.length === 0) note('Nothing was paused.')
-    for (const { identity, withheld } of before.filter(({ identity }) => !json && changed.includes(identity))) {
-      print(`resumed ${identity}: ${withheld} changes were passed over, its clients are told to read again`)
+    else {
+      const resumed = before.filter(({ identity }) => changed.includes(identity))
+      for (const { identity, withheld } of resumed) print(`resumed ${identity}: ${withheld} changes were passed over`)
+      print('Clients of these models are told to read again.')
     }
     return EXIT.ok
   })

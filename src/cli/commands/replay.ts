@@ -3,12 +3,14 @@ import type { Database } from '../../db/connect.ts'
 import { type Replay, readReplay, runReplay } from '../../feed/replay.ts'
 import { clusterPublisher } from '../../publish/cluster-publisher.ts'
 import { EXIT } from '../exit-code.ts'
+import { columnsOf } from '../line-width.ts'
 import { createLog } from '../log.ts'
 import { openRelay } from '../relay.ts'
 import { secretsOf } from '../run-command.ts'
 import { hider } from '../secrets.ts'
 import type { ProgramSettings } from '../settings.ts'
-import { print, printJson, table, terminal } from '../terminal.ts'
+import { table } from '../table.ts'
+import { print, printJson, terminal } from '../terminal.ts'
 import { type Workspace, withWorkspace } from '../workspace.ts'
 
 interface ReplayFlags {
@@ -92,6 +94,7 @@ function printCounts({ counts, total, since }: Replay, { json }: ReplayFlags) {
     table(
       ['model', 'operation', 'changes'],
       counts.map(({ model, operation, changes }) => [model, operation, String(changes)]),
+      columnsOf(terminal.out),
     ),
   )
   print(`\n${total} changes would be published again.`)

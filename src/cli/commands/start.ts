@@ -83,7 +83,7 @@ async function openMonitor(workspace: Workspace, { feed, outlet, logger }: Monit
     token,
     replayTo: { settings: { ...settings, logger }, models, publisher: outlet.replayPublisher, by: outlet.by },
     lagLimitMs: readyLagMs,
-    examine: () => examine(db, settings, models),
+    examine: async () => (await examine(db, settings, models)).findings,
   })
   logger.info('Status page, metrics and health checks are served', { url: `http://${httpHost}:${monitor.port}` })
   return monitor

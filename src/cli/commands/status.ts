@@ -6,12 +6,14 @@ import type { Lease } from '../../leader/lease.ts'
 import type { Node } from '../../leader/nodes.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
+import { listFindings } from '../findings-text.ts'
 import { interruption } from '../interruption.ts'
+import { columnsOf } from '../line-width.ts'
 import { describe, errorAsData } from '../run-command.ts'
 import type { ProgramSettings } from '../settings.ts'
-import { bytes, count, note, print, printJson, seconds, table, terminal } from '../terminal.ts'
+import { table } from '../table.ts'
+import { bytes, count, note, print, printJson, printText, seconds, terminal } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
-import { formatFinding } from './doctor.ts'
 
 interface StatusFlags {
   readonly json?: boolean
@@ -60,18 +62,30 @@ function printStatus(found: DatabaseStatus) {
     ['leader', leader ? leaderText(leader, nodes) : colours.red('none has run yet')],
     ...gateHolders.map(holder => ['gate held by', colours.yellow(describeHolder(holder))]),
     ['log', bytes(found.logBytes)],
-    [
-      'kept since',
-      window ? `${window.toISOString()} (${seconds((Date.now() - window.getTime()) / 1000)})` : 'the start',
-    ],
+    ['kept since', window ? `${window.toISOString()} (${age(window)})` : 'the start'],
     ['clients', found.sockets === null ? 'on servers of the app' : String(found.sockets)],
     ...consumers.map(({ name, tick, updatedAt }) => [name, `at tick ${tick}, stored ${updatedAt.toISOString()}`]),
   ]
-  for (const problem of problems) print(`${formatFinding(problem)}\n`)
-  print(table([], facts as string[][]))
-  print(`\n${table(['model', 'table', 'capture', 'publishing'], models.map(modelRow))}`)
-  if (nodes.length > 0)
-    print(`\n${table(['node', 'role', 'process', 'version', 'tick', 'sockets', 'since'], nodes.map(nodeRow))}`)
+  const columns = columnsOf(terminal.out)
+  printText(colours.bold(summarize(found)))
+  for (const paragraph of listFindings(problems, columns)) print(`\n${paragraph}`)
+  print(`\n${table([], facts as string[][], columns)}`)
+  print(`\n${table(['model', 'table', 'capture', 'publishing'], models.map(modelRow), columns)}`)
+  if (nodes.length > 0) print(`\n${table(NODE_HEAD, nodes.map(nodeRow), columns)}`)
+}
+
+const NODE_HEAD = ['node', 'role', 'process', 'version', 'tick', 'sockets', 'up']
+
+function summarize({ models, problems }: DatabaseStatus): string {
+  const off = models.filter(({ capture }) => capture !== 'on').length
+  const paused = models.filter(({ pausedAt }) => pausedAt !== null).length
+  const parts = [
+    `${count(models.length, 'model')} captured`,
+    off > 0 && `${off} with capture off`,
+    paused > 0 && `${paused} paused`,
+    count(problems.length, 'problem'),
+  ]
+  return `${parts.filter(part => part !== false).join(', ')}.`
 }
 
 function leaderText({ node, silentSeconds, fresh }: Lease, nodes: readonly Node[]): string {
@@ -82,7 +96,7 @@ function leaderText({ node, silentSeconds, fresh }: Lease, nodes: readonly Node[
 }
 
 function modelRow({ identity, table, capture, pausedAt, withheld }: ModelStatus): string[] {
-  const publishing = pausedAt ? colours.yellow(`paused since ${pausedAt.toISOString()}, ${withheld} passed over`) : 'on'
+  const publishing = pausedAt ? colours.yellow(`paused ${age(pausedAt)}, ${withheld} passed over`) : 'on'
   return [identity, table ?? colours.red('dropped'), capture === 'on' ? 'on' : colours.red(capture), publishing]
 }
 
@@ -93,5 +107,7 @@ const nodeRow = ({ id, role, host, pid, version, tick, sockets, startedAt }: Nod
   version ?? 'older',
   String(tick),
   sockets === null ? '-' : String(sockets),
-  startedAt.toISOString(),
+  age(startedAt),
 ]
+
+const age = (from: Date) => seconds((Date.now() - from.getTime()) / 1000)

@@ -10,6 +10,7 @@ import type { MessageMeta, PublishCall } from '../../publish/call.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
 import { interruption } from '../interruption.ts'
+import { chop, columnsOf } from '../line-width.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { note, print, printJson, terminal } from '../terminal.ts'
 import { withWorkspace } from '../workspace.ts'
@@ -97,12 +98,20 @@ const COLOURS = {
   refetch: colours.yellow,
 }
 
+/** In one line where it fits; else what changed stands below, indented. */
 function asText(call: PublishCall, { at, cursor }: MessageMeta) {
-  const verb = COLOURS[call.fn](VERB_OF_CALL[call.fn].padEnd(11))
+  const verb = VERB_OF_CALL[call.fn].padEnd(11)
   const time = new Date(at).toISOString().slice(11, 23)
-  const id = 'id' in call ? ` ${call.id}` : ''
-  print(`${colours.dim(time)} ${verb} ${colours.bold(call.identity + id)} ${detail(call)} ${colours.dim(cursor)}`)
+  const subject = 'id' in call ? `${call.identity} ${call.id}` : call.identity
+  const what = detail(call)
+  const columns = columnsOf(terminal.out)
+  const fits = [time, verb, subject, what, cursor].join(' ').length <= columns
+  const line = [colours.dim(time), COLOURS[call.fn](verb), colours.bold(subject), fits && what, colours.dim(cursor)]
+  print(line.filter(Boolean).join(' '))
+  if (!fits) for (const part of chop(what, columns - INDENT.length)) print(`${INDENT}${part}`)
 }
+
+const INDENT = ' '.repeat('12:00:00.000 '.length)
 
 function detail(call: PublishCall): string {
   switch (call.fn) {

@@ -15,12 +15,14 @@ export interface Prerequisites {
   readonly browser: Found
   /** In the folder of a whole PostgreSQL, the server included. */
   readonly pgDump: Found
+  /** Of util-linux: runs a program on a terminal. */
+  readonly script: Found
 }
 
 /** Looks for the programs and unpacks what is missing. A program that cannot be had is reported, not thrown. */
 export async function findPrerequisites(): Promise<Prerequisites> {
-  const [redis, browser, pgDump] = await Promise.all([find(REDIS), find(BROWSER), find(PG_DUMP)])
-  return { redis, browser, pgDump }
+  const [redis, browser, pgDump, script] = await Promise.all([find(REDIS), find(BROWSER), find(PG_DUMP), find(SCRIPT)])
+  return { redis, browser, pgDump, script }
 }
 
 interface Wanted {
@@ -71,6 +73,20 @@ const PG_DUMP: Wanted = {
     dnf: 'postgresql-server',
     pacman: 'postgresql',
     zypper: 'postgresql-server',
+  },
+}
+
+const SCRIPT: Wanted = {
+  name: "util-linux' script",
+  variable: 'SCRIPT',
+  places: [() => installed('script')],
+  packages: {
+    'apt-get': 'bsdutils',
+    apk: 'util-linux-misc',
+    brew: 'util-linux',
+    dnf: 'util-linux-script',
+    pacman: 'util-linux',
+    zypper: 'util-linux',
   },
 }
 

@@ -1,0 +1,20 @@
+import type { CaptureStep } from './step.ts'
+
+/** Steps that do the same for the same reason, so that an app of many models is described in a few sentences. */
+export interface StepGroup {
+  readonly action: CaptureStep['action']
+  readonly reason: string
+  readonly steps: readonly [CaptureStep, ...CaptureStep[]]
+}
+
+/** In the order of the first step of each. */
+export function groupSteps(steps: readonly CaptureStep[]): StepGroup[] {
+  const groups = new Map<string, [CaptureStep, ...CaptureStep[]]>()
+  for (const step of steps) {
+    const key = JSON.stringify([step.action, step.reason])
+    const group = groups.get(key)
+    if (group) group.push(step)
+    else groups.set(key, [step])
+  }
+  return [...groups.values()].map(group => ({ action: group[0].action, reason: group[0].reason, steps: group }))
+}

@@ -1,0 +1,54 @@
+import type { Finding } from '../doctor/finding.ts'
+import { colours } from './colours.ts'
+import { wrap } from './line-width.ts'
+import { listStatements } from './plan-text.ts'
+
+const INDENT = '  '
+
+/** Findings of one check that one command repairs, or none. */
+type Group = readonly [Finding, ...Finding[]]
+
+/** What is wrong and the commands that repair it, in paragraphs: findings of one kind together. */
+export const listFindings = (findings: readonly Finding[], columns: number): string[] =>
+  grouped(findings).map(group => {
+    const [{ check, severity, repair }] = group
+    const mark = severity === 'error' ? colours.red(severity) : colours.yellow(severity)
+    const number = group.length > 1 ? ` (${group.length})` : ''
+    const command = repair?.command === undefined ? [] : [describeRepair(repair.command, columns)]
+    const messages = group.flatMap(finding => describe(finding, columns))
+    return [`${mark} ${colours.bold(check)}${number}`, ...messages, ...command].join('\n')
+  })
+
+/** A command is not broken, so that it can be copied. */
+function describeRepair(command: string, columns: number): string {
+  const label = `${INDENT}repair:`
+  const fits = label.length + 1 + command.length <= columns
+  return `${label}${fits ? ' ' : `\n${INDENT}${INDENT}`}${colours.cyan(command)}`
+}
+
+function describe({ message, detail }: Finding, columns: number): string[] {
+  const origin = detail === undefined ? [] : [colours.dim(detail.replace(/^/gm, `${INDENT}${INDENT}`))]
+  return [`${INDENT}${wrap(message, columns, INDENT)}`, ...origin]
+}
+
+/** The SQL of the repairs, below a comment that names the command which runs it, or the check. */
+export const listRepairs = (findings: readonly Finding[]): string[] =>
+  grouped(findings).flatMap(group => {
+    const [{ check, repair }] = group
+    const title = repair?.command === undefined ? `repair of ${check}` : `${repair.command} runs`
+    return listStatements(
+      title,
+      group.flatMap(finding => finding.repair?.sql ?? []),
+    )
+  })
+
+function grouped(findings: readonly Finding[]): Group[] {
+  const groups = new Map<string, [Finding, ...Finding[]]>()
+  for (const finding of findings) {
+    const key = JSON.stringify([finding.severity, finding.check, finding.repair?.command])
+    const group = groups.get(key)
+    if (group) group.push(finding)
+    else groups.set(key, [finding])
+  }
+  return [...groups.values()]
+}
