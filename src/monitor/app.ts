@@ -6,13 +6,13 @@ import type { Database } from '../db/connect.ts'
 import { type DatabaseStatus, readStatus } from '../doctor/status.ts'
 import type { Node } from '../leader/nodes.ts'
 import type { Logger } from '../logger.ts'
+import type { PageFile } from '../pages/page-files.ts'
 import { Access } from './access.ts'
 import type { Chronicle } from './chronicle.ts'
 import { ALIVE, readReadiness } from './health.ts'
 import type { Inspected } from './inspections.ts'
 import { FeedMetrics } from './metrics.ts'
 import { operations } from './operations.ts'
-import type { PageFile } from './page-files.ts'
 import type { ReplayRunner } from './replay-runner.ts'
 
 export interface AppParts {
@@ -65,9 +65,11 @@ function addHealth(app: Hono, { feed, db, lagLimitMs }: AppParts) {
   })
 }
 
+const SIGN_IN_FILES = ['base.css', 'monitor.css', 'mark.svg']
+
 function addSignIn(app: Hono, parts: AppParts, access: Access) {
   app.get('/sign-in', context => file(context, parts, 'sign-in.html'))
-  app.get('/page/monitor.css', context => file(context, parts, 'monitor.css'))
+  for (const name of SIGN_IN_FILES) app.get(`/page/${name}`, context => file(context, parts, name))
   // Whoever asks is not known yet.
   app.post('/sign-in', bodyLimit({ maxSize: 10_000 }), async context => {
     const { token } = await context.req.parseBody().catch((): { token?: unknown } => ({}))

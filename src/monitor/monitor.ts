@@ -1,15 +1,17 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import type { Changefeed } from '../changefeed.ts'
 import type { Database } from '../db/connect.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { ChangefeedError } from '../errors.ts'
+import { pageFiles } from '../pages/page-files.ts'
 import { createApp } from './app.ts'
 import { Chronicle } from './chronicle.ts'
 import { Inspections } from './inspections.ts'
-import { pageFiles } from './page-files.ts'
 import { ReplayRunner, type ReplayTarget } from './replay-runner.ts'
 
 export interface MonitorOptions {
@@ -28,6 +30,10 @@ export interface MonitorOptions {
   examine(): Promise<readonly Finding[]>
 }
 
+const require = createRequire(import.meta.url)
+/** The plot library as it is published. */
+const PLOT_FILES = ['uplot/dist/uPlot.esm.js', 'uplot/dist/uPlot.min.css'].map(name => require.resolve(name))
+
 export interface Monitor {
   readonly port: number
   close(): Promise<void>
@@ -39,7 +45,7 @@ export interface Monitor {
 export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   const chronicle = new Chronicle(options.feed)
   const inspections = new Inspections(options.feed, options.examine)
-  const files = await pageFiles()
+  const files = await pageFiles(join(import.meta.dirname, 'page'), PLOT_FILES)
   const { db, replayTo } = options
   const replays = new ReplayRunner(db, replayTo)
   const { by, settings } = replayTo

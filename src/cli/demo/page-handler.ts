@@ -1,9 +1,11 @@
 import type { RequestListener } from 'node:http'
+import { join } from 'node:path'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { pageFiles } from '../../pages/page-files.ts'
 import type { Door } from './door.ts'
-import { type PageSettings, readPageFiles, withSettings } from './page-files.ts'
+import { type PageSettings, withSettings } from './page-settings.ts'
 import type { SqlRunner } from './sql-runner.ts'
 
 const LONGEST_SQL = 64 * 1024
@@ -19,17 +21,17 @@ export interface PageHandlerOptions {
 
 /** Answers for the page, its files, and what the page writes: SQL, and the data of the start. */
 export async function pageHandler({ door, settings, runner, reset }: PageHandlerOptions): Promise<RequestListener> {
-  const files = await readPageFiles()
+  const files = await pageFiles(join(import.meta.dirname, 'page'))
   const app = new Hono<{ Bindings: HttpBindings }>()
   app.use(async (context, next) => {
     if (!door.isOurHost(context.env.incoming.headers)) return context.text('This is not the host you think.', 421)
     for (const [name, value] of Object.entries(headers(door))) context.header(name, value)
     return await next()
   })
-  app.get('/', context => context.html(withSettings(files.get('index.html')?.text ?? '', settings)))
+  app.get('/', context => context.html(withSettings(files.get('index.html')?.content ?? '', settings)))
   app.get('/page/:name', context => {
     const file = files.get(context.req.param('name'))
-    return file ? context.body(file.text, 200, { 'content-type': file.type }) : context.notFound()
+    return file ? context.body(file.content, 200, { 'content-type': file.type }) : context.notFound()
   })
   app.on('POST', ['/sql', '/reset'], async (context, next) => {
     const refusal = door.refusalOfWrite(context.env.incoming.headers)

@@ -1,4 +1,4 @@
-import { byId } from './element.js'
+import { byId } from '/page/element.js'
 import { latencyOf, MessagePane } from './messages.js'
 import { RecordBook } from './records.js'
 import { reloadWhenRestarted } from './restart.js'

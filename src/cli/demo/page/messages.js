@@ -1,4 +1,4 @@
-import { byId, element } from './element.js'
+import { byId, element } from '/page/element.js'
 
 const MOST_SHOWN = 200
 

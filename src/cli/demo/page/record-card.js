@@ -1,4 +1,4 @@
-import { element } from './element.js'
+import { element } from '/page/element.js'
 
 const MOST_ROWS = 60
 

@@ -1,4 +1,4 @@
-import { byId } from './element.js'
+import { byId } from '/page/element.js'
 import { RecordCard } from './record-card.js'
 
 /** What is known of the models, from what was read and from the messages since. */

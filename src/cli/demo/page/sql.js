@@ -1,4 +1,4 @@
-import { byId, element } from './element.js'
+import { byId, element } from '/page/element.js'
 import { EXAMPLES } from './examples.js'
 import { formatMs } from './messages.js'
 import { headersWith } from './tools.js'

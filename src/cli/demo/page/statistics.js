@@ -1,4 +1,4 @@
-import { byId } from './element.js'
+import { byId } from '/page/element.js'
 import { formatMs } from './messages.js'
 
 const WINDOW_MS = 60_000

@@ -1,4 +1,4 @@
-import { byId } from './element.js'
+import { byId } from '/page/element.js'
 
 const COPIED_MS = 1_500
 

@@ -1,4 +1,4 @@
-import { byId, element } from './element.js'
+import { byId, element } from '/page/element.js'
 
 /** Ways to write a row. Each has SQL for the database, or a request to a blueprint action of the app. */
 const WRITERS = [

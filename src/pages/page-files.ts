@@ -1,5 +1,4 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { basename, extname, join } from 'node:path'
 
 export interface PageFile {
@@ -14,13 +13,14 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-/** The files of the status page by name, and the plot library's as it ships them. */
-export async function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
-  const folder = join(import.meta.dirname, 'page')
-  const own = (await readdir(folder)).map(name => join(folder, name))
-  const require = createRequire(import.meta.url)
-  const plots = ['uplot/dist/uPlot.esm.js', 'uplot/dist/uPlot.min.css'].map(name => require.resolve(name))
-  const files = [...own, ...plots].filter(path => extname(path) in TYPES)
+/** The files of a page by name, with those that all pages share, and `others`: no path leads out of the folder. */
+export async function pageFiles(
+  folder: string,
+  others: readonly string[] = [],
+): Promise<ReadonlyMap<string, PageFile>> {
+  const folders = [join(import.meta.dirname, 'shared'), folder]
+  const listed = await Promise.all(folders.map(async each => (await readdir(each)).map(name => join(each, name))))
+  const files = [...listed.flat(), ...others].filter(path => extname(path) in TYPES)
   return new Map(await Promise.all(files.map(readPageFile)))
 }
 
