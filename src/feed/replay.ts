@@ -43,11 +43,14 @@ export async function readReplay(db: Database, request: ReplayRequest): Promise<
   const until = request.until === undefined ? new Date() : parseTime(request.until)
   const { tick } = await positionNow(db)
   const tables = await tablesOf(db, request.models)
-  const counted = await countBetween(db, since.position, tick, { since: since.time ?? new Date(0), until })
-  const counts = counted.flatMap(({ tableId, operation, changes }) => {
+  const found = await countBetween(db, since.position, tick, { since: since.time ?? new Date(0), until })
+  const counts = found.flatMap(({ tableId, operation, changes }) => {
     const model = tables.get(tableId)
     return model === undefined ? [] : { model, operation: OPERATIONS[operation] ?? operation, changes }
   })
+  const byName = (a: ReplayCount, b: ReplayCount) =>
+    a.model.localeCompare(b.model) || a.operation.localeCompare(b.operation)
+  counts.sort(byName)
   return { since, until, tick, tables, counts, total: counts.reduce((sum, { changes }) => sum + changes, 0) }
 }
 

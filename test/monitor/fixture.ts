@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { openDatabase } from '../../src/db/connect.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
 import { type MonitorOptions, startMonitor } from '../../src/monitor/monitor.ts'
@@ -44,4 +45,17 @@ export async function openMonitor({ publisher, ...options }: FixtureOptions = {}
   const url = `http://127.0.0.1:${monitor.port}`
   const get = (path: string, headers: Record<string, string> = {}) => fetch(url + path, { headers, redirect: 'manual' })
   return { shop, feed, db, monitor, url, get, replayed }
+}
+
+/** Takes the first message of a replay, and holds it until it is let go. */
+export function holdingPublisher() {
+  const events = new EventEmitter()
+  const [started, letGo] = [once(events, 'started'), once(events, 'letGo')]
+  const ids: unknown[] = []
+  const publish = async (call: PublishCall) => {
+    ids.push('id' in call && call.id)
+    events.emit('started')
+    await letGo
+  }
+  return { publisher: { publish }, ids, started, letGo: () => events.emit('letGo') }
 }

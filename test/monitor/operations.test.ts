@@ -1,12 +1,10 @@
-import { EventEmitter, once } from 'node:events'
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { listPauses } from '../../src/feed/pauses.ts'
-import type { PublishCall } from '../../src/publish/call.ts'
 import { summary } from '../feed/fixture.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { type FixtureOptions, openMonitor, TOKEN } from './fixture.ts'
+import { type FixtureOptions, holdingPublisher, openMonitor, TOKEN } from './fixture.ts'
 
 const JSON_HEADERS = { 'content-type': 'application/json' }
 
@@ -142,19 +140,6 @@ test('a replay is counted first, publishes just that, marked, and says how far i
   expect(summary(replayed)).toEqual(['publishCreate pet 1', 'publishCreate pet 2'])
   expect(replayed.map(({ meta }) => meta.replayed)).toEqual([true, true])
 })
-
-/** Takes the first message of a replay, and holds it until it is let go. */
-function holdingPublisher() {
-  const events = new EventEmitter()
-  const [started, letGo] = [once(events, 'started'), once(events, 'letGo')]
-  const ids: unknown[] = []
-  const publish = async (call: PublishCall) => {
-    ids.push('id' in call && call.id)
-    events.emit('started')
-    await letGo
-  }
-  return { publisher: { publish }, ids, started, letGo: () => events.emit('letGo') }
-}
 
 async function withHeldReplay() {
   const { publisher, ids, started, letGo } = holdingPublisher()

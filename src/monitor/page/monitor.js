@@ -1,38 +1,57 @@
+import { byId, element } from '/page/element.js'
+import { age, bytes, duration, moment, time } from '/page/format.js'
+import { ModelTable } from '/page/models.js'
+import { OperationDialog } from '/page/operation-dialog.js'
+import { pausing } from '/page/pausing.js'
 import { Plot } from '/page/plot.js'
+import { replaying, showReplay, stopping } from '/page/replaying.js'
+import { cell, showRows } from '/page/table.js'
 
 const POLL_MS = 2_000
-const MOMENT = { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 }
 
-const byId = id => document.getElementById(id)
 const ratePlot = new Plot(byId('rate-plot'), 'messages a second')
 const lagPlot = new Plot(byId('lag-plot'), 'lag')
+const dialog = new OperationDialog(() => void refresh())
+const modelTable = new ModelTable(model => dialog.open(pausing(model)))
+let last
+
+byId('open-replay').addEventListener('click', () => {
+  dialog.open(replaying([...new Set(last.database.models.map(({ identity }) => identity))], last.operations.by))
+})
+byId('stop-replay').addEventListener('click', () => dialog.open(stopping()))
 
 await poll()
 
 async function poll() {
+  await refresh()
+  setTimeout(poll, POLL_MS)
+}
+
+async function refresh() {
   try {
     const response = await fetch('/status.json', { cache: 'no-store' })
     if (response.redirected || response.status === 401) return location.assign('/sign-in')
     if (!response.ok) throw new Error(response.statusText)
-    show(await response.json())
+    last = await response.json()
+    show(last)
   } catch {
     showState('lost', 'The listener does not answer')
   }
-  setTimeout(poll, POLL_MS)
 }
 
-function show({ feed, database, samples, recent, inspected, signedIn }) {
+function show({ feed, database, samples, recent, inspected, signedIn, operations }) {
   byId('sign-out').hidden = !signedIn
   showState(stateColour(feed), stateText(feed))
   showFigures(database, samples)
   showPlots(samples)
   showProblems(inspected)
   showAge(database)
+  showOperations(operations, database)
   if (database) {
-    rows('models', database.models.map(modelRow))
-    rows('nodes', database.nodes.map(nodeRow))
+    modelTable.show(database.models, operations.allowed)
+    showRows('nodes', database.nodes.map(nodeRow))
   }
-  rows('recent', recent.map(messageRow))
+  showRows('recent', recent.map(messageRow))
 }
 
 function showState(state, text) {
@@ -96,34 +115,29 @@ function showAge(database) {
   if (isOld) byId('age').textContent = `The database does not answer. Its figures are ${age(database.readAt)} old.`
 }
 
+function showOperations({ allowed, replay }, database) {
+  byId('locked').hidden = allowed
+  byId('open-replay').hidden = !allowed || !database || database.models.length === 0
+  showReplay(replay)
+}
+
 function problem({ check, severity, message, detail, repair }) {
-  const item = element('li', '')
-  item.append(element('strong', check, severity), message)
-  if (detail) item.append(folded('where it comes from', detail))
-  if (repair?.command) item.append(element('pre', repair.command))
-  if (repair?.sql) item.append(folded('as SQL', repair.sql.map(statement => `${statement};`).join('\n')))
-  return item
+  return element(
+    'li',
+    {},
+    element('strong', { className: 'severity', dataset: { severity } }, check),
+    message,
+    detail ? folded('where it comes from', detail) : null,
+    repair?.command ? element('pre', {}, repair.command) : null,
+    repair?.sql ? folded('as SQL', repair.sql.map(statement => `${statement};`).join('\n')) : null,
+  )
 }
 
-function folded(summary, text) {
-  const details = element('details', '')
-  details.append(element('summary', summary), element('pre', text))
-  return details
-}
-
-function modelRow({ identity, table, capture, pausedAt, withheld }) {
-  const publishing = pausedAt ? `paused since ${time(pausedAt)}, ${withheld} passed over` : 'on'
-  return [
-    cell(identity),
-    cell(table ?? 'dropped', table ? 'code' : 'bad'),
-    cell(capture, capture === 'on' ? 'good' : 'bad'),
-    cell(publishing, pausedAt ? 'warn' : 'good'),
-  ]
-}
+const folded = (summary, text) => element('details', {}, element('summary', {}, summary), element('pre', {}, text))
 
 function nodeRow({ id, role, host, pid, version, sockets, startedAt }) {
   return [
-    cell(id.slice(0, 8), 'code'),
+    cell(id.slice(0, 8), 'mono'),
     cell(role, { leader: 'good', silent: 'warn' }[role]),
     cell(`${host}, ${pid}`),
     cell(version ?? 'older'),
@@ -134,49 +148,10 @@ function nodeRow({ id, role, host, pid, version, sockets, startedAt }) {
 
 function messageRow({ at, verb, model, id, latencyMs, cursor }) {
   return [
-    cell(new Date(at).toLocaleTimeString('en-GB', MOMENT)),
-    cell(verb, verb),
+    cell(moment(at)),
+    cell(verb, `verb ${verb}`),
     cell(id === null ? model : `${model} ${id}`),
     cell(duration(latencyMs / 1000), 'number'),
-    cell(cursor, 'code'),
+    cell(cursor, 'mono'),
   ]
-}
-
-/** Text only: what comes from the database is never taken for HTML. */
-function element(name, text, className = '') {
-  const made = document.createElement(name)
-  made.textContent = text
-  made.className = className
-  return made
-}
-
-const cell = (text, className) => element('td', text, className)
-
-function rows(id, list) {
-  const made = list.map(cells => {
-    const row = element('tr', '')
-    row.append(...cells)
-    return row
-  })
-  byId(id).replaceChildren(...made)
-  const empty = byId(`${id}-empty`)
-  if (!empty) return
-  empty.hidden = list.length > 0
-  byId(id).closest('table').hidden = list.length === 0
-}
-
-const age = at => `${Math.max(0, Math.round((Date.now() - at) / 1000))} s`
-const time = text => new Date(text).toLocaleString('en-GB')
-
-function duration(seconds) {
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`
-  if (seconds < 60) return `${seconds.toFixed(1)} s`
-  if (seconds < 3_600) return `${Math.round(seconds / 60)} min`
-  return `${(seconds / 3_600).toFixed(1)} h`
-}
-
-function bytes(size) {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const step = Math.min(units.length - 1, Math.floor(Math.log(Math.max(size, 1)) / Math.log(1024)))
-  return `${(size / 1024 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`
 }
