@@ -8,7 +8,7 @@ export type Sources = ReadonlyMap<string, string>
  * one line is side by side: neither may know the other.
  */
 const ROOMS: readonly (readonly string[])[] = [
-  ['errors.ts', 'logger.ts', 'node-globals.ts', 'version.ts', 'pages', 'client'],
+  ['errors.ts', 'logger.ts', 'node-globals.ts', 'printed-command.ts', 'version.ts', 'pages', 'client'],
   ['db'],
   ['change-log', 'wakeup', 'ontology'],
   ['capture', 'leader'],
