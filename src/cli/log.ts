@@ -2,12 +2,11 @@ import { Writable } from 'node:stream'
 import pino from 'pino'
 import pretty from 'pino-pretty'
 import type { Logger } from '../logger.ts'
+import type { LogLevel } from './log-level.ts'
 import type { Hide } from './secrets.ts'
 
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const
-
 export interface LogOptions {
-  readonly level: (typeof LOG_LEVELS)[number]
+  readonly level: LogLevel
   readonly hide: Hide
   readonly to: NodeJS.WriteStream
 }

@@ -1,18 +1,13 @@
 import { Command, type CommanderError, Option } from 'commander'
+import { VERBS } from '../monitor/verb.ts'
 import { VERSION } from '../version.ts'
 import { demo, parsePort } from './commands/demo.ts'
-import { doctor } from './commands/doctor.ts'
-import { install, plan, uninstall } from './commands/install.ts'
-import { pause, resume } from './commands/pause.ts'
-import { replay } from './commands/replay.ts'
-import { start } from './commands/start.ts'
-import { parseInterval, status } from './commands/status.ts'
-import { tail, VERBS } from './commands/tail.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
 import { addFlags, COMMON_FLAGS, MODEL_FLAGS, REPLAY_FLAGS, SERVICE_FLAGS } from './flags.ts'
 import { collectIdentities, modelsOption } from './models-option.ts'
 import { action } from './run-command.ts'
 import { printJson } from './terminal.ts'
+import { parseInterval } from './watch-interval.ts'
 
 /** The command line as a whole. Settings come from flags, then variables, then changefeed.config.mjs. */
 export function createProgram(): Command {
@@ -44,7 +39,7 @@ function addInstallation(program: Command) {
     .option('--reveal', REVEAL)
     .option('--grants <role>', 'show the SQL that lets a role run a listener, and nothing else')
     .option('--json', 'print JSON')
-    .action(action(plan))
+    .action(action(async () => (await import('./commands/install.ts')).plan))
   addFlags(program.command('install'), MODEL_FLAGS)
     .summary('create or update our schema and the triggers')
     .description(
@@ -54,12 +49,12 @@ function addInstallation(program: Command) {
     .option('--reveal', REVEAL)
     .option('--yes', 'do not ask before pruning')
     .option('--json', 'print JSON')
-    .action(action(install))
+    .action(action(async () => (await import('./commands/install.ts')).install))
   addFlags(program.command('uninstall'), COMMON_FLAGS)
     .summary('take all of it away again')
     .description('Takes our triggers off every table and drops our schema, with the change log in it.')
     .option('--yes', 'do it without asking back')
-    .action(action(uninstall))
+    .action(action(async () => (await import('./commands/install.ts')).uninstall))
 }
 
 const PRUNE = 'remove capture that no model of this app asks for, unless a running process publishes it'
@@ -71,14 +66,14 @@ function addWatching(program: Command) {
     .description('Shows the captured models, lag, leader, nodes, and what the change log keeps.')
     .option('--watch [seconds]', 'show it again and again, until it is interrupted (default: every 2 s)', parseInterval)
     .option('--json', 'print JSON; with --watch, a line each time')
-    .action(action(status))
+    .action(action(async () => (await import('./commands/status.ts')).status))
   addFlags(program.command('doctor'), MODEL_FLAGS)
     .summary('find what keeps changes from their clients')
     .description(
       'Looks at models, tables, triggers, rights, the server and the log, and tells what repairs each fault.',
     )
     .option('--json', 'print JSON')
-    .action(action(doctor))
+    .action(action(async () => (await import('./commands/doctor.ts')).doctor))
   addFlags(program.command('tail'), COMMON_FLAGS)
     .summary('print changes as they are published')
     .description('Prints what goes to the sockets, as it happens: for people on a terminal, JSON lines in a pipe.')
@@ -87,7 +82,7 @@ function addWatching(program: Command) {
     .addOption(new Option('--verb <verbs...>', 'only these').choices(VERBS))
     .option('--since <when>', 'begin in the past: a time, a while such as 10m, or a cursor')
     .option('--json', 'JSON lines on a terminal too')
-    .action(action(tail))
+    .action(action(async () => (await import('./commands/tail.ts')).tail))
 }
 
 function addPublishing(program: Command) {
@@ -96,7 +91,7 @@ function addPublishing(program: Command) {
     .description(
       "Publishes every change to the sockets of the app, through the adapter that its servers share; or with --serve to sockets of its own. Several may run: one leads, the others take over. The config file's `serve` opens models to clients.",
     )
-    .action(action(start))
+    .action(action(async () => (await import('./commands/start.ts')).start))
   addFlags(program.command('replay'), REPLAY_FLAGS)
     .summary('publish a part of the past once more')
     .description('Publishes changes of the past once more, to the sockets that are subscribed now.')
@@ -105,21 +100,21 @@ function addPublishing(program: Command) {
     .addOption(modelsOption('only of these models'))
     .option('--dry-run', 'only count what would be published')
     .option('--json', 'print JSON')
-    .action(action(replay))
+    .action(action(async () => (await import('./commands/replay.ts')).replay))
   addFlags(program.command('pause'), COMMON_FLAGS)
     .argument('[models...]', 'identities of models', collectIdentities)
     .addOption(modelsOption('the same as the arguments'))
     .summary('stop publishing changes of models')
     .description('Stops publishing the changes of models. They are counted and passed over; triggers are not touched.')
     .option('--json', 'print JSON')
-    .action(action(pause))
+    .action(action(async () => (await import('./commands/pause.ts')).pause))
   addFlags(program.command('resume'), COMMON_FLAGS)
     .argument('[models...]', 'identities of models (default: all that are paused)', collectIdentities)
     .addOption(modelsOption('the same as the arguments'))
     .summary('publish changes of models again')
     .description('Publishes the changes of models again, and tells their clients to read again what they show.')
     .option('--json', 'print JSON')
-    .action(action(resume))
+    .action(action(async () => (await import('./commands/pause.ts')).resume))
 }
 
 function addDemo(program: Command) {
@@ -132,5 +127,5 @@ function addDemo(program: Command) {
     .option('--port <number>', 'of the page, on 127.0.0.1; 0 takes a free one', parsePort, 1337)
     .option('--data <folder>', 'keep the data of the embedded Postgres here (default: a temporary folder)')
     .addOption(new Option('--database-url <url>', "use this server, in schemas of the demo's own").env('DATABASE_URL'))
-    .action(action(demo))
+    .action(action(async () => demo))
 }

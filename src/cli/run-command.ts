@@ -12,15 +12,17 @@ const LINGER_MS = 1_000
 export type CommandAction<Flags> = (settings: ProgramSettings, flags: Flags, args: readonly string[]) => Promise<number>
 
 /**
- * Makes an action of a command out of a function that gets the settings and gives the exit code. What it throws is
+ * Makes an action of a command out of a function that gets the settings and gives the exit code. `load` imports it, as
+ * each command needs other packages and a process runs one. What it throws is
  * told in a sentence, or with `--json` as `{ error: { code, message } }`; only what nobody expects shows where it comes from.
  */
-export function action<Flags>(run: CommandAction<Flags>) {
+export function action<Flags>(load: () => Promise<CommandAction<Flags>>) {
   return async (...given: unknown[]) => {
     const command = given.at(-1) as Command
     let settings: ProgramSettings | undefined
     try {
       settings = await readSettings(command)
+      const run = await load()
       process.exitCode = await run(settings, command.opts() as Flags, command.processedArgs.flat() as string[])
     } catch (error) {
       if (command.opts().json === true) printJson(errorAsData(error, settings))

@@ -5,7 +5,7 @@ import { ChangefeedError } from '../errors.ts'
 import type { ChangefeedOptions } from '../options.ts'
 import type { RealtimeOptions } from '../realtime/realtime-options.ts'
 import type { ConfigFile } from './config-file.ts'
-import { LOG_LEVELS } from './log.ts'
+import { LOG_LEVELS } from './log-level.ts'
 
 /** What a socket.io server takes as `io.adapter(...)`. */
 export type AdapterFactory = Parameters<Server['adapter']>[0]

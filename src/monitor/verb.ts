@@ -11,6 +11,8 @@ export const VERB_OF_CALL: Readonly<Record<PublishCall['fn'], string>> = {
   refetch: 'refetch',
 }
 
+export const VERBS: readonly string[] = Object.values(VERB_OF_CALL)
+
 export const VERB_OF_OPERATION: Readonly<Record<Operation, string>> = {
   insert: 'created',
   update: 'updated',

@@ -1,5 +1,4 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { InvalidArgumentError } from 'commander'
 import { type DatabaseStatus, type ModelStatus, readStatus } from '../../doctor/status.ts'
 import { describeHolder } from '../../leader/gate-holders.ts'
 import type { Lease } from '../../leader/lease.ts'
@@ -23,13 +22,6 @@ interface StatusFlags {
 
 const WATCH_MS = 2_000
 const CLEAR_SCREEN = '\x1b[2J\x1b[3J\x1b[H'
-
-/** Of `--watch`: seconds, in milliseconds. */
-export function parseInterval(text: string): number {
-  const seconds = Number(text)
-  if (seconds >= 0.1 && seconds <= 86_400) return seconds * 1_000
-  throw new InvalidArgumentError('It takes seconds, from 0.1 to 86400.')
-}
 
 export async function status(settings: ProgramSettings, { json, watch }: StatusFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {

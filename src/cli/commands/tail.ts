@@ -25,8 +25,6 @@ interface TailFlags {
 
 const POLL_MS = 200
 
-export const VERBS: readonly string[] = Object.values(VERB_OF_CALL)
-
 /** Prints what goes to the sockets, as it happens, until it is interrupted. Publishes nothing. */
 export async function tail(settings: ProgramSettings, flags: TailFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
