@@ -19,6 +19,7 @@ export const asError = (thrown: unknown): Error =>
 export type ErrorCode =
   | 'E_OPTIONS' // an option is missing or malformed
   | 'E_CONNECT' // the database cannot be reached, or refuses us
+  | 'E_POOLER' // the connection leads through a pooler that shares sessions out by transaction
   | 'E_PRIVILEGE' // the role lacks a right
   | 'E_SCHEMA_OWNER' // something in our schema belongs to a role that we do not trust
   | 'E_STANDBY' // the server is read-only

@@ -23,6 +23,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   E_OPTIONS: EXIT.usage,
   E_USAGE: EXIT.usage,
   E_CONNECT: EXIT.database,
+  E_POOLER: EXIT.database,
   E_PRIVILEGE: EXIT.database,
   E_SCHEMA_OWNER: EXIT.database,
   E_STANDBY: EXIT.database,

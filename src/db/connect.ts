@@ -3,6 +3,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import pg, { type ClientBase } from 'pg'
 import { ChangefeedError } from '../errors.ts'
+import { assertOwnSession, type Probe } from './pooler.ts'
 import { assertSchemaTrusted } from './schema-trust.ts'
 import { assertReadable, malformed } from './server-url.ts'
 import { ownTypes, settleSession } from './session-settings.ts'
@@ -64,7 +65,7 @@ export function clientConfig(settings: ConnectionSettings) {
 
 /**
  * One connection of its own. `onLost` hears of its end once, whatever the cause; without it an `error` event would end
- * the process. Throws `E_CONNECT` with the cause, never with the connection string.
+ * the process. Throws `E_CONNECT` with the cause, never with the connection string, and `E_POOLER`.
  */
 export async function connectClient(settings: ConnectionSettings, onLost: (error: Error) => void): Promise<Client> {
   const client = createClient(settings)
@@ -77,13 +78,34 @@ export async function connectClient(settings: ConnectionSettings, onLost: (error
   client.on('end', () => lose(new Error('The connection to Postgres ended.')))
   try {
     await client.connect()
-    await settleSession(client)
+    await settleOwnSession(client, settings)
     return client
   } catch (error) {
     lost = true
     await client.end().catch(() => {})
     throw connectError(error)
   }
+}
+
+/**
+ * The first thing on a connection. A pooler answers a new connection by a process number of its own. Then nothing is set
+ * before it is known that no other client gets the session: in transaction mode the app would run with our settings.
+ * Throws `E_POOLER`.
+ */
+export async function settleOwnSession(client: ClientBase, settings: ConnectionSettings): Promise<void> {
+  const { processID } = client as ClientBase & { readonly processID: number | null }
+  if (await settleSession(client, processID)) return
+  await assertOwnSession(client, () => connectProbe(settings))
+  await settleSession(client)
+}
+
+const PROBE_TIMEOUT_MS = 3_000
+
+async function connectProbe(settings: ConnectionSettings): Promise<Probe> {
+  const client = createClient({ ...settings, queryTimeoutMs: PROBE_TIMEOUT_MS })
+  client.on('error', () => {})
+  await client.connect()
+  return { client, close: () => endClient(client) }
 }
 
 /** A connection that is broken without a sign would never end by itself. */
@@ -147,7 +169,7 @@ function createPool(settings: ConnectionSettings, schema: string) {
     idleTimeoutMillis: 30_000,
     allowExitOnIdle: true,
     onConnect: async (client: ClientBase) => {
-      await settleSession(client)
+      await settleOwnSession(client, settings)
       await assertSchemaTrusted(client, { schema, schemaOwner: settings.schemaOwner })
     },
   }

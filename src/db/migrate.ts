@@ -3,13 +3,12 @@ import { Kysely, Migrator, PostgresAdapter, PostgresDialect, type PostgresPool, 
 import type pg from 'pg'
 import { migrationsFor } from '../../migrations/index.ts'
 import { ChangefeedError } from '../errors.ts'
-import { type ConnectionSettings, connectError, createClient } from './connect.ts'
+import { type ConnectionSettings, connectError, createClient, settleOwnSession } from './connect.ts'
 import { listenerGrants, ownObjects, revokeForeignRights } from './foreign-rights.ts'
 import { LOCK_ATTEMPT_MS, LOCK_PAUSE_MS, lockInstallation } from './installation-lock.ts'
 import type { Queryable } from './queryable.ts'
 import { qualify, quoteName } from './quote.ts'
 import { assertSchemaTrusted, type SchemaRef } from './schema-trust.ts'
-import { settleSession } from './session-settings.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 
 const MIGRATION_TABLE = 'migration'
@@ -145,7 +144,7 @@ async function withClient<T>(settings: ConnectionSettings, use: (client: pg.Clie
   client.on('error', () => {})
   try {
     await client.connect()
-    await settleSession(client)
+    await settleOwnSession(client, settings)
   } catch (error) {
     throw connectError(error)
   }

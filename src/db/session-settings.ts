@@ -22,14 +22,22 @@ const SETTINGS = {
   transaction_timeout: '0', // PostgreSQL 17
 }
 
-/** To be called once per connection, before anything else. Settings that the server does not know are passed over. */
-export async function settleSession(client: ClientBase): Promise<void> {
-  await client.query(
-    `select pg_catalog.set_config(name, value, false)
-     from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) as wanted (name, value)
-     where pg_catalog.current_setting(name, true) is not null`,
-    [Object.keys(SETTINGS), Object.values(SETTINGS)],
+/**
+ * To be called once per connection, before anything else. Settings that the server does not know are passed over. With
+ * `pid` only a session of that server process is changed; false means that the connection ends in another one.
+ */
+export async function settleSession(client: ClientBase, pid: number | null = null): Promise<boolean> {
+  const { rows } = await client.query<{ met: boolean }>(
+    `with session as (select $3::pg_catalog.int4 is null or $3 operator(pg_catalog.=) pg_catalog.pg_backend_pid() as met)
+     select met, (
+       select pg_catalog.count(pg_catalog.set_config(name, value, false))
+       from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) as wanted (name, value)
+       where met and pg_catalog.current_setting(name, true) is not null
+     ) as settings
+     from session`,
+    [Object.keys(SETTINGS), Object.values(SETTINGS), pid],
   )
+  return rows[0]?.met === true
 }
 
 const BOOL = 16

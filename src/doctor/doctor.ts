@@ -38,6 +38,7 @@ export async function examine(db: Database, settings: Settings, models: Models):
 
 /** Errors that keep the doctor from looking further, by the check that they fail. */
 const CHECKS: Partial<Record<string, string>> = {
+  E_POOLER: 'pooler',
   E_VERSION: 'version',
   E_PRIVILEGE: 'rights',
   E_SCHEMA_OWNER: 'rights',

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
 import { eventually } from './eventually.ts'
 import { need } from './need.ts'
+import { accepts, freePort } from './port.ts'
 import { afterScope } from './scope.ts'
 
 export interface TestRedis {
@@ -21,7 +21,7 @@ export async function startRedis(): Promise<TestRedis> {
   const start = async () => {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
     server = spawn(path, args, { stdio: 'ignore', env: { ...process.env, ...env } })
-    await eventually(() => connects(port))
+    await eventually(() => accepts(port))
   }
   const stop = async () => {
     const [gone] = [server]
@@ -34,24 +34,4 @@ export async function startRedis(): Promise<TestRedis> {
   afterScope(stop)
   await start()
   return { url: `redis://127.0.0.1:${port}`, start, stop }
-}
-
-function connects(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('error', reject)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve()
-    })
-  })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -15,14 +15,16 @@ export interface Prerequisites {
   readonly browser: Found
   /** In the folder of a whole PostgreSQL, the server included. */
   readonly pgDump: Found
+  readonly pgbouncer: Found
   /** Of util-linux: runs a program on a terminal. */
   readonly script: Found
 }
 
 /** Looks for the programs and unpacks what is missing. A program that cannot be had is reported, not thrown. */
 export async function findPrerequisites(): Promise<Prerequisites> {
-  const [redis, browser, pgDump, script] = await Promise.all([find(REDIS), find(BROWSER), find(PG_DUMP), find(SCRIPT)])
-  return { redis, browser, pgDump, script }
+  const [redis, browser, pgDump] = await Promise.all([find(REDIS), find(BROWSER), find(PG_DUMP)])
+  const [pgbouncer, script] = await Promise.all([find(PGBOUNCER), find(SCRIPT)])
+  return { redis, browser, pgDump, pgbouncer, script }
 }
 
 interface Wanted {
@@ -73,6 +75,24 @@ const PG_DUMP: Wanted = {
     dnf: 'postgresql-server',
     pacman: 'postgresql',
     zypper: 'postgresql-server',
+  },
+}
+
+const PGBOUNCER: Wanted = {
+  name: 'pgbouncer',
+  variable: 'PGBOUNCER',
+  // On Debian it is in /usr/sbin, which the PATH of an ordinary user lacks.
+  places: [
+    () => installed('pgbouncer', '/usr/sbin/pgbouncer'),
+    () => debianPackage(['pgbouncer'], 'usr/sbin/pgbouncer'),
+  ],
+  packages: {
+    'apt-get': 'pgbouncer',
+    apk: 'pgbouncer',
+    brew: 'pgbouncer',
+    dnf: 'pgbouncer',
+    pacman: 'pgbouncer',
+    zypper: 'pgbouncer',
   },
 }
 
