@@ -18,10 +18,11 @@ export function serialPublisher(publisher: Publisher): Publisher {
     underway = settled
     return result
   }
-  const { drained, check } = publisher
+  const { drained, check, sockets } = publisher
   return {
     publish,
     ...(drained && { drained: () => drained.call(publisher) }),
     ...(check && { check: () => check.call(publisher) }),
+    ...(sockets && { sockets: () => sockets.call(publisher) }),
   }
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { openShop } from '../feed/fixture.ts'
 import { ownServer, testDatabase } from '../helpers/database.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { scratchFolder } from '../helpers/folder.ts'
 import { built, startProgram } from '../helpers/program.ts'
 import { connectSailsClient } from '../helpers/sails-client.ts'
@@ -22,18 +23,20 @@ async function desk(connectionString: string, config: string) {
 }
 
 /** A listener that serves sockets itself, of models that the config file starts. */
-async function server(connectionString: string) {
+async function server(connectionString: string, settings: object = {}) {
   const { run } = await desk(
     connectionString,
     `import { startPetShop } from ${JSON.stringify(WATERLINE)}
      export default {
        collections: () => startPetShop(process.env.DATABASE_URL),
        serve: { models: { pet: true } },
+       ...${JSON.stringify(settings)},
      }`,
   )
   return { run, program: run('start', '--serve', '--port', '0', '--http-port', '0') }
 }
 
+const TOKEN = 'a token of some length'
 const portIn = (line: string) => Number(/127\.0\.0\.1:(\d+)/.exec(line)?.[1])
 
 test('several listeners serve sockets themselves; each tells its own, each socket once', async () => {
@@ -51,6 +54,29 @@ test('several listeners serve sockets themselves; each tells its own, each socke
   const status = servers[0]?.run('status', '--json')
   await status?.ended
   expect(JSON.parse(status?.lines.join('') ?? '')).toMatchObject({ nodes: [{}, {}] })
+})
+
+test('a replay over HTTP reaches the sockets that the listener serves', async () => {
+  const shop = await openShop()
+  await shop.feed().install()
+  const { program } = await server(shop.database.connectionString, { token: TOKEN })
+  const url = `http://127.0.0.1:${portIn(await program.line(/Status page/))}`
+  const client = await connectSailsClient({ port: portIn(await program.line(/listener is ready/)) })
+  await client.get('/pet')
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await client.messages.next('pet')
+  const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
+  const replay = await fetch(`${url}/operations/replay`, { method: 'POST', headers, body: '{"since":"1h"}' })
+  expect([replay.status, await replay.json()]).toEqual([202, { total: 1 }])
+  const again = await client.messages.next('pet')
+  expect([again.data.verb, again.data.id, again.meta.replayed]).toEqual(['created', 1, true])
+  await program.line(/A replay was started from the status page/)
+  await eventually(async () =>
+    expect(await (await fetch(`${url}/status.json`, { headers })).json()).toMatchObject({
+      database: { sockets: 1 },
+      operations: { by: expect.stringMatching(/sockets of its own/), replay: { state: 'done', done: 1 } },
+    }),
+  )
 })
 
 test('a listener whose installation is taken away ends, and says what to run', async () => {

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { expect, test } from 'vitest'
 import type { PublishCall } from '../../src/publish/call.ts'
+import type { Publisher } from '../../src/publish/publisher.ts'
 import { serialPublisher } from '../../src/publish/serial-publisher.ts'
 
 const META = { cursor: '1.1.1', at: 0 }
@@ -35,4 +36,19 @@ test('alone, a call that is done at once stays without a promise, also after one
   await publisher.publish(call(2), META)
   await new Promise(setImmediate)
   expect(publisher.publish(call(3), META)).toBeUndefined()
+})
+
+test('whatever else a publisher has is passed on, and nothing is added', async () => {
+  const called: string[] = []
+  const whole: Required<Publisher> = {
+    publish: () => {},
+    drained: () => void called.push('drained'),
+    check: async () => void called.push('check'),
+    sockets: () => called.push('sockets'),
+  }
+  const serial = serialPublisher(whole)
+  expect(Object.keys(serial).sort()).toEqual(Object.keys(whole).sort())
+  await Promise.all([serial.drained?.(), serial.check?.(), serial.sockets?.()])
+  expect(called.sort()).toEqual(['check', 'drained', 'sockets'])
+  expect(Object.keys(serialPublisher({ publish() {} }))).toEqual(['publish'])
 })
