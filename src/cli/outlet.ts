@@ -45,7 +45,7 @@ const HOOK_PUBLISHES =
  * write and never tell only the hook inside the app can know.
  */
 const besideBlueprints = (publisher: Publisher): Publisher => ({
-  publish: (call, meta) => (parseOrigin(meta.origin)?.blueprint ? undefined : publisher.publish(call, meta)),
+  publish: (event, meta) => (parseOrigin(meta.origin)?.blueprint ? undefined : publisher.publish(event, meta)),
   drained: () => publisher.drained?.(),
   sockets: () => publisher.sockets?.() ?? null,
 })

@@ -1,5 +1,5 @@
 import { Command, type CommanderError, Option } from 'commander'
-import { VERBS } from '../monitor/verb.ts'
+import { VERBS } from '../publish/record-event.ts'
 import { VERSION } from '../version.ts'
 import { demo, parsePort } from './commands/demo.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'

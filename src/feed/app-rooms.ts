@@ -1,35 +1,35 @@
 import { ChangefeedError } from '../errors.ts'
 import type { Model } from '../ontology/model.ts'
 import type { ModelOptions, RoomChange } from '../ontology/selection.ts'
-import type { CreateCall, DestroyCall, PublishCall, UpdateCall } from '../publish/call.ts'
+import type { CreatedEvent, DestroyedEvent, RecordEvent, UpdatedEvent } from '../publish/record-event.ts'
 import { idOf } from '../publish/record-id.ts'
 import type { RowChange } from '../publish/row-change.ts'
 
 /**
- * The calls with the rooms that the model's option `rooms` names added to those about the changed record. Throws `E_MODEL`
+ * The events with the rooms that the model's option `rooms` names added to those about the changed record. Throws `E_MODEL`
  * where the option throws, or returns no rooms.
  */
 export function withAppRooms(
-  calls: PublishCall[],
+  events: RecordEvent[],
   change: RowChange,
   options: ReadonlyMap<string, ModelOptions>,
-): PublishCall[] {
+): RecordEvent[] {
   const roomsOf = options.get(change.model.identity)?.rooms
-  if (!roomsOf) return calls
-  return calls.map(call => (isAbout(call, change) ? { ...call, rooms: roomsFor(call, change, roomsOf) } : call))
+  if (!roomsOf) return events
+  return events.map(event => (isAbout(event, change) ? { ...event, rooms: roomsFor(event, change, roomsOf) } : event))
 }
 
-type RecordCall = CreateCall | UpdateCall | DestroyCall
+type RecordCall = CreatedEvent | UpdatedEvent | DestroyedEvent
 
-function isAbout(call: PublishCall, { model, old, new: row }: RowChange): call is RecordCall {
-  const isOfRecord = call.fn === 'publishCreate' || call.fn === 'publishUpdate' || call.fn === 'publishDestroy'
+function isAbout(event: RecordEvent, { model, old, new: row }: RowChange): event is RecordCall {
+  const isOfRecord = event.verb === 'created' || event.verb === 'updated' || event.verb === 'destroyed'
   const ids = [old, row].flatMap(each => (each ? [String(idOf(model, each))] : []))
-  return isOfRecord && call.identity === model.identity && ids.includes(String(call.id))
+  return isOfRecord && event.identity === model.identity && ids.includes(String(event.id))
 }
 
-function roomsFor(call: RecordCall, change: RowChange, roomsOf: NonNullable<ModelOptions['rooms']>): string[] {
+function roomsFor(event: RecordCall, change: RowChange, roomsOf: NonNullable<ModelOptions['rooms']>): string[] {
   const { model, operation, previous, record, changed } = change
-  const shown = call.fn === 'publishDestroy' ? previous : record
+  const shown = event.verb === 'destroyed' ? previous : record
   if (!shown || operation === 'truncate') return []
   const given = { operation, changed: [...changed], ...(previous && { previous }), ...(record && { record }) }
   const rooms = [namedRooms(model, roomsOf, shown, given)].flat()

@@ -3,9 +3,9 @@ import type { Database } from '../db/connect.ts'
 import type { Logger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
 import type { ModelOptions } from '../ontology/selection.ts'
-import type { MessageMeta, PublishCall } from '../publish/call.ts'
-import { publishCalls } from '../publish/calls.ts'
 import { parseOrigin } from '../publish/origin.ts'
+import type { MessageMeta, RecordEvent } from '../publish/record-event.ts'
+import { recordEvents } from '../publish/record-events.ts'
 import { idOf } from '../publish/record-id.ts'
 import type { RowChange } from '../publish/row-change.ts'
 import { withAppRooms } from './app-rooms.ts'
@@ -30,7 +30,7 @@ export interface ChangeMapperParts extends RowDecoderParts {
 
 /** What is to be published of one change. */
 export interface MappedChange {
-  readonly calls: readonly PublishCall[]
+  readonly recordEvents: readonly RecordEvent[]
   /** Why a record is missing from them: its model could not show it. */
   readonly unshown?: Error
   /** Whether clients end on the present state: what was before the change is no part of that. */
@@ -39,7 +39,7 @@ export interface MappedChange {
   readonly faults: readonly string[]
 }
 
-/** Decodes a logged change, maps it to publish calls, and leads them past the stages. */
+/** Decodes a logged change, maps it to record events, and leads them past the stages. */
 export class ChangeMapper {
   readonly #parts: ChangeMapperParts
   readonly #lookAhead: LookAhead
@@ -71,26 +71,26 @@ export class ChangeMapper {
     const { tick } = logged.cursor
     const circumstances = { change, tick, meta, signal, upcoming: () => this.#lookAhead.upcoming(logged, readAt) }
     const related = await this.#lookAhead.relatedRows(logged, decoded, readAt)
-    let calls = withoutUnshown(publishCalls(change, { models, related }), change)
-    for (const stage of stages) calls = await reachably(async () => stage.revise(calls, circumstances))
-    calls = calls.map(call => this.#deepValues.withoutIn(call))
-    calls = withAppRooms(calls, change, this.#parts.options)
+    let mapped = withoutUnshown(recordEvents(change, { models, related }), change)
+    for (const stage of stages) mapped = await reachably(async () => stage.revise(mapped, circumstances))
+    mapped = mapped.map(event => this.#deepValues.withoutIn(event))
+    mapped = withAppRooms(mapped, change, this.#parts.options)
     const isComplete = !change.new || change.record !== undefined
-    return { calls, faults, isComplete, ...(unshown && { unshown }) }
+    return { recordEvents: mapped, faults, isComplete, ...(unshown && { unshown }) }
   }
 }
 
 /** Without a record to show, what is left are the messages that need ids only: about memberships, and `destroyed`. */
-function withoutUnshown(calls: PublishCall[], { model, new: row, record }: RowChange): PublishCall[] {
-  if (!row || record) return calls
+function withoutUnshown(recordEvents: RecordEvent[], { model, new: row, record }: RowChange): RecordEvent[] {
+  if (!row || record) return recordEvents
   const id = String(idOf(model, row))
-  const showsRecord = (call: PublishCall) =>
-    call.identity === model.identity &&
-    (call.fn === 'publishCreate' || call.fn === 'publishUpdate') &&
-    String(call.id) === id
-  return calls.flatMap(call => {
-    if (!showsRecord(call)) return call
-    return call.fn === 'publishCreate' ? call.reverse : []
+  const showsRecord = (event: RecordEvent) =>
+    event.identity === model.identity &&
+    (event.verb === 'created' || event.verb === 'updated') &&
+    String(event.id) === id
+  return recordEvents.flatMap(event => {
+    if (!showsRecord(event)) return event
+    return event.verb === 'created' ? event.reverse : []
   })
 }
 

@@ -1,5 +1,5 @@
 import type { ModelRecord } from '../ontology/model.ts'
-import type { PublishCall } from '../publish/call.ts'
+import type { RecordEvent } from '../publish/record-event.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /**
@@ -7,10 +7,10 @@ import type { Circumstances, Stage } from './stage.ts'
  * name instead of attribute name, and a JSON array as its text.
  */
 export class CompatibleChanges implements Stage {
-  revise(calls: PublishCall[], { change: { model } }: Circumstances): PublishCall[] {
-    return calls.map(call => {
-      const isOwn = call.fn === 'publishUpdate' && call.identity === model.identity && call.previous !== undefined
-      return isOwn ? { ...call, changes: asWritten(call.changes) } : call
+  revise(events: RecordEvent[], { change: { model } }: Circumstances): RecordEvent[] {
+    return events.map(event => {
+      const isOwn = event.verb === 'updated' && event.identity === model.identity && event.previous !== undefined
+      return isOwn ? { ...event, changes: asWritten(event.changes) } : event
     })
 
     function asWritten(changes: ModelRecord): ModelRecord {

@@ -1,6 +1,6 @@
 import type { Logger } from '../logger.ts'
 import type { ModelRecord } from '../ontology/model.ts'
-import type { PublishCall } from '../publish/call.ts'
+import type { RecordEvent } from '../publish/record-event.ts'
 
 /**
  * Levels of objects and lists in one attribute. What encodes a message recurses: socket.io fails at some thousand levels,
@@ -24,19 +24,19 @@ export class DeepValues {
     return Object.fromEntries(Object.entries(record).filter(([name]) => !deep.includes(name)))
   }
 
-  /** The call with records that can be sent: `customToJSON` and populated records may have added to their depth. */
-  withoutIn(call: PublishCall): PublishCall {
-    const { identity } = call
-    const previous = 'previous' in call && call.previous ? { previous: this.without(identity, call.previous) } : {}
-    switch (call.fn) {
-      case 'publishCreate':
-        return { ...call, record: this.without(identity, call.record) }
-      case 'publishUpdate':
-        return { ...call, changes: this.without(identity, call.changes), ...previous }
-      case 'publishDestroy':
-        return { ...call, ...previous }
+  /** The event with records that can be sent: `customToJSON` and populated records may have added to their depth. */
+  withoutIn(event: RecordEvent): RecordEvent {
+    const { identity } = event
+    const previous = 'previous' in event && event.previous ? { previous: this.without(identity, event.previous) } : {}
+    switch (event.verb) {
+      case 'created':
+        return { ...event, record: this.without(identity, event.record) }
+      case 'updated':
+        return { ...event, changes: this.without(identity, event.changes), ...previous }
+      case 'destroyed':
+        return { ...event, ...previous }
       default:
-        return call
+        return event
     }
   }
 

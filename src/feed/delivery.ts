@@ -5,29 +5,29 @@ import type { Position } from '../change-log/position.ts'
 import { asError, ChangefeedError } from '../errors.ts'
 import type { Model } from '../ontology/model.ts'
 import { parseRow } from '../ontology/row-json.ts'
-import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
-import { affectedModels } from '../publish/calls.ts'
-import { CallPublisher, type CallPublisherParts } from './call-publisher.ts'
+import type { MessageMeta, RecordEvent, RefetchEvent } from '../publish/record-event.ts'
+import { affectedModels } from '../publish/record-events.ts'
 import { CapturedTables, type CapturedTablesParts } from './captured-tables.ts'
 import { ChangeMapper, type ChangeMapperParts } from './change-mapper.ts'
+import { EventPublisher, type EventPublisherParts } from './event-publisher.ts'
 import type { Failures } from './failures.ts'
 import type { Pauses } from './pauses.ts'
 import { Unreachable } from './reach.ts'
 import { Overtaken, type Turn } from './turn.ts'
 
-export interface DeliveryParts extends ChangeMapperParts, CallPublisherParts {
+export interface DeliveryParts extends ChangeMapperParts, EventPublisherParts {
   readonly pauses: Pauses
   readonly failures: Failures
   /** Called with each new state of capture before changes are published by it. */
   readonly heedCaptures?: CapturedTablesParts['heed']
 }
 
-/** Takes logged changes to the publisher: decode, map, call, one after the other. */
+/** Takes logged changes to the publisher: decode, map, publish, one after the other. */
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #tables: CapturedTables
   readonly #mapper: ChangeMapper
-  readonly #publisher: CallPublisher
+  readonly #publisher: EventPublisher
   /** Models of which a change of the present page could not be published as it is: their clients must read again. */
   readonly #incomplete = new Set<string>()
   #last: MessageMeta | null = null
@@ -38,7 +38,7 @@ export class Delivery {
     this.#parts = parts
     this.#tables = new CapturedTables({ db: parts.db, models: parts.models, heed: parts.heedCaptures })
     this.#mapper = new ChangeMapper(parts, this.#tables)
-    this.#publisher = new CallPublisher(parts)
+    this.#publisher = new EventPublisher(parts)
   }
 
   /** Learns of altered columns before they are met; to be called now and then. */
@@ -111,7 +111,7 @@ export class Delivery {
 
   /** Declares changes of every model missing, or of some: to the clients of all models that these changes affect. */
   async declareGap(
-    reason: RefetchCall['reason'],
+    reason: RefetchEvent['reason'],
     { epoch, tick }: Position,
     turn: Turn,
     only: readonly string[] = [...this.#parts.models.keys()],
@@ -151,8 +151,14 @@ export class Delivery {
 
   async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, turn: Turn) {
     if (!isWhole(change)) return await this.#tellDefect(model, change, meta, turn)
-    for (const call of await this.#callsOrNone(change, model, meta, turn)) {
-      await this.#attempt(call.identity, meta, turn, () => this.#publisher.publish(call, meta, turn), announcedBy(call))
+    for (const event of await this.#callsOrNone(change, model, meta, turn)) {
+      await this.#attempt(
+        event.identity,
+        meta,
+        turn,
+        () => this.#publisher.publish(event, meta, turn),
+        announcedBy(event),
+      )
     }
   }
 
@@ -184,7 +190,7 @@ export class Delivery {
     }
     if (mapped?.unshown && mapped.isComplete) this.#parts.failures.note(model.identity, meta.cursor, mapped.unshown)
     else if (mapped?.unshown) this.#skip(model.identity, meta, mapped.unshown, [model.identity])
-    return mapped?.calls ?? []
+    return mapped?.recordEvents ?? []
   }
 
   /** What is no fault of the change ends the turn, and the change comes again; otherwise `affected` are incomplete. */
@@ -219,24 +225,24 @@ export class Delivery {
   /** There is nothing in its place where the publisher refuses it. */
   async #refetch(
     identities: readonly string[],
-    reason: RefetchCall['reason'],
+    reason: RefetchEvent['reason'],
     { cursor, at }: MessageMeta,
     turn: Turn,
   ) {
     const meta = { cursor, at }
     this.#parts.events.announce('gap', { reason, identities })
     for (const identity of identities) {
-      const call = { fn: 'refetch', identity, reason } as const
-      await this.#attempt(identity, meta, turn, () => this.#publisher.publish(call, meta, turn), [])
+      const event = { verb: 'refetch', identity, reason } as const
+      await this.#attempt(identity, meta, turn, () => this.#publisher.publish(event, meta, turn), [])
     }
   }
 }
 
 const UNCAPTURED = 'Changes of a model may be missing: clients are told to read again'
 
-/** Whose messages are lost with a call: its own model's, and those that it announces a new record to. */
-const announcedBy = (call: PublishCall): string[] =>
-  call.fn === 'publishCreate' ? [call.identity, ...call.reverse.map(({ identity }) => identity)] : [call.identity]
+/** Whose messages are lost with an event: its own model's, and those that it announces a new record to. */
+const announcedBy = (event: RecordEvent): string[] =>
+  event.verb === 'created' ? [event.identity, ...event.reverse.map(({ identity }) => identity)] : [event.identity]
 
 function metaOf({ cursor, at, origin, annotations }: LoggedChange): MessageMeta {
   return {

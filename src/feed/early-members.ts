@@ -1,5 +1,5 @@
 import type { Models } from '../ontology/model.ts'
-import type { AddCall, PublishCall, RemoveCall } from '../publish/call.ts'
+import type { AddedToEvent, RecordEvent, RemovedFromEvent } from '../publish/record-event.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** Members of one tick that are remembered; of a longer one, clients of the records that it creates read again. */
@@ -14,7 +14,7 @@ export class EarlyMembers implements Stage {
   readonly #models: Models
   #tick = -1n
   /** By record, then by attribute and member. */
-  readonly #added = new Map<string, Map<string, AddCall>>()
+  readonly #added = new Map<string, Map<string, AddedToEvent>>()
   #remembered = 0
   readonly #incomplete = new Set<string>()
 
@@ -22,9 +22,9 @@ export class EarlyMembers implements Stage {
     this.#models = models
   }
 
-  revise(calls: PublishCall[], { tick }: Circumstances): PublishCall[] {
+  revise(events: RecordEvent[], { tick }: Circumstances): RecordEvent[] {
     if (tick !== this.#tick) this.#begin(tick)
-    return calls.flatMap(call => this.#withEarlyMembers(call))
+    return events.flatMap(event => this.#withEarlyMembers(event))
   }
 
   /** Models of which the present tick has created records whose early members were too many to remember. */
@@ -39,22 +39,22 @@ export class EarlyMembers implements Stage {
     this.#incomplete.clear()
   }
 
-  #withEarlyMembers(call: PublishCall): PublishCall[] {
-    if (call.fn === 'publishAdd') this.#note(call)
-    if (call.fn === 'publishRemove') this.#added.get(recordOf(call))?.delete(memberOf(call))
-    if (call.fn === 'publishDestroy') this.#added.delete(recordOf(call))
-    if (call.fn !== 'publishCreate') return [call]
-    for (const reverse of call.reverse) this.#withEarlyMembers(reverse)
-    if (this.#remembered >= REMEMBERED && this.#hasCollections(call.identity)) this.#incomplete.add(call.identity)
-    return [call, ...(this.#added.get(recordOf(call))?.values() ?? [])]
+  #withEarlyMembers(event: RecordEvent): RecordEvent[] {
+    if (event.verb === 'addedTo') this.#note(event)
+    if (event.verb === 'removedFrom') this.#added.get(recordOf(event))?.delete(memberOf(event))
+    if (event.verb === 'destroyed') this.#added.delete(recordOf(event))
+    if (event.verb !== 'created') return [event]
+    for (const reverse of event.reverse) this.#withEarlyMembers(reverse)
+    if (this.#remembered >= REMEMBERED && this.#hasCollections(event.identity)) this.#incomplete.add(event.identity)
+    return [event, ...(this.#added.get(recordOf(event))?.values() ?? [])]
   }
 
-  #note(call: AddCall) {
+  #note(event: AddedToEvent) {
     if (this.#remembered >= REMEMBERED) return
     this.#remembered++
-    const record = recordOf(call)
-    const members = this.#added.get(record) ?? new Map<string, AddCall>()
-    this.#added.set(record, members.set(memberOf(call), call))
+    const record = recordOf(event)
+    const members = this.#added.get(record) ?? new Map<string, AddedToEvent>()
+    this.#added.set(record, members.set(memberOf(event), event))
   }
 
   #hasCollections(identity: string): boolean {
@@ -65,4 +65,4 @@ export class EarlyMembers implements Stage {
 const recordOf = ({ identity, id }: { readonly identity: string; readonly id: unknown }) =>
   JSON.stringify([identity, String(id)])
 
-const memberOf = ({ alias, childId }: AddCall | RemoveCall) => JSON.stringify([alias, String(childId)])
+const memberOf = ({ alias, childId }: AddedToEvent | RemovedFromEvent) => JSON.stringify([alias, String(childId)])

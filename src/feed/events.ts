@@ -2,8 +2,8 @@ import { captureRejectionSymbol, EventEmitter } from 'node:events'
 import { asError } from '../errors.ts'
 import type { PublisherOutage } from '../leader/node-health.ts'
 import { type Logger, silentLogger } from '../logger.ts'
-import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import type { SlowClient } from '../publish/client-buffers.ts'
+import type { MessageMeta, RecordEvent, RefetchEvent } from '../publish/record-event.ts'
 import type { RowChange } from '../publish/row-change.ts'
 
 /** A change that was read, on its way to the publisher. */
@@ -18,7 +18,7 @@ export interface ChangeEvent extends Omit<RowChange, 'model' | 'old' | 'new' | '
 export type ChangeHandler = (change: ChangeEvent) => unknown
 
 export interface PublishedEvent {
-  readonly call: PublishCall
+  readonly event: RecordEvent
   readonly meta: MessageMeta
   /** Until the publisher was done with it. */
   readonly tookMs: number
@@ -49,7 +49,7 @@ export interface ReadEvent {
 }
 
 export interface GapEvent {
-  readonly reason: RefetchCall['reason']
+  readonly reason: RefetchEvent['reason']
   readonly identities: readonly string[]
 }
 

@@ -3,7 +3,7 @@ import type { Database } from '../db/connect.ts'
 import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Models } from '../ontology/model.ts'
-import { removalCalls } from '../publish/calls.ts'
+import { removals } from '../publish/record-events.ts'
 import { type ExistingLinks, type Pair, readExistingLinks } from './existing-links.ts'
 import { type Link, linkOf } from './link.ts'
 import { reachably, Unreachable } from './reach.ts'
@@ -62,8 +62,8 @@ export class LinkLookUps {
   async #withUpcoming(deleted: Deleted, { change, upcoming }: Circumstances): Promise<Map<string, Deleted>> {
     const found = new Map([[keyOf(deleted), deleted]])
     for (const { change: later, at } of await upcoming()) {
-      for (const call of removalCalls(later, this.#parts.models)) {
-        const link = linkOf(call, change.model, this.#parts.models)
+      for (const event of removals(later, this.#parts.models)) {
+        const link = linkOf(event, change.model, this.#parts.models)
         if (link) this.#add(found, deletionOf(link, at))
       }
     }

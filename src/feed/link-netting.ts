@@ -1,6 +1,6 @@
 import type { Models } from '../ontology/model.ts'
-import type { PublishCall } from '../publish/call.ts'
 import { parseOrigin } from '../publish/origin.ts'
+import type { RecordEvent } from '../publish/record-event.ts'
 import { type Link, linkOf } from './link.ts'
 import { LinkLookUps, type LinkLookUpsParts } from './link-look-ups.ts'
 import type { Circumstances, Stage } from './stage.ts'
@@ -29,15 +29,15 @@ export class LinkNetting implements Stage {
     this.#lookUps.begin()
   }
 
-  async revise(calls: PublishCall[], circumstances: Circumstances): Promise<PublishCall[]> {
-    const revised: PublishCall[] = []
-    for (const call of calls) {
-      const link = linkOf(call, circumstances.change.model, this.#models)
-      if (!link) revised.push(call)
-      else if (call.fn === 'publishAdd')
-        revised.push(this.#isKept(link, circumstances) ? { ...call, kept: true } : call)
+  async revise(events: RecordEvent[], circumstances: Circumstances): Promise<RecordEvent[]> {
+    const revised: RecordEvent[] = []
+    for (const event of events) {
+      const link = linkOf(event, circumstances.change.model, this.#models)
+      if (!link) revised.push(event)
+      else if (event.verb === 'addedTo')
+        revised.push(this.#isKept(link, circumstances) ? { ...event, kept: true } : event)
       else if (await this.#lookUps.exists(link, circumstances)) this.#noteDeletion(link, circumstances)
-      else revised.push(call)
+      else revised.push(event)
     }
     return revised
   }

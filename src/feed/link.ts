@@ -1,6 +1,6 @@
 import type { Model, Models, RecordId } from '../ontology/model.ts'
-import type { AddCall, PublishCall, RemoveCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
+import type { AddedToEvent, RecordEvent, RemovedFromEvent } from '../publish/record-event.ts'
 
 /** What a row of a junction table, or of a `through` model, says: that two records belong together. */
 export interface Link {
@@ -15,14 +15,14 @@ export interface Link {
   readonly alias: string
 }
 
-/** Undefined unless the change is one of a link, and the call about the members that it makes. */
-export function linkOf(call: PublishCall, links: Model, models: Models): Link | undefined {
-  if (call.fn !== 'publishAdd' && call.fn !== 'publishRemove') return undefined
-  const ends = endsOf(call, links, models)
-  return ends && { links, ...ends, parentId: call.id, childId: call.childId, alias: call.alias }
+/** Undefined unless the change is one of a link, and the event about the members that it makes. */
+export function linkOf(event: RecordEvent, links: Model, models: Models): Link | undefined {
+  if (event.verb !== 'addedTo' && event.verb !== 'removedFrom') return undefined
+  const ends = endsOf(event, links, models)
+  return ends && { links, ...ends, parentId: event.id, childId: event.childId, alias: event.alias }
 }
 
-function endsOf({ identity, alias }: AddCall | RemoveCall, links: Model, models: Models) {
+function endsOf({ identity, alias }: AddedToEvent | RemovedFromEvent, links: Model, models: Models) {
   const near = links.junction?.ends.find(end => end.identity === identity && end.alias === alias)
   const far = links.junction?.ends.find(end => end !== near)
   if (near && far) return { parent: near.attribute, child: far.attribute }

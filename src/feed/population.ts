@@ -3,8 +3,8 @@ import type { Logger } from '../logger.ts'
 import { collectionsOf } from '../ontology/collection.ts'
 import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
 import { presentable } from '../ontology/presentation.ts'
-import type { PublishCall } from '../publish/call.ts'
 import { childAttribute } from '../publish/memberships.ts'
+import type { RecordEvent } from '../publish/record-event.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** As many members as blueprints populate. */
@@ -36,17 +36,17 @@ export class Population implements Stage {
     this.#live = new Map(collectionsOf(parts.collections).map(live => [live.identity, live as unknown as Finder]))
   }
 
-  async revise(calls: PublishCall[], circumstances: Circumstances): Promise<PublishCall[]> {
+  async revise(events: RecordEvent[], circumstances: Circumstances): Promise<RecordEvent[]> {
     const { model, old, new: row } = circumstances.change
-    const revised: PublishCall[] = []
-    for (const call of calls) {
-      const isNew = call.fn === 'publishCreate'
+    const revised: RecordEvent[] = []
+    for (const event of events) {
+      const isNew = event.verb === 'created'
       const raw = row && isNew ? row : old
-      let populated = raw && hasRecord(call, model) ? await this.#populated(model, raw, circumstances) : undefined
+      let populated = raw && hasRecord(event, model) ? await this.#populated(model, raw, circumstances) : undefined
       if (populated && isNew && lacksMembers(model, populated) && (await comesOfAge(circumstances))) {
         populated = await this.#populated(model, row ?? {}, circumstances)
       }
-      revised.push(populated ? withRecord(call, populated) : call)
+      revised.push(populated ? withRecord(event, populated) : event)
     }
     return revised
   }
@@ -116,12 +116,12 @@ type Collection = Extract<Association, { type: 'collection' }>
 
 const criteria = ({ primaryKey }: Finder, key: unknown) => ({ where: { [primaryKey]: key } })
 
-const hasRecord = (call: PublishCall, { identity }: Model) =>
-  call.identity === identity &&
-  (call.fn === 'publishCreate' || ((call.fn === 'publishUpdate' || call.fn === 'publishDestroy') && !!call.previous))
+const hasRecord = (event: RecordEvent, { identity }: Model) =>
+  event.identity === identity &&
+  (event.verb === 'created' || ((event.verb === 'updated' || event.verb === 'destroyed') && !!event.previous))
 
-const withRecord = (call: PublishCall, record: ModelRecord): PublishCall =>
-  call.fn === 'publishCreate' ? { ...call, record } : ({ ...call, previous: record } as PublishCall)
+const withRecord = (event: RecordEvent, record: ModelRecord): RecordEvent =>
+  event.verb === 'created' ? { ...event, record } : ({ ...event, previous: record } as RecordEvent)
 
 function endsOf(
   { identity }: Model,

@@ -83,6 +83,6 @@ export async function runReplay(parts: PlaybackParts, replay: Replay, { signal, 
 }
 
 const markingReplayed = (publisher: Publisher): Publisher => ({
-  publish: (call, meta) => publisher.publish(call, { ...meta, replayed: true }),
+  publish: (event, meta) => publisher.publish(event, { ...meta, replayed: true }),
   drained: () => publisher.drained?.(),
 })

@@ -2,7 +2,7 @@
 export interface Turn {
   /** Ends it after the present call. */
   readonly signal: AbortSignal
-  /** Called before each call is published; throws when this node may not publish any more. */
+  /** Called before each event is published; throws when this node may not publish any more. */
   check(): void
 }
 

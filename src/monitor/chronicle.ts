@@ -1,6 +1,6 @@
 import type { Changefeed } from '../changefeed.ts'
 import { repeat } from '../feed/repeat.ts'
-import { VERB_OF_CALL, withReverse } from './verb.ts'
+import { withReverse } from './verb.ts'
 
 const SAMPLE_MS = 1_000
 const SAMPLES = 600
@@ -40,14 +40,14 @@ export class Chronicle {
 
   constructor(feed: Changefeed) {
     this.#feed = feed
-    feed.on('published', ({ call, meta }) => {
-      for (const { identity, fn, ...rest } of withReverse(call)) {
+    feed.on('published', ({ event, meta }) => {
+      for (const { identity, verb, ...rest } of withReverse(event)) {
         this.#messages++
         const id = 'id' in rest ? String(rest.id) : null
         const latencyMs = Math.max(0, Date.now() - meta.at)
         this.#recent.unshift({
           at: meta.at,
-          verb: VERB_OF_CALL[fn],
+          verb,
           model: identity,
           id,
           latencyMs,

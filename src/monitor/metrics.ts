@@ -4,7 +4,7 @@ import type { Changefeed } from '../changefeed.ts'
 import type { Database } from '../db/connect.ts'
 import { readOldest } from '../doctor/status.ts'
 import { listNodes } from '../leader/nodes.ts'
-import { VERB_OF_CALL, VERB_OF_OPERATION, withReverse } from './verb.ts'
+import { VERB_OF_OPERATION, withReverse } from './verb.ts'
 
 const MODES = ['asleep', 'polling', 'closing'] as const
 const ROLES = ['leader', 'follower', 'standby'] as const
@@ -106,12 +106,12 @@ function count(feed: Changefeed, registry: Registry) {
   feed.on('change', ({ identity, operation }) => changes.inc({ model: identity, verb: VERB_OF_OPERATION[operation] }))
 
   const messages = counter('messages', 'Messages that were published.', 'model', 'verb')
-  const publishing = histogram('publish_seconds', 'What one publish call took.', SECONDS)
+  const publishing = histogram('publish_seconds', 'What publishing one event took.', SECONDS)
   const latency = histogram('latency_seconds', 'From the change of a row to its publishing, by two clocks.', SECONDS)
-  feed.on('published', ({ call, meta, tookMs }) => {
-    for (const each of withReverse(call)) messages.inc({ model: each.identity, verb: VERB_OF_CALL[each.fn] })
+  feed.on('published', ({ event, meta, tookMs }) => {
+    for (const each of withReverse(event)) messages.inc({ model: each.identity, verb: each.verb })
     publishing.observe(tookMs / 1000)
-    if (call.fn !== 'refetch') latency.observe(Math.max(0, Date.now() - meta.at) / 1000)
+    if (event.verb !== 'refetch') latency.observe(Math.max(0, Date.now() - meta.at) / 1000)
   })
 
   const withheld = counter('withheld', 'Changes of paused models that were passed over.', 'model')

@@ -1,17 +1,5 @@
 import type { Operation } from '../change-log/change.ts'
-import type { PublishCall } from '../publish/call.ts'
-
-/** What clients call it. */
-export const VERB_OF_CALL: Readonly<Record<PublishCall['fn'], string>> = {
-  publishCreate: 'created',
-  publishUpdate: 'updated',
-  publishDestroy: 'destroyed',
-  publishAdd: 'addedTo',
-  publishRemove: 'removedFrom',
-  refetch: 'refetch',
-}
-
-export const VERBS: readonly string[] = Object.values(VERB_OF_CALL)
+import type { RecordEvent } from '../publish/record-event.ts'
 
 export const VERB_OF_OPERATION: Readonly<Record<Operation, string>> = {
   insert: 'created',
@@ -20,6 +8,6 @@ export const VERB_OF_OPERATION: Readonly<Record<Operation, string>> = {
   truncate: 'truncated',
 }
 
-/** A call, after those that it makes itself. */
-export const withReverse = (call: PublishCall): readonly PublishCall[] =>
-  call.fn === 'publishCreate' ? [...call.reverse, call] : [call]
+/** The event, after those that its message implies. */
+export const withReverse = (event: RecordEvent): readonly RecordEvent[] =>
+  event.verb === 'created' ? [...event.reverse, event] : [event]

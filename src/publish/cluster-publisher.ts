@@ -1,7 +1,7 @@
 import type { Server } from 'socket.io'
-import type { MessageMeta, PublishCall } from './call.ts'
 import { handoverOf } from './handover.ts'
 import type { Publisher } from './publisher.ts'
+import type { MessageMeta, RecordEvent } from './record-event.ts'
 import { type SocketPublisherOptions, socketPublisher } from './socket-publisher.ts'
 
 /**
@@ -11,7 +11,7 @@ import { type SocketPublisherOptions, socketPublisher } from './socket-publisher
 const PATIENCE_MS = 4_000
 
 /**
- * Publishes to the sockets of all servers that share a cluster adapter, and is done with a call when the adapter's backend
+ * Publishes to the sockets of all servers that share a cluster adapter, and is done with an event when the adapter's backend
  * has it. While the backend is down `publish` rejects with an error whose `retryable` is true. `io` need not listen
  * anywhere: a server without a port that carries the same adapter reaches the sockets of the others.
  *
@@ -24,9 +24,9 @@ export function clusterPublisher(io: Server, options: Omit<SocketPublisherOption
   let rooms: ReadonlySet<string> = new Set()
   const sockets = socketPublisher(io, { ...options, scope: 'cluster', knownRooms: () => rooms })
   return handingOver(io, {
-    async publish(call, meta) {
-      if (call.fn === 'refetch') rooms = await roomsOfAll(io)
-      await sockets.publish(call, meta)
+    async publish(event, meta) {
+      if (event.verb === 'refetch') rooms = await roomsOfAll(io)
+      await sockets.publish(event, meta)
     },
     drained: sockets.drained,
     sockets: sockets.sockets,
@@ -41,25 +41,25 @@ async function roomsOfAll(io: Server): Promise<ReadonlySet<string>> {
   return new Set(sockets.flatMap(socket => [...socket.rooms]))
 }
 
-/** Makes a publisher that emits through the cluster adapter of `io` wait, call by call, until the adapter's backend has it. */
+/** Makes a publisher that emits through the cluster adapter of `io` wait, event by event, until the adapter's backend has it. */
 export function handingOver(io: Server, publisher: Publisher): Publisher {
   const handover = handoverOf(io)
   if (!handover) return publisher
-  let underway: { readonly call: PublishCall; readonly done: Promise<void> } | null = null
-  const send = async (call: PublishCall, meta: MessageMeta) => {
+  let underway: { readonly event: RecordEvent; readonly done: Promise<void> } | null = null
+  const send = async (event: RecordEvent, meta: MessageMeta) => {
     if (handover.interrupted) await handover.recovered()
     try {
-      await publisher.publish(call, meta)
+      await publisher.publish(event, meta)
     } catch (cause) {
-      throw handover.interrupted ? cause : new Refused('The publisher refused a call.', { cause })
+      throw handover.interrupted ? cause : new Refused('The publisher refused an event.', { cause })
     }
     await handover.flushed()
     if (handover.interrupted) throw new Error('Its connection was lost on the way.')
   }
   return {
-    /** A call that is still on its way when it comes again is not sent twice: the client library keeps it in a queue. */
-    async publish(call, meta) {
-      if (underway?.call !== call) underway = { call, done: send(call, meta) }
+    /** An event that is still on its way when it comes again is not sent twice: the client library keeps it in a queue. */
+    async publish(event, meta) {
+      if (underway?.event !== event) underway = { event, done: send(event, meta) }
       const { done } = underway
       done.catch(() => {})
       try {
@@ -81,7 +81,7 @@ export function handingOver(io: Server, publisher: Publisher): Publisher {
 
 class Impatient extends Error {}
 
-/** The publisher itself threw while the backend was there: a fault of the call, which trying again would not mend. */
+/** The publisher itself threw while the backend was there: a fault of the event, which trying again would not mend. */
 class Refused extends Error {}
 
 async function withinPatience(done: Promise<void>): Promise<void> {

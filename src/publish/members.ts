@@ -1,27 +1,27 @@
 import type { Model, Models, RecordId } from '../ontology/model.ts'
-import type { AddCall, PublishCall, RemoveCall } from './call.ts'
 import type { Collection, Membership } from './memberships.ts'
+import type { AddedToEvent, RecordEvent, RemovedFromEvent } from './record-event.ts'
 import { castId } from './record-id.ts'
 
 /**
  * What the members of a record's collection are told when they join or leave it: their foreign key, or the record's coming
  * and going in their own collection over the same links. Nothing where the association is one-way.
  */
-export function memberCalls(
+export function memberEvents(
   parent: Model,
   collection: Collection,
   change: { readonly id: RecordId; readonly members: readonly RecordId[]; readonly joined: boolean },
   models: Models,
-): PublishCall[] {
+): RecordEvent[] {
   const child = models.get(collection.collection)
   const back = backReference(parent, collection, models)
   if (!child || back === undefined) return []
   return change.members.map(member => {
     const of = { identity: child.identity, id: castId(child, member) }
     if (collection.through === undefined) {
-      return { fn: 'publishUpdate', ...of, changes: { [back]: change.joined ? change.id : null } }
+      return { verb: 'updated', ...of, changes: { [back]: change.joined ? change.id : null } }
     }
-    return { fn: change.joined ? 'publishAdd' : 'publishRemove', ...of, alias: back, childId: change.id }
+    return { verb: change.joined ? 'addedTo' : 'removedFrom', ...of, alias: back, childId: change.id }
   })
 }
 
@@ -41,12 +41,15 @@ export function backReference(parent: Model, collection: Collection, models: Mod
     )?.alias
 }
 
-export const addCall = ({ identity, id, alias, childId }: Membership): AddCall => ({
-  fn: 'publishAdd',
+export const addedTo = ({ identity, id, alias, childId }: Membership): AddedToEvent => ({
+  verb: 'addedTo',
   identity,
   id,
   alias,
   childId,
 })
 
-export const removeCall = (membership: Membership): RemoveCall => ({ ...addCall(membership), fn: 'publishRemove' })
+export const removedFrom = (membership: Membership): RemovedFromEvent => ({
+  ...addedTo(membership),
+  verb: 'removedFrom',
+})

@@ -1,8 +1,15 @@
 import type { ModelRecord, RecordId } from '../ontology/model.ts'
-import type { AddCall, CreateCall, DestroyCall, PublishCall, RemoveCall, UpdateCall } from './call.ts'
+import type {
+  AddedToEvent,
+  CreatedEvent,
+  DestroyedEvent,
+  RecordEvent,
+  RemovedFromEvent,
+  UpdatedEvent,
+} from './record-event.ts'
 import { classRoom, contextRoom, recordRoom } from './rooms.ts'
 
-/** What is to happen to sockets for one publish call, in order. */
+/** What is to happen to sockets for one event, in order. */
 export type Step =
   | EmitStep
   /** The members of `from` join `to`, before anything else is emitted. */
@@ -29,35 +36,35 @@ export interface RefetchPayload {
 /** The event of messages that are about the feed itself and not about a record. */
 export const FEED_EVENT = 'changefeed'
 
-/** The messages and room changes of one call. Pure; payload keys in the order in which Sails sends them. */
-export function stepsOf(call: PublishCall): Step[] {
-  switch (call.fn) {
-    case 'publishCreate':
-      return [...call.reverse.flatMap(stepsOf), ...createSteps(call)]
-    case 'publishDestroy':
-      return [toRecord(call, 'destroy', destroyedPayload(call)), retireStep(call)]
-    case 'publishUpdate':
-      return [toRecord(call, 'update', updatedPayload(call))]
-    case 'publishAdd':
-      return [toRecord(call, `add:${call.alias}`, addedToPayload(call))]
-    case 'publishRemove':
-      return [toRecord(call, `remove:${call.alias}`, removedFromPayload(call))]
+/** The messages and room changes of one event. Pure; payload keys in the order in which Sails sends them. */
+export function stepsOf(event: RecordEvent): Step[] {
+  switch (event.verb) {
+    case 'created':
+      return [...event.reverse.flatMap(stepsOf), ...createSteps(event)]
+    case 'destroyed':
+      return [toRecord(event, 'destroy', destroyedPayload(event)), retireStep(event)]
+    case 'updated':
+      return [toRecord(event, 'update', updatedPayload(event))]
+    case 'addedTo':
+      return [toRecord(event, `add:${event.alias}`, addedToPayload(event))]
+    case 'removedFrom':
+      return [toRecord(event, `remove:${event.alias}`, removedFromPayload(event))]
     case 'refetch': {
-      const { identity, reason } = call
+      const { identity, reason } = event
       return [{ do: 'refetch', identity, payload: { verb: 'refetch', identity, reason } }]
     }
   }
 }
 
-/** The message of one call to the app's own rooms alone, and the rooms whose members receive it anyway. */
-export function toRoomsOfApp(call: PublishCall): { readonly step: EmitStep; readonly except: string[] } | undefined {
-  const own: readonly string[] = ('rooms' in call && call.rooms) || []
-  const step = stepsOf(call.fn === 'publishCreate' ? { ...call, reverse: [] } : call)[0]
+/** The message of one event to the app's own rooms alone, and the rooms whose members receive it anyway. */
+export function toRoomsOfApp(event: RecordEvent): { readonly step: EmitStep; readonly except: string[] } | undefined {
+  const own: readonly string[] = ('rooms' in event && event.rooms) || []
+  const step = stepsOf(event.verb === 'created' ? { ...event, reverse: [] } : event)[0]
   if (own.length === 0 || step?.do !== 'emit') return undefined
   return { step: { ...step, rooms: [...own] }, except: step.rooms.filter(room => !own.includes(room)) }
 }
 
-function createSteps({ identity, id, record, rooms = [] }: CreateCall): Step[] {
+function createSteps({ identity, id, record, rooms = [] }: CreatedEvent): Step[] {
   const from = classRoom(identity)
   return [
     { do: 'emit', rooms: [from, ...rooms], event: identity, payload: { verb: 'created', data: record, id } },
@@ -81,18 +88,18 @@ export const toRecord = ({ identity, id, rooms = [] }: OfRecord, context: string
 
 const retireStep = ({ identity, id }: OfRecord): Step => ({ do: 'retire', identity, id })
 
-const updatedPayload = ({ id, changes, previous }: UpdateCall) => ({
+const updatedPayload = ({ id, changes, previous }: UpdatedEvent) => ({
   verb: 'updated',
   data: changes,
   id,
   ...withPrevious(previous),
 })
 
-const destroyedPayload = ({ id, previous }: DestroyCall) => ({ verb: 'destroyed', id, ...withPrevious(previous) })
+const destroyedPayload = ({ id, previous }: DestroyedEvent) => ({ verb: 'destroyed', id, ...withPrevious(previous) })
 
 const withPrevious = (previous: ModelRecord | undefined) => (previous === undefined ? {} : { previous })
 
-const addedToPayload = ({ id, alias, childId, added }: AddCall) => ({
+const addedToPayload = ({ id, alias, childId, added }: AddedToEvent) => ({
   id,
   verb: 'addedTo',
   attribute: alias,
@@ -100,7 +107,7 @@ const addedToPayload = ({ id, alias, childId, added }: AddCall) => ({
   ...(added === undefined ? {} : { added }),
 })
 
-const removedFromPayload = ({ id, alias, childId }: RemoveCall) => ({
+const removedFromPayload = ({ id, alias, childId }: RemovedFromEvent) => ({
   id,
   verb: 'removedFrom',
   attribute: alias,

@@ -34,7 +34,7 @@ export interface RelatedRows {
 
 const LIMIT = 1000
 
-/** Which rows the caller must look up before {@link publishCalls} can tell everyone; empty for most changes. */
+/** Which rows the caller must look up before {@link recordEvents} can tell everyone; empty for most changes. */
 export function relatedRowsNeeds(change: RowChange, models: Models): RelatedRowsNeed[] {
   const { model, old } = change
   if (!old || model.junction || !removesRecord(change)) return []

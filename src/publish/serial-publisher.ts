@@ -1,14 +1,14 @@
-import type { MessageMeta, PublishCall } from './call.ts'
 import type { Publisher } from './publisher.ts'
+import type { MessageMeta, RecordEvent } from './record-event.ts'
 
 /**
- * Lets several callers share a publisher, which takes one call at a time: a call that comes while another is being published
+ * Lets several callers share a publisher, which takes one event at a time: an event that comes while another is being published
  * waits for it. Without another caller it adds no wait.
  */
 export function serialPublisher(publisher: Publisher): Publisher {
   let underway: Promise<unknown> | null = null
-  const publish = (call: PublishCall, meta: MessageMeta) => {
-    const result = underway ? underway.then(() => publisher.publish(call, meta)) : publisher.publish(call, meta)
+  const publish = (event: RecordEvent, meta: MessageMeta) => {
+    const result = underway ? underway.then(() => publisher.publish(event, meta)) : publisher.publish(event, meta)
     if (!result) return
     const settled: Promise<unknown> = result
       .catch(() => {}) // its caller is told

@@ -1,12 +1,12 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
 import { type Scope, socketsConnectedTo } from './adapter.ts'
-import type { MessageMeta, PublishCall } from './call.ts'
 import type { ClientBuffers } from './client-buffers.ts'
 import { type Step, stepsOf } from './messages.ts'
 import { shownMeta } from './origin.ts'
 import { socketsLeftOut } from './origin-socket.ts'
 import type { Publisher } from './publisher.ts'
+import type { MessageMeta, RecordEvent } from './record-event.ts'
 import { type Delivery, StepPerformer } from './step-performer.ts'
 
 export interface SocketPublisherOptions {
@@ -37,9 +37,9 @@ export function socketPublisher(
   const { models, buffers, scope = 'local', knownRooms } = options
   const performer = new StepPerformer(io, { models, scope, ...(knownRooms && { knownRooms }) })
   return {
-    publish(call: PublishCall, meta: MessageMeta) {
+    publish(event: RecordEvent, meta: MessageMeta) {
       const delivery = { meta: shownMeta(meta), except: socketsLeftOut(io, scope, meta.origin) }
-      return performAll(performer, stepsOf(call), delivery)
+      return performAll(performer, stepsOf(event), delivery)
     },
     drained: () => buffers?.drained(),
     sockets: () => socketsConnectedTo(io),

@@ -1,8 +1,8 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
 import type { Scope } from './adapter.ts'
-import type { MessageMeta } from './call.ts'
 import { FEED_EVENT, type RefetchPayload, type Step, stepsOf } from './messages.ts'
+import type { MessageMeta } from './record-event.ts'
 import { castId } from './record-id.ts'
 import { RoomEmitter } from './room-emitter.ts'
 import { classRoom, contextRoom, contextsOf, idInRoom, recordRoom } from './rooms.ts'
@@ -67,7 +67,7 @@ export class StepPerformer {
     const model = this.#options.models.get(identity)
     for (const id of ids) {
       if (this.#slice.isOver) await this.#slice.next()
-      const steps = stepsOf({ fn: 'publishDestroy', identity, id: castId(model, id) })
+      const steps = stepsOf({ verb: 'destroyed', identity, id: castId(model, id) })
       for (const step of steps) await this.perform(step, delivery)
     }
   }

@@ -1,6 +1,6 @@
 import type { Model, ModelRecord, Models } from '../ontology/model.ts'
-import type { MessageMeta, PublishCall } from '../publish/call.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import type { MessageMeta, RecordEvent } from '../publish/record-event.ts'
 import { targetOf } from './access.ts'
 
 export interface DiscreetParts {
@@ -9,35 +9,35 @@ export interface DiscreetParts {
   readonly hidden: (identity: string) => ReadonlySet<string>
 }
 
-/** Publishes what it is given without the attributes that clients of a model must not see, wherever the calls come from. */
+/** Publishes what it is given without the attributes that clients of a model must not see, wherever the events come from. */
 export function discreetPublisher(
   publisher: Publisher,
   parts: DiscreetParts,
 ): Required<Pick<Publisher, 'publish' | 'drained' | 'sockets'>> {
   return {
-    publish: (call: PublishCall, meta: MessageMeta) => publisher.publish(discreet(call, parts), meta),
+    publish: (event: RecordEvent, meta: MessageMeta) => publisher.publish(discreet(event, parts), meta),
     drained: () => publisher.drained?.(),
     sockets: () => publisher.sockets?.() ?? null,
   }
 }
 
-function discreet(call: PublishCall, parts: DiscreetParts): PublishCall {
-  const { identity } = call
+function discreet(event: RecordEvent, parts: DiscreetParts): RecordEvent {
+  const { identity } = event
   const of = (record: ModelRecord) => shown(identity, record, parts)
-  const previous = 'previous' in call && call.previous !== undefined ? { previous: of(call.previous) } : undefined
-  switch (call.fn) {
-    case 'publishCreate':
-      return { ...call, record: of(call.record), reverse: call.reverse.map(each => discreet(each, parts)) }
-    case 'publishUpdate':
-      return { ...call, changes: of(call.changes), ...previous }
-    case 'publishDestroy':
-      return { ...call, ...previous }
-    case 'publishAdd': {
-      const child = targetNamed(parts.models.get(identity), call.alias)
-      return call.added && child !== undefined ? { ...call, added: shown(child, call.added, parts) } : call
+  const previous = 'previous' in event && event.previous !== undefined ? { previous: of(event.previous) } : undefined
+  switch (event.verb) {
+    case 'created':
+      return { ...event, record: of(event.record), reverse: event.reverse.map(each => discreet(each, parts)) }
+    case 'updated':
+      return { ...event, changes: of(event.changes), ...previous }
+    case 'destroyed':
+      return { ...event, ...previous }
+    case 'addedTo': {
+      const child = targetNamed(parts.models.get(identity), event.alias)
+      return event.added && child !== undefined ? { ...event, added: shown(child, event.added, parts) } : event
     }
     default:
-      return call
+      return event
   }
 }
 

@@ -1,12 +1,12 @@
 import type { ModelRecord, RecordId } from '../ontology/model.ts'
 import { presentable } from '../ontology/presentation.ts'
-import type { AddCall, PublishCall } from '../publish/call.ts'
 import { stepsOf } from '../publish/messages.ts'
+import type { AddedToEvent, RecordEvent } from '../publish/record-event.ts'
 import { castId, isRecordId } from '../publish/record-id.ts'
 import { type PubSubContext, presentableChanges } from './pubsub-context.ts'
 import type { PublishOptions, PubSubMethods, RecordOrId } from './pubsub-methods.ts'
 import { omitted } from './pubsub-rooms.ts'
-import { reverseCalls } from './reverse-calls.ts'
+import { reverseEvents } from './reverse-events.ts'
 import { parseSocket } from './sockets.ts'
 
 type PublishMethods = Pick<
@@ -18,17 +18,17 @@ type PublishMethods = Pick<
 export function publishMethods(context: PubSubContext): PublishMethods {
   const { model, models, logger, performer, peer } = context
   const { identity } = model
-  const reverse = reverseCalls(model, models)
+  const reverse = reverseEvents(model, models)
   const isSilent = () => context.isPublishedByFeed(identity)
 
-  const deliver = (call: PublishCall, req: unknown, skip?: 'introduce') => {
-    for (const step of stepsOf(call)) {
+  const deliver = (event: RecordEvent, req: unknown, skip?: 'introduce') => {
+    for (const step of stepsOf(event)) {
       if (step.do !== skip) void performer.perform(step, { except: omitted(req) })
     }
   }
   /** The other ends speak for themselves: an app may have changed how. */
-  const tellOthers = (calls: PublishCall[], req: unknown) => {
-    for (const call of calls) tell(peer(call.identity), call, req)
+  const tellOthers = (events: RecordEvent[], req: unknown) => {
+    for (const event of events) tell(peer(event.identity), event, req)
   }
   const misused = (usage: string) => logger.error(`Invalid usage of ${identity}._publish${usage}`)
   const callbacks = (name: string, args: unknown[]) => {
@@ -48,14 +48,14 @@ export function publishMethods(context: PubSubContext): PublishMethods {
     const callback = callbacks('Create', [record, req])
     callback.before()
     tellOthers(reverse.created(castId(model, id), record), req)
-    const call = {
-      fn: 'publishCreate',
+    const event = {
+      verb: 'created',
       identity,
       id,
       record: presentable(context, identity, record),
       reverse: [],
     } as const
-    deliver(call, req, noIntroduce ? 'introduce' : undefined)
+    deliver(event, req, noIntroduce ? 'introduce' : undefined)
     callback.after()
   }
 
@@ -73,7 +73,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       const { previous } = options ?? {}
       if (previous && !options.noReverse) tellOthers(reverse.updated(id, changes, previous), req)
       const shown = presentableChanges(context, changes, previous)
-      deliver({ fn: 'publishUpdate', identity, id, changes: shown, ...before(context, previous) }, req)
+      deliver({ verb: 'updated', identity, id, changes: shown, ...before(context, previous) }, req)
       callback.after()
     },
 
@@ -84,7 +84,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       callback.before()
       const id = castId(model, rawId)
       const { previous } = options ?? {}
-      deliver({ fn: 'publishDestroy', identity, id, ...before(context, previous) }, req)
+      deliver({ verb: 'destroyed', identity, id, ...before(context, previous) }, req)
       if (previous) tellOthers(reverse.destroyed(id, previous), req)
       callback.after()
     },
@@ -99,8 +99,8 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       if (isSilent()) return
       const callback = callbacks('Add', [rawId, alias, member.id, req])
       callback.before()
-      const call = { fn: 'publishAdd', identity, id: castId(model, rawId), alias, childId: member.id } as const
-      deliver(withRecord(call, context, member), req)
+      const event = { verb: 'addedTo', identity, id: castId(model, rawId), alias, childId: member.id } as const
+      deliver(withRecord(event, context, member), req)
       if (!options.noReverse) tellOthers(others, req)
       callback.after()
     },
@@ -113,7 +113,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       if (isSilent()) return
       const callback = callbacks('Remove', [rawId, alias, member.id, req])
       callback.before()
-      deliver({ fn: 'publishRemove', identity, id: castId(model, rawId), alias, childId: member.id }, req)
+      deliver({ verb: 'removedFrom', identity, id: castId(model, rawId), alias, childId: member.id }, req)
       if (!options.noReverse) tellOthers(others, req)
       callback.after()
     },
@@ -140,13 +140,13 @@ function memberOf({ model, models }: PubSubContext, alias: string, added: Record
   return { identity: child.identity, id: castId(child, id), ...(record && { record }) }
 }
 
-const withRecord = (call: AddCall, context: PubSubContext, { record, identity }: Member): AddCall =>
-  record ? { ...call, added: presentable(context, identity, record) } : call
+const withRecord = (event: AddedToEvent, context: PubSubContext, { record, identity }: Member): AddedToEvent =>
+  record ? { ...event, added: presentable(context, identity, record) } : event
 
-function tell(model: PubSubMethods | undefined, call: PublishCall, req: unknown) {
+function tell(model: PubSubMethods | undefined, event: RecordEvent, req: unknown) {
   const options: PublishOptions = { noReverse: true }
   const asker = req as Parameters<PubSubMethods['_publishAdd']>[3]
-  if (call.fn === 'publishUpdate') model?._publishUpdate(call.id, call.changes, asker, options)
-  if (call.fn === 'publishAdd') model?._publishAdd(call.id, call.alias, call.childId, asker, options)
-  if (call.fn === 'publishRemove') model?._publishRemove(call.id, call.alias, call.childId, asker, options)
+  if (event.verb === 'updated') model?._publishUpdate(event.id, event.changes, asker, options)
+  if (event.verb === 'addedTo') model?._publishAdd(event.id, event.alias, event.childId, asker, options)
+  if (event.verb === 'removedFrom') model?._publishRemove(event.id, event.alias, event.childId, asker, options)
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server } from 'socket.io'
 import type { Scope } from '../publish/adapter.ts'
-import type { MessageMeta } from '../publish/call.ts'
+import type { MessageMeta } from '../publish/record-event.ts'
 import type { RoomEmitter } from '../publish/room-emitter.ts'
 import { keyOfMessage, keysOfMembersShown, keysOfMessage, type MessageKey } from './message-key.ts'
 import type { Publications } from './publications.ts'

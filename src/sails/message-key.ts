@@ -1,5 +1,5 @@
 import type { Model } from '../ontology/model.ts'
-import type { PublishCall, UpdateCall } from '../publish/call.ts'
+import type { RecordEvent, UpdatedEvent } from '../publish/record-event.ts'
 import type { SailsModel } from './sails-app.ts'
 
 /**
@@ -41,16 +41,16 @@ export function keysOfMessage(event: unknown, payload: unknown, modelOf: ModelOf
 }
 
 /** The keys of which the message that tells the same has one at least: an update is known by what it changed. */
-export function keysOfCall(call: PublishCall, model: Model | undefined): MessageKey[] {
-  const names = call.fn === 'publishUpdate' ? namesOfNews(call, model) : []
-  if (call.fn === 'publishUpdate' && names.length > 0) {
-    return names.map(name => keyOf(call.identity, 'updated', call.id, name))
+export function keysOfEvent(event: RecordEvent, model: Model | undefined): MessageKey[] {
+  const names = event.verb === 'updated' ? namesOfNews(event, model) : []
+  if (event.verb === 'updated' && names.length > 0) {
+    return names.map(name => keyOf(event.identity, 'updated', event.id, name))
   }
-  return [keyOfCall(call) ?? []].flat()
+  return [keyOfEvent(event) ?? []].flat()
 }
 
 /** What an update changed besides the times of writing; by attribute and by column, as blueprints go by columns. */
-export function namesOfNews({ changes }: UpdateCall, model: Model | undefined): string[] {
+export function namesOfNews({ changes }: UpdatedEvent, model: Model | undefined): string[] {
   const attributes = [...(model?.attributes.values() ?? [])]
   return Object.keys(changes).flatMap(key => {
     const attribute = attributes.find(({ name, column }) => name === key || column === key)
@@ -73,19 +73,19 @@ export function keysOfMembersShown(event: unknown, payload: unknown, modelOf: Mo
   })
 }
 
-/** Of the message that the call itself stands for. */
-export function keyOfCall(call: PublishCall): MessageKey | undefined {
-  switch (call.fn) {
-    case 'publishCreate':
-      return keyOf(call.identity, 'created', call.id)
-    case 'publishUpdate':
-      return keyOf(call.identity, 'updated', call.id)
-    case 'publishDestroy':
-      return keyOf(call.identity, 'destroyed', call.id)
-    case 'publishAdd':
-      return keyOf(call.identity, 'addedTo', call.id, call.alias, call.childId)
-    case 'publishRemove':
-      return keyOf(call.identity, 'removedFrom', call.id, call.alias, call.childId)
+/** Of the message that the event itself stands for. */
+export function keyOfEvent(event: RecordEvent): MessageKey | undefined {
+  switch (event.verb) {
+    case 'created':
+      return keyOf(event.identity, 'created', event.id)
+    case 'updated':
+      return keyOf(event.identity, 'updated', event.id)
+    case 'destroyed':
+      return keyOf(event.identity, 'destroyed', event.id)
+    case 'addedTo':
+      return keyOf(event.identity, 'addedTo', event.id, event.alias, event.childId)
+    case 'removedFrom':
+      return keyOf(event.identity, 'removedFrom', event.id, event.alias, event.childId)
     case 'refetch':
       return undefined
   }

@@ -1,17 +1,17 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
 import { socketsConnectedTo } from '../publish/adapter.ts'
-import type { MessageMeta, PublishCall, RefetchCall } from '../publish/call.ts'
 import type { ClientBuffers } from '../publish/client-buffers.ts'
 import { toRoomsOfApp } from '../publish/messages.ts'
 import { parseOrigin, shownMeta } from '../publish/origin.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import type { MessageMeta, RecordEvent, RefetchEvent } from '../publish/record-event.ts'
 import { classRoom, recordRoom } from '../publish/rooms.ts'
 import type { StepPerformer } from '../publish/step-performer.ts'
 import type { ActionRequests } from './action-requests.ts'
 import type { Announcements } from './announcements.ts'
 import type { Broadcasts, FeedDelivery } from './broadcasts.ts'
-import { keyOfCall, keysOfCall, type MessageKey, namesOfNews, subjectOf } from './message-key.ts'
+import { keyOfEvent, keysOfEvent, type MessageKey, namesOfNews, subjectOf } from './message-key.ts'
 import type { Told, Verdict } from './publications.ts'
 import type { RecentPublications } from './recent-publications.ts'
 import type { SailsLog, SailsModel } from './sails-app.ts'
@@ -52,27 +52,27 @@ export class SailsPublisher implements Publisher {
     this.#options = options
   }
 
-  async publish(call: PublishCall, meta: MessageMeta): Promise<void> {
-    if (call.fn === 'refetch') return this.#refetch(call, meta)
+  async publish(event: RecordEvent, meta: MessageMeta): Promise<void> {
+    if (event.verb === 'refetch') return this.#refetch(event, meta)
     const publications = await this.#publications(meta)
-    const verdicts = new Map(partsOf(call).map(part => [part, this.#verdict(part, publications)]))
+    const verdicts = new Map(partsOf(event).map(part => [part, this.#verdict(part, publications)]))
     const untold = [...verdicts.keys()].filter(part => verdicts.get(part) !== 'told')
     // Who asked has heard the earlier word as the last one, too.
     const except = untold.some(part => verdicts.get(part) === 'overtook')
       ? []
       : this.#options.socketsLeftOut(meta.origin)
-    await this.#toRoomsOfApp(call, meta, except)
-    if (untold.includes(call)) {
-      await this.#call(call, untold, { meta, except })
+    await this.#toRoomsOfApp(event, meta, except)
+    if (untold.includes(event)) {
+      await this.#call(event, untold, { meta, except })
     } else {
       for (const part of untold) await this.#call(part, [part], { meta, except })
-      this.#moveSockets(call)
+      this.#moveSockets(event)
     }
   }
 
   /** Not through the model's function, which knows its own rooms only; before it, as it may end memberships of these. */
-  async #toRoomsOfApp(call: PublishCall, meta: MessageMeta, except: readonly string[]) {
-    const message = toRoomsOfApp(call)
+  async #toRoomsOfApp(event: RecordEvent, meta: MessageMeta, except: readonly string[]) {
+    const message = toRoomsOfApp(event)
     if (!message) return
     const delivery = { meta: shownMeta(meta), except: [...except, ...message.except] }
     await this.#options.performer.perform(message.step, delivery)
@@ -97,52 +97,52 @@ export class SailsPublisher implements Publisher {
     return own.publications
   }
 
-  #verdict(call: PublishCall, publications: Told | undefined): Verdict {
-    const keys = this.#keysOf(call)
+  #verdict(event: RecordEvent, publications: Told | undefined): Verdict {
+    const keys = this.#keysOf(event)
     if (keys.length === 0 || !publications) return 'news'
     const spokenAt = Math.max(...keys.map(key => this.#spoken.get(subjectOf(key)) ?? 0))
     const verdict = publications.byFeed(keys, spokenAt)
-    return verdict === 'news' && publications.expected && this.#isUnannounced(call) ? 'told' : verdict
+    return verdict === 'news' && publications.expected && this.#isUnannounced(event) ? 'told' : verdict
   }
 
-  #keysOf(call: PublishCall): MessageKey[] {
-    return keysOfCall(call, this.#options.models.get(call.identity))
+  #keysOf(event: RecordEvent): MessageKey[] {
+    return keysOfEvent(event, this.#options.models.get(event.identity))
   }
 
   /** Blueprints publish nothing of members that they keep, and of rows that only get a new `updatedAt`. */
-  #isUnannounced(call: PublishCall): boolean {
-    if (call.fn === 'publishAdd') return call.kept === true
-    if (call.fn !== 'publishUpdate' || !call.previous) return false
-    return namesOfNews(call, this.#options.models.get(call.identity)).length === 0
+  #isUnannounced(event: RecordEvent): boolean {
+    if (event.verb === 'addedTo') return event.kept === true
+    if (event.verb !== 'updated' || !event.previous) return false
+    return namesOfNews(event, this.#options.models.get(event.identity)).length === 0
   }
 
   /** Sails itself fails over the members of a `through` association that it has just told of, and so may an app's override. */
   async #call(
-    call: PublishCall,
-    told: readonly PublishCall[],
+    event: RecordEvent,
+    told: readonly RecordEvent[],
     { meta, except }: { readonly meta: MessageMeta; readonly except: string[] },
   ) {
-    const model = this.#options.model(call.identity)
+    const model = this.#options.model(event.identity)
     if (!model) return
-    const keys = new Set(told.map(keyOfCall).filter((key): key is MessageKey => key !== undefined))
+    const keys = new Set(told.map(keyOfEvent).filter((key): key is MessageKey => key !== undefined))
     const delivery: FeedDelivery = {
       meta: shownMeta(meta),
       except,
       keys,
-      reverses: call.fn === 'publishCreate' || call.fn === 'publishDestroy', // the others are called with `noReverse`
+      reverses: event.verb === 'created' || event.verb === 'destroyed', // the others are called with `noReverse`
       sent: new Set(),
     }
     this.#speak(told)
     try {
-      await this.#options.broadcasts.deliver(delivery, () => callModel(model, call))
+      await this.#options.broadcasts.deliver(delivery, () => callModel(model, event))
     } catch (error) {
       if (![...keys].every(key => delivery.sent.has(key))) throw error
-      this.#options.log.warn(`changefeed: ${call.fn} of ${call.identity} failed, but the message was sent:`, error)
+      this.#options.log.warn(`changefeed: ${event.verb} of ${event.identity} failed, but the message was sent:`, error)
     }
   }
 
-  #speak(calls: readonly PublishCall[]) {
-    for (const subject of calls.flatMap(call => this.#keysOf(call)).map(subjectOf)) {
+  #speak(events: readonly RecordEvent[]) {
+    for (const subject of events.flatMap(event => this.#keysOf(event)).map(subjectOf)) {
       this.#spoken.delete(subject)
       this.#spoken.set(subject, performance.now())
     }
@@ -153,39 +153,39 @@ export class SailsPublisher implements Publisher {
   }
 
   /** An action's own publishing subscribes its sockets later than the next message may come, or not at all. */
-  #moveSockets(call: PublishCall) {
+  #moveSockets(event: RecordEvent) {
     const { broadcasts } = this.#options
-    if (call.fn === 'publishCreate') broadcasts.join(classRoom(call.identity), recordRoom(call.identity, call.id))
-    if (call.fn === 'publishDestroy') broadcasts.leave(recordRoom(call.identity, call.id))
+    if (event.verb === 'created') broadcasts.join(classRoom(event.identity), recordRoom(event.identity, event.id))
+    if (event.verb === 'destroyed') broadcasts.leave(recordRoom(event.identity, event.id))
   }
 
-  async #refetch({ identity, reason }: RefetchCall, meta: MessageMeta) {
+  async #refetch({ identity, reason }: RefetchEvent, meta: MessageMeta) {
     const payload = { verb: 'refetch', identity, reason } as const
     await this.#options.performer.perform({ do: 'refetch', identity, payload }, { meta: shownMeta(meta), except: [] })
   }
 }
 
 /** A record's creation is announced to others first; each announcement may have been made already. */
-const partsOf = (call: PublishCall): PublishCall[] => (call.fn === 'publishCreate' ? [...call.reverse, call] : [call])
+const partsOf = (event: RecordEvent): RecordEvent[] => (event.verb === 'created' ? [...event.reverse, event] : [event])
 
 /** The functions may be an app's, and give a promise. */
-function callModel(model: SailsModel, call: PublishCall): unknown {
+function callModel(model: SailsModel, event: RecordEvent): unknown {
   const options = { noReverse: true }
-  switch (call.fn) {
-    case 'publishCreate':
-      return model._publishCreate(call.record)
-    case 'publishUpdate':
-      return model._publishUpdate(call.id, call.changes, undefined, { ...options, ...previousOf(call) })
-    case 'publishDestroy':
-      return model._publishDestroy(call.id, undefined, { ...options, ...previousOf(call) })
-    case 'publishAdd':
-      return model._publishAdd(call.id, call.alias, call.added ?? call.childId, undefined, options)
-    case 'publishRemove':
-      return model._publishRemove(call.id, call.alias, call.childId, undefined, options)
+  switch (event.verb) {
+    case 'created':
+      return model._publishCreate(event.record)
+    case 'updated':
+      return model._publishUpdate(event.id, event.changes, undefined, { ...options, ...previousOf(event) })
+    case 'destroyed':
+      return model._publishDestroy(event.id, undefined, { ...options, ...previousOf(event) })
+    case 'addedTo':
+      return model._publishAdd(event.id, event.alias, event.added ?? event.childId, undefined, options)
+    case 'removedFrom':
+      return model._publishRemove(event.id, event.alias, event.childId, undefined, options)
     case 'refetch':
       return undefined
   }
 }
 
-const previousOf = ({ previous }: Pick<Extract<PublishCall, { fn: 'publishUpdate' }>, 'previous'>) =>
+const previousOf = ({ previous }: Pick<Extract<RecordEvent, { verb: 'updated' }>, 'previous'>) =>
   previous ? { previous } : {}

@@ -51,13 +51,13 @@ test(`a message to ${SOCKETS} sockets: bare socket.io, and through our functions
   const changes = { id: 1, name: 'a name of some length' }
   const payload = { verb: 'updated', data: changes, id: 1 }
   const meta = { cursor: '1.2s.7x', at: Date.now() }
-  const call = { fn: 'publishUpdate', identity: 'user', id: 1, changes } as const
+  const event = { verb: 'updated', identity: 'user', id: 1, changes } as const
   const ways: Record<string, () => void> = {
     'io.to().emit, bare': () => void io.to(room).emit('user', payload),
     'sockets.broadcast': () => sockets.broadcast(room, 'user', payload),
     'User.publishUpdate': () => user.publishUpdate(1, changes),
     'io.to().emit, with a second argument': () => void io.to(room).emit('user', payload, meta),
-    'the publisher of a feed': () => void publisher.publish(call, meta),
+    'the publisher of a feed': () => void publisher.publish(event, meta),
   }
   const times = await measure(ways)
   const table = Object.entries(times).map(([way, us]) => ({ way, 'cpu us/message': us.toFixed(0) }))

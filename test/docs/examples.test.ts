@@ -154,7 +154,7 @@ test('a publisher of the app', async () => {
   await feed?.start()
   await database.query(`insert into todo (title) values ('rest')`)
   await feed?.settled()
-  expect(jobs).toEqual([['publishCreate', { identity: 'todo', cursor: expect.any(String) }]])
+  expect(jobs).toEqual([['created', { identity: 'todo', cursor: expect.any(String) }]])
 })
 
 test('typed changes compile, and a name of no model does not', async () => {

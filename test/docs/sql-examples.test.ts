@@ -33,6 +33,6 @@ test('the roles of the page on security can install, and run a listener, with th
   await feed.start()
   await database.query(`insert into pet (name) values ('rex')`)
   await feed.settled()
-  expect(shop.published.map(({ call }) => call.fn)).toEqual(['publishCreate'])
+  expect(shop.published.map(({ event }) => event.verb)).toEqual(['created'])
   await feed.stop()
 })

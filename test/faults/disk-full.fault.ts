@@ -85,7 +85,7 @@ test.for([
     await eventually(() => feed.settled(), { withinMs: 30_000 })
     const { rows } = await client.query<{ id: number }>('select id from pet order by id')
     expect(rows.length).toBeGreaterThan(20)
-    const told = published.map(({ call }) => (call.fn === 'publishCreate' ? call.id : call.fn))
+    const told = published.map(({ event }) => (event.verb === 'created' ? event.id : event.verb))
     expect([...new Set(told)]).toEqual(rows.map(({ id }) => id))
   },
 )

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { MessageMeta, PublishCall } from '../../src/publish/call.ts'
+import type { MessageMeta, RecordEvent } from '../../src/publish/record-event.ts'
 import { built, startCode, type TestProgram } from '../helpers/program.ts'
 
 export interface Listener {
@@ -9,7 +9,7 @@ export interface Listener {
 }
 
 interface Published {
-  readonly call: PublishCall
+  readonly event: RecordEvent
   readonly meta: MessageMeta
   readonly printedAt: number
 }
@@ -34,7 +34,7 @@ export function startListener(connectionString: string): Listener {
     }
     const print = (what, more = {}) => write(Buffer.from(JSON.stringify({ what, printedAt: Date.now(), ...more }) + '\\n'))
     const collections = await startPetShop(process.env.DIRECT_URL)
-    const publisher = { publish: (call, meta) => print('published', { call, meta }) }
+    const publisher = { publish: (event, meta) => print('published', { event, meta }) }
     const feed = createChangefeed({ connectionString: process.env.URL, collections, publisher, publish: 'leader' })
     feed.on('leader', leads => print(leads ? 'leads' : 'leads no more'))
     feed.on('skipped', ({ error }) => print('skipped', { message: error.message }))

@@ -39,7 +39,7 @@ function keepWriting({ database }: Shop) {
   }
 }
 
-const idOf = ({ call }: { call: object }) => Number('id' in call ? call.id : Number.NaN)
+const idOf = ({ event }: { event: object }) => Number('id' in event ? event.id : Number.NaN)
 
 /** Every row that was written came, from one or the other; each of them kept the order. */
 function expectComplete(count: number, ...listeners: Listener[]) {

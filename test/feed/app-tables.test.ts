@@ -33,7 +33,7 @@ test.each(Object.entries(traps))(
     await database.query('delete from "user" where id = 1')
     await feed.settled()
     expect(await database.query('select is_called from calls')).toEqual([{ is_called: false }])
-    expect(summary(published)).toContain('publishDestroy user 1')
+    expect(summary(published)).toContain('destroyed user 1')
     expect(summary(published)).toContain('refetch pet')
   },
 )

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
-import type { PublishCall } from '../../src/publish/call.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { openShop } from './fixture.ts'
 
 setFlagsFromString('--expose-gc')
@@ -14,36 +14,36 @@ function liveMemory() {
   return (heapUsed + external) / 2 ** 20
 }
 
-/** Counts, and measures at every `every`th call. */
+/** Counts, and measures at every `every`th event. */
 function counter(every: number) {
   const samples: number[] = []
-  let calls = 0
+  let events = 0
   const ids: unknown[] = []
   const publisher = {
-    publish(call: PublishCall) {
-      calls += 1
-      if ('id' in call && ids.at(-1) !== call.id) ids[0] = call.id
-      if (calls % every === 0) samples.push(liveMemory())
+    publish(event: RecordEvent) {
+      events += 1
+      if ('id' in event && ids.at(-1) !== event.id) ids[0] = event.id
+      if (events % every === 0) samples.push(liveMemory())
     },
   }
-  return { publisher, samples, calls: () => calls }
+  return { publisher, samples, events: () => events }
 }
 
 test('200,000 rows in one transaction pass with flat memory', { timeout: 120_000 }, async () => {
   const { database, feed: newFeed } = await openShop()
-  const { publisher, samples, calls } = counter(20_000)
+  const { publisher, samples, events } = counter(20_000)
   const feed = newFeed({ publisher })
   await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) select id, 'pet ' || id from generate_series(1, 200000) as id`)
   await feed.settled()
-  expect(calls()).toBe(200_000)
+  expect(events()).toBe(200_000)
   expect(Math.max(...samples) - Math.min(...samples)).toBeLessThan(16)
 })
 
 test('five times as many rows of 2 MiB need no more memory at once', { timeout: 120_000 }, async () => {
   const { database, feed: newFeed } = await openShop()
-  const { publisher, samples, calls } = counter(5)
+  const { publisher, samples, events } = counter(5)
   const feed = newFeed({ publisher })
   await feed.install()
   await feed.start()
@@ -54,7 +54,7 @@ test('five times as many rows of 2 MiB need no more memory at once', { timeout: 
       [first, last],
     )
     await feed.settled()
-    expect(calls()).toBe(last)
+    expect(events()).toBe(last)
     return median(samples)
   }
   const growth = -(await memoryOf(1, 20)) + (await memoryOf(21, 120))
@@ -69,8 +69,8 @@ test('stopped in the middle of a large transaction, the next feed goes on where 
   const seen: unknown[] = []
   const first = newFeed({
     publisher: {
-      publish(call: PublishCall) {
-        if ('id' in call) seen.push(call.id)
+      publish(event: RecordEvent) {
+        if ('id' in event) seen.push(event.id)
         if (seen.length === 1_700) void first.stop()
       },
     },
@@ -81,7 +81,9 @@ test('stopped in the middle of a large transaction, the next feed goes on where 
   await first.settled().catch(() => {})
   await first.stop()
   expect(seen).toHaveLength(1_700)
-  const second = newFeed({ publisher: { publish: (call: PublishCall) => void ('id' in call && seen.push(call.id)) } })
+  const second = newFeed({
+    publisher: { publish: (event: RecordEvent) => void ('id' in event && seen.push(event.id)) },
+  })
   await second.start()
   await second.settled()
   expect(seen).toEqual(Array.from({ length: 3_000 }, (_, index) => index + 1))

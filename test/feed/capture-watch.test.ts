@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Changefeed } from '../../src/changefeed.ts'
 import type { ChangefeedOptions } from '../../src/options.ts'
-import type { MessageMeta, PublishCall } from '../../src/publish/call.ts'
+import type { MessageMeta, RecordEvent } from '../../src/publish/record-event.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startWaterline } from '../helpers/waterline.ts'
 import { openShop, type Published, petShop, type Shop, summary } from './fixture.ts'
@@ -47,13 +47,13 @@ test('a swapped table: reported once, its clients read again, nothing of the old
   expect(await taken(shop)).toEqual(GAP)
   await shop.database.query(`insert into user_old (name) values ('stale')`)
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
-  expect(await taken(shop)).toEqual(['publishCreate pet 1'])
+  expect(await taken(shop)).toEqual(['created pet 1'])
   const about = warnings.filter(warning => JSON.stringify(warning).includes('another table'))
   expect(about).toMatchObject([{ model: 'user', table: '"public"."user"' }])
 
   await shop.running.install()
   await shop.database.query(`insert into "user" (id, name) values (7, 'ann')`)
-  expect(await taken(shop)).toEqual([...GAP, 'publishCreate user 7'])
+  expect(await taken(shop)).toEqual([...GAP, 'created user 7'])
   await becomes(shop.running)
   await shop.database.query(`insert into user_old (name) values ('stale')`)
   expect(await taken(shop)).toEqual([])
@@ -63,7 +63,7 @@ test('a swapped table: reported once, its clients read again, nothing of the old
   )
   await eventually(async () => expect(await taken(shop)).toEqual(GAP), WITHIN)
   await shop.database.query(`insert into "user" (id, name) values (8, 'bob')`)
-  expect(await taken(shop)).toEqual(['publishCreate user 8'])
+  expect(await taken(shop)).toEqual(['created user 8'])
 })
 
 test('a table that is dropped, made anew and captured by another process flows on without a restart', async () => {
@@ -78,7 +78,7 @@ test('a table that is dropped, made anew and captured by another process flows o
     await other.install()
     await shop.database.query(`insert into "user" (name) values ('a')`)
     await shop.database.query(`insert into "user" (name) values ('b')`)
-    expect((await taken(shop)).slice(-4)).toEqual([...GAP, 'publishCreate user 1', 'publishCreate user 2'])
+    expect((await taken(shop)).slice(-4)).toEqual([...GAP, 'created user 1', 'created user 2'])
     await becomes(shop.running)
   }
 })
@@ -91,7 +91,7 @@ test('a model that is installed later, by another process, is published at once'
   expect(running.status().uncaptured).toMatchObject([{ identity: 'user', reason: 'uncaptured' }])
   await shop.feed().install()
   await shop.database.query(`insert into "user" (id, name) values (1, 'ann')`)
-  expect(await taken({ ...shop, running })).toEqual(['publishCreate user 1']) // never captured, so nothing is missing
+  expect(await taken({ ...shop, running })).toEqual(['created user 1']) // never captured, so nothing is missing
 })
 
 test('triggers that are disabled and enabled by hand: reported, and a gap each time', async () => {
@@ -130,7 +130,7 @@ test('each node that publishes declares the gap, once', async () => {
   const shop = await openShop()
   const nodes = ['a', 'b'].map(() => {
     const published: Published[] = []
-    const publisher = { publish: (call: PublishCall, meta: MessageMeta) => void published.push({ call, meta }) }
+    const publisher = { publish: (event: RecordEvent, meta: MessageMeta) => void published.push({ event, meta }) }
     return { published, running: shop.feed({ publish: 'local', publisher }) }
   })
   await nodes[0]?.running.install()
@@ -140,7 +140,7 @@ test('each node that publishes declares the gap, once', async () => {
   await shop.feed().install()
   await shop.database.query(`insert into "user" (id, name) values (1, 'ann')`)
   for (const { running } of nodes) await becomes(running)
-  for (const node of nodes) expect(await taken(node)).toEqual([...GAP, ...GAP, 'publishCreate user 1'])
+  for (const node of nodes) expect(await taken(node)).toEqual([...GAP, ...GAP, 'created user 1'])
 })
 
 test('a renamed table: processes of the old and the new version each go by their own models', async () => {
@@ -151,13 +151,13 @@ test('a renamed table: processes of the old and the new version each go by their
   await shop.database.query('alter table "user" rename to person')
   await becomes(shop.running, 'gone')
   const published: Published[] = []
-  const publisher = { publish: (call: PublishCall, meta: MessageMeta) => void published.push({ call, meta }) }
+  const publisher = { publish: (event: RecordEvent, meta: MessageMeta) => void published.push({ event, meta }) }
   const renewed = shop.feed({ collections, publish: 'local', publisher })
   await renewed.start()
   expect(renewed.status().uncaptured).toEqual([])
   await shop.database.query(`insert into person (id, name) values (1, 'ann')`)
   await renewed.settled()
-  expect(summary(published)).toContain('publishCreate user 1')
+  expect(summary(published)).toContain('created user 1')
   await becomes(shop.running, 'gone')
   expect(await taken(shop)).toEqual(GAP)
   expect(await shop.database.query(`select from changefeed.change where operation = 'G'`)).toHaveLength(1)
@@ -182,7 +182,7 @@ test('what a running node publishes is not pruned by another app', async () => {
     ]),
   )
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
-  expect(await taken(shop)).toEqual(['publishCreate pet 1'])
+  expect(await taken(shop)).toEqual(['created pet 1'])
   await shop.running.stop()
   const pruned = await admin.install({ prune: true })
   expect(pruned.capture.steps.filter(({ action }) => action === 'drop')).toHaveLength(2)

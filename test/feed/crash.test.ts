@@ -5,7 +5,7 @@ import { eventually } from '../helpers/eventually.ts'
 import { built, startCode, type TestProgram } from '../helpers/program.ts'
 import { openShop, type Published, type Shop } from './fixture.ts'
 
-/** A feed in a process of its own, which prints each publish call: what it printed, it has published. */
+/** A feed in a process of its own, which prints each event: what it printed, it has published. */
 function startPublisher({ database }: Shop): TestProgram {
   const waterline = new URL('../helpers/waterline-program.mjs', import.meta.url)
   return startCode(
@@ -14,7 +14,7 @@ function startPublisher({ database }: Shop): TestProgram {
     import { createChangefeed } from ${JSON.stringify(built('index.js'))}
     import { startPetShop } from ${JSON.stringify(fileURLToPath(waterline))}
     const collections = await startPetShop(process.env.URL)
-    const publisher = { publish: (call, meta) => void writeSync(1, JSON.stringify({ call, meta }) + '\\n') }
+    const publisher = { publish: (event, meta) => void writeSync(1, JSON.stringify({ event, meta }) + '\\n') }
     const feed = createChangefeed({ connectionString: process.env.URL, collections, publisher })
     await feed.start()
     writeSync(1, 'started\\n')`,
@@ -23,14 +23,14 @@ function startPublisher({ database }: Shop): TestProgram {
 }
 
 const publishedBy = ({ lines }: TestProgram) =>
-  lines.filter(line => line.startsWith('{"call"')).map(line => JSON.parse(line) as Published)
+  lines.filter(line => line.startsWith('{"event"')).map(line => JSON.parse(line) as Published)
 
 /** Every row that was written is there, and what came twice came with the same cursor and said the same. */
 function expectAllOnceOrAgain(published: readonly Published[], count: number) {
   const byId = new Map<unknown, string>()
-  for (const { call, meta } of published) {
-    const text = `${meta.cursor} ${JSON.stringify(call)}`
-    const id = 'id' in call ? call.id : null
+  for (const { event, meta } of published) {
+    const text = `${meta.cursor} ${JSON.stringify(event)}`
+    const id = 'id' in event ? event.id : null
     expect(byId.get(id) ?? text).toBe(text)
     byId.set(id, text)
   }
@@ -70,7 +70,7 @@ test('killed between reading and storing, again and again: everything arrives, t
     published.push(...publishedBy(program))
   }
   const count = await writing.stop()
-  const survivor = shop.feed({ publisher: { publish: (call, meta) => void published.push({ call, meta }) } })
+  const survivor = shop.feed({ publisher: { publish: (event, meta) => void published.push({ event, meta }) } })
   await survivor.start()
   await survivor.settled()
   expectAllOnceOrAgain(published, count)

@@ -12,11 +12,11 @@ test.each(['changefeed', 'Odd "Sch'])('a raw SQL write is published (schema %s)'
   await database.query('delete from pet')
   await feed.settled()
   expect(summary(published)).toEqual([
-    'publishCreate user 1',
-    'publishCreate pet 7',
-    'publishUpdate pet 7',
-    'publishDestroy pet 7',
-    'publishRemove user 1',
+    'created user 1',
+    'created pet 7',
+    'updated pet 7',
+    'destroyed pet 7',
+    'removedFrom user 1',
   ])
   expect(JSON.stringify(published)).not.toContain('secret')
 })
@@ -33,7 +33,7 @@ test('what was written while no feed ran is published by the next one, once', as
   const second = newFeed()
   await second.start()
   await second.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishUpdate pet 1'])
+  expect(summary(published)).toEqual(['created pet 1', 'updated pet 1'])
 })
 
 test('a record that its model cannot show is reported, and its clients read again; the feed goes on', async () => {
@@ -49,7 +49,7 @@ test('a record that its model cannot show is reported, and its clients read agai
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'good'), (2, 'bad'), (3, 'good')`)
   await feed.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishCreate pet 3', 'refetch pet'])
+  expect(summary(published)).toEqual(['created pet 1', 'created pet 3', 'refetch pet'])
   const error = expect.objectContaining({ code: 'E_MODEL', message: expect.stringContaining('no bad pets') })
   expect(skipped).toEqual([{ identity: 'pet', cursor: expect.any(String), error }])
   expect(feed.status().failures).toEqual([
@@ -67,9 +67,9 @@ test('a message that the publisher refuses keeps back none of the others of its 
   const { database, feed: newFeed } = await openShop()
   const seen: string[] = []
   const publisher = {
-    publish({ identity, fn }: { identity: string; fn: string }) {
-      if (fn === 'publishDestroy') throw new Error('refused')
-      seen.push(`${fn} ${identity}`)
+    publish({ identity, verb }: { identity: string; verb: string }) {
+      if (verb === 'destroyed') throw new Error('refused')
+      seen.push(`${verb} ${identity}`)
     },
   }
   const feed = newFeed({ publisher })
@@ -82,7 +82,7 @@ test('a message that the publisher refuses keeps back none of the others of its 
   )
   await database.query('delete from pet')
   await feed.settled()
-  expect(seen).toEqual(['publishCreate user', 'publishCreate pet', 'publishRemove user', 'refetch pet'])
+  expect(seen).toEqual(['created user', 'created pet', 'removedFrom user', 'refetch pet'])
   expect(skipped).toEqual([['pet', 'refused']])
 })
 
@@ -91,9 +91,9 @@ test('a publisher that is not ready holds the feed; nothing is lost and nothing 
   const seen: string[] = []
   let down = 3
   const publisher = {
-    async publish({ identity, fn }: { identity: string; fn: string }) {
+    async publish({ identity, verb }: { identity: string; verb: string }) {
       if (down-- > 0) throw Object.assign(new Error('backend down'), { retryable: true })
-      seen.push(`${fn} ${identity}`)
+      seen.push(`${verb} ${identity}`)
     },
   }
   const feed = newFeed({ publisher })
@@ -101,7 +101,7 @@ test('a publisher that is not ready holds the feed; nothing is lost and nothing 
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'rex'); delete from pet`)
   await feed.settled()
-  expect(seen).toEqual(['publishCreate pet', 'publishDestroy pet'])
+  expect(seen).toEqual(['created pet', 'destroyed pet'])
 })
 
 test('columns that are added, dropped and retyped while the feed runs', async () => {
@@ -116,8 +116,8 @@ test('columns that are added, dropped and retyped while the feed runs', async ()
   await database.query(`alter table pet drop column weight`)
   await database.query(`update pet set name = 'max'`)
   await feed.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishUpdate pet 1', 'publishUpdate pet 1'])
-  expect(published.at(-1)?.call).toMatchObject({ changes: { id: 1, name: 'max' }, previous: { name: 'rex' } })
+  expect(summary(published)).toEqual(['created pet 1', 'updated pet 1', 'updated pet 1'])
+  expect(published.at(-1)?.event).toMatchObject({ changes: { id: 1, name: 'max' }, previous: { name: 'rex' } })
 })
 
 test.each([
@@ -140,14 +140,14 @@ test.each([
     update pet set name = ${value};
     commit`)
     await feed.settled()
-    const updates = published.filter(({ call }) => call.fn === 'publishUpdate')
-    expect(updates.at(-1)?.call).toMatchObject({ changes: { id: 1 }, previous: { name: read } })
+    const updates = published.filter(({ event }) => event.verb === 'updated')
+    expect(updates.at(-1)?.event).toMatchObject({ changes: { id: 1 }, previous: { name: read } })
   },
 )
 
 test('an UPDATE that changes nothing is published, or not, as the option says', async () => {
   for (const [noopUpdates, expected] of [
-    ['publish', ['publishUpdate pet 1']],
+    ['publish', ['updated pet 1']],
     ['ignore', []],
   ] as const) {
     const { database, feed: newFeed, published } = await openShop()
@@ -170,9 +170,9 @@ test('TRUNCATE tells clients to read again', async () => {
   await feed.start()
   await database.query('truncate pet')
   await feed.settled()
-  expect(published.map(({ call }) => call)).toEqual([
-    { fn: 'refetch', identity: 'pet', reason: 'truncate' },
-    { fn: 'refetch', identity: 'user', reason: 'bulk' },
+  expect(published.map(({ event }) => event)).toEqual([
+    { verb: 'refetch', identity: 'pet', reason: 'truncate' },
+    { verb: 'refetch', identity: 'user', reason: 'bulk' },
   ])
 })
 

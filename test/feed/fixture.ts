@@ -1,6 +1,6 @@
 import { type Changefeed, createChangefeed } from '../../src/changefeed.ts'
 import type { ChangefeedOptions } from '../../src/options.ts'
-import type { MessageMeta, PublishCall } from '../../src/publish/call.ts'
+import type { MessageMeta, RecordEvent } from '../../src/publish/record-event.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { type Orm, startWaterline, type WaterlineOptions } from '../helpers/waterline.ts'
@@ -17,7 +17,7 @@ export const petShop = {
 }
 
 export interface Published {
-  readonly call: PublishCall
+  readonly event: RecordEvent
   readonly meta: MessageMeta
 }
 
@@ -35,7 +35,7 @@ export async function openShop(database?: TestDatabase, app: Partial<WaterlineOp
   const { connectionString } = own
   const { collections } = await startWaterline({ models: petShop, migrate: 'drop', ...app, connectionString })
   const published: Published[] = []
-  const publisher = { publish: (call: PublishCall, meta: MessageMeta) => void published.push({ call, meta }) }
+  const publisher = { publish: (event: RecordEvent, meta: MessageMeta) => void published.push({ event, meta }) }
   const feed = (options: Partial<ChangefeedOptions> = {}) => {
     const made = createChangefeed({ connectionString, collections, publisher, ...options })
     afterScope(() => made.stop())
@@ -44,6 +44,6 @@ export async function openShop(database?: TestDatabase, app: Partial<WaterlineOp
   return { database: own, collections, feed, published }
 }
 
-/** `publishUpdate pet 7`, for each call. */
+/** `updated pet 7`, for each event. */
 export const summary = (published: readonly Published[]) =>
-  published.map(({ call }) => `${call.fn} ${call.identity}${'id' in call ? ` ${call.id}` : ''}`)
+  published.map(({ event }) => `${event.verb} ${event.identity}${'id' in event ? ` ${event.id}` : ''}`)

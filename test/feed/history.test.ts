@@ -4,19 +4,19 @@ import { expect, test } from 'vitest'
 import { testDatabase } from '../helpers/database.ts'
 import { openShop, type Published, type Shop, summary } from './fixture.ts'
 
-/** What the calls say the table holds now; throws where one does not follow from those before it. */
+/** What the events say the table holds now; throws where one does not follow from those before it. */
 function replayed(published: readonly Published[]): Map<unknown, unknown> {
   const records = new Map<unknown, unknown>()
-  for (const { call, meta } of published) {
-    if (call.fn === 'publishCreate') {
-      expect(records.has(call.id), `${meta.cursor}: ${call.id} is made twice`).toBe(false)
-      records.set(call.id, call.record.name)
-    } else if (call.fn === 'publishUpdate') {
-      expect(call.previous?.name, `${meta.cursor}: ${call.id} was not like that`).toBe(records.get(call.id))
-      records.set(call.id, 'name' in call.changes ? call.changes.name : records.get(call.id))
-    } else if (call.fn === 'publishDestroy') {
-      expect(call.previous?.name, `${meta.cursor}: ${call.id} was not like that`).toBe(records.get(call.id))
-      records.delete(call.id)
+  for (const { event, meta } of published) {
+    if (event.verb === 'created') {
+      expect(records.has(event.id), `${meta.cursor}: ${event.id} is made twice`).toBe(false)
+      records.set(event.id, event.record.name)
+    } else if (event.verb === 'updated') {
+      expect(event.previous?.name, `${meta.cursor}: ${event.id} was not like that`).toBe(records.get(event.id))
+      records.set(event.id, 'name' in event.changes ? event.changes.name : records.get(event.id))
+    } else if (event.verb === 'destroyed') {
+      expect(event.previous?.name, `${meta.cursor}: ${event.id} was not like that`).toBe(records.get(event.id))
+      records.delete(event.id)
     }
   }
   return records
@@ -42,7 +42,7 @@ test('a late commit comes late, a rollback never, a savepoint with its transacti
   await late.query(`insert into pet (id, name) values (1, 'late')`)
   await other.query(`insert into pet (id, name) values (2, 'early')`)
   await running.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 2'])
+  expect(summary(published)).toEqual(['created pet 2'])
   await late.query('savepoint a')
   await late.query(`insert into pet (id, name) values (3, 'undone')`)
   await late.query('rollback to savepoint a')
@@ -54,7 +54,7 @@ test('a late commit comes late, a rollback never, a savepoint with its transacti
   expect(published).toHaveLength(1)
   await late.query('commit')
   await running.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 2', 'publishCreate pet 1', 'publishCreate pet 4'])
+  expect(summary(published)).toEqual(['created pet 2', 'created pet 1', 'created pet 4'])
 })
 
 test('a prepared transaction is published when it is committed', async () => {
@@ -66,10 +66,10 @@ test('a prepared transaction is published when it is committed', async () => {
   )
   await client.query(`insert into pet (id, name) values (2, 'after')`)
   await running.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 2'])
+  expect(summary(published)).toEqual(['created pet 2'])
   await client.query(`commit prepared 'p${database.name}'`)
   await running.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 2', 'publishCreate pet 1'])
+  expect(summary(published)).toEqual(['created pet 2', 'created pet 1'])
 })
 
 test('a transaction that is open in another database holds nothing up', async () => {
@@ -79,7 +79,7 @@ test('a transaction that is open in another database holds nothing up', async ()
   await client.query('begin; create table busy (id int)')
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
   await running.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1'])
+  expect(summary(published)).toEqual(['created pet 1'])
 })
 
 test('two transactions that cross on one row', async () => {
@@ -128,9 +128,9 @@ test('the same over more rows than are read at once: what cannot be put right is
   published.length = 0
   await database.query(`update pet set name = 'b'`)
   await running.settled()
-  const [pets, owners] = published.slice(-2).map(({ call }) => call)
-  expect(pets).toEqual({ fn: 'refetch', identity: 'pet', reason: 'bulk' })
-  expect(owners).toEqual({ fn: 'refetch', identity: 'user', reason: 'bulk' })
+  const [pets, owners] = published.slice(-2).map(({ event }) => event)
+  expect(pets).toEqual({ verb: 'refetch', identity: 'pet', reason: 'bulk' })
+  expect(owners).toEqual({ verb: 'refetch', identity: 'user', reason: 'bulk' })
   published.length = 0
   await database.query(`update pet set name = 'c' where id <> 1`)
   await running.settled()
@@ -198,7 +198,7 @@ async function shopWithTrigger(body: string) {
 }
 
 const refetched = (published: readonly Published[]) =>
-  published.flatMap(({ call }) => (call.fn === 'refetch' ? call.identity : []))
+  published.flatMap(({ event }) => (event.verb === 'refetch' ? event.identity : []))
 
 test.each([
   ['swapped within one page of several', `if new.id = 1 then update pet set name = 'x' where id = 100; end if;`],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { PublishCall } from '../../src/publish/call.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { openShop, type Shop, summary } from './fixture.ts'
 
 /** A shop whose pets cannot be shown while they are called `bad`. */
@@ -27,14 +27,14 @@ test('a record that cannot be shown: what needs only ids is published, and for t
   const { changing, published, feed, lines } = await openAngryShop()
   await changing(`insert into "user" (id, name) values (1, 'ann')`)
   expect(await changing(`insert into pet (id, name, owner) values (1, 'bad', 1)`)).toEqual([
-    'publishAdd user 1',
+    'addedTo user 1',
     'refetch pet',
   ])
-  expect(await changing(`update pet set name = 'good'`)).toEqual(['publishUpdate pet 1'])
-  expect(published[0]?.call).not.toHaveProperty('previous')
+  expect(await changing(`update pet set name = 'good'`)).toEqual(['updated pet 1'])
+  expect(published[0]?.event).not.toHaveProperty('previous')
   expect(await changing(`update pet set name = 'bad'`)).toEqual(['refetch pet'])
-  expect(await changing('delete from pet')).toEqual(['publishDestroy pet 1', 'publishRemove user 1'])
-  expect(published[0]?.call).toEqual({ fn: 'publishDestroy', identity: 'pet', id: 1 })
+  expect(await changing('delete from pet')).toEqual(['destroyed pet 1', 'removedFrom user 1'])
+  expect(published[0]?.event).toEqual({ verb: 'destroyed', identity: 'pet', id: 1 })
   expect(feed.status().failures).toMatchObject([{ identity: 'pet', count: 4 }])
   // Once for the model, with the place in the app's code.
   expect(lines).toEqual([
@@ -47,7 +47,7 @@ test('in one page, clients read again once, behind everything that is published 
   const gaps = await changing(
     `insert into pet (id, name) values (1, 'bad'), (2, 'rex'), (3, 'bad'); update pet set name = 'max' where id = 2`,
   )
-  expect(gaps).toEqual(['publishCreate pet 2', 'publishUpdate pet 2', 'refetch pet'])
+  expect(gaps).toEqual(['created pet 2', 'updated pet 2', 'refetch pet'])
   expect(published.at(-1)?.meta).toEqual({ cursor: expect.any(String), at: expect.any(Number) })
 })
 
@@ -55,10 +55,10 @@ test('a feed that is stopped behind a change that failed has told its clients, a
   const told: string[] = []
   let stop = () => {}
   const publisher = {
-    publish(call: PublishCall) {
-      if ('id' in call && call.id === 1) throw new Error('refused')
-      told.push(call.fn === 'refetch' ? call.fn : `${call.fn} ${call.id}`)
-      if ('id' in call && call.id === 2) stop()
+    publish(event: RecordEvent) {
+      if ('id' in event && event.id === 1) throw new Error('refused')
+      told.push(event.verb === 'refetch' ? event.verb : `${event.verb} ${event.id}`)
+      if ('id' in event && event.id === 2) stop()
     },
   }
   const shop = await openShop()
@@ -68,11 +68,11 @@ test('a feed that is stopped behind a change that failed has told its clients, a
   const stopped = new Promise<void>(resolve => (stop = () => resolve(first.stop())))
   await shop.database.query(`insert into pet (id, name) values (1, 'a'), (2, 'b'), (3, 'c')`)
   await stopped
-  expect(told).toEqual(['publishCreate 2', 'refetch'])
+  expect(told).toEqual(['created 2', 'refetch'])
   const second = shop.feed({ publisher })
   await second.start()
   await second.settled()
-  expect(told).toEqual(['publishCreate 2', 'refetch', 'publishCreate 3'])
+  expect(told).toEqual(['created 2', 'refetch', 'created 3'])
 })
 
 const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
@@ -87,6 +87,6 @@ test('an attribute that is nested too deeply to be sent is left out of its recor
     `insert into pet (id, name) values (1, '${nested(60)}'), (2, '${nested(100)}'), (3, '${nested(4_000)}')`,
   )
   await feed.settled()
-  const names = published.map(({ call }) => call.fn === 'publishCreate' && Object.keys(call.record).includes('name'))
+  const names = published.map(({ event }) => event.verb === 'created' && Object.keys(event.record).includes('name'))
   expect(names).toEqual([true, false, false])
 })

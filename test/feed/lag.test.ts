@@ -6,8 +6,8 @@ test('lag is what is committed and not published, at any place within a transact
   const shop = await openShop()
   let failing = true
   const publisher = {
-    publish(call: { id?: unknown }) {
-      if (failing && Number(call.id) > 3) throw Object.assign(new Error('not ready'), { retryable: true })
+    publish(event: { id?: unknown }) {
+      if (failing && Number(event.id) > 3) throw Object.assign(new Error('not ready'), { retryable: true })
     },
   }
   const feed = shop.feed({ publisher } as never)

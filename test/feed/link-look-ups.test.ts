@@ -42,7 +42,7 @@ async function openSchool() {
     const before = proxy.sent(LOCK)
     await shop.database.query(writes.join(';'))
     await feed.settled()
-    return { calls: summary(shop.published), reads: proxy.sent(LOCK) - before }
+    return { events: summary(shop.published), reads: proxy.sent(LOCK) - before }
   }
   return { ...shop, feed, publishedOf }
 }
@@ -54,8 +54,8 @@ const FEW = 2
 
 test('the links that a page deletes from a junction table are looked up together', async () => {
   const { publishedOf } = await openSchool()
-  const { calls, reads } = await publishedOf(`delete from ${LINKS}`)
-  expect(calls).toEqual(oneTo(300).flatMap(n => [`publishRemove student ${n}`, 'publishRemove course 1']))
+  const { events, reads } = await publishedOf(`delete from ${LINKS}`)
+  expect(events).toEqual(oneTo(300).flatMap(n => [`removedFrom student ${n}`, 'removedFrom course 1']))
   expect(reads).toBeGreaterThan(0)
   expect(reads).toBeLessThanOrEqual(FEW)
 })
@@ -63,15 +63,15 @@ test('the links that a page deletes from a junction table are looked up together
 test('so are those of a through model, whether their rows are deleted or changed', async () => {
   const { publishedOf } = await openSchool()
   const moved = await publishedOf('update seat set room = 2 where id <= 100')
-  expect(moved.calls.filter(call => call === 'publishRemove room 1')).toHaveLength(100)
-  expect(moved.calls.filter(call => call === 'publishAdd room 2')).toHaveLength(100)
+  expect(moved.events.filter(event => event === 'removedFrom room 1')).toHaveLength(100)
+  expect(moved.events.filter(event => event === 'addedTo room 2')).toHaveLength(100)
   expect(moved.reads).toBeLessThanOrEqual(FEW)
   const renumbered = await publishedOf('update seat set id = id + 1000 where id <= 100')
-  expect(renumbered.calls).toContain('publishDestroy seat 100')
+  expect(renumbered.events).toContain('destroyed seat 100')
   expect(renumbered.reads).toBeLessThanOrEqual(FEW)
   const deleted = await publishedOf('delete from seat')
-  expect(deleted.calls.filter(call => call.startsWith('publishRemove room'))).toHaveLength(300)
-  expect(deleted.calls.filter(call => call.startsWith('publishRemove student'))).toHaveLength(300)
+  expect(deleted.events.filter(event => event.startsWith('removedFrom room'))).toHaveLength(300)
+  expect(deleted.events.filter(event => event.startsWith('removedFrom student'))).toHaveLength(300)
   expect(deleted.reads).toBeLessThanOrEqual(FEW)
 })
 
@@ -79,31 +79,31 @@ test('of links that are deleted together, those that exist again, or exist twice
   const { publishedOf, database, feed } = await openSchool()
   await database.query(`insert into ${LINKS} (course_students, student_courses) values (1, 7)`)
   await feed.settled()
-  const { calls } = await publishedOf(
+  const { events } = await publishedOf(
     'begin',
     `delete from ${LINKS} where ctid in (select min(ctid) from ${LINKS} where student_courses between 5 and 9 group by student_courses)`,
     `insert into ${LINKS} (course_students, student_courses) values (1, 8)`,
     'commit',
   )
-  expect(calls).toEqual([
-    ...[5, 6, 9].flatMap(n => [`publishRemove student ${n}`, 'publishRemove course 1']),
-    ...['publishAdd student 8', 'publishAdd course 1'],
+  expect(events).toEqual([
+    ...[5, 6, 9].flatMap(n => [`removedFrom student ${n}`, 'removedFrom course 1']),
+    ...['addedTo student 8', 'addedTo course 1'],
   ])
 })
 
 test('a link that a page deletes, inserts and deletes again leaves once for each deletion', async () => {
   const { publishedOf } = await openSchool()
   const unlink = `delete from ${LINKS} where student_courses = 4`
-  const { calls, reads } = await publishedOf(
+  const { events, reads } = await publishedOf(
     unlink,
     `insert into ${LINKS} (course_students, student_courses) values (1, 4)`,
     unlink,
   )
   const [removed, added] = [
-    ['publishRemove student 4', 'publishRemove course 1'],
-    ['publishAdd student 4', 'publishAdd course 1'],
+    ['removedFrom student 4', 'removedFrom course 1'],
+    ['addedTo student 4', 'addedTo course 1'],
   ] as const
-  expect(calls).toEqual([...removed, ...added, ...removed])
+  expect(events).toEqual([...removed, ...added, ...removed])
   expect(reads).toBeLessThanOrEqual(FEW)
 })
 
@@ -169,12 +169,12 @@ test('a key that the column cannot hold spoils no other answer', async () => {
 test('a look at links runs no check of a domain', async () => {
   const { database, read } = await openReader(
     'key',
-    'create sequence calls',
-    `create function trap(integer) returns boolean language plpgsql as $$ begin return nextval('public.calls') > 0; end $$`,
+    'create sequence events',
+    `create function trap(integer) returns boolean language plpgsql as $$ begin return nextval('public.events') > 0; end $$`,
     'create domain key as integer check (trap(value))',
   )
   await database.query('insert into seat (room, student) values (1, 2)')
-  await database.query('alter sequence calls restart')
+  await database.query('alter sequence events restart')
   expect(await read([1, 2], [2, 1])).toEqual([0])
-  expect(await database.query('select is_called from calls')).toEqual([{ is_called: false }])
+  expect(await database.query('select is_called from events')).toEqual([{ is_called: false }])
 })

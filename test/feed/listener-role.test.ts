@@ -36,20 +36,16 @@ test('a role with the rights of a listener alone publishes, associations include
     return summary(published).sort()
   }
   await heard(`insert into "user" (id, name) values (1, 'ann'), (2, 'ben')`)
-  expect(await heard(`insert into pet (id, name, owner) values (1, 'rex', 1)`)).toEqual(['publishCreate pet 1'])
-  expect(await heard('update pet set owner = 2')).toEqual([
-    'publishAdd user 2',
-    'publishRemove user 1',
-    'publishUpdate pet 1',
-  ])
-  expect(await heard('delete from "user" where id = 2')).toEqual(['publishDestroy user 2', 'publishUpdate pet 1'])
+  expect(await heard(`insert into pet (id, name, owner) values (1, 'rex', 1)`)).toEqual(['created pet 1'])
+  expect(await heard('update pet set owner = 2')).toEqual(['addedTo user 2', 'removedFrom user 1', 'updated pet 1'])
+  expect(await heard('delete from "user" where id = 2')).toEqual(['destroyed user 2', 'updated pet 1'])
   await heard(`insert into course (id, title) values (1, 'x'); insert into student (id, name) values (1, 'ann')`)
   const junction = 'course_students__student_courses'
   expect(await heard(`insert into ${junction} (course_students, student_courses) values (1, 1)`)).toEqual([
-    'publishAdd course 1',
-    'publishAdd student 1',
+    'addedTo course 1',
+    'addedTo student 1',
   ])
-  expect(await heard('delete from course')).toContain('publishDestroy course 1')
+  expect(await heard('delete from course')).toContain('destroyed course 1')
   expect(feed.status().failures).toEqual([])
 })
 

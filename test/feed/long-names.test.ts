@@ -26,10 +26,10 @@ test('a made-up junction table whose names are too long for Postgres is captured
   await shop.collections.member.addToCollection(member.id, long('permissions'), permission.id)
   await feed.settled()
   expect(summary(shop.published).sort()).toEqual([
-    'publishAdd member 1',
-    'publishAdd permission 1',
-    'publishCreate member 1',
-    'publishCreate permission 1',
+    'addedTo member 1',
+    'addedTo permission 1',
+    'created member 1',
+    'created permission 1',
   ])
 })
 
@@ -47,9 +47,7 @@ test('a schema, a table and columns with too long names: published by attribute,
   await feed.start()
   await shop.collections.user.create({ name: 'ann', secret: 's3cret' })
   await feed.settled()
-  expect(shop.published.map(({ call }) => call)).toMatchObject([
-    { fn: 'publishCreate', record: { id: 1, name: 'ann' } },
-  ])
+  expect(shop.published.map(({ event }) => event)).toMatchObject([{ verb: 'created', record: { id: 1, name: 'ann' } }])
   expect(await database.query(`select from changefeed.change where new like '%s3cret%'`)).toEqual([])
   expect((await feed.plan()).capture).toMatchObject({ steps: [{ action: 'keep' }], warnings: [] })
 })

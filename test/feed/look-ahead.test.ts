@@ -25,9 +25,9 @@ test('the related rows of the records that a page destroys are read together', a
   await feed.settled()
   expect(proxy.sent(LOCK) - before).toBe(1)
   const all = Array.from({ length: 300 }, (_, n) => [
-    `publishDestroy user ${n + 1}`,
-    `publishUpdate pet ${2 * n + 1}`,
-    `publishUpdate pet ${2 * n + 2}`,
+    `destroyed user ${n + 1}`,
+    `updated pet ${2 * n + 1}`,
+    `updated pet ${2 * n + 2}`,
   ])
   expect(summary(published)).toEqual(all.flat())
 })
@@ -45,10 +45,10 @@ test('those of a destroyed record that stands alone among other changes are read
     update "user" set id = 9 where id = 1; delete from "user" where id = 3`)
   await feed.settled()
   expect(summary(published)).toEqual([
-    'publishUpdate user 3',
-    ...['publishDestroy user 2', 'publishUpdate pet 2', 'publishUpdate pet 3'],
-    ...['publishDestroy user 1', 'publishUpdate pet 1', 'publishCreate user 9'],
-    'publishDestroy user 3',
+    'updated user 3',
+    ...['destroyed user 2', 'updated pet 2', 'updated pet 3'],
+    ...['destroyed user 1', 'updated pet 1', 'created user 9'],
+    'destroyed user 3',
   ])
 })
 

@@ -10,7 +10,10 @@ import { openShop, type Published, summary } from './fixture.ts'
 
 const recorder = () => {
   const published: Published[] = []
-  return { published, publisher: { publish: (...[call, meta]: [never, never]) => void published.push({ call, meta }) } }
+  return {
+    published,
+    publisher: { publish: (...[event, meta]: [never, never]) => void published.push({ event, meta }) },
+  }
 }
 
 test('one of two nodes leads and publishes; the other takes over where it stopped', async () => {
@@ -24,13 +27,13 @@ test('one of two nodes leads and publishes; the other takes over where it stoppe
   expect([first.status().role, second.status().role]).toEqual(['leader', 'standby'])
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
   await second.settled() // also a standby knows when the leader has published
-  expect([summary(one.published), summary(two.published)]).toEqual([['publishCreate pet 1'], []])
+  expect([summary(one.published), summary(two.published)]).toEqual([['created pet 1'], []])
   const takeover = eventOf(second, 'leader')
   await first.stop()
   await shop.database.query(`insert into pet (id, name) values (2, 'max')`)
   await takeover
   await second.settled()
-  expect([summary(one.published), summary(two.published)]).toEqual([['publishCreate pet 1'], ['publishCreate pet 2']])
+  expect([summary(one.published), summary(two.published)]).toEqual([['created pet 1'], ['created pet 2']])
 })
 
 test('a leader that hands over is followed at once', async () => {

@@ -25,7 +25,7 @@ test.each(['leader', 'local'] as const)(
     await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
     await shop.database.query(`insert into "user" (id, name) values (1, 'ann')`)
     await feed.settled()
-    expect(summary(shop.published)).toEqual(['publishCreate user 1'])
+    expect(summary(shop.published)).toEqual(['created user 1'])
     await eventually(async () => expect(await listPauses(db)).toMatchObject([{ identity: 'pet', withheld: 1 }]), {
       withinMs: 10_000,
     })
@@ -34,12 +34,7 @@ test.each(['leader', 'local'] as const)(
     expect(await gap).toEqual([{ reason: 'gap', identities: ['pet', 'user'] }])
     await shop.database.query(`insert into pet (id, name) values (2, 'max')`)
     await feed.settled()
-    expect(summary(shop.published)).toEqual([
-      'publishCreate user 1',
-      'refetch pet',
-      'refetch user',
-      'publishCreate pet 2',
-    ])
+    expect(summary(shop.published)).toEqual(['created user 1', 'refetch pet', 'refetch user', 'created pet 2'])
   },
 )
 

@@ -43,7 +43,7 @@ test('what a listener or a handler throws, now or later, is reported and costs n
   await feed.settled()
   expect(errors.toSorted()).toEqual(['handler', 'handler', 'listener', 'listener'])
   expect(events[1]).toMatchObject({ record: { name: 'max' }, previous: { name: 'rex' }, changed: ['name'] })
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishUpdate pet 1'])
+  expect(summary(published)).toEqual(['created pet 1', 'updated pet 1'])
 })
 
 test('rooms of the app receive the public messages of a record, each socket once', async () => {

@@ -20,7 +20,7 @@ test('what is older than the retention is freed, and what is not published stays
   expect(published).toHaveLength(100)
   await database.query(`update pet set name = 'new' where id = 1`)
   await feed.settled()
-  expect(summary(published).at(-1)).toBe('publishUpdate pet 1')
+  expect(summary(published).at(-1)).toBe('updated pet 1')
 })
 
 test('a backlog past its limit is given up: a gap is declared, space is freed, the feed goes on', async () => {
@@ -28,9 +28,9 @@ test('a backlog past its limit is given up: a gap is declared, space is freed, t
   const calls: string[] = []
   let stuck = true
   const publisher = {
-    async publish({ fn, identity, ...call }: { fn: string; identity: string; id?: unknown }) {
-      if (stuck && fn !== 'refetch') throw Object.assign(new Error('backend down'), { retryable: true })
-      calls.push(`${fn} ${identity}${call.id === undefined ? '' : ` ${call.id}`}`)
+    async publish({ verb, identity, ...event }: { verb: string; identity: string; id?: unknown }) {
+      if (stuck && verb !== 'refetch') throw Object.assign(new Error('backend down'), { retryable: true })
+      calls.push(`${verb} ${identity}${event.id === undefined ? '' : ` ${event.id}`}`)
     },
   }
   const feed = newFeed({ publisher, backlogLimitBytes: 1_000_000 } as never)
@@ -42,7 +42,7 @@ test('a backlog past its limit is given up: a gap is declared, space is freed, t
   stuck = false
   await database.query(`insert into pet (id, name) values (0, 'after the gap')`)
   await feed.settled()
-  expect(calls).toEqual(['refetch user', 'refetch pet', 'publishCreate pet 0'])
+  expect(calls).toEqual(['refetch user', 'refetch pet', 'created pet 0'])
 })
 
 test('only what is not published counts as backlog, whatever else its slot holds', async () => {
@@ -96,11 +96,11 @@ test('a database that was restored or cloned begins a new epoch: what the log ho
   const clone = newFeed()
   await clone.start()
   await clone.settled()
-  expect(summary(published)).toEqual(['refetch user', 'refetch pet', 'publishCreate pet 1', 'publishUpdate pet 1'])
+  expect(summary(published)).toEqual(['refetch user', 'refetch pet', 'created pet 1', 'updated pet 1'])
   expect(parseCursor(await clone.cursor()).epoch).toBe(before.epoch + 1)
   await database.query('update pet set name = $1', ['max'])
   await clone.settled()
-  expect(summary(published).slice(4)).toEqual(['publishUpdate pet 1'])
+  expect(summary(published).slice(4)).toEqual(['updated pet 1'])
 })
 
 test('after a promotion tick ids jump, so that no cursor of the lost timeline is given again', async () => {
@@ -116,7 +116,7 @@ test('after a promotion tick ids jump, so that no cursor of the lost timeline is
   const promoted = newFeed()
   await promoted.start()
   await promoted.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishCreate pet 2'])
+  expect(summary(published)).toEqual(['created pet 1', 'created pet 2'])
   const tick = (cursor = '') => Number.parseInt(cursor.split('.')[1] ?? '', 36)
   expect(tick(published[1]?.meta.cursor) - tick(published[0]?.meta.cursor)).toBeGreaterThan(1_000_000)
 })

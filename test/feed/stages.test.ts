@@ -3,7 +3,7 @@ import { createChangefeed } from '../../src/changefeed.ts'
 import { openDatabase } from '../../src/db/connect.ts'
 import { pauseModels, resumeModels } from '../../src/feed/pauses.ts'
 import type { ChangefeedOptions } from '../../src/options.ts'
-import type { PublishCall } from '../../src/publish/call.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { eventOf } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
@@ -40,8 +40,8 @@ async function openSchool(options: Partial<ChangefeedOptions> = {}, { restricted
   const database = await testDatabase()
   const { connectionString } = database
   const { collections } = await startWaterline({ connectionString, models: school, migrate: 'drop' })
-  const calls: PublishCall[] = []
-  const publisher = { publish: (call: PublishCall) => void calls.push(call) }
+  const events: RecordEvent[] = []
+  const publisher = { publish: (event: RecordEvent) => void events.push(event) }
   const feedAs = (url: string) => createChangefeed({ connectionString: url, collections, publisher, ...options })
   await database.query(`
     insert into student (name, secret) values ('sue', 'x'), ('tim', 'y');
@@ -53,7 +53,7 @@ async function openSchool(options: Partial<ChangefeedOptions> = {}, { restricted
   const feed = feedAs(restricted ? await listenerOf(database) : connectionString)
   afterScope(() => feed.stop())
   await feed.start()
-  return { database, collections, feed, calls }
+  return { database, collections, feed, events }
 }
 
 type School = Awaited<ReturnType<typeof openSchool>>
@@ -68,11 +68,11 @@ async function listenerOf(database: TestDatabase): Promise<string> {
   return connectionString
 }
 
-/** `publishAdd student 1 courses 3`, for each call about members. */
-const members = (calls: readonly PublishCall[]) =>
-  calls.flatMap(call =>
-    call.fn === 'publishAdd' || call.fn === 'publishRemove'
-      ? [`${call.fn} ${call.identity} ${call.id} ${call.alias} ${call.childId}`]
+/** `addedTo student 1 courses 3`, for each event about members. */
+const members = (events: readonly RecordEvent[]) =>
+  events.flatMap(event =>
+    event.verb === 'addedTo' || event.verb === 'removedFrom'
+      ? [`${event.verb} ${event.identity} ${event.id} ${event.alias} ${event.childId}`]
       : [],
   )
 
@@ -83,44 +83,44 @@ const link = (database: TestDatabase, course: number, student: number) =>
   ])
 
 test('a member that is kept when others are replaced does not leave; it may be added once more', async () => {
-  const { collections, feed, calls } = await openSchool()
+  const { collections, feed, events } = await openSchool()
   await collections.student.replaceCollection(1, 'courses').members([2, 3])
   await feed.settled()
-  expect(members(calls).sort()).toEqual([
-    'publishAdd course 2 students 1',
-    'publishAdd course 3 students 1',
-    'publishAdd student 1 courses 2',
-    'publishAdd student 1 courses 3',
-    'publishRemove course 1 students 1',
-    'publishRemove student 1 courses 1',
+  expect(members(events).sort()).toEqual([
+    'addedTo course 2 students 1',
+    'addedTo course 3 students 1',
+    'addedTo student 1 courses 2',
+    'addedTo student 1 courses 3',
+    'removedFrom course 1 students 1',
+    'removedFrom student 1 courses 1',
   ])
 })
 
 test('the same for the links of an explicit model, whose own records come and go', async () => {
-  const { database, feed, calls } = await openSchool()
+  const { database, feed, events } = await openSchool()
   await database.query('delete from seat where student = 1')
   await database.query('insert into seat (student, room) values (1, 2)')
   await feed.settled()
-  expect(members(calls).sort()).toEqual([
-    'publishAdd room 2 taken 1',
-    'publishAdd student 1 seats 2',
-    'publishRemove room 1 taken 1',
-    'publishRemove student 1 seats 1',
+  expect(members(events).sort()).toEqual([
+    'addedTo room 2 taken 1',
+    'addedTo student 1 seats 2',
+    'removedFrom room 1 taken 1',
+    'removedFrom student 1 seats 1',
   ])
-  expect(calls.filter(({ fn }) => fn === 'publishDestroy' || fn === 'publishCreate')).toHaveLength(3)
+  expect(events.filter(({ verb }) => verb === 'destroyed' || verb === 'created')).toHaveLength(3)
 })
 
-const ADDED = ['publishAdd course 1 students 1', 'publishAdd student 1 courses 1']
-const REMOVED = ['publishRemove course 1 students 1', 'publishRemove student 1 courses 1']
+const ADDED = ['addedTo course 1 students 1', 'addedTo student 1 courses 1']
+const REMOVED = ['removedFrom course 1 students 1', 'removedFrom student 1 courses 1']
 
-/** The calls about members that each of these steps brings about. */
+/** The events about members that each of these steps brings about. */
 async function membersAfter(school: School, ...steps: (string | (() => Promise<unknown>))[]): Promise<string[][]> {
   const heard: string[][] = []
   for (const step of steps) {
-    school.calls.length = 0
+    school.events.length = 0
     await (typeof step === 'string' ? school.database.query(step) : step())
     await school.feed.settled()
-    heard.push(members(school.calls).sort())
+    heard.push(members(school.events).sort())
   }
   return heard
 }
@@ -158,46 +158,48 @@ test('a link that is inserted again while its deletion is published is added', a
   const school = await openSchool()
   await membersAfter(school, LINK)
   const inserted = new Promise(resolve => {
-    school.feed.on('published', ({ call }) => {
-      if (call.fn === 'publishRemove') resolve(school.database.query(LINK))
+    school.feed.on('published', ({ event }) => {
+      if (event.verb === 'removedFrom') resolve(school.database.query(LINK))
     })
   })
   await membersAfter(school, UNLINK)
   await inserted
   await school.feed.settled()
-  expect(members(school.calls)).toContain('publishRemove student 1 courses 1')
-  expect(members(school.calls).at(-1)).toMatch(/^publishAdd/)
+  expect(members(school.events)).toContain('removedFrom student 1 courses 1')
+  expect(members(school.events).at(-1)).toMatch(/^addedTo/)
 })
 
 test('one of two equal links is not missed', async () => {
-  const { database, feed, calls } = await openSchool()
+  const { database, feed, events } = await openSchool()
   await link(database, 3, 1)
   await link(database, 3, 1)
   await feed.settled()
-  calls.length = 0
+  events.length = 0
   await database.query(`
     delete from course_students__student_courses
     where ctid = (select max(ctid) from course_students__student_courses where course_students = 3)`)
   await feed.settled()
-  expect(members(calls)).toEqual([])
+  expect(members(events)).toEqual([])
 })
 
-const told = (calls: readonly PublishCall[]) =>
-  calls.map(call => {
-    const { fn, identity, ...more } = call as PublishCall & { id?: number; changes?: object; childId?: number }
-    return [fn, identity, more.id, more.childId ?? (more.changes ? JSON.stringify(more.changes) : [])].flat().join(' ')
+const told = (events: readonly RecordEvent[]) =>
+  events.map(event => {
+    const { verb, identity, ...more } = event as RecordEvent & { id?: number; changes?: object; childId?: number }
+    return [verb, identity, more.id, more.childId ?? (more.changes ? JSON.stringify(more.changes) : [])]
+      .flat()
+      .join(' ')
   })
 
 test('a destroyed record leaves its members at once, though its links are deleted later, if ever', async () => {
-  const { database, feed, calls } = await openSchool()
+  const { database, feed, events } = await openSchool()
   await database.query('delete from student where id = 1')
   await feed.settled()
-  expect(told(calls)).toEqual([
-    'publishDestroy student 1',
-    'publishRemove course 1 1',
-    'publishRemove course 2 1',
-    'publishRemove room 1 1',
-    'publishRemove room 2 1',
+  expect(told(events)).toEqual([
+    'destroyed student 1',
+    'removedFrom course 1 1',
+    'removedFrom course 2 1',
+    'removedFrom room 1 1',
+    'removedFrom room 2 1',
   ])
 })
 
@@ -212,11 +214,11 @@ test('a foreign key to a destroyed record that is cleared later is published: a 
   await feed.settled()
   await shop.database.query('update pet set owner = null')
   await feed.settled()
-  expect(told(shop.published.map(({ call }) => call))).toEqual([
-    'publishDestroy user 1',
-    'publishUpdate pet 1 {"owner":null}',
-    'publishRemove user 1 1',
-    'publishUpdate pet 1 {"id":1,"owner":null}',
+  expect(told(shop.published.map(({ event }) => event))).toEqual([
+    'destroyed user 1',
+    'updated pet 1 {"owner":null}',
+    'removedFrom user 1 1',
+    'updated pet 1 {"id":1,"owner":null}',
   ])
 })
 
@@ -238,14 +240,14 @@ test('members leave a record that was made anew while its model was paused', asy
   await settle(resumeModels(db, ['user']))
   await settle(shop.database.query('update pet set owner = 1'))
   await settle(shop.database.query('update pet set owner = null'))
-  expect(told(shop.published.map(({ call }) => call)).slice(-2)).toEqual([
-    'publishRemove user 1 1',
-    'publishUpdate pet 1 {"id":1,"owner":null}',
+  expect(told(shop.published.map(({ event }) => event)).slice(-2)).toEqual([
+    'removedFrom user 1 1',
+    'updated pet 1 {"id":1,"owner":null}',
   ])
 })
 
 test('populate puts what is associated into created and previous, as clients may see it', async () => {
-  const { database, feed, calls } = await openSchool({ populate: true })
+  const { database, feed, events } = await openSchool({ populate: true })
   await database.query(`insert into course (course_title, teacher) values ('dance', 1)`)
   await feed.settled() // it is read when it is published, and so as of then
   await database.query(`update student set name = 'susan' where id = 1`)
@@ -253,8 +255,8 @@ test('populate puts what is associated into created and previous, as clients may
   await database.query('delete from student where id = 1')
   await feed.settled()
   const sue = { id: 1, name: 'sue' }
-  expect(calls[0]).toMatchObject({
-    fn: 'publishCreate',
+  expect(events[0]).toMatchObject({
+    verb: 'created',
     record: { id: 4, title: 'dance', teacher: { id: 1 }, students: [] },
   })
   const courses = [
@@ -265,61 +267,61 @@ test('populate puts what is associated into created and previous, as clients may
     { id: 1, name: 'red' },
     { id: 2, name: 'blue' },
   ]
-  expect(calls.filter(({ fn }) => fn === 'publishUpdate')[0]).toMatchObject({ previous: { ...sue, courses, seats } })
-  expect(calls.find(({ fn }) => fn === 'publishDestroy')).toMatchObject({
+  expect(events.filter(({ verb }) => verb === 'updated')[0]).toMatchObject({ previous: { ...sue, courses, seats } })
+  expect(events.find(({ verb }) => verb === 'destroyed')).toMatchObject({
     previous: { id: 1, name: 'susan', courses, seats },
   })
-  expect(JSON.stringify(calls)).not.toContain('secret')
+  expect(JSON.stringify(events)).not.toContain('secret')
 })
 
 test('members that a populated created shows are added by their own links all the same', async () => {
-  const { database, feed, calls } = await openSchool({ populate: true })
+  const { database, feed, events } = await openSchool({ populate: true })
   await database.query(`
     insert into course (id, course_title) values (9, 'dance');
     insert into course_students__student_courses (course_students, student_courses) values (9, 1), (9, 2)`)
   await feed.settled()
-  expect(calls[0]).toMatchObject({ fn: 'publishCreate', record: { students: [{ id: 1 }, { id: 2 }] } })
-  expect(members(calls).sort()).toEqual([
-    'publishAdd course 9 students 1',
-    'publishAdd course 9 students 2',
-    'publishAdd student 1 courses 9',
-    'publishAdd student 2 courses 9',
+  expect(events[0]).toMatchObject({ verb: 'created', record: { students: [{ id: 1 }, { id: 2 }] } })
+  expect(members(events).sort()).toEqual([
+    'addedTo course 9 students 1',
+    'addedTo course 9 students 2',
+    'addedTo student 1 courses 9',
+    'addedTo student 2 courses 9',
   ])
 })
 
 test('what cannot be populated is published as it is', async () => {
-  const { database, collections, feed, calls } = await openSchool({ populate: true })
+  const { database, collections, feed, events } = await openSchool({ populate: true })
   collections.student.findOne = () => Promise.reject(new Error('no'))
   await database.query(`insert into course (course_title, teacher) values ('dance', 1)`)
   await feed.settled()
-  expect(calls).toMatchObject([{ fn: 'publishCreate', record: { id: 4, title: 'dance', teacher: 1 } }])
+  expect(events).toMatchObject([{ verb: 'created', record: { id: 4, title: 'dance', teacher: 1 } }])
 })
 
 test('compatibility gives updated.data as blueprints send it', async () => {
-  const { database, feed, calls } = await openSchool({ compatibility: true })
+  const { database, feed, events } = await openSchool({ compatibility: true })
   await database.query(`update course set course_title = 'arts', tags = '[1,{"a":2}]' where id = 1`)
   await feed.settled()
-  expect(calls).toMatchObject([
-    { fn: 'publishUpdate', changes: { id: 1, course_title: 'arts', tags: '[1,{"a":2}]' }, previous: { title: 'art' } },
+  expect(events).toMatchObject([
+    { verb: 'updated', changes: { id: 1, course_title: 'arts', tags: '[1,{"a":2}]' }, previous: { title: 'art' } },
   ])
 })
 
 test('a member that leaves is told of where the listener may not read the links', async () => {
-  const { database, calls, feed } = await openSchool({}, { restricted: true })
+  const { database, events, feed } = await openSchool({}, { restricted: true })
   await database.query('delete from course_students__student_courses where course_students = 1')
   await database.query('delete from seat where room = 1')
   await feed.settled()
-  expect(told(calls).sort()).toEqual([
-    'publishDestroy seat 1',
-    'publishRemove course 1 1',
-    'publishRemove room 1 1',
-    'publishRemove student 1 1',
-    'publishRemove student 1 1',
+  expect(told(events).sort()).toEqual([
+    'destroyed seat 1',
+    'removedFrom course 1 1',
+    'removedFrom room 1 1',
+    'removedFrom student 1 1',
+    'removedFrom student 1 1',
   ])
 })
 
 test('a record that is made anew has its members told, though its links were there before', async () => {
-  const { database, feed, calls } = await openSchool()
+  const { database, feed, events } = await openSchool()
   await database.query(`
     begin;
     delete from course_students__student_courses;
@@ -328,18 +330,18 @@ test('a record that is made anew has its members told, though its links were the
     insert into course_students__student_courses (course_students, student_courses) values (1, 1), (2, 1);
     commit`)
   await feed.settled()
-  expect(told(calls)).toEqual([
-    'publishDestroy student 1',
-    'publishCreate student 1',
-    'publishAdd student 1 1',
-    'publishAdd course 1 1',
-    'publishAdd student 1 2',
-    'publishAdd course 2 1',
+  expect(told(events)).toEqual([
+    'destroyed student 1',
+    'created student 1',
+    'addedTo student 1 1',
+    'addedTo course 1 1',
+    'addedTo student 1 2',
+    'addedTo course 2 1',
   ])
 })
 
 test('members that a transaction inserts before their record are added behind its creation', async () => {
-  const { database, feed, calls } = await openSchool()
+  const { database, feed, events } = await openSchool()
   await database.query(`
     begin;
     insert into course_students__student_courses (course_students, student_courses) values (1, 9), (2, 9), (3, 9);
@@ -348,17 +350,17 @@ test('members that a transaction inserts before their record are added behind it
     insert into student (id, name) values (9, 'ann');
     commit`)
   await feed.settled()
-  const created = calls.findIndex(({ fn, identity }) => fn === 'publishCreate' && identity === 'student')
-  expect(told(calls.slice(created))).toEqual([
-    'publishCreate student 9',
-    'publishAdd student 9 1',
-    'publishAdd student 9 2',
-    'publishAdd student 9 1',
+  const created = events.findIndex(({ verb, identity }) => verb === 'created' && identity === 'student')
+  expect(told(events.slice(created))).toEqual([
+    'created student 9',
+    'addedTo student 9 1',
+    'addedTo student 9 2',
+    'addedTo student 9 1',
   ])
 })
 
 test('of more early members than are remembered, clients read again once', async () => {
-  const { database, feed, calls } = await openSchool()
+  const { database, feed, events } = await openSchool()
   await database.query(`
     begin;
     insert into course_students__student_courses (course_students, student_courses)
@@ -366,9 +368,9 @@ test('of more early members than are remembered, clients read again once', async
     insert into student (id, name) select i, 'ann' from generate_series(10, 6000) as i;
     commit`)
   await feed.settled()
-  expect(calls.filter(({ fn }) => fn === 'refetch')).toEqual([
-    { fn: 'refetch', identity: 'student', reason: 'bulk' },
-    { fn: 'refetch', identity: 'course', reason: 'bulk' },
-    { fn: 'refetch', identity: 'room', reason: 'bulk' },
+  expect(events.filter(({ verb }) => verb === 'refetch')).toEqual([
+    { verb: 'refetch', identity: 'student', reason: 'bulk' },
+    { verb: 'refetch', identity: 'course', reason: 'bulk' },
+    { verb: 'refetch', identity: 'room', reason: 'bulk' },
   ])
 })

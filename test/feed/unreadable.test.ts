@@ -19,7 +19,7 @@ test('a row with bytes that have no UTF-8 form costs a gap of its models, and no
   await legacy.query(`insert into "user" (id, name) values (1, e'bad \\x81')`)
   await database.query(`insert into pet (id, name) values (1, 'Rex')`)
   await feed.settled()
-  expect(summary(published)).toEqual(['refetch user', 'refetch pet', 'publishCreate pet 1'])
+  expect(summary(published)).toEqual(['refetch user', 'refetch pet', 'created pet 1'])
 })
 
 test.each([3, 1200])('a change in the log that cannot be read costs its own row, of a tick of %i', async count => {
@@ -28,10 +28,10 @@ test.each([3, 1200])('a change in the log that cannot be read costs its own row,
   await legacy.query(`update changefeed.change set new = e'bad \\x81' where new like '%"id" : "${count - 1}"%'`)
   await feed.start()
   await feed.settled()
-  const created = summary(published).filter(each => each.startsWith('publishCreate'))
+  const created = summary(published).filter(each => each.startsWith('created'))
   expect(created).toHaveLength(count - 1)
-  expect(created).not.toContain(`publishCreate pet ${count - 1}`)
-  expect(created.at(-1)).toBe(`publishCreate pet ${count}`)
+  expect(created).not.toContain(`created pet ${count - 1}`)
+  expect(created.at(-1)).toBe(`created pet ${count}`)
   expect(summary(published)).toContain('refetch pet')
 })
 
@@ -50,8 +50,8 @@ test('annotations and origin beyond their limits are left out by the trigger and
   await database.query(`update changefeed.change set annotations = repeat('a', 20000000), origin = repeat('o', 20000)`)
   await feed.start()
   await feed.settled()
-  expect(published.map(({ call, meta }) => [call.fn, meta.annotations, meta.origin])).toEqual([
-    ['publishCreate', undefined, undefined],
+  expect(published.map(({ event, meta }) => [event.verb, meta.annotations, meta.origin])).toEqual([
+    ['created', undefined, undefined],
   ])
 })
 
@@ -63,7 +63,7 @@ test('a row that an earlier version logged costs a gap of its models', async () 
   await database.query(`update changefeed.change set new = '{"id":1,"name":"old"}' where new like '%old%'`)
   await feed.start()
   await feed.settled()
-  expect(summary(published)).toEqual(['refetch pet', 'refetch user', 'publishCreate pet 2'])
+  expect(summary(published)).toEqual(['refetch pet', 'refetch user', 'created pet 2'])
 })
 
 test('a column that is renamed and renamed back costs a gap of its models each time', async () => {

@@ -1,5 +1,5 @@
 import type { Model, Models } from '../../src/ontology/model.ts'
-import type { PublishCall } from '../../src/publish/call.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import type { TestDatabase } from '../helpers/database.ts'
 
 /** A record as a client keeps it: its attributes, and the ids of its members by collection. */
@@ -32,10 +32,10 @@ export class ClientCopy {
     })
   }
 
-  hear(call: PublishCall): Promise<void> {
+  hear(event: RecordEvent): Promise<void> {
     return this.#inTurn(async () => {
-      if (call.fn === 'refetch') await this.#readAgain(call.identity)
-      else this.#apply(call)
+      if (event.verb === 'refetch') await this.#readAgain(event.identity)
+      else this.#apply(event)
     })
   }
 
@@ -54,25 +54,25 @@ export class ClientCopy {
     this.#contents.set(identity, now.get(identity) ?? new Map())
   }
 
-  #apply(call: Exclude<PublishCall, { fn: 'refetch' }>) {
-    const records = this.#contents.get(call.identity)
-    const held = records?.get(Number(call.id))
-    switch (call.fn) {
-      case 'publishCreate':
-        for (const reverse of call.reverse) if (reverse.fn !== 'refetch') this.#apply(reverse)
-        records?.set(Number(call.id), { values: { ...call.record }, members: {} })
+  #apply(event: Exclude<RecordEvent, { verb: 'refetch' }>) {
+    const records = this.#contents.get(event.identity)
+    const held = records?.get(Number(event.id))
+    switch (event.verb) {
+      case 'created':
+        for (const reverse of event.reverse) if (reverse.verb !== 'refetch') this.#apply(reverse)
+        records?.set(Number(event.id), { values: { ...event.record }, members: {} })
         break
-      case 'publishUpdate':
-        Object.assign(held?.values ?? {}, call.changes)
+      case 'updated':
+        Object.assign(held?.values ?? {}, event.changes)
         break
-      case 'publishDestroy':
-        records?.delete(Number(call.id))
+      case 'destroyed':
+        records?.delete(Number(event.id))
         break
-      case 'publishAdd':
-        if (held) held.members[call.alias] = new Set(held.members[call.alias]).add(Number(call.childId))
+      case 'addedTo':
+        if (held) held.members[event.alias] = new Set(held.members[event.alias]).add(Number(event.childId))
         break
-      case 'publishRemove':
-        held?.members[call.alias]?.delete(Number(call.childId))
+      case 'removedFrom':
+        held?.members[event.alias]?.delete(Number(event.childId))
     }
   }
 }

@@ -3,7 +3,7 @@ import { createChangefeed } from '../../src/changefeed.ts'
 import { openDatabase } from '../../src/db/connect.ts'
 import { pauseModels, resumeModels } from '../../src/feed/pauses.ts'
 import { readModels } from '../../src/ontology/model-map.ts'
-import type { PublishCall } from '../../src/publish/call.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { eventOf, eventually } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
@@ -116,12 +116,12 @@ test.each(seeds)(
     const { collections } = await startWaterline({ connectionString, models, migrate: 'drop' })
     const known = readModels(collections)
     const copies = Array.from({ length: 3 }, () => new ClientCopy(database, known))
-    const heard: PublishCall[] = []
+    const heard: RecordEvent[] = []
     const publisher = {
-      async publish(call: PublishCall) {
-        heard.push(call)
+      async publish(event: RecordEvent) {
+        heard.push(event)
         if (random.chance(0.05)) await random.of(copies).read()
-        await Promise.all(copies.map(copy => copy.hear(call)))
+        await Promise.all(copies.map(copy => copy.hear(event)))
       },
     }
     const newFeed = () => createChangefeed({ connectionString, collections, publisher, publish: 'leader' })

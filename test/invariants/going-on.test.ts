@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { openDatabase } from '../../src/db/connect.ts'
 import { Settlement } from '../../src/feed/settlement.ts'
-import type { PublishCall } from '../../src/publish/call.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { openShop, summary } from '../feed/fixture.ts'
 import { eventOf } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
@@ -16,12 +16,12 @@ test.each([
     if (this.name === 'unmappable') throw thrown
     return { ...this }
   }
-  const calls: unknown[] = []
+  const events: unknown[] = []
   const publisher = {
-    publish(call: PublishCall) {
-      if ('record' in call && call.record.name === 'unpublishable') throw thrown
-      if ('record' in call && call.record.name === 'rejected') return Promise.reject(thrown)
-      calls.push('id' in call ? call.id : call.fn)
+    publish(event: RecordEvent) {
+      if ('record' in event && event.record.name === 'unpublishable') throw thrown
+      if ('record' in event && event.record.name === 'rejected') return Promise.reject(thrown)
+      events.push('id' in event ? event.id : event.verb)
     },
   }
   const feed = newFeed({ publisher })
@@ -33,7 +33,7 @@ test.each([
     `insert into pet (id, name) values (1, 'a'), (2, 'unmappable'), (3, 'unpublishable'), (4, 'rejected'), (5, 'b')`,
   )
   await feed.settled()
-  expect(calls).toEqual([1, 5, 'refetch'])
+  expect(events).toEqual([1, 5, 'refetch'])
   expect(skipped).toHaveLength(3)
   for (const error of skipped) expect(error).toBeInstanceOf(Error)
 })
@@ -55,7 +55,7 @@ test('a listener of the feed that throws costs no change and no connection', asy
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'a'), (2, 'b')`)
   await feed.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'publishCreate pet 2'])
+  expect(summary(published)).toEqual(['created pet 1', 'created pet 2'])
   expect(disconnected).toBe(0)
   expect(JSON.stringify(errors)).toContain('a bug of the app')
 })
@@ -83,7 +83,7 @@ test('thousands may wait for settled() at once', async () => {
   expect(released).toBe(2_000)
 })
 
-test('a feed that is stopped while it starts does not run, and both calls end', async () => {
+test('a feed that is stopped while it starts does not run, and both events end', async () => {
   const { feed: newFeed } = await openShop()
   const feed = newFeed()
   await feed.install()
@@ -113,7 +113,7 @@ test('a related table that the listener may not read costs no message about the 
   await database.query(`insert into "user" (id, name) values (1, 'ada'); insert into pet (id, owner) values (7, 1)`)
   await database.query(`delete from "user"`)
   await feed.settled()
-  expect(summary(published).slice(-2)).toEqual(['publishDestroy user 1', 'refetch pet'])
+  expect(summary(published).slice(-2)).toEqual(['destroyed user 1', 'refetch pet'])
 })
 
 test('what was logged of a table that has been dropped since is a gap of its model, told once', async () => {
@@ -142,8 +142,8 @@ test('stopped among changes that were logged out of order, the next feed repeats
   const cursors: string[] = []
   let stopAt = 2
   const publisher = {
-    publish({ fn }: PublishCall, { cursor }: { cursor: string }) {
-      if (fn === 'refetch') return // whether the order crossed the stop is not known, so clients may be told to read again
+    publish({ verb }: RecordEvent, { cursor }: { cursor: string }) {
+      if (verb === 'refetch') return // whether the order crossed the stop is not known, so clients may be told to read again
       cursors.push(cursor)
       if (cursors.length === stopAt) void first.stop()
     },

@@ -37,7 +37,7 @@ test('a view in place of a table does not run with the rights of the listener', 
   await database.query('delete from "user" where id = 1')
   await feed.settled()
   expect(await callers()).toEqual([])
-  expect(summary(published)).toEqual(expect.arrayContaining(['publishDestroy user 1', 'refetch pet']))
+  expect(summary(published)).toEqual(expect.arrayContaining(['destroyed user 1', 'refetch pet']))
 })
 
 test('a row-level policy of a table does not run with the rights of the listener', async () => {
@@ -52,5 +52,5 @@ test('a row-level policy of a table does not run with the rights of the listener
   await next.start()
   await next.settled()
   expect(await callers()).toEqual([])
-  expect(summary(published)).toEqual(expect.arrayContaining(['publishDestroy user 1', 'refetch pet']))
+  expect(summary(published)).toEqual(expect.arrayContaining(['destroyed user 1', 'refetch pet']))
 })

@@ -35,7 +35,7 @@ test.each([
   await resumeModels(db, [])
   await gap
   await feed.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1', 'refetch pet', 'refetch user'])
+  expect(summary(published)).toEqual(['created pet 1', 'refetch pet', 'refetch user'])
   expect(await feed.lag()).toEqual({ changes: 0, orMore: false, seconds: 0 })
 })
 
@@ -62,7 +62,7 @@ test('a database whose defaults would keep the feed from writing, or let it fail
   await writer.query(`set default_transaction_read_only = off; set search_path = public`)
   await writer.query(`insert into pet (id, name) values (1, 'rex')`)
   await feed.settled()
-  expect(summary(published)).toEqual(['publishCreate pet 1'])
+  expect(summary(published)).toEqual(['created pet 1'])
   expect(feed.status().state).toBe('running')
 })
 

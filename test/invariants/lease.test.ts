@@ -52,7 +52,7 @@ test('a leader that takes long to accept another history of the database keeps i
   await busy.query('commit')
   await starting
   await feed.settled()
-  expect(published.map(({ call }) => call.fn)).toEqual(['refetch', 'refetch', 'publishCreate'])
+  expect(published.map(({ event }) => event.verb)).toEqual(['refetch', 'refetch', 'created'])
 })
 
 test('a feed that is stopped while it accepts another history does not wait for it', async () => {

@@ -45,8 +45,8 @@ test('a clone of a database with a publication for all tables starts, and its cl
   await feed.start()
   await database.query(`insert into pet (id, name) values (2, 'max'); update pet set name = 'tom'; delete from pet`)
   await feed.settled()
-  expect(published.map(({ call }) => call.fn)).toContain('refetch')
-  expect(published.filter(({ call }) => call.fn === 'publishDestroy')).toHaveLength(2)
+  expect(published.map(({ event }) => event.verb)).toContain('refetch')
+  expect(published.filter(({ event }) => event.verb === 'destroyed')).toHaveLength(2)
   await eventually(async () => expect(feed.status().state).toBe('running'))
 })
 

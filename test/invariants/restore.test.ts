@@ -40,7 +40,7 @@ test('a dump is restored in every way, into another database, and the feed goes 
   await server.run('pg_dump', '--format=custom', `--dbname=${source.connectionString}`, `--file=${file}`)
   for (const way of WAYS) await server.run('pg_restore', ...way, `--dbname=${target.connectionString}`, file)
   const there = await openRestored(target.connectionString)
-  expect(there.published[0]?.call).toMatchObject({ fn: 'refetch', reason: 'epoch' })
+  expect(there.published[0]?.event).toMatchObject({ verb: 'refetch', reason: 'epoch' })
   await there.feed.stop()
 })
 
@@ -59,14 +59,14 @@ test('a dump that is restored into the database that it was made of begins a new
   await database.query(`insert into pet (id, name) values (1, 'rex')`) // lost by the restore: clients must read again
   await server.run('pg_restore', '--clean', '--if-exists', `--dbname=${database.connectionString}`, file)
   const there = await openRestored(database.connectionString)
-  expect(there.published[0]?.call).toMatchObject({ fn: 'refetch', reason: 'epoch' })
+  expect(there.published[0]?.event).toMatchObject({ verb: 'refetch', reason: 'epoch' })
   await there.feed.stop()
 })
 
 async function openRestored(connectionString: string) {
   const { collections } = await startWaterline({ connectionString, models: petShop })
-  const published: { readonly call: object }[] = []
-  const publisher = { publish: (call: object) => void published.push({ call }) }
+  const published: { readonly event: object }[] = []
+  const publisher = { publish: (event: object) => void published.push({ event }) }
   const feed = createChangefeed({ connectionString, collections, publisher })
   await feed.start()
   await feed.settled()

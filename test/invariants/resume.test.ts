@@ -4,17 +4,17 @@ import { newestTick, type Position, storedPosition } from '../../src/change-log/
 import type { Tick } from '../../src/change-log/tick.ts'
 import { openDatabase } from '../../src/db/connect.ts'
 import { type Memory, type Resumption, resume } from '../../src/feed/track.ts'
-import type { PublishCall } from '../../src/publish/call.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { openShop, summary } from '../feed/fixture.ts'
 import { eventOf } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
 
 const recorder = () => {
-  const calls: string[] = []
+  const events: string[] = []
   const publisher = {
-    publish: (call: PublishCall) => void calls.push(...summary([{ call, meta: { cursor: '', at: 0 } }])),
+    publish: (event: RecordEvent) => void events.push(...summary([{ event, meta: { cursor: '', at: 0 } }])),
   }
-  return { calls, publisher }
+  return { events, publisher }
 }
 
 /** Two ticks, both published and stored, and what a process would remember that stopped after the first. */
@@ -85,9 +85,9 @@ async function leaderAndSlowFollower() {
   let held: Promise<void> | undefined
   let release = () => {}
   const publisher = {
-    async publish(call: PublishCall) {
+    async publish(event: RecordEvent) {
       await held
-      follower.publisher.publish(call)
+      follower.publisher.publish(event)
     },
   }
   const hold = () => {
@@ -124,23 +124,17 @@ test('a follower that is slower than the retention notices, and tells its client
   expect(await gap).toEqual([{ reason: 'gap', identities: ['user', 'pet'] }])
   await shop.database.query(`insert into pet (id, name) values (6, 'new')`)
   await second.settled()
-  expect(follower.calls).toEqual([
-    'publishCreate pet 1',
-    'publishCreate pet 2',
-    'refetch user',
-    'refetch pet',
-    'publishCreate pet 6',
-  ])
+  expect(follower.events).toEqual(['created pet 1', 'created pet 2', 'refetch user', 'refetch pet', 'created pet 6'])
 })
 
 test('a gap that could not be told is told by the next leader', async () => {
   const shop = await openShop()
   let down = true
-  const { calls, publisher: told } = recorder()
+  const { events, publisher: told } = recorder()
   const publisher = {
-    async publish(call: PublishCall) {
+    async publish(event: RecordEvent) {
       if (down) throw Object.assign(new Error('backend down'), { retryable: true })
-      told.publish(call)
+      told.publish(event)
     },
   }
   const options = { publisher, publish: 'leader' as const, backlogLimitBytes: 1_000_000 }
@@ -153,18 +147,18 @@ test('a gap that could not be told is told by the next leader', async () => {
   )
   await gap
   await first.stop()
-  expect(calls).toEqual([])
+  expect(events).toEqual([])
   down = false
   const second = shop.feed(options)
   await second.start()
   await shop.database.query(`insert into pet (id, name) values (9000, 'new')`)
   await second.settled()
   await second.stop()
-  expect(calls).toEqual(['refetch user', 'refetch pet', 'publishCreate pet 9000'])
+  expect(events).toEqual(['refetch user', 'refetch pet', 'created pet 9000'])
   const third = shop.feed(options)
   await third.start()
   await third.settled()
-  expect(calls).toHaveLength(3)
+  expect(events).toHaveLength(3)
 })
 
 test('the clients of a restored database are told of the new epoch even if the first leader fails to', async () => {
@@ -186,10 +180,10 @@ test('the clients of a restored database are told of the new epoch even if the f
   await failing.start()
   await tried
   await failing.stop()
-  const { calls, publisher } = recorder()
+  const { events, publisher } = recorder()
   const next = shop.feed({ publish: 'leader', publisher })
   await next.start()
   await next.settled()
-  expect(calls).toEqual(['refetch user', 'refetch pet'])
+  expect(events).toEqual(['refetch user', 'refetch pet'])
   expect(parseCursor(await next.cursor()).epoch).toBe((before?.epoch ?? 0) + 1)
 })

@@ -5,8 +5,8 @@ import { type MonitorOptions, startMonitor } from '../../src/monitor/monitor.ts'
 import { readModels } from '../../src/ontology/model-map.ts'
 import { selectModels } from '../../src/ontology/selection.ts'
 import { parseOptions } from '../../src/options.ts'
-import type { MessageMeta, PublishCall } from '../../src/publish/call.ts'
 import type { Publisher } from '../../src/publish/publisher.ts'
+import type { MessageMeta, RecordEvent } from '../../src/publish/record-event.ts'
 import { openShop, type Published } from '../feed/fixture.ts'
 import { afterScope } from '../helpers/scope.ts'
 
@@ -35,7 +35,7 @@ export async function openMonitor({ publisher, ...options }: FixtureOptions = {}
   const settings = parseOptions({ connectionString, collections: shop.collections })
   const models = selectModels(readModels(shop.collections), settings.models)
   const replayed: Published[] = []
-  const recorder = { publish: (call: PublishCall, meta: MessageMeta) => void replayed.push({ call, meta }) }
+  const recorder = { publish: (event: RecordEvent, meta: MessageMeta) => void replayed.push({ event, meta }) }
   const monitor = await startMonitor({
     ...{ feed, db, host: '127.0.0.1', port: 0, lagLimitMs: 30_000, examine: async () => [FINDING] },
     replayTo: { settings, models, publisher: publisher ?? recorder, by: 'the test' },
@@ -52,8 +52,8 @@ export function holdingPublisher() {
   const events = new EventEmitter()
   const [started, letGo] = [once(events, 'started'), once(events, 'letGo')]
   const ids: unknown[] = []
-  const publish = async (call: PublishCall) => {
-    ids.push('id' in call && call.id)
+  const publish = async (event: RecordEvent) => {
+    ids.push('id' in event && event.id)
     events.emit('started')
     await letGo
   }

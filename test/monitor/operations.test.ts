@@ -105,8 +105,8 @@ test('a paused model is withheld by the feed until it is resumed, and then its c
   expect((await post('pause', { models: ['pet'] })).body).toEqual({ paused: [] })
   expect(await paused()).toEqual(['pet'])
   await shop.database.query(`insert into pet (id, name) values (1, 'rex'); insert into "user" (id) values (1)`)
-  await eventually(() => expect(summary(shop.published)).toContain('publishCreate user 1'))
-  expect(summary(shop.published)).not.toContain('publishCreate pet 1')
+  await eventually(() => expect(summary(shop.published)).toContain('created user 1'))
+  expect(summary(shop.published)).not.toContain('created pet 1')
   expect((await post('resume', { models: ['pet'] })).body).toEqual({ resumed: ['pet'] })
   expect((await post('resume', { models: ['pet'] })).body).toEqual({ resumed: [] })
   await eventually(() => expect(summary(shop.published)).toContain('refetch pet'))
@@ -137,7 +137,7 @@ test('a replay is counted first, publishes just that, marked, and says how far i
   await eventually(async () =>
     expect(await progress()).toMatchObject({ state: 'done', models: ['pet'], total: 2, done: 2, failure: null }),
   )
-  expect(summary(replayed)).toEqual(['publishCreate pet 1', 'publishCreate pet 2'])
+  expect(summary(replayed)).toEqual(['created pet 1', 'created pet 2'])
   expect(replayed.map(({ meta }) => meta.replayed)).toEqual([true, true])
 })
 
@@ -197,5 +197,5 @@ test('a replay that gets no connection says so, and the next one works', async (
   )
   await allow(true)
   expect((await post('replay', { since: '1h' })).status).toBe(202)
-  await eventually(() => expect(summary(replayed)).toEqual(['publishCreate pet 1']))
+  await eventually(() => expect(summary(replayed)).toEqual(['created pet 1']))
 })

@@ -25,7 +25,7 @@ async function publishing() {
   const publish = async (mib: number) => {
     const record = { id: 1, name: 'x'.repeat(MIB / 16) }
     for (let n = 0; n < mib * 16; n++) {
-      await publisher.publish({ fn: 'publishCreate', identity: 'pet', id: 1, record, reverse: [] }, meta)
+      await publisher.publish({ verb: 'created', identity: 'pet', id: 1, record, reverse: [] }, meta)
       await publisher.drained()
     }
   }

@@ -2,12 +2,12 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Server } from 'socket.io'
 import { expect, test } from 'vitest'
-import type { PublishCall } from '../../src/publish/call.ts'
 import { handingOver } from '../../src/publish/cluster-publisher.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { eventually } from '../helpers/eventually.ts'
 
 const meta = { cursor: '1.1.1', at: 0 }
-const destroy = (id: number): PublishCall => ({ fn: 'publishDestroy', identity: 'pet', id })
+const destroy = (id: number): RecordEvent => ({ verb: 'destroyed', identity: 'pet', id })
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -18,12 +18,12 @@ function serverOver(pubClient: object): Server & { readonly adapter: { readonly 
   return { adapter, of: () => ({ adapter }) } as never
 }
 
-test('what the publisher itself throws is the fault of that call: it is not asked for again', async () => {
+test('what the publisher itself throws is the fault of that event: it is not asked for again', async () => {
   const told: unknown[] = []
   const publisher = handingOver(serverOver({ publish: async () => 1 }), {
-    publish(call) {
-      if ('id' in call && call.id === 1) throw new Error('an override of the app')
-      told.push(call)
+    publish(event) {
+      if ('id' in event && event.id === 1) throw new Error('an override of the app')
+      told.push(event)
     },
   })
   const refused = publisher.publish(destroy(1), meta)

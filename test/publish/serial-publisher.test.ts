@@ -1,13 +1,13 @@
 import { EventEmitter, once } from 'node:events'
 import { expect, test } from 'vitest'
-import type { PublishCall } from '../../src/publish/call.ts'
 import type { Publisher } from '../../src/publish/publisher.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { serialPublisher } from '../../src/publish/serial-publisher.ts'
 
 const META = { cursor: '1.1.1', at: 0 }
-const call = (id: number): PublishCall => ({ fn: 'publishDestroy', identity: 'pet', id })
+const event = (id: number): RecordEvent => ({ verb: 'destroyed', identity: 'pet', id })
 
-test('calls of two callers never overlap, and a failure is told to its own caller', async () => {
+test('events of two callers never overlap, and a failure is told to its own caller', async () => {
   const log: string[] = []
   const events = new EventEmitter()
   const gates = new Map([1, 2, 3].map(id => [id, once(events, `open ${id}`)]))
@@ -20,8 +20,8 @@ test('calls of two callers never overlap, and a failure is told to its own calle
       if (id === 1) throw new Error('refused')
     },
   })
-  const first = Promise.resolve(publisher.publish(call(1), META))
-  const [second, third] = [publisher.publish(call(2), META), publisher.publish(call(3), META)]
+  const first = Promise.resolve(publisher.publish(event(1), META))
+  const [second, third] = [publisher.publish(event(2), META), publisher.publish(event(3), META)]
   expect(log).toEqual(['begin 1'])
   for (const id of [3, 2, 1]) events.emit(`open ${id}`)
   await expect(first).rejects.toThrow('refused')
@@ -29,13 +29,13 @@ test('calls of two callers never overlap, and a failure is told to its own calle
   expect(log).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2', 'begin 3', 'end 3'])
 })
 
-test('alone, a call that is done at once stays without a promise, also after one that was not', async () => {
+test('alone, an event that is done at once stays without a promise, also after one that was not', async () => {
   const results: (Promise<void> | undefined)[] = [undefined, Promise.resolve(), undefined]
   const publisher = serialPublisher({ publish: () => results.shift() })
-  expect(publisher.publish(call(1), META)).toBeUndefined()
-  await publisher.publish(call(2), META)
+  expect(publisher.publish(event(1), META)).toBeUndefined()
+  await publisher.publish(event(2), META)
   await new Promise(setImmediate)
-  expect(publisher.publish(call(3), META)).toBeUndefined()
+  expect(publisher.publish(event(3), META)).toBeUndefined()
 })
 
 test('whatever else a publisher has is passed on, and nothing is added', async () => {

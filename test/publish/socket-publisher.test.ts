@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { PublishCall } from '../../src/publish/call.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
 import { classRoom, recordRoom } from '../../src/publish/rooms.ts'
 import { type SocketPublisherOptions, socketPublisher } from '../../src/publish/socket-publisher.ts'
 import { socketServer } from '../realtime/socket-server.ts'
@@ -10,36 +10,36 @@ const meta = { cursor: '1.2.3', at: 1_700_000_000_000 }
 async function publishing(options: Partial<SocketPublisherOptions> = {}) {
   const server = await socketServer()
   const publisher = socketPublisher(server.io, { models, ...options })
-  const publish = (call: PublishCall, extra = {}) => publisher.publish(call, { ...meta, ...extra })
+  const publish = (event: RecordEvent, extra = {}) => publisher.publish(event, { ...meta, ...extra })
   return { ...server, publish }
 }
 
-const created = (id: number): PublishCall => ({
-  fn: 'publishCreate',
+const created = (id: number): RecordEvent => ({
+  verb: 'created',
   identity: 'pet',
   id,
   record: { id, name: 'rex' },
   reverse: [],
 })
-const updated = (id: number): PublishCall => ({
-  fn: 'publishUpdate',
+const updated = (id: number): RecordEvent => ({
+  verb: 'updated',
   identity: 'pet',
   id,
   changes: { id, name: 'max' },
 })
 
 test.each(['local', 'cluster'] as const)(
-  'each call is one message to its room, with its place in the feed (%s)',
+  'each event is one message to its room, with its place in the feed (%s)',
   async scope => {
     const { publish, member } = await publishing({ scope })
     const watcher = await member(classRoom('pet'), recordRoom('owner', 1), recordRoom('pet', 9))
     await publish({
       ...created(1),
-      reverse: [{ fn: 'publishAdd', identity: 'owner', id: 1, alias: 'pets', childId: 1 }],
-    } as PublishCall)
+      reverse: [{ verb: 'addedTo', identity: 'owner', id: 1, alias: 'pets', childId: 1 }],
+    } as RecordEvent)
     await publish(updated(1))
-    await publish({ fn: 'publishRemove', identity: 'owner', id: 1, alias: 'pets', childId: 1 })
-    await publish({ fn: 'publishDestroy', identity: 'pet', id: 1, previous: { id: 1, name: 'max' } })
+    await publish({ verb: 'removedFrom', identity: 'owner', id: 1, alias: 'pets', childId: 1 })
+    await publish({ verb: 'destroyed', identity: 'pet', id: 1, previous: { id: 1, name: 'max' } })
     await publish(updated(9))
     await publish(updated(8))
     const heard = await watcher.heard()
@@ -61,7 +61,7 @@ test('watchers are in the room of a new record at once, and everyone leaves that
   const subscriber = await member(recordRoom('pet', 1))
   await publish(created(1))
   expect(watcher.socket.rooms).toContain(recordRoom('pet', 1))
-  await publish({ fn: 'publishDestroy', identity: 'pet', id: 1 })
+  await publish({ verb: 'destroyed', identity: 'pet', id: 1 })
   expect(watcher.socket.rooms).not.toContain(recordRoom('pet', 1))
   expect(subscriber.socket.rooms).not.toContain(recordRoom('pet', 1))
   await publish(updated(1))
@@ -106,7 +106,7 @@ test('everyone who knows a model is told to read it again, once', async () => {
   const watcher = await member(classRoom('pet'), recordRoom('pet', 1))
   const subscriber = await member(recordRoom('pet', 2))
   const stranger = await member(classRoom('owner'), recordRoom('owner', 1))
-  await publish({ fn: 'refetch', identity: 'pet', reason: 'gap' })
+  await publish({ verb: 'refetch', identity: 'pet', reason: 'gap' })
   const expected = [{ event: 'changefeed', data: { verb: 'refetch', identity: 'pet', reason: 'gap' }, meta }]
   expect(await watcher.heard()).toEqual(expected)
   expect(await subscriber.heard()).toEqual(expected)
@@ -116,7 +116,7 @@ test('everyone who knows a model is told to read it again, once', async () => {
 test('after a truncate each known record is destroyed as well', async () => {
   const { publish, member } = await publishing()
   const watcher = await member(classRoom('pet'), recordRoom('pet', 1), recordRoom('owner', 1))
-  await publish({ fn: 'refetch', identity: 'pet', reason: 'truncate' })
+  await publish({ verb: 'refetch', identity: 'pet', reason: 'truncate' })
   expect((await watcher.heard()).map(({ event, data }) => [event, data])).toEqual([
     ['changefeed', { verb: 'refetch', identity: 'pet', reason: 'truncate' }],
     ['pet', { verb: 'destroyed', id: 1 }],

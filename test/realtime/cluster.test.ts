@@ -71,13 +71,13 @@ test('a record created and updated at once reaches the watchers of every server,
   const meta = { cursor: 'c', at: 1 }
   for (const { socket } of [here, there]) await socket.join(classRoom('pet'))
   const of = { identity: 'pet', id: 1 } as const
-  await here.publisher.publish({ fn: 'publishCreate', ...of, record: { id: 1 }, reverse: [] }, meta)
-  await here.publisher.publish({ fn: 'publishUpdate', ...of, changes: { id: 1 } }, meta)
+  await here.publisher.publish({ verb: 'created', ...of, record: { id: 1 }, reverse: [] }, meta)
+  await here.publisher.publish({ verb: 'updated', ...of, changes: { id: 1 } }, meta)
   here.pet.publishCreate({ id: 2 })
   here.pet.publishUpdate(2, { name: 'x' })
-  await here.publisher.publish({ fn: 'publishDestroy', ...of }, meta)
+  await here.publisher.publish({ verb: 'destroyed', ...of }, meta)
   here.pet.publishDestroy(2)
-  await here.publisher.publish({ fn: 'publishUpdate', ...of, changes: { id: 1 } }, meta)
+  await here.publisher.publish({ verb: 'updated', ...of, changes: { id: 1 } }, meta)
   here.sockets.blast('last', 0)
   for (const { client, socket } of [here, there]) {
     await client.messages.next('last')
@@ -90,8 +90,8 @@ test('a record created and updated at once reaches the watchers of every server,
 test('a socket of another server is left out of what it asked for', async () => {
   const [here, there] = [await node(), await node()]
   for (const { socket } of [here, there]) await socket.join(recordRoom('pet', 1))
-  const call = { fn: 'publishUpdate', identity: 'pet', id: 1, changes: { id: 1 } } as const
-  await here.publisher.publish(call, { cursor: 'c', at: 1, origin: there.client.id })
+  const event = { verb: 'updated', identity: 'pet', id: 1, changes: { id: 1 } } as const
+  await here.publisher.publish(event, { cursor: 'c', at: 1, origin: there.client.id })
   here.sockets.blast('last', 0)
   await Promise.all([here, there].map(({ client }) => client.messages.next('last')))
   expect([here.client.messages.of('pet').length, there.client.messages.of('pet').length]).toEqual([1, 0])

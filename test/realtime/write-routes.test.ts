@@ -138,7 +138,7 @@ test('with a feed the routes only write: the feed is what publishes', async () =
   await asker.delete('/pet/2')
   expect(await watcher.heard()).toEqual([])
   expect(realtime.sockets.subscribers(recordRoom('pet', 4))).toEqual([asker.id])
-  await realtime.publisher.publish({ fn: 'publishDestroy', identity: 'pet', id: 2 }, { cursor: 'c', at: 1 })
+  await realtime.publisher.publish({ verb: 'destroyed', identity: 'pet', id: 2 }, { cursor: 'c', at: 1 })
   expect(await watcher.heard()).toEqual(['pet {"verb":"destroyed","id":2}'])
 })
 

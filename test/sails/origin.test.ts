@@ -100,7 +100,7 @@ test('callbacks go on in the name of their caller, whatever woke them', async ()
   expect(heard).toEqual(['one', 'two', 'one', 'two'])
 })
 
-test('what calls back in the name of a request long after its answer is nobody’s', ({ onTestFinished }) => {
+test('what events back in the name of a request long after its answer is nobody’s', ({ onTestFinished }) => {
   vi.useFakeTimers({ toFake: ['Date'] })
   onTestFinished(() => void vi.useRealTimers())
   const requests = new ActionRequests({

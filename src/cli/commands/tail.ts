@@ -5,8 +5,8 @@ import type { Database } from '../../db/connect.ts'
 import { capturedIdentities } from '../../feed/captured-identities.ts'
 import { Playback } from '../../feed/playback.ts'
 import { readLease } from '../../leader/lease.ts'
-import { VERB_OF_CALL, withReverse } from '../../monitor/verb.ts'
-import type { MessageMeta, PublishCall } from '../../publish/call.ts'
+import { withReverse } from '../../monitor/verb.ts'
+import type { MessageMeta, RecordEvent } from '../../publish/record-event.ts'
 import { colours } from '../colours.ts'
 import { EXIT } from '../exit-code.ts'
 import { interruption } from '../interruption.ts'
@@ -25,6 +25,15 @@ interface TailFlags {
 
 const POLL_MS = 200
 
+const COLOURS: Readonly<Record<RecordEvent['verb'], (text: string) => string>> = {
+  created: colours.green,
+  updated: colours.blue,
+  destroyed: colours.red,
+  addedTo: colours.cyan,
+  removedFrom: colours.magenta,
+  refetch: colours.yellow,
+}
+
 /** Prints what goes to the sockets, as it happens, until it is interrupted. Publishes nothing. */
 export async function tail(settings: ProgramSettings, flags: TailFlags): Promise<number> {
   return await withWorkspace(settings, async workspace => {
@@ -32,7 +41,7 @@ export async function tail(settings: ProgramSettings, flags: TailFlags): Promise
     await capturedIdentities(db, flags.models ?? [])
     const { settings: feed, models } = await workspace.feedSettings()
     const format = flags.json === true || !terminal.out.isTTY ? asJson : asText
-    const publisher = { publish: (call: PublishCall, meta: MessageMeta) => show(call, meta, flags, format) }
+    const publisher = { publish: (event: RecordEvent, meta: MessageMeta) => show(event, meta, flags, format) }
     const playback = await Playback.open({ db, settings: feed, models, publisher }, 'tail')
     const end = interruption()
     try {
@@ -67,61 +76,52 @@ async function warnWithoutLeader(db: Database) {
 }
 
 function show(
-  call: PublishCall,
+  event: RecordEvent,
   meta: MessageMeta,
   flags: TailFlags,
-  format: (call: PublishCall, meta: MessageMeta) => void,
+  format: (event: RecordEvent, meta: MessageMeta) => void,
 ) {
-  for (const each of withReverse(call)) {
+  for (const each of withReverse(event)) {
     if (isWanted(each, flags)) format(each, meta)
   }
 }
 
-function isWanted(call: PublishCall, { models, id, verb }: TailFlags): boolean {
-  if (models && !models.includes(call.identity)) return false
-  if (verb && !verb.includes(VERB_OF_CALL[call.fn])) return false
-  return !id || ('id' in call && id.includes(String(call.id)))
+function isWanted(event: RecordEvent, { models, id, verb }: TailFlags): boolean {
+  if (models && !models.includes(event.identity)) return false
+  if (verb && !verb.includes(event.verb)) return false
+  return !id || ('id' in event && id.includes(String(event.id)))
 }
 
-function asJson({ fn, ...call }: PublishCall, meta: MessageMeta) {
-  printJson({ verb: VERB_OF_CALL[fn], ...call, reverse: undefined, ...meta })
-}
-
-const COLOURS = {
-  publishCreate: colours.green,
-  publishUpdate: colours.blue,
-  publishDestroy: colours.red,
-  publishAdd: colours.cyan,
-  publishRemove: colours.magenta,
-  refetch: colours.yellow,
+function asJson(event: RecordEvent, meta: MessageMeta) {
+  printJson({ ...event, reverse: undefined, ...meta })
 }
 
 /** In one line where it fits; else what changed stands below, indented. */
-function asText(call: PublishCall, { at, cursor }: MessageMeta) {
-  const verb = VERB_OF_CALL[call.fn].padEnd(11)
+function asText(event: RecordEvent, { at, cursor }: MessageMeta) {
+  const verb = event.verb.padEnd(11)
   const time = new Date(at).toISOString().slice(11, 23)
-  const subject = 'id' in call ? `${call.identity} ${call.id}` : call.identity
-  const what = detail(call)
+  const subject = 'id' in event ? `${event.identity} ${event.id}` : event.identity
+  const what = detail(event)
   const columns = columnsOf(terminal.out)
   const fits = [time, verb, subject, what, cursor].join(' ').length <= columns
-  const line = [colours.dim(time), COLOURS[call.fn](verb), colours.bold(subject), fits && what, colours.dim(cursor)]
+  const line = [colours.dim(time), COLOURS[event.verb](verb), colours.bold(subject), fits && what, colours.dim(cursor)]
   print(line.filter(Boolean).join(' '))
   if (!fits) for (const part of chop(what, columns - INDENT.length)) print(`${INDENT}${part}`)
 }
 
 const INDENT = ' '.repeat('12:00:00.000 '.length)
 
-function detail(call: PublishCall): string {
-  switch (call.fn) {
-    case 'publishCreate':
-      return JSON.stringify(call.record)
-    case 'publishUpdate':
-      return JSON.stringify(call.changes)
-    case 'publishAdd':
-    case 'publishRemove':
-      return `${call.alias} ${call.childId}`
+function detail(event: RecordEvent): string {
+  switch (event.verb) {
+    case 'created':
+      return JSON.stringify(event.record)
+    case 'updated':
+      return JSON.stringify(event.changes)
+    case 'addedTo':
+    case 'removedFrom':
+      return `${event.alias} ${event.childId}`
     case 'refetch':
-      return call.reason
+      return event.reason
     default:
       return ''
   }

@@ -1,7 +1,7 @@
 import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
-import type { PublishCall } from '../publish/call.ts'
-import { addCall, memberCalls, removeCall } from '../publish/members.ts'
+import { addedTo, memberEvents, removedFrom } from '../publish/members.ts'
 import { type Collection, memberships, sameMembership } from '../publish/memberships.ts'
+import type { RecordEvent } from '../publish/record-event.ts'
 import { isRecordId } from '../publish/record-id.ts'
 
 /**
@@ -9,23 +9,23 @@ import { isRecordId } from '../publish/record-id.ts'
  * has it, populated or not, where the feed has the bare row. Pure.
  */
 export interface ReverseCalls {
-  created(id: RecordId, record: ModelRecord): PublishCall[]
-  updated(id: RecordId, changes: ModelRecord, previous: ModelRecord): PublishCall[]
-  destroyed(id: RecordId, previous: ModelRecord): PublishCall[]
+  created(id: RecordId, record: ModelRecord): RecordEvent[]
+  updated(id: RecordId, changes: ModelRecord, previous: ModelRecord): RecordEvent[]
+  destroyed(id: RecordId, previous: ModelRecord): RecordEvent[]
   /** A member joined or left the collection `alias`; undefined where there is no such collection. */
-  moved(id: RecordId, alias: string, member: RecordId, joined: boolean): PublishCall[] | undefined
+  moved(id: RecordId, alias: string, member: RecordId, joined: boolean): RecordEvent[] | undefined
 }
 
-export function reverseCalls(model: Model, models: Models): ReverseCalls {
+export function reverseEvents(model: Model, models: Models): ReverseCalls {
   const stated = (id: RecordId, record: ModelRecord) => memberships(model, rowOf(model, id, record, models), models)
   const tell = (collection: Collection, id: RecordId, members: RecordId[], joined: boolean) =>
-    memberCalls(model, collection, { id, members, joined }, models)
+    memberEvents(model, collection, { id, members, joined }, models)
   const members = (record: ModelRecord, { alias, collection }: Collection) =>
     idsAmong(record[alias], models.get(collection))
   return {
     created(id, record) {
       const joined = collectionsOf(model).flatMap(each => tell(each, id, members(record, each), true))
-      return [...stated(id, record).map(addCall), ...joined]
+      return [...stated(id, record).map(addedTo), ...joined]
     },
     updated(id, changes, previous) {
       const before = stated(id, previous)
@@ -38,13 +38,13 @@ export function reverseCalls(model: Model, models: Models): ReverseCalls {
           const [old, now] = [members(previous, each), members(changes, each)]
           return [...tell(each, id, missing(old, now), false), ...tell(each, id, missing(now, old), true)]
         })
-      return [...left.map(removeCall), ...joined.map(addCall), ...replaced]
+      return [...left.map(removedFrom), ...joined.map(addedTo), ...replaced]
     },
     destroyed(id, previous) {
       const left = stated(id, previous)
       return model.associations.flatMap(association =>
         association.type === 'model'
-          ? left.filter(({ through }) => through === association.alias).map(removeCall)
+          ? left.filter(({ through }) => through === association.alias).map(removedFrom)
           : tell(association, id, members(previous, association), false),
       )
     },

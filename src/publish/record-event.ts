@@ -1,26 +1,30 @@
 import type { ModelRecord, RecordId } from '../ontology/model.ts'
 
 /**
- * One call of a model's publish function. The mapping makes them explicit: no call implies another one, except that
- * `create.reverse` lists what `publishCreate` itself announces *first* to the other ends of the new record's
- * associations. A publisher that calls a Sails model's `_publishCreate` skips that list (the function does it); our own
- * publisher performs it. All other calls are made with `noReverse`.
+ * What happened to one record, keyed by the verb of the message that clients receive. No event implies another one, except
+ * that `created.reverse` lists the `addedTo` events that are published *before* the new record itself. A publisher that
+ * calls a Sails model's `_publishCreate` skips that list, as the function announces them by itself; our own publisher
+ * publishes it.
  */
-export type PublishCall = CreateCall | UpdateCall | DestroyCall | AddCall | RemoveCall | RefetchCall
+export type RecordEvent = CreatedEvent | UpdatedEvent | DestroyedEvent | AddedToEvent | RemovedFromEvent | RefetchEvent
 
-export interface CreateCall {
-  readonly fn: 'publishCreate'
+export const VERBS: readonly RecordEvent['verb'][] = [
+  ...(['created', 'updated', 'destroyed', 'addedTo', 'removedFrom', 'refetch'] as const),
+]
+
+export interface CreatedEvent {
+  readonly verb: 'created'
   readonly identity: string
   readonly id: RecordId
   /** JSON-ready: customToJSON applied, hidden, encrypted and redacted attributes gone. */
   readonly record: ModelRecord
-  readonly reverse: readonly PublishCall[]
+  readonly reverse: readonly RecordEvent[]
   /** Rooms of the app that receive the message as well: the model's option `rooms`. */
   readonly rooms?: readonly string[]
 }
 
-export interface UpdateCall {
-  readonly fn: 'publishUpdate'
+export interface UpdatedEvent {
+  readonly verb: 'updated'
   readonly identity: string
   readonly id: RecordId
   readonly changes: ModelRecord
@@ -29,16 +33,16 @@ export interface UpdateCall {
   readonly rooms?: readonly string[]
 }
 
-export interface DestroyCall {
-  readonly fn: 'publishDestroy'
+export interface DestroyedEvent {
+  readonly verb: 'destroyed'
   readonly identity: string
   readonly id: RecordId
   readonly previous?: ModelRecord
   readonly rooms?: readonly string[]
 }
 
-export interface AddCall {
-  readonly fn: 'publishAdd'
+export interface AddedToEvent {
+  readonly verb: 'addedTo'
   readonly identity: string
   readonly id: RecordId
   readonly alias: string
@@ -49,8 +53,8 @@ export interface AddCall {
   readonly kept?: true
 }
 
-export interface RemoveCall {
-  readonly fn: 'publishRemove'
+export interface RemovedFromEvent {
+  readonly verb: 'removedFrom'
   readonly identity: string
   readonly id: RecordId
   readonly alias: string
@@ -58,8 +62,8 @@ export interface RemoveCall {
 }
 
 /** Not a Sails verb: everything that a client holds of this model may be stale (TRUNCATE, a declared gap, bulk policy). */
-export interface RefetchCall {
-  readonly fn: 'refetch'
+export interface RefetchEvent {
+  readonly verb: 'refetch'
   readonly identity: string
   readonly reason: 'truncate' | 'gap' | 'bulk' | 'epoch'
 }

@@ -1,7 +1,7 @@
 import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
-import type { CreateCall, PublishCall, RefetchCall, RemoveCall } from './call.ts'
-import { addCall, memberCalls, removeCall } from './members.ts'
+import { addedTo, memberEvents, removedFrom } from './members.ts'
 import { type Membership, memberships, sameMembership, statedCollections } from './memberships.ts'
+import type { CreatedEvent, RecordEvent, RefetchEvent, RemovedFromEvent } from './record-event.ts'
 import { castId, idOf } from './record-id.ts'
 import { type RelatedRows, removesRecord } from './related-rows.ts'
 import type { RowChange } from './row-change.ts'
@@ -13,7 +13,7 @@ export interface PublishContext {
 }
 
 /**
- * The publish calls that one row change stands for, in the order in which they are to be made. Pure.
+ * The events that one row change stands for, in the order in which they are published. Pure.
  *
  * - insert: addedTo on the parents, then created;
  * - update: per foreign key that changed removedFrom, addedTo; then updated. Another primary key: destroyed + created;
@@ -21,15 +21,15 @@ export interface PublishContext {
  * - a row of a made-up junction: addedTo or removedFrom on each end that has a collection, and nothing else;
  * - truncate: refetch.
  */
-export function publishCalls(change: RowChange, context: PublishContext): PublishCall[] {
-  if (change.operation === 'truncate') return truncateCalls(change.model, context.models)
-  if (change.model.junction) return membershipCalls(change, context.models)
-  if (change.operation === 'insert') return createCalls(change, context.models)
+export function recordEvents(change: RowChange, context: PublishContext): RecordEvent[] {
+  if (change.operation === 'truncate') return truncatedEvents(change.model, context.models)
+  if (change.model.junction) return membershipEvents(change, context.models)
+  if (change.operation === 'insert') return createdEvents(change, context.models)
   if (removesRecord(change)) {
-    const destroyed = destroyCalls(change, context)
-    return change.operation === 'delete' ? destroyed : [...destroyed, ...createCalls(change, context.models)]
+    const destroyed = destroyedEvents(change, context)
+    return change.operation === 'delete' ? destroyed : [...destroyed, ...createdEvents(change, context.models)]
   }
-  return [...membershipCalls(change, context.models), updateCall(change)]
+  return [...membershipEvents(change, context.models), updatedEvent(change)]
 }
 
 /**
@@ -45,25 +45,29 @@ export function affectedModels(model: Model, models: Models): string[] {
   return [...new Set([...(model.junction ? [] : [model.identity]), ...parents, ...members])]
 }
 
-const refetch = (identity: string, reason: RefetchCall['reason']): RefetchCall => ({ fn: 'refetch', identity, reason })
+const refetch = (identity: string, reason: RefetchEvent['reason']): RefetchEvent => ({
+  verb: 'refetch',
+  identity,
+  reason,
+})
 
 /** The rows of the other models are still there: only what is linked to them is gone. */
-function truncateCalls(model: Model, models: Models): RefetchCall[] {
+function truncatedEvents(model: Model, models: Models): RefetchEvent[] {
   const reasonFor = (identity: string) => (identity === model.identity ? 'truncate' : 'bulk')
   return affectedModels(model, models).map(identity => refetch(identity, reasonFor(identity)))
 }
 
-function createCalls({ model, new: row = {}, record = {} }: RowChange, models: Models): PublishCall[] {
+function createdEvents({ model, new: row = {}, record = {} }: RowChange, models: Models): RecordEvent[] {
   const added = memberships(model, row, models)
   const announced = added.filter(membership => isAnnouncedByCreate(membership, model, models, record))
-  const create: CreateCall = {
-    fn: 'publishCreate',
+  const create: CreatedEvent = {
+    verb: 'created',
     identity: model.identity,
     id: idOf(model, row),
     record,
-    reverse: announced.map(addCall),
+    reverse: announced.map(addedTo),
   }
-  return [...added.filter(membership => !announced.includes(membership)).map(addCall), create]
+  return [...added.filter(membership => !announced.includes(membership)).map(addedTo), create]
 }
 
 /** `publishCreate` finds parents through the record that it is given, and knows nothing of through models. */
@@ -82,11 +86,11 @@ function isAnnouncedByCreate(
   )
 }
 
-function updateCall(change: RowChange): PublishCall {
+function updatedEvent(change: RowChange): RecordEvent {
   const { model, new: row = {}, previous } = change
   const id = castId(model, idOf(model, row))
-  const call = { fn: 'publishUpdate', identity: model.identity, id, changes: changesOf(change) } as const
-  return previous ? { ...call, previous } : call
+  const event = { verb: 'updated', identity: model.identity, id, changes: changesOf(change) } as const
+  return previous ? { ...event, previous } : event
 }
 
 /** The id and what changed, of what may be seen; values that `customToJSON` made up are compared themselves. */
@@ -100,44 +104,44 @@ function changesOf({ model, changed, record = {}, previous = {} }: RowChange): M
 }
 
 /** removedFrom and addedTo for what the row said before and says no longer, attribute by attribute. */
-function membershipCalls({ model, old, new: row }: RowChange, models: Models): PublishCall[] {
+function membershipEvents({ model, old, new: row }: RowChange, models: Models): RecordEvent[] {
   const before = old ? memberships(model, old, models) : []
   const after = row ? memberships(model, row, models) : []
   const removed = before.filter(membership => !after.some(sameMembership(membership)))
   const added = after.filter(membership => !before.some(sameMembership(membership)))
   return [...new Set([...removed, ...added].map(({ through }) => through))].flatMap(attribute => [
-    ...removed.filter(({ through }) => through === attribute).map(removeCall),
-    ...added.filter(({ through }) => through === attribute).map(addCall),
+    ...removed.filter(({ through }) => through === attribute).map(removedFrom),
+    ...added.filter(({ through }) => through === attribute).map(addedTo),
   ])
 }
 
-/** The removedFrom among the publish calls that a row change stands for by itself. */
-export function removalCalls(change: RowChange, models: Models): RemoveCall[] {
+/** The removedFrom among the events that a row change stands for by itself. */
+export function removals(change: RowChange, models: Models): RemovedFromEvent[] {
   const { new: row, ...before } = change
   const isGone = !row || (removesRecord(change) && !change.model.junction)
-  return membershipCalls(isGone ? before : change, models).filter(call => call.fn === 'publishRemove')
+  return membershipEvents(isGone ? before : change, models).filter(event => event.verb === 'removedFrom')
 }
 
-function destroyCalls(
+function destroyedEvents(
   { model, old = {}, previous }: RowChange,
   { models, related = [] }: PublishContext,
-): PublishCall[] {
+): RecordEvent[] {
   const id = castId(model, idOf(model, old))
-  const destroy = { fn: 'publishDestroy', identity: model.identity, id } as const
+  const destroy = { verb: 'destroyed', identity: model.identity, id } as const
   const left = memberships(model, old, models)
   return [
     previous ? { ...destroy, previous } : destroy,
     ...model.associations.flatMap(({ alias }) => [
-      ...left.filter(({ through }) => through === alias).map(removeCall),
+      ...left.filter(({ through }) => through === alias).map(removedFrom),
       ...related
         .filter(({ need }) => need.collection.alias === alias)
-        .flatMap(rows => leftBehindCalls(rows, id, models)),
+        .flatMap(rows => leftBehindEvents(rows, id, models)),
     ]),
   ]
 }
 
 /** Of more members than could be looked up only their model is told. */
-function leftBehindCalls({ need, members, complete }: RelatedRows, id: RecordId, models: Models): PublishCall[] {
+function leftBehindEvents({ need, members, complete }: RelatedRows, id: RecordId, models: Models): RecordEvent[] {
   if (!complete) return [refetch(need.collection.collection, 'bulk')]
-  return memberCalls(need.parent, need.collection, { id, members, joined: false }, models)
+  return memberEvents(need.parent, need.collection, { id, members, joined: false }, models)
 }

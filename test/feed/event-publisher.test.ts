@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { CallPublisher } from '../../src/feed/call-publisher.ts'
+import { EventPublisher } from '../../src/feed/event-publisher.ts'
 import { FeedEmitter } from '../../src/feed/events.ts'
 import { PublisherWatch } from '../../src/feed/publisher-watch.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { eventOf } from '../helpers/eventually.ts'
 
-const call = { fn: 'refetch', identity: 'pet', reason: 'gap' } as const
+const event = { verb: 'refetch', identity: 'pet', reason: 'gap' } as const
 const meta = { cursor: '1.1.1', at: 1 }
 
 test('a backend that answers while it refuses messages stays reported, with since when', async () => {
@@ -18,12 +18,12 @@ test('a backend that answers while it refuses messages stays reported, with sinc
   }
   const events = new FeedEmitter()
   const publisherWatch = new PublisherWatch(events)
-  const calls = new CallPublisher({ publisher, publisherWatch, events, logger: silentLogger })
+  const publisherOfFeed = new EventPublisher({ publisher, publisherWatch, events, logger: silentLogger })
   const began = eventOf(events, 'outage')
-  const published = calls.publish(call, meta, { signal: new AbortController().signal, check() {} })
+  const published = publisherOfFeed.publish(event, meta, { signal: new AbortController().signal, check() {} })
   await began
   const { outage } = publisherWatch
-  await calls.check() // between two attempts
+  await publisherOfFeed.check() // between two attempts
   expect(publisherWatch.outage).toEqual(outage)
   isRefusing = false
   await published

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import type { MessageMeta, PublishCall } from '../publish/call.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import type { MessageMeta, RecordEvent } from '../publish/record-event.ts'
 import { TimeSlice } from '../publish/time-slice.ts'
 import type { FeedEmitter } from './events.ts'
 import type { PublisherWatch } from './publisher-watch.ts'
@@ -11,21 +11,21 @@ import { assertMayPublish, type Turn } from './turn.ts'
 const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 5_000
 
-export interface CallPublisherParts {
+export interface EventPublisherParts {
   readonly publisher: Publisher
   readonly publisherWatch: PublisherWatch
   readonly events: FeedEmitter
   readonly logger: Logger
 }
 
-/** Makes one publish call after the other, and shares the event loop with the rest of the process meanwhile. */
-export class CallPublisher {
-  readonly #parts: CallPublisherParts
+/** Publishes one event after the other, and shares the event loop with the rest of the process meanwhile. */
+export class EventPublisher {
+  readonly #parts: EventPublisherParts
   readonly #slice = new TimeSlice()
-  /** From the first attempt at a call to the last: a backend that answers may refuse messages all the same. */
+  /** From the first attempt at an event to the last: a backend that answers may refuse messages all the same. */
   #isPublishing = false
 
-  constructor(parts: CallPublisherParts) {
+  constructor(parts: EventPublisherParts) {
     this.#parts = parts
   }
 
@@ -47,24 +47,24 @@ export class CallPublisher {
   }
 
   /**
-   * While the publisher's backend is down nothing is lost: the same call is made again, until it comes back. Throws what
+   * While the publisher's backend is down nothing is lost: the same event is made again, until it comes back. Throws what
    * else the publisher throws, `Overtaken`, and the reason of the signal.
    */
-  async publish(call: PublishCall, meta: MessageMeta, turn: Turn): Promise<void> {
+  async publish(event: RecordEvent, meta: MessageMeta, turn: Turn): Promise<void> {
     this.#isPublishing = true
     try {
-      await this.#publishUntilTaken(call, meta, turn)
+      await this.#publishUntilTaken(event, meta, turn)
     } finally {
       this.#isPublishing = false
     }
   }
 
-  async #publishUntilTaken(call: PublishCall, meta: MessageMeta, turn: Turn): Promise<void> {
+  async #publishUntilTaken(event: RecordEvent, meta: MessageMeta, turn: Turn): Promise<void> {
     for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
       await this.shareEventLoop()
       assertMayPublish(turn)
       try {
-        return await this.#publish(call, meta)
+        return await this.#publish(event, meta)
       } catch (error) {
         if ((error as { retryable?: unknown } | null)?.retryable !== true) throw error
         this.#parts.logger.warn('The publisher is not ready; the feed waits', { error: (error as Error).message })
@@ -75,7 +75,7 @@ export class CallPublisher {
     }
   }
 
-  /** Learns whether the publisher's backend is there, while no call of ours tells. Never throws. */
+  /** Learns whether the publisher's backend is there, while no event of ours tells. Never throws. */
   async check(): Promise<void> {
     const { publisher, publisherWatch } = this.#parts
     if (!publisher.check || this.#isPublishing) return
@@ -85,11 +85,11 @@ export class CallPublisher {
     else publisherWatch.succeeded()
   }
 
-  async #publish(call: PublishCall, meta: MessageMeta) {
+  async #publish(event: RecordEvent, meta: MessageMeta) {
     const started = performance.now()
-    const result = this.#parts.publisher.publish(call, meta)
+    const result = this.#parts.publisher.publish(event, meta)
     if (result) await result
     this.#parts.publisherWatch.succeeded()
-    this.#parts.events.announce('published', { call, meta, tookMs: performance.now() - started })
+    this.#parts.events.announce('published', { event, meta, tookMs: performance.now() - started })
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ModelRecord, RecordId } from '../../src/ontology/model.ts'
-import type { PublishCall } from '../../src/publish/call.ts'
-import { affectedModels, publishCalls } from '../../src/publish/calls.ts'
+import type { RecordEvent } from '../../src/publish/record-event.ts'
+import { affectedModels, recordEvents } from '../../src/publish/record-events.ts'
 import { relatedRowsNeeds } from '../../src/publish/related-rows.ts'
 import type { RowChange } from '../../src/publish/row-change.ts'
 import { modelOf, models } from './school-models.ts'
@@ -34,21 +34,21 @@ const truncated = (identity: string): RowChange => ({
   changed: new Set(),
 })
 
-/** `owner 1 pets +4`, `pet 4 created`: one line a call, so that a case can be read. */
-function line(call: PublishCall): string[] {
-  switch (call.fn) {
-    case 'publishCreate':
-      return [...call.reverse.flatMap(line).map(text => `(${text})`), `${call.identity} ${call.id} created`]
-    case 'publishUpdate':
-      return [`${call.identity} ${call.id} ${JSON.stringify(call.changes)}${call.previous ? ' previous' : ''}`]
-    case 'publishDestroy':
-      return [`${call.identity} ${call.id} destroyed`]
-    case 'publishAdd':
-      return [`${call.identity} ${call.id} ${call.alias} +${call.childId}`]
-    case 'publishRemove':
-      return [`${call.identity} ${call.id} ${call.alias} -${call.childId}`]
+/** `owner 1 pets +4`, `pet 4 created`: one line an event, so that a case can be read. */
+function line(event: RecordEvent): string[] {
+  switch (event.verb) {
+    case 'created':
+      return [...event.reverse.flatMap(line).map(text => `(${text})`), `${event.identity} ${event.id} created`]
+    case 'updated':
+      return [`${event.identity} ${event.id} ${JSON.stringify(event.changes)}${event.previous ? ' previous' : ''}`]
+    case 'destroyed':
+      return [`${event.identity} ${event.id} destroyed`]
+    case 'addedTo':
+      return [`${event.identity} ${event.id} ${event.alias} +${event.childId}`]
+    case 'removedFrom':
+      return [`${event.identity} ${event.id} ${event.alias} -${event.childId}`]
     case 'refetch':
-      return [`${call.identity} refetch ${call.reason}`]
+      return [`${event.identity} refetch ${event.reason}`]
   }
 }
 
@@ -57,10 +57,10 @@ function related(change: RowChange, left: Record<string, RecordId[]>, complete =
   return relatedRowsNeeds(change, models).map(need => ({ need, members: left[need.collection.alias] ?? [], complete }))
 }
 
-const calls = (change: RowChange, left: Record<string, RecordId[]> = {}, complete = true) =>
-  publishCalls(change, { models, related: related(change, left, complete) })
+const events = (change: RowChange, left: Record<string, RecordId[]> = {}, complete = true) =>
+  recordEvents(change, { models, related: related(change, left, complete) })
 
-const lines = (...args: Parameters<typeof calls>) => calls(...args).flatMap(line)
+const lines = (...args: Parameters<typeof events>) => events(...args).flatMap(line)
 
 const rex = { id: 1, name: 'rex', owner: 1, breed: 9 }
 
@@ -218,9 +218,9 @@ describe('what is said of a record', () => {
       previous: { id: 1, shout: 'REX!' },
       record: { id: 1, shout: 'MAX!' },
     }
-    expect(calls(change)).toEqual([
+    expect(events(change)).toEqual([
       {
-        fn: 'publishUpdate',
+        verb: 'updated',
         identity: 'pet',
         id: 1,
         changes: { id: 1, shout: 'MAX!' },
@@ -230,16 +230,16 @@ describe('what is said of a record', () => {
   })
 
   test('a created record and its id are sent as they are, other ids as the model declares them', () => {
-    expect(calls(inserted('pet', { ...rex, id: '4', owner: '1' }))).toEqual([
+    expect(events(inserted('pet', { ...rex, id: '4', owner: '1' }))).toEqual([
       {
-        fn: 'publishCreate',
+        verb: 'created',
         identity: 'pet',
         id: '4',
         record: { ...rex, id: '4', owner: '1' },
-        reverse: [{ fn: 'publishAdd', identity: 'owner', id: 1, alias: 'pets', childId: 4 }],
+        reverse: [{ verb: 'addedTo', identity: 'owner', id: 1, alias: 'pets', childId: 4 }],
       },
     ])
-    expect(calls(deleted('pet', { ...rex, id: '9007199254740993', owner: null }))).toMatchObject([
+    expect(events(deleted('pet', { ...rex, id: '9007199254740993', owner: null }))).toMatchObject([
       { id: '9007199254740993' },
     ])
   })
@@ -248,7 +248,7 @@ describe('what is said of a record', () => {
     expect(lines(inserted('pet', rex, { id: 1, name: 'rex' }))).toEqual(['owner 1 pets +1', 'pet 1 created']))
 
   test('a row without a key is refused', () =>
-    expect(() => calls(inserted('pet', { name: 'x' }))).toThrow(expect.objectContaining({ code: 'E_DECODE' })))
+    expect(() => events(inserted('pet', { name: 'x' }))).toThrow(expect.objectContaining({ code: 'E_DECODE' })))
 })
 
 describe('everything at once', () => {
