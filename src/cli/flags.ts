@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { loadConfigFile } from './config-file.ts'
+import { LOG_LEVELS } from './log-level.ts'
 import { MODELS_FLAGS, modelsOption } from './models-option.ts'
 import { type Given, type ProgramSettings, resolveSettings, type SettingName } from './settings.ts'
 
@@ -7,6 +8,8 @@ interface Flag {
   readonly flags: string
   readonly env: string
   readonly text: string
+  /** Shown and completed. The settings check them, wherever the value comes from. */
+  readonly choices?: readonly string[]
 }
 
 /** How each setting is given on the command line and in the environment; a flag goes before a variable. */
@@ -29,6 +32,7 @@ const FLAGS = {
     flags: '--adapter <name>',
     env: 'CHANGEFEED_ADAPTER',
     text: 'postgres: publish through @socket.io/postgres-adapter',
+    choices: ['postgres'],
   },
   serve: { flags: '--serve', env: 'CHANGEFEED_SERVE', text: 'serve the sockets from here' },
   port: { flags: '--port <port>', env: 'CHANGEFEED_PORT', text: 'where sockets are served (default: 1337)' },
@@ -56,7 +60,8 @@ const FLAGS = {
   logLevel: {
     flags: '--log-level <level>',
     env: 'CHANGEFEED_LOG_LEVEL',
-    text: 'error, warn, info, debug or silent (default: info)',
+    text: 'from which level on to log (default: info)',
+    choices: LOG_LEVELS,
   },
 } as const satisfies Partial<Record<SettingName, Flag>>
 
@@ -77,11 +82,16 @@ const CONFIG_FLAG = '--config <file>'
 /** Adds flags to a command, and the one that names the config file. */
 export function addFlags(command: Command, names: readonly FlagName[]): Command {
   for (const name of names) {
-    const { flags, env, text } = FLAGS[name]
-    command.addOption((name === 'models' ? modelsOption(text) : new Option(flags, text)).env(env))
+    command.addOption(toOption(name, FLAGS[name]))
   }
   const config = 'config file (default: changefeed.config.{ts,mjs,js,cjs} here)'
   return command.addOption(new Option(CONFIG_FLAG, config).env('CHANGEFEED_CONFIG'))
+}
+
+function toOption(name: FlagName, { flags, env, text, choices }: Flag): Option {
+  const option = name === 'models' ? modelsOption(text) : new Option(flags, text)
+  if (choices) option.argChoices = [...choices]
+  return option.env(env)
 }
 
 /** Flag before variable before file. Throws `E_OPTIONS`. */

@@ -1,6 +1,7 @@
-import { Command, type CommanderError, Option } from 'commander'
+import { Argument, Command, type CommanderError, Option } from 'commander'
 import { VERBS } from '../publish/record-event.ts'
 import { VERSION } from '../version.ts'
+import { COMPLETION_HELP, printCompletion, SHELLS } from './commands/completion.ts'
 import { demo, parsePort } from './commands/demo.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-code.ts'
 import { addFlags, COMMON_FLAGS, MODEL_FLAGS, REPLAY_FLAGS, SERVICE_FLAGS } from './flags.ts'
@@ -21,6 +22,7 @@ export function createProgram(): Command {
   addWatching(program)
   addPublishing(program)
   addDemo(program)
+  addCompletion(program)
   return program
 }
 
@@ -128,4 +130,14 @@ function addDemo(program: Command) {
     .option('--data <folder>', 'keep the data of the embedded Postgres here (default: a temporary folder)')
     .addOption(new Option('--database-url <url>', "use this server, in schemas of the demo's own").env('DATABASE_URL'))
     .action(action(async () => demo))
+}
+
+function addCompletion(program: Command) {
+  program
+    .command('completion')
+    .addArgument(new Argument('<shell>', 'whose completion').choices(SHELLS))
+    .summary('print a script that completes commands and options')
+    .description('Prints a script by which a shell completes commands, options and their values.')
+    .addHelpText('after', COMPLETION_HELP)
+    .action((shell: string) => printCompletion(shell, program))
 }

@@ -4,7 +4,7 @@ import { nearestNames } from '../../src/ontology/nearest-names.ts'
 import { DEFINITIONS, desk, shopDesk } from './desk.ts'
 
 /** Commands that work with the whole of an installation, or with none. */
-const WITHOUT_MODELS = ['uninstall', 'status', 'demo']
+const WITHOUT_MODELS = ['uninstall', 'status', 'demo', 'completion']
 
 test('every command that takes models takes them by the same option', () => {
   const { commands } = createProgram()

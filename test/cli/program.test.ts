@@ -17,6 +17,7 @@ const COMMANDS = [
   'pause',
   'resume',
   'demo',
+  'completion',
 ]
 
 test('every command tells what it takes', async () => {
