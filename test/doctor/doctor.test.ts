@@ -10,7 +10,7 @@ import { readModels } from '../../src/ontology/model-map.ts'
 import { selectModels } from '../../src/ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions } from '../../src/options.ts'
 import { gateKey } from '../../src/wakeup/channel.ts'
-import { openShop, petShop, type Shop } from '../feed/fixture.ts'
+import { openMigratedShop, openShop, petShop, type Shop } from '../feed/fixture.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { scratchFolder } from '../helpers/folder.ts'
 import { startMutingPooler } from '../helpers/muting-pooler.ts'
@@ -36,7 +36,7 @@ async function repair(shop: Shop, found: readonly Finding[]) {
 }
 
 async function openInstalledShop(options: Partial<ChangefeedOptions> = {}): Promise<Shop> {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   await shop.feed(options).install()
   expect(await findings(shop, options)).toEqual([])
   return shop

@@ -5,7 +5,7 @@ import { readStatus } from '../../src/doctor/status.ts'
 import { listNodes } from '../../src/leader/nodes.ts'
 import { readReadiness } from '../../src/monitor/health.ts'
 import { FeedMetrics } from '../../src/monitor/metrics.ts'
-import { openShop, type Shop } from '../feed/fixture.ts'
+import { openMigratedShop, type Shop } from '../feed/fixture.ts'
 import { eventOf, eventually } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
 
@@ -20,7 +20,7 @@ async function openFeed(shop: Shop, options: Parameters<Shop['feed']>[0] = {}) {
 }
 
 test('a publisher that takes no messages is known everywhere at once, with since when', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   let isAway = true
   const publisher = {
     publish() {
@@ -55,7 +55,7 @@ test('a publisher that takes no messages is known everywhere at once, with since
 })
 
 test('a customToJSON that throws is reported by name, with the place in it', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   shop.collections.pet.customToJSON = function showPet() {
     throw new Error('lodash \u0000 is not here: ł') // what no database of a small encoding takes
   }
@@ -85,7 +85,7 @@ test('a customToJSON that throws is reported by name, with the place in it', asy
 })
 
 test('lag is that of delivery: what is published and not yet stored as position does not wait', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const { feed, db } = await openFeed(shop)
   await feed.settled()
   // The stored position stays behind: as if the next time of storing it were far away.
@@ -99,7 +99,7 @@ test('lag is that of delivery: what is published and not yet stored as position 
 })
 
 test('a node says its version; one that is dead, or leads by its own account only, is no leader', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const { feed, db } = await openFeed(shop)
   const { node } = feed.status()
   await eventually(async () =>
@@ -122,7 +122,7 @@ test('a node says its version; one that is dead, or leads by its own account onl
 })
 
 test('a feed in an app and a listener beside it are two deployments: doctor names both nodes', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const { db } = await openFeed(shop, { publish: 'leader', publisher: { publish() {}, sockets: () => 3 } })
   const listener = shop.feed({ publish: 'leader', publisher: { publish() {} } })
   await listener.start()

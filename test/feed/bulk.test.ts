@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import type { RecordEvent } from '../../src/publish/record-event.ts'
-import { openShop } from './fixture.ts'
+import { openMigratedShop } from './fixture.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -30,7 +30,7 @@ function counter(every: number) {
 }
 
 test('200,000 rows in one transaction pass with flat memory', { timeout: 120_000 }, async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const { publisher, samples, events } = counter(20_000)
   const feed = newFeed({ publisher })
   await feed.install()
@@ -42,7 +42,7 @@ test('200,000 rows in one transaction pass with flat memory', { timeout: 120_000
 })
 
 test('five times as many rows of 2 MiB need no more memory at once', { timeout: 120_000 }, async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const { publisher, samples, events } = counter(5)
   const feed = newFeed({ publisher })
   await feed.install()
@@ -65,7 +65,7 @@ test('five times as many rows of 2 MiB need no more memory at once', { timeout: 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 
 test('stopped in the middle of a large transaction, the next feed goes on where it was', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const seen: unknown[] = []
   const first = newFeed({
     publisher: {

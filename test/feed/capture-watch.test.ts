@@ -4,12 +4,12 @@ import type { ChangefeedOptions } from '../../src/options.ts'
 import type { MessageMeta, RecordEvent } from '../../src/publish/record-event.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startWaterline } from '../helpers/waterline.ts'
-import { openShop, type Published, petShop, type Shop, summary } from './fixture.ts'
+import { openMigratedShop, type Published, petShop, type Shop, summary } from './fixture.ts'
 
 const WITHIN = { withinMs: 20_000 }
 
 async function runningShop(options: Partial<ChangefeedOptions> = {}): Promise<Shop & { running: Changefeed }> {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const running = shop.feed({ publish: 'leader', ...options })
   await running.install()
   await running.start()
@@ -84,7 +84,7 @@ test('a table that is dropped, made anew and captured by another process flows o
 })
 
 test('a model that is installed later, by another process, is published at once', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   await shop.feed({ models: ['pet'] }).install()
   const running = shop.feed({ publish: 'leader' })
   await running.start()
@@ -127,7 +127,7 @@ test.each(['by installing', 'by hand'])('capture that was put back while no list
 })
 
 test('each node that publishes declares the gap, once', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const nodes = ['a', 'b'].map(() => {
     const published: Published[] = []
     const publisher = { publish: (event: RecordEvent, meta: MessageMeta) => void published.push({ event, meta }) }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ownServer, type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { built, startCode, type TestProgram } from '../helpers/program.ts'
-import { openShop, type Published, type Shop } from './fixture.ts'
+import { openMigratedShop, openShop, type Published, type Shop } from './fixture.ts'
 
 /** A feed in a process of its own, which prints each event: what it printed, it has published. */
 function startPublisher({ database }: Shop): TestProgram {
@@ -56,7 +56,7 @@ function keepWriting(database: TestDatabase) {
 }
 
 test('killed between reading and storing, again and again: everything arrives, twice only with the same cursor', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   await shop.feed().install()
   const writing = keepWriting(shop.database)
   const published: Published[] = []
@@ -77,7 +77,7 @@ test('killed between reading and storing, again and again: everything arrives, t
 })
 
 test('its backends terminated under load: it comes back, everything arrives', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const feed = shop.feed()
   await feed.install()
   await feed.start()

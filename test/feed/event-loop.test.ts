@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openShop } from './fixture.ts'
+import { openMigratedShop } from './fixture.ts'
 
 /** Longer than a leader trusts a lease that it could not renew. */
 const PAGE_MS = 9_000
@@ -13,7 +13,7 @@ function block(ms: number) {
 }
 
 test('a page that takes longer than the lease lets everything else have its turn, and the lease is renewed', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   let turn = 0
   const publishedIn: number[] = []
   const publisher = {
@@ -42,7 +42,7 @@ test('a page that takes longer than the lease lets everything else have its turn
 })
 
 test('a publisher that buffers is asked whether it has room, between slices of time and behind each page', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const seen: string[] = []
   const publisher = {
     publish() {

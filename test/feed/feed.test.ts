@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { openShop, summary } from './fixture.ts'
+import { openMigratedShop, openShop, summary } from './fixture.ts'
 
 test.each(['changefeed', 'Odd "Sch'])('a raw SQL write is published (schema %s)', async schema => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed({ schema, models: { user: { omit: ['password'] } } })
   await feed.install()
   await feed.start()
@@ -37,7 +37,7 @@ test('what was written while no feed ran is published by the next one, once', as
 })
 
 test('a record that its model cannot show is reported, and its clients read again; the feed goes on', async () => {
-  const { database, feed: newFeed, collections, published } = await openShop()
+  const { database, feed: newFeed, collections, published } = await openMigratedShop()
   collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'bad') throw new Error('no bad pets')
     return { ...this }
@@ -64,7 +64,7 @@ test('a record that its model cannot show is reported, and its clients read agai
 })
 
 test('a message that the publisher refuses keeps back none of the others of its change', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const seen: string[] = []
   const publisher = {
     publish({ identity, verb }: { identity: string; verb: string }) {
@@ -87,7 +87,7 @@ test('a message that the publisher refuses keeps back none of the others of its 
 })
 
 test('a publisher that is not ready holds the feed; nothing is lost and nothing overtakes', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const seen: string[] = []
   let down = 3
   const publisher = {
@@ -105,7 +105,7 @@ test('a publisher that is not ready holds the feed; nothing is lost and nothing 
 })
 
 test('columns that are added, dropped and retyped while the feed runs', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await feed.start()
@@ -127,7 +127,7 @@ test.each([
 ])(
   'a row that is written when its column, %s, has just become %s is read as the new type',
   async (former, type, before, value, read) => {
-    const { database, feed: newFeed, published } = await openShop()
+    const { database, feed: newFeed, published } = await openMigratedShop()
     const feed = newFeed()
     await database.query(`alter table pet drop column name, add column name ${former} default ${before}`)
     await feed.install()
@@ -150,7 +150,7 @@ test('an UPDATE that changes nothing is published, or not, as the option says', 
     ['publish', ['updated pet 1']],
     ['ignore', []],
   ] as const) {
-    const { database, feed: newFeed, published } = await openShop()
+    const { database, feed: newFeed, published } = await openMigratedShop()
     const feed = newFeed({ noopUpdates })
     await feed.install()
     await database.query(`insert into pet (id, name) values (1, 'rex')`)
@@ -164,7 +164,7 @@ test('an UPDATE that changes nothing is published, or not, as the option says', 
 })
 
 test('TRUNCATE tells clients to read again', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await feed.start()
@@ -177,7 +177,7 @@ test('TRUNCATE tells clients to read again', async () => {
 })
 
 test('origin and annotations of a transaction travel with its messages', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await feed.start()
@@ -234,7 +234,7 @@ test.each([
   ['the log renamed', 'alter table changefeed.change rename to elsewhere'],
   ['a function of ours dropped', 'drop function changefeed.slot_of'],
 ])('a log that is broken by hand (%s) fails writes loudly; uninstalling frees them', async (_name, damage) => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await database.query(damage)

@@ -1,7 +1,8 @@
 import { type Changefeed, createChangefeed } from '../../src/changefeed.ts'
+import { migrateSchema } from '../../src/db/migrate.ts'
 import type { ChangefeedOptions } from '../../src/options.ts'
 import type { MessageMeta, RecordEvent } from '../../src/publish/record-event.ts'
-import { type TestDatabase, testDatabase } from '../helpers/database.ts'
+import { copiedDatabase, type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { type Orm, startWaterline, type WaterlineOptions } from '../helpers/waterline.ts'
 
@@ -28,6 +29,15 @@ export interface Shop {
   feed(options?: Partial<ChangefeedOptions>): Changefeed
   readonly published: Published[]
 }
+
+/** A database with our schema in it, so that `install` has only triggers to make: for tests that are about neither. */
+export const migratedDatabase = () =>
+  copiedDatabase('changefeed', async connectionString => {
+    await migrateSchema({ connectionString, applicationName: 'test' }, 'changefeed')
+  })
+
+/** As `openShop`, on a `migratedDatabase`. */
+export const openMigratedShop = async (app: Partial<WaterlineOptions> = {}) => openShop(await migratedDatabase(), app)
 
 /** A real Waterline app on a database of its own, with the models of the pet shop where `app` names no others. */
 export async function openShop(database?: TestDatabase, app: Partial<WaterlineOptions> = {}): Promise<Shop> {

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type pg from 'pg'
 import { expect, test } from 'vitest'
 import { testDatabase } from '../helpers/database.ts'
-import { openShop, type Published, type Shop, summary } from './fixture.ts'
+import { openMigratedShop, type Published, type Shop, summary } from './fixture.ts'
 
 /** What the events say the table holds now; throws where one does not follow from those before it. */
 function replayed(published: readonly Published[]): Map<unknown, unknown> {
@@ -28,7 +28,7 @@ async function expectSameAsTable({ database, published }: Shop) {
 }
 
 async function runningShop() {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const feed = shop.feed()
   await feed.install()
   await feed.start()

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import type { RecordEvent } from '../../src/publish/record-event.ts'
-import { openShop, type Shop, summary } from './fixture.ts'
+import { openMigratedShop, type Shop, summary } from './fixture.ts'
 
 /** A shop whose pets cannot be shown while they are called `bad`. */
 async function openAngryShop(options: Parameters<Shop['feed']>[0] = {}) {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   shop.collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'bad') throw new Error('no bad pets')
     return { ...this }
@@ -61,7 +61,7 @@ test('a feed that is stopped behind a change that failed has told its clients, a
       if ('id' in event && event.id === 2) stop()
     },
   }
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const first = shop.feed({ publisher })
   await first.install()
   await first.start()
@@ -78,7 +78,7 @@ test('a feed that is stopped behind a change that failed has told its clients, a
 const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
 
 test('an attribute that is nested too deeply to be sent is left out of its record', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   await database.query('alter table pet alter column name type json using null')
   const feed = newFeed()
   await feed.install()

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { eventOf } from '../helpers/eventually.ts'
-import { openShop } from './fixture.ts'
+import { openMigratedShop } from './fixture.ts'
 
 test('lag is what is committed and not published, at any place within a transaction', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   let failing = true
   const publisher = {
     publish(event: { id?: unknown }) {

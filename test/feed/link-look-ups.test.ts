@@ -6,7 +6,7 @@ import { readModels } from '../../src/ontology/model-map.ts'
 import type { TestDatabase } from '../helpers/database.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop, summary } from './fixture.ts'
+import { openMigratedShop, summary } from './fixture.ts'
 
 const models = {
   student: {
@@ -25,7 +25,7 @@ const LOCK = 'lock table'
 
 /** 300 students in course 1, and in a seat each of room 1; and how many transactions read tables of the app. */
 async function openSchool() {
-  const shop = await openShop(undefined, { models })
+  const shop = await openMigratedShop({ models })
   const proxy = await startProxy(shop.database.connectionString)
   const feed = shop.feed({ connectionString: proxy.through(shop.database.connectionString) })
   await feed.install()
@@ -115,7 +115,7 @@ interface Reader {
 
 /** Seats whose two references have this type. */
 async function openReader(type: string, ...before: string[]): Promise<Reader> {
-  const { database, collections } = await openShop(undefined, { models })
+  const { database, collections } = await openMigratedShop({ models })
   for (const statement of before) await database.query(statement)
   for (const column of ['student', 'room']) {
     await database.query(`alter table seat alter ${column} type ${type} using ${column}::text::${type}`)

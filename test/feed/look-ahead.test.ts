@@ -6,12 +6,12 @@ import { readModels } from '../../src/ontology/model-map.ts'
 import type { RelatedRowsNeed } from '../../src/publish/related-rows.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop, summary } from './fixture.ts'
+import { openMigratedShop, summary } from './fixture.ts'
 
 const LOCK = 'lock table'
 
 test('the related rows of the records that a page destroys are read together', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const proxy = await startProxy(database.connectionString)
   const feed = newFeed({ connectionString: proxy.through(database.connectionString) })
   await feed.install()
@@ -33,7 +33,7 @@ test('the related rows of the records that a page destroys are read together', a
 })
 
 test('those of a destroyed record that stands alone among other changes are read too', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await database.query(`insert into "user" (id, name) values (1, 'ann'), (2, 'ben'), (3, 'eve')`)
@@ -54,7 +54,7 @@ test('those of a destroyed record that stands alone among other changes are read
 
 /** Needs for the pets of these owners, and how many transactions it takes to answer them. */
 async function openReader(ownerType = 'integer') {
-  const { database, collections } = await openShop()
+  const { database, collections } = await openMigratedShop()
   await database.query(`alter table pet alter column owner type ${ownerType}`)
   const db = openDatabase({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
   afterScope(() => db.close())

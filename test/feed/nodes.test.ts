@@ -6,7 +6,7 @@ import { classRoom } from '../../src/publish/rooms.ts'
 import { eventOf, eventually } from '../helpers/eventually.ts'
 import { connectSailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop, type Published, summary } from './fixture.ts'
+import { openMigratedShop, type Published, summary } from './fixture.ts'
 
 const recorder = () => {
   const published: Published[] = []
@@ -17,7 +17,7 @@ const recorder = () => {
 }
 
 test('one of two nodes leads and publishes; the other takes over where it stopped', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const [one, two] = [recorder(), recorder()]
   const first = shop.feed({ publisher: one.publisher })
   const second = shop.feed({ publisher: two.publisher })
@@ -37,7 +37,7 @@ test('one of two nodes leads and publishes; the other takes over where it stoppe
 })
 
 test('a leader that hands over is followed at once', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const [first, second] = [shop.feed(), shop.feed()]
   await first.install()
   await first.start()
@@ -60,7 +60,7 @@ async function startServer() {
 }
 
 test('with in-memory adapters every node publishes to its own sockets, each change once', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const servers = await Promise.all([startServer(), startServer()])
   const feeds = servers.map(({ io }) => shop.feed({ publisher: undefined, io } as never))
   await feeds[0]?.install()

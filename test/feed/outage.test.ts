@@ -8,10 +8,10 @@ import { readStatus } from '../../src/doctor/status.ts'
 import { eventOf, eventually } from '../helpers/eventually.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop } from './fixture.ts'
+import { openMigratedShop } from './fixture.ts'
 
 test('an adapter that goes away while nothing is written is reported, and so is its coming back', async () => {
-  const [shop, redis] = [await openShop(), await startRedis()]
+  const [shop, redis] = [await openMigratedShop(), await startRedis()]
   const publishing = createClient({ url: redis.url })
   const subscribing = publishing.duplicate()
   for (const client of [publishing, subscribing]) {

@@ -4,7 +4,7 @@ import { listPauses, pauseModels, resumeModels } from '../../src/feed/pauses.ts'
 import type { ChangefeedOptions } from '../../src/options.ts'
 import { eventOf, eventually } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop, type Shop, summary } from './fixture.ts'
+import { openMigratedShop, type Shop, summary } from './fixture.ts'
 
 function operator({ database: { connectionString } }: Shop) {
   const db = openDatabase({ connectionString, applicationName: 'operator' }, 'changefeed')
@@ -15,7 +15,7 @@ function operator({ database: { connectionString } }: Shop) {
 test.each(['leader', 'local'] as const)(
   'a paused model is passed over and counted, others go on; resumed, the clients read again that it affects (%s)',
   async publish => {
-    const shop = await openShop()
+    const shop = await openMigratedShop()
     const db = operator(shop)
     const feed = shop.feed({ publish })
     await feed.install()
@@ -39,7 +39,7 @@ test.each(['leader', 'local'] as const)(
 )
 
 test('resumed while nobody runs: the next leader tells all clients, once', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const db = operator(shop)
   const options: Partial<ChangefeedOptions> = { publish: 'leader' }
   const first = shop.feed(options)

@@ -5,7 +5,7 @@ import { readModels } from '../../src/ontology/model-map.ts'
 import { suspectedSecrets } from '../../src/ontology/suspected-secrets.ts'
 import { type ChangefeedOptions, parseOptions } from '../../src/options.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop, type Shop } from './fixture.ts'
+import { openMigratedShop, type Shop } from './fixture.ts'
 
 const text = { type: 'string' }
 
@@ -28,7 +28,7 @@ const models = {
   },
 }
 
-const openAccounts = () => openShop(undefined, { models })
+const openAccounts = () => openMigratedShop({ models })
 
 async function secretsFound(shop: Shop, options: Partial<ChangefeedOptions> = {}) {
   const { collections, database } = shop

@@ -5,10 +5,10 @@ import { io as connect } from 'socket.io-client-4'
 import { expect, test } from 'vitest'
 import type { ChangeEvent } from '../../src/feed/events.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop, summary } from './fixture.ts'
+import { openMigratedShop, summary } from './fixture.ts'
 
 test('a change is published when its handlers are done, one after the other and in order', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   const seen: string[] = []
   const remove = feed.onChange(async ({ record, origin }) => {
@@ -29,7 +29,7 @@ test('a change is published when its handlers are done, one after the other and 
 })
 
 test('what a listener or a handler throws, now or later, is reported and costs no change', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   const errors: string[] = []
   const events: ChangeEvent[] = []
@@ -55,7 +55,7 @@ test('rooms of the app receive the public messages of a record, each socket once
   const client = connect(`http://127.0.0.1:${(http.address() as AddressInfo).port}`)
   afterScope(() => void client.disconnect())
   await new Promise<void>(resolve => client.once('connect', resolve))
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const rooms = ({ owner }: Record<string, unknown>) => (owner === 2 ? [] : `pets of ${owner}`)
   const feed = shop.feed({ publisher: undefined as never, io, models: { pet: { omit: ['name'], rooms } } })
   const heard: { verb: string; id: number }[] = []
@@ -80,7 +80,7 @@ test.each([
   ],
   ['did not return the name of a room', () => undefined as never],
 ])('a function for rooms that fails is named: it %s', async (problem, rooms) => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed({ models: { pet: { rooms } } })
   await feed.install()
   await feed.start()

@@ -5,10 +5,10 @@ import { logBytes, unpublishedBytes } from '../../src/change-log/retention.ts'
 import { openDatabase } from '../../src/db/connect.ts'
 import { eventOf, eventually } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop, summary } from './fixture.ts'
+import { openMigratedShop, summary } from './fixture.ts'
 
 test('what is older than the retention is freed, and what is not published stays', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed({ retentionMs: 1_000 })
   await feed.install()
   await database.query(`insert into pet (id, name) select id, 'old' from generate_series(1, 100) as id`)
@@ -24,7 +24,7 @@ test('what is older than the retention is freed, and what is not published stays
 })
 
 test('a backlog past its limit is given up: a gap is declared, space is freed, the feed goes on', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const calls: string[] = []
   let stuck = true
   const publisher = {
@@ -46,7 +46,7 @@ test('a backlog past its limit is given up: a gap is declared, space is freed, t
 })
 
 test('only what is not published counts as backlog, whatever else its slot holds', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   await newFeed().install()
   const db = openDatabase({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
   afterScope(() => db.close())
@@ -79,7 +79,7 @@ function expectBetween(least: number, value: number, most: number) {
 }
 
 test('a database that was restored or cloned begins a new epoch: what the log holds comes once, clients refetch', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await feed.start()
@@ -104,7 +104,7 @@ test('a database that was restored or cloned begins a new epoch: what the log ho
 })
 
 test('after a promotion tick ids jump, so that no cursor of the lost timeline is given again', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await feed.start()

@@ -4,11 +4,11 @@ import { openDatabase } from '../../src/db/connect.ts'
 import { pauseModels, resumeModels } from '../../src/feed/pauses.ts'
 import type { ChangefeedOptions } from '../../src/options.ts'
 import type { RecordEvent } from '../../src/publish/record-event.ts'
-import { type TestDatabase, testDatabase } from '../helpers/database.ts'
+import type { TestDatabase } from '../helpers/database.ts'
 import { eventOf } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { startWaterline } from '../helpers/waterline.ts'
-import { openShop } from './fixture.ts'
+import { migratedDatabase, openMigratedShop } from './fixture.ts'
 
 const school = {
   student: {
@@ -37,7 +37,7 @@ const school = {
 
 /** `restricted`: the listener has rights on our schema only. */
 async function openSchool(options: Partial<ChangefeedOptions> = {}, { restricted = false } = {}) {
-  const database = await testDatabase()
+  const database = await migratedDatabase()
   const { connectionString } = database
   const { collections } = await startWaterline({ connectionString, models: school, migrate: 'drop' })
   const events: RecordEvent[] = []
@@ -204,7 +204,7 @@ test('a destroyed record leaves its members at once, though its links are delete
 })
 
 test('a foreign key to a destroyed record that is cleared later is published: a client may have read it meanwhile', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const feed = shop.feed()
   await shop.database.query(`insert into "user" (name) values ('ann')`)
   await shop.database.query(`insert into pet (name, owner) values ('one', 1)`)
@@ -223,7 +223,7 @@ test('a foreign key to a destroyed record that is cleared later is published: a 
 })
 
 test('members leave a record that was made anew while its model was paused', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const db = openDatabase({ ...shop.database, applicationName: 'operator' }, 'changefeed')
   afterScope(() => db.close())
   const feed = shop.feed()

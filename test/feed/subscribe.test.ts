@@ -6,11 +6,11 @@ import { expect, test } from 'vitest'
 import { createChangefeed } from '../../src/changefeed.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
-import { openShop } from './fixture.ts'
+import { openMigratedShop } from './fixture.ts'
 
 /** A feed with a socket.io server of the app's own, to which a plain socket.io client of version 4 is connected. */
 async function openServer() {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const http = createServer()
   const io = new Server(http)
   afterScope(() => io.close())

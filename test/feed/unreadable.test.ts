@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { openShop, summary } from './fixture.ts'
+import { openMigratedShop, openShop, summary } from './fixture.ts'
 
 /** An app of another encoding, with a feed that is installed and not started. */
 async function openLegacyShop() {
@@ -36,7 +36,7 @@ test.each([3, 1200])('a change in the log that cannot be read costs its own row,
 })
 
 test('annotations and origin beyond their limits are left out by the trigger and by the reader', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await database.query(`
@@ -56,7 +56,7 @@ test('annotations and origin beyond their limits are left out by the trigger and
 })
 
 test('a row that an earlier version logged costs a gap of its models', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await database.query(`insert into pet (id, name) values (1, 'old'), (2, 'new')`)
@@ -67,7 +67,7 @@ test('a row that an earlier version logged costs a gap of its models', async () 
 })
 
 test('a column that is renamed and renamed back costs a gap of its models each time', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await feed.start()

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { openDatabase } from '../../src/db/connect.ts'
 import { Settlement } from '../../src/feed/settlement.ts'
 import type { RecordEvent } from '../../src/publish/record-event.ts'
-import { openShop, summary } from '../feed/fixture.ts'
+import { openMigratedShop, summary } from '../feed/fixture.ts'
 import { eventOf } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
 
@@ -11,7 +11,7 @@ test.each([
   ['undefined', undefined],
   ['a text', 'no'],
 ])('a mapping or a publisher that throws %s costs one change, and does not stop the feed', async (_name, thrown) => {
-  const { feed: newFeed, database, collections } = await openShop()
+  const { feed: newFeed, database, collections } = await openMigratedShop()
   collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'unmappable') throw thrown
     return { ...this }
@@ -39,7 +39,7 @@ test.each([
 })
 
 test('a listener of the feed that throws costs no change and no connection', async () => {
-  const { feed: newFeed, database, published } = await openShop()
+  const { feed: newFeed, database, published } = await openMigratedShop()
   const errors: unknown[] = []
   const logger = { error: (...told: unknown[]) => errors.push(told), warn() {}, info() {}, debug() {} }
   const feed = newFeed({ logger })
@@ -61,7 +61,7 @@ test('a listener of the feed that throws costs no change and no connection', asy
 })
 
 test('whoever asks for settled() of a feed that has stopped is refused, however late the answer comes', async () => {
-  const { feed: newFeed, database } = await openShop()
+  const { feed: newFeed, database } = await openMigratedShop()
   await newFeed().install()
   const db = openDatabase({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
   afterScope(() => db.close())
@@ -72,7 +72,7 @@ test('whoever asks for settled() of a feed that has stopped is refused, however 
 })
 
 test('thousands may wait for settled() at once', async () => {
-  const { feed: newFeed, database } = await openShop()
+  const { feed: newFeed, database } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await feed.start()
@@ -84,7 +84,7 @@ test('thousands may wait for settled() at once', async () => {
 })
 
 test('a feed that is stopped while it starts does not run, and both events end', async () => {
-  const { feed: newFeed } = await openShop()
+  const { feed: newFeed } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   const starting = feed.start()
@@ -99,7 +99,7 @@ test('a feed that is stopped while it starts does not run, and both events end',
 })
 
 test('a related table that the listener may not read costs no message about the record itself', async () => {
-  const { feed: newFeed, database, published } = await openShop()
+  const { feed: newFeed, database, published } = await openMigratedShop()
   const owner = newFeed()
   await owner.install()
   const role = await database.role()
@@ -117,7 +117,7 @@ test('a related table that the listener may not read costs no message about the 
 })
 
 test('what was logged of a table that has been dropped since is a gap of its model, told once', async () => {
-  const { feed: newFeed, database, published } = await openShop()
+  const { feed: newFeed, database, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await database.query(`insert into pet (id, name) values (1, 'a'), (2, 'b')`)
@@ -130,7 +130,7 @@ test('what was logged of a table that has been dropped since is a gap of its mod
 })
 
 test('stopped among changes that were logged out of order, the next feed repeats none of them', async () => {
-  const { feed: newFeed, database } = await openShop()
+  const { feed: newFeed, database } = await openMigratedShop()
   await database.query(`
     create function echo() returns trigger language plpgsql as $$
       begin
@@ -163,7 +163,7 @@ test('stopped among changes that were logged out of order, the next feed repeats
 })
 
 test('many processes may install at once with a retention of their own', async () => {
-  const { feed: newFeed } = await openShop()
+  const { feed: newFeed } = await openMigratedShop()
   const feeds = Array.from({ length: 6 }, () => newFeed({ retentionMs: 60_000 }))
   await Promise.all(feeds.map(feed => feed.install()))
 })

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { openShop } from '../feed/fixture.ts'
+import { openMigratedShop } from '../feed/fixture.ts'
 import { eventually } from '../helpers/eventually.ts'
 
 afterEach(() => vi.restoreAllMocks())
@@ -10,7 +10,7 @@ test.each([
 ] as const)(
   'a leader that stood still for longer than its lease publishes nothing before it leads anew (%s)',
   async (_name, watch, clock) => {
-    const { feed: newFeed, database } = await openShop()
+    const { feed: newFeed, database } = await openMigratedShop()
     const lives: number[] = []
     let life = 1
     const publisher = {
@@ -34,7 +34,7 @@ test.each([
 )
 
 test('a leader that takes long to accept another history of the database keeps its lease meanwhile', async () => {
-  const { feed: newFeed, database, published } = await openShop()
+  const { feed: newFeed, database, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
@@ -56,7 +56,7 @@ test('a leader that takes long to accept another history of the database keeps i
 })
 
 test('a feed that is stopped while it accepts another history does not wait for it', async () => {
-  const { feed: newFeed, database } = await openShop()
+  const { feed: newFeed, database } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await database.query(`update changefeed.state set system_identifier = '1'`)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openShop } from '../feed/fixture.ts'
+import { openMigratedShop, openShop } from '../feed/fixture.ts'
 import { eventually } from '../helpers/eventually.ts'
 
 /** PostgreSQL 15 and later know publications of a schema. */
@@ -16,7 +16,7 @@ async function publicationOf(query: (sql: string) => Promise<unknown[]>, what: '
 test.each(['all tables', 'our schema'] as const)(
   'under a publication of %s every table of ours takes updates and deletes',
   async what => {
-    const { database, feed } = await openShop()
+    const { database, feed } = await openMigratedShop()
     await feed().install()
     await publicationOf(sql => database.query(sql), what)
     const tables = await database.query<{ name: string; first: string }>(`
@@ -33,7 +33,7 @@ test.each(['all tables', 'our schema'] as const)(
 )
 
 test('a clone of a database with a publication for all tables starts, and its clients read again', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed({ retentionMs: 1_000 })
   await feed.install()
   await feed.start()

@@ -5,7 +5,7 @@ import type { Tick } from '../../src/change-log/tick.ts'
 import { openDatabase } from '../../src/db/connect.ts'
 import { type Memory, type Resumption, resume } from '../../src/feed/track.ts'
 import type { RecordEvent } from '../../src/publish/record-event.ts'
-import { openShop, summary } from '../feed/fixture.ts'
+import { openMigratedShop, summary } from '../feed/fixture.ts'
 import { eventOf } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
 
@@ -19,7 +19,7 @@ const recorder = () => {
 
 /** Two ticks, both published and stored, and what a process would remember that stopped after the first. */
 async function remembered() {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const feed = shop.feed()
   await feed.install()
   await feed.start()
@@ -80,7 +80,7 @@ test('after a new epoch whoever published to its own sockets tells them', async 
 
 /** Two nodes that publish to their own sockets, of which the second one's publisher stands still. */
 async function leaderAndSlowFollower() {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const follower = recorder()
   let held: Promise<void> | undefined
   let release = () => {}
@@ -128,7 +128,7 @@ test('a follower that is slower than the retention notices, and tells its client
 })
 
 test('a gap that could not be told is told by the next leader', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   let down = true
   const { events, publisher: told } = recorder()
   const publisher = {
@@ -162,7 +162,7 @@ test('a gap that could not be told is told by the next leader', async () => {
 })
 
 test('the clients of a restored database are told of the new epoch even if the first leader fails to', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const feed = shop.feed({ publish: 'leader' })
   await feed.install()
   await feed.start()

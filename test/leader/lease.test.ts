@@ -5,14 +5,14 @@ import { openDatabase } from '../../src/db/connect.ts'
 import { listenerGrants } from '../../src/db/foreign-rights.ts'
 import { Election } from '../../src/leader/election.ts'
 import { readLease } from '../../src/leader/lease.ts'
-import { openShop } from '../feed/fixture.ts'
+import { openMigratedShop } from '../feed/fixture.ts'
 import { afterScope } from '../helpers/scope.ts'
 
 const START = { id: 0n, snapshot: '2:2:' }
 
 /** Nodes that connect as roles of their own, so none may end or see the sessions of another. */
 async function openNodes(count: number) {
-  const { database, feed } = await openShop()
+  const { database, feed } = await openMigratedShop()
   await feed().install()
   const nodes = []
   for (let index = 0; index < count; index++) {

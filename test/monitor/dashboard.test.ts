@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { openDatabase } from '../../src/db/connect.ts'
 import { FeedMetrics } from '../../src/monitor/metrics.ts'
-import { openShop } from '../feed/fixture.ts'
+import { openMigratedShop } from '../feed/fixture.ts'
 import { afterScope } from '../helpers/scope.ts'
 
 test.each([
   ['the Grafana dashboard', 'grafana-dashboard.json', 12],
   ['the alert rules', 'alerts.yml', 8],
 ])('%s asks for metrics that there are', async (_name, file, count) => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const { connectionString } = shop.database
   const db = openDatabase({ connectionString, applicationName: 'monitor' }, 'changefeed')
   afterScope(() => db.close())

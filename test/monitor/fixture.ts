@@ -7,7 +7,7 @@ import { selectModels } from '../../src/ontology/selection.ts'
 import { parseOptions } from '../../src/options.ts'
 import type { Publisher } from '../../src/publish/publisher.ts'
 import type { MessageMeta, RecordEvent } from '../../src/publish/record-event.ts'
-import { openShop, type Published } from '../feed/fixture.ts'
+import { openMigratedShop, type Published } from '../feed/fixture.ts'
 import { afterScope } from '../helpers/scope.ts'
 
 export const TOKEN = 'a token of some length'
@@ -26,7 +26,7 @@ export interface FixtureOptions extends Partial<MonitorOptions> {
 
 /** A monitor of the pet shop's feed, which is installed and not started. */
 export async function openMonitor({ publisher, ...options }: FixtureOptions = {}) {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const feed = shop.feed()
   await feed.install()
   const { connectionString } = shop.database

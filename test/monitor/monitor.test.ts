@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { expect, test } from 'vitest'
 import { openDatabase } from '../../src/db/connect.ts'
-import { openShop, type Shop } from '../feed/fixture.ts'
+import { openMigratedShop, type Shop } from '../feed/fixture.ts'
 import { openPage } from '../helpers/browser.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
@@ -34,7 +34,7 @@ test('health says whether the process is alive and whether it does its work', as
 })
 
 test('a feed that is behind is not ready', async () => {
-  const shop = await openShop()
+  const shop = await openMigratedShop()
   const publisher = { publish: () => Promise.reject(Object.assign(new Error('away'), { retryable: true })) }
   const feed = shop.feed({ publisher })
   await feed.install()

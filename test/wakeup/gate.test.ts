@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { gateKey } from '../../src/wakeup/channel.ts'
 import { Gate } from '../../src/wakeup/gate.ts'
-import { openShop } from '../feed/fixture.ts'
+import { openMigratedShop } from '../feed/fixture.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { afterScope } from '../helpers/scope.ts'
@@ -61,7 +61,7 @@ test('two feeds in one database have gates of their own', async () => {
 })
 
 test('bursts, quiet and single writes: every change is found by its wake-up, none by the backstop', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openMigratedShop()
   const seen = { count: 0 }
   const feed = newFeed({ publisher: { publish: () => void seen.count++ } })
   const rescued: unknown[] = []
