@@ -1,19 +1,36 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestUserConfig } from 'vitest/config'
+import { AloneFirst } from './helpers/alone-first.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** What every project of ours has. */
+export const common: TestUserConfig = {
+  root,
+  setupFiles: ['test/helpers/scope.ts'],
+  // Processes, not threads: Waterline and sails.io.js keep state per process.
+  pool: 'forks',
+  testTimeout: 30_000,
+  // CI machines are shared. A test that passes the second time is marked in the output: look into it.
+  retry: process.env.CI ? 1 : 0,
+  hookTimeout: 60_000,
+}
+
+/** They measure the memory or the event loop of their process, or catch what nobody else in it does. */
+const ALONE = ['test/feed/bulk.test.ts', 'test/feed/event-loop.test.ts', 'test/realtime/fuzz.test.ts']
 
 export default defineConfig({
   test: {
-    root: fileURLToPath(new URL('..', import.meta.url)),
-    include: ['test/**/*.test.ts'],
+    root,
     globalSetup: ['test/helpers/global-setup.ts'],
-    setupFiles: ['test/helpers/scope.ts'],
     reporters: ['default', './test/helpers/count-reporter.ts'],
-    // Processes, not threads: Waterline and sails.io.js keep state per process.
-    pool: 'forks',
-    maxWorkers: 2,
-    testTimeout: 30_000,
-    // CI machines are shared. A test that passes the second time is marked in the output: look into it.
-    retry: process.env.CI ? 1 : 0,
-    hookTimeout: 60_000,
+    // More than the two cores of a small CI machine, as tests also wait: for timers, sockets and processes.
+    maxWorkers: 3,
+    sequence: { sequencer: AloneFirst },
+    projects: [
+      { test: { ...common, name: 'alone', include: ALONE } },
+      // Loading the packages takes longer than most files do, so each process runs one file after another.
+      { test: { ...common, name: 'shared', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false } },
+    ],
   },
 })

@@ -1,7 +1,14 @@
 import { defineConfig } from 'vitest/config'
-import shared from '../vitest.config.ts'
+import { common } from '../vitest.config.ts'
 
 /** What takes its time: processes that are killed, stopped and cut off. */
 export default defineConfig({
-  test: { ...shared.test, include: ['test/faults/**/*.fault.ts'], maxWorkers: 1, testTimeout: 120_000 },
+  test: {
+    ...common,
+    include: ['test/faults/**/*.fault.ts'],
+    globalSetup: ['test/helpers/global-setup.ts'],
+    reporters: ['default', './test/helpers/count-reporter.ts'],
+    maxWorkers: 1,
+    testTimeout: 120_000,
+  },
 })
