@@ -1,19 +1,20 @@
 import { ChangefeedError } from '../errors.ts'
 import type { Model } from '../ontology/model.ts'
 import type { ModelOptions, RoomChange } from '../ontology/selection.ts'
-import type { CreatedEvent, DestroyedEvent, RecordEvent, UpdatedEvent } from '../publish/record-event.ts'
+import type { CreatedEvent, DestroyedEvent, UpdatedEvent } from '../publish/record-event.ts'
 import { idOf } from '../publish/record-id.ts'
 import type { RowChange } from '../publish/row-change.ts'
+import type { MappedEvent } from './deferred-events.ts'
 
 /**
  * The events with the rooms that the model's option `rooms` names added to those about the changed record. Throws `E_MODEL`
  * where the option throws, or returns no rooms.
  */
 export function withAppRooms(
-  events: RecordEvent[],
+  events: MappedEvent[],
   change: RowChange,
   options: ReadonlyMap<string, ModelOptions>,
-): RecordEvent[] {
+): MappedEvent[] {
   const roomsOf = options.get(change.model.identity)?.rooms
   if (!roomsOf) return events
   return events.map(event => (isAbout(event, change) ? { ...event, rooms: roomsFor(event, change, roomsOf) } : event))
@@ -21,7 +22,7 @@ export function withAppRooms(
 
 type RecordCall = CreatedEvent | UpdatedEvent | DestroyedEvent
 
-function isAbout(event: RecordEvent, { model, old, new: row }: RowChange): event is RecordCall {
+function isAbout(event: MappedEvent, { model, old, new: row }: RowChange): event is RecordCall {
   const isOfRecord = event.verb === 'created' || event.verb === 'updated' || event.verb === 'destroyed'
   const ids = [old, row].flatMap(each => (each ? [String(idOf(model, each))] : []))
   return isOfRecord && event.identity === model.identity && ids.includes(String(event.id))

@@ -5,14 +5,16 @@ import type { Model, Models } from '../ontology/model.ts'
 import type { ModelOptions } from '../ontology/selection.ts'
 import { parseOrigin } from '../publish/origin.ts'
 import type { MessageMeta, RecordEvent } from '../publish/record-event.ts'
-import { recordEvents } from '../publish/record-events.ts'
+import { leftBehindEvents, recordEvents } from '../publish/record-events.ts'
 import { idOf } from '../publish/record-id.ts'
+import { type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
 import type { RowChange } from '../publish/row-change.ts'
 import { withAppRooms } from './app-rooms.ts'
 import type { CapturedTables } from './captured-tables.ts'
 import { DeepValues } from './deep-values.ts'
+import { deferredEvents, type HasReceivers, type MappedEvent } from './deferred-events.ts'
 import type { FeedEmitter } from './events.ts'
-import { LookAhead } from './look-ahead.ts'
+import { everyoneOf, LookAhead } from './look-ahead.ts'
 import { reachably } from './reach.ts'
 import { RowDecoder, type RowDecoderParts } from './row-decoder.ts'
 import type { Stage } from './stage.ts'
@@ -25,12 +27,13 @@ export interface ChangeMapperParts extends RowDecoderParts {
   /** In the order in which each change passes them. */
   readonly stages: readonly Stage[]
   readonly events: FeedEmitter
+  readonly hasReceivers: HasReceivers
   readonly logger: Logger
 }
 
 /** What is to be published of one change. */
 export interface MappedChange {
-  readonly recordEvents: readonly RecordEvent[]
+  readonly recordEvents: readonly MappedEvent[]
   /** Why a record is missing from them: its model could not show it. */
   readonly unshown?: Error
   /** Whether clients end on the present state: what was before the change is no part of that. */
@@ -65,18 +68,40 @@ export class ChangeMapper {
     { meta, readAt, signal }: { readonly meta: MessageMeta; readonly readAt: number; readonly signal: AbortSignal },
   ): Promise<MappedChange> {
     const { models, events, stages } = this.#parts
-    const decoded = await this.#lookAhead.decode(logged, model, readAt)
-    const { change, faults, unshown } = decoded
+    const { change, faults, unshown } = await this.#lookAhead.decode(logged, model, readAt)
     await events.announceChange(changeEvent(change, meta))
     const { tick } = logged.cursor
     const circumstances = { change, tick, meta, signal, upcoming: () => this.#lookAhead.upcoming(logged, readAt) }
-    const related = await this.#lookAhead.relatedRows(logged, decoded, readAt)
-    let mapped = withoutUnshown(recordEvents(change, { models, related }), change)
+    const [related, deferred] = await this.#related(logged, change, readAt)
+    let mapped: MappedEvent[] = [...withoutUnshown(recordEvents(change, { models, related }), change), ...deferred]
     for (const stage of stages) mapped = await reachably(async () => stage.revise(mapped, circumstances))
-    mapped = mapped.map(event => this.#deepValues.withoutIn(event))
+    mapped = mapped.map(event => this.#sendable(event))
     mapped = withAppRooms(mapped, change, this.#parts.options)
     const isComplete = !change.new || change.record !== undefined
     return { recordEvents: mapped, faults, isComplete, ...(unshown && { unshown }) }
+  }
+
+  /** The related rows of a destroyed record, and the events about those that nobody would receive. */
+  async #related(logged: LoggedRow, change: RowChange, readAt: number) {
+    const needs = relatedRowsNeeds(change, this.#parts.models)
+    // Events about records of its own model may go to rooms of the app.
+    const mustBeKnown = (need: RelatedRowsNeed) =>
+      need.collection.collection === change.model.identity || this.#lookAhead.hasReceivers(need)
+    const related = await this.#lookAhead.relatedRows(logged, needs.filter(mustBeKnown), readAt)
+    const unknown = needs.filter(need => !related.some(rows => rows.need.collection === need.collection))
+    const deferred = unknown.map(need =>
+      deferredEvents(everyoneOf(need), async () => {
+        const found = await this.#lookAhead.relatedRows(logged, [need], readAt)
+        return found.flatMap(rows => leftBehindEvents(rows, this.#parts.models))
+      }),
+    )
+    return [related, deferred] as const
+  }
+
+  #sendable(event: MappedEvent): MappedEvent {
+    if (event.verb !== 'deferred') return this.#deepValues.withoutIn(event)
+    const events = async () => (await reachably(() => event.events())).map(each => this.#deepValues.withoutIn(each))
+    return { ...event, events }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ModelRecord } from '../ontology/model.ts'
-import type { RecordEvent } from '../publish/record-event.ts'
+import type { MappedEvent } from './deferred-events.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { Circumstances, Stage } from './stage.ts'
  * name instead of attribute name, and a JSON array as its text.
  */
 export class CompatibleChanges implements Stage {
-  revise(events: RecordEvent[], { change: { model } }: Circumstances): RecordEvent[] {
+  revise(events: MappedEvent[], { change: { model } }: Circumstances): MappedEvent[] {
     return events.map(event => {
       const isOwn = event.verb === 'updated' && event.identity === model.identity && event.previous !== undefined
       return isOwn ? { ...event, changes: asWritten(event.changes) } : event

@@ -22,7 +22,7 @@ interface PublisherContext {
 export function createPublisher(settings: Settings, { models, everywhere, onDisconnect }: PublisherContext): Publisher {
   const { io, publisher, maxBufferedBytes, logger } = settings
   if (publisher) return publisher
-  if (!io) return { publish() {} }
+  if (!io) return { publish() {}, hasReceivers: () => false }
   const buffers = new ClientBuffers(io, { maxBytes: maxBufferedBytes, logger, onDisconnect })
   return everywhere
     ? socketPublisher(io, { models, buffers, scope: 'local' })

@@ -9,6 +9,7 @@ import type { MessageMeta, RecordEvent, RefetchEvent } from '../publish/record-e
 import { affectedModels } from '../publish/record-events.ts'
 import { CapturedTables, type CapturedTablesParts } from './captured-tables.ts'
 import { ChangeMapper, type ChangeMapperParts } from './change-mapper.ts'
+import type { MappedEvent } from './deferred-events.ts'
 import { EventPublisher, type EventPublisherParts } from './event-publisher.ts'
 import type { Failures } from './failures.ts'
 import type { Pauses } from './pauses.ts'
@@ -151,15 +152,25 @@ export class Delivery {
 
   async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, turn: Turn) {
     if (!isWhole(change)) return await this.#tellDefect(model, change, meta, turn)
-    for (const event of await this.#callsOrNone(change, model, meta, turn)) {
-      await this.#attempt(
-        event.identity,
-        meta,
-        turn,
-        () => this.#publisher.publish(event, meta, turn),
-        announcedBy(event),
-      )
+    for (const mapped of await this.#callsOrNone(change, model, meta, turn)) {
+      for (const event of await this.#eventsNow(mapped, model, meta, turn)) {
+        await this.#attempt(
+          event.identity,
+          meta,
+          turn,
+          () => this.#publisher.publish(event, meta, turn),
+          announcedBy(event),
+        )
+      }
     }
+  }
+
+  /** Deferred events are looked up only if somebody has come meanwhile: nobody receives them otherwise. */
+  async #eventsNow(mapped: MappedEvent, model: Model, meta: MessageMeta, turn: Turn): Promise<readonly RecordEvent[]> {
+    if (mapped.verb !== 'deferred') return [mapped]
+    if (!this.#parts.hasReceivers(mapped.receivers)) return []
+    const affected = affectedModels(model, this.#parts.models)
+    return (await this.#attempt(model.identity, meta, turn, () => mapped.events(), affected)) ?? []
   }
 
   /** A row that could not be logged, or capture that was off: nobody knows what is in the table now. */

@@ -1,5 +1,6 @@
 import type { Models } from '../ontology/model.ts'
 import type { AddedToEvent, RecordEvent, RemovedFromEvent } from '../publish/record-event.ts'
+import type { DeferredEvents, MappedEvent } from './deferred-events.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** Members of one tick that are remembered; of a longer one, clients of the records that it creates read again. */
@@ -15,6 +16,8 @@ export class EarlyMembers implements Stage {
   #tick = -1n
   /** By record, then by attribute and member. */
   readonly #added = new Map<string, Map<string, AddedToEvent>>()
+  /** Models of these records. */
+  readonly #identities = new Set<string>()
   #remembered = 0
   readonly #incomplete = new Set<string>()
 
@@ -22,9 +25,16 @@ export class EarlyMembers implements Stage {
     this.#models = models
   }
 
-  revise(events: RecordEvent[], { tick }: Circumstances): RecordEvent[] {
+  async revise(events: MappedEvent[], { tick }: Circumstances): Promise<MappedEvent[]> {
     if (tick !== this.#tick) this.#begin(tick)
-    return events.flatMap(event => this.#withEarlyMembers(event))
+    const revised: MappedEvent[] = []
+    for (const event of events) {
+      if (event.verb !== 'deferred') revised.push(...this.#withEarlyMembers(event))
+      else if (this.#mayForget(event)) {
+        for (const each of await event.events()) revised.push(...this.#withEarlyMembers(each))
+      } else revised.push(event)
+    }
+    return revised
   }
 
   /** Models of which the present tick has created records whose early members were too many to remember. */
@@ -35,8 +45,15 @@ export class EarlyMembers implements Stage {
   #begin(tick: bigint) {
     this.#tick = tick
     this.#added.clear()
+    this.#identities.clear()
     this.#remembered = 0
     this.#incomplete.clear()
+  }
+
+  /** Whether the events may be about members that are remembered: then they must be known. */
+  #mayForget({ receivers }: DeferredEvents): boolean {
+    if (receivers.verb !== 'removedFrom') return this.#identities.has(receivers.identity)
+    return this.#added.get(recordOf(receivers))?.has(memberOf(receivers)) === true
   }
 
   #withEarlyMembers(event: RecordEvent): RecordEvent[] {
@@ -52,6 +69,7 @@ export class EarlyMembers implements Stage {
   #note(event: AddedToEvent) {
     if (this.#remembered >= REMEMBERED) return
     this.#remembered++
+    this.#identities.add(event.identity)
     const record = recordOf(event)
     const members = this.#added.get(record) ?? new Map<string, AddedToEvent>()
     this.#added.set(record, members.set(memberOf(event), event))

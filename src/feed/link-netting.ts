@@ -1,12 +1,17 @@
 import type { Models } from '../ontology/model.ts'
 import { parseOrigin } from '../publish/origin.ts'
 import type { RecordEvent } from '../publish/record-event.ts'
+import { deferredEvents, type HasReceivers, type MappedEvent } from './deferred-events.ts'
 import { type Link, linkOf } from './link.ts'
 import { LinkLookUps, type LinkLookUpsParts } from './link-look-ups.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** Links that blueprints have deleted and not yet inserted again; of those beyond, the insertion is published. */
 const REMEMBERED = 10_000
+
+export interface LinkNettingParts extends LinkLookUpsParts {
+  readonly hasReceivers: HasReceivers
+}
 
 /**
  * To replace the members of a collection, Waterline deletes all of its links and inserts the new ones, in two
@@ -16,12 +21,14 @@ const REMEMBERED = 10_000
  */
 export class LinkNetting implements Stage {
   readonly #models: Models
+  readonly #hasReceivers: HasReceivers
   readonly #lookUps: LinkLookUps
   /** By request and link, oldest first. */
   readonly #deletedByBlueprint = new Set<string>()
 
-  constructor(parts: LinkLookUpsParts) {
+  constructor(parts: LinkNettingParts) {
     this.#models = parts.models
+    this.#hasReceivers = parts.hasReceivers
     this.#lookUps = new LinkLookUps(parts)
   }
 
@@ -29,17 +36,26 @@ export class LinkNetting implements Stage {
     this.#lookUps.begin()
   }
 
-  async revise(events: RecordEvent[], circumstances: Circumstances): Promise<RecordEvent[]> {
-    const revised: RecordEvent[] = []
+  async revise(events: MappedEvent[], circumstances: Circumstances): Promise<MappedEvent[]> {
+    const revised: MappedEvent[] = []
     for (const event of events) {
-      const link = linkOf(event, circumstances.change.model, this.#models)
+      const link = event.verb !== 'deferred' && linkOf(event, circumstances.change.model, this.#models)
       if (!link) revised.push(event)
       else if (event.verb === 'addedTo')
         revised.push(this.#isKept(link, circumstances) ? { ...event, kept: true } : event)
+      else if (!this.#mustKnow(event, circumstances))
+        revised.push(
+          deferredEvents(event, async () => ((await this.#lookUps.exists(link, circumstances)) ? [] : [event])),
+        )
       else if (await this.#lookUps.exists(link, circumstances)) this.#noteDeletion(link, circumstances)
       else revised.push(event)
     }
     return revised
+  }
+
+  /** A blueprint's deletion counts for the insertion that may follow it, whoever hears of it. */
+  #mustKnow(event: RecordEvent, { meta }: Circumstances): boolean {
+    return parseOrigin(meta.origin)?.blueprint === true || this.#hasReceivers(event)
   }
 
   #noteDeletion(link: Link, { meta }: Circumstances) {

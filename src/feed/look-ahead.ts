@@ -3,9 +3,11 @@ import type { Database } from '../db/connect.ts'
 import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Model, Models } from '../ontology/model.ts'
+import type { RefetchEvent } from '../publish/record-event.ts'
 import { type RelatedRows, type RelatedRowsNeed, relatedRowsNeeds } from '../publish/related-rows.ts'
 import { TimeSlice } from '../publish/time-slice.ts'
 import type { CapturedTables } from './captured-tables.ts'
+import type { HasReceivers } from './deferred-events.ts'
 import { reachably, Unreachable } from './reach.ts'
 import { groupNeeds, type RelatedRowsGroup, readRelatedRows } from './related.ts'
 import type { DecodedChange, RowDecoder } from './row-decoder.ts'
@@ -19,8 +21,16 @@ export interface LookAheadParts {
   readonly models: Models
   readonly tables: CapturedTables
   readonly decoder: RowDecoder
+  readonly hasReceivers: HasReceivers
   readonly logger: Logger
 }
+
+/** The event that reaches whoever is in any room of the records that refer to the destroyed one. */
+export const everyoneOf = ({ collection }: RelatedRowsNeed): RefetchEvent => ({
+  verb: 'refetch',
+  identity: collection.collection,
+  reason: 'bulk',
+})
 
 /**
  * Decodes the changes of a page and finds the rows that their mapping needs besides. Those of destroyed records are read
@@ -31,10 +41,9 @@ export class LookAhead {
   readonly #parts: LookAheadParts
   readonly #slice = new TimeSlice()
   #page: readonly LoggedChange[] = []
-  /** Up to where the page has been looked at. */
-  #next = 0
   readonly #decoded = new Map<LoggedChange, DecodedChange>()
-  readonly #related = new Map<LoggedChange, readonly RelatedRows[]>()
+  /** By the alias of the collection. */
+  readonly #related = new Map<LoggedChange, Map<string, RelatedRows>>()
 
   constructor(parts: LookAheadParts) {
     this.#parts = parts
@@ -43,7 +52,6 @@ export class LookAhead {
   /** The changes that are to come, in the order in which they are asked for. */
   begin(page: readonly LoggedChange[]): void {
     this.#page = page
-    this.#next = 0
     this.#decoded.clear()
     this.#related.clear()
   }
@@ -55,14 +63,20 @@ export class LookAhead {
     return decoded
   }
 
-  /** Answers what {@link relatedRowsNeeds} asks for. An answer that could not be had says `complete: false`. */
-  async relatedRows(logged: LoggedRow, { change }: DecodedChange, readAt: number): Promise<readonly RelatedRows[]> {
-    const needs = relatedRowsNeeds(change, this.#parts.models)
-    if (needs.length === 0) return []
-    if (!this.#related.has(logged)) await this.#lookUp(logged, needs, readAt)
-    const related = this.#related.get(logged) ?? []
-    this.#related.delete(logged)
-    return related
+  /** Answers needs of the change. An answer that could not be had says `complete: false`. */
+  async relatedRows(
+    logged: LoggedRow,
+    needs: readonly RelatedRowsNeed[],
+    readAt: number,
+  ): Promise<readonly RelatedRows[]> {
+    const missing = needs.filter(need => !this.#answersFor(logged).has(need.collection.alias))
+    if (missing.length > 0) await this.#lookUp(logged, missing, readAt)
+    return needs.flatMap(need => this.#answersFor(logged).get(need.collection.alias) ?? [])
+  }
+
+  /** Whether anyone may receive what follows from the related rows. */
+  hasReceivers(need: RelatedRowsNeed): boolean {
+    return this.#parts.hasReceivers(everyoneOf(need))
   }
 
   /** The changes of the same table that follow in the page and end what a row said, as far as they can be decoded. */
@@ -81,28 +95,34 @@ export class LookAhead {
 
   async #lookUp(logged: LoggedRow, needs: readonly RelatedRowsNeed[], readAt: number) {
     const needsOf = new Map<LoggedChange, readonly RelatedRowsNeed[]>([[logged, needs]])
-    this.#next = Math.max(this.#next, this.#page.indexOf(logged) + 1)
     this.#slice.begin()
-    for (; this.#next < this.#page.length && needsOf.size < RECORDS; this.#next++) {
-      const upcoming = this.#page[this.#next]
-      if (upcoming?.operation !== 'delete' || !isWhole(upcoming)) continue
+    for (const upcoming of this.#page.slice(this.#page.indexOf(logged) + 1)) {
+      if (needsOf.size === RECORDS) break
+      if (upcoming.operation !== 'delete' || !isWhole(upcoming)) continue
       const ahead = await this.#needsOf(upcoming, readAt)
       if (ahead.length > 0) needsOf.set(upcoming, ahead)
     }
     const answers = await this.#read([...needsOf.values()].flat())
     for (const [change, asked] of needsOf) {
-      this.#related.set(
-        change,
-        asked.flatMap(need => answers.get(need) ?? []),
-      )
+      for (const need of asked) {
+        const rows = answers.get(need)
+        if (rows) this.#answersFor(change).set(need.collection.alias, rows)
+      }
     }
   }
 
-  /** None of a change that cannot be mapped: that is dealt with when its turn comes. */
+  #answersFor(change: LoggedChange): Map<string, RelatedRows> {
+    const answers = this.#related.get(change) ?? new Map<string, RelatedRows>()
+    this.#related.set(change, answers)
+    return answers
+  }
+
+  /** Those not answered yet that matter to anyone; none of a change that cannot be mapped, which is dealt with at its turn. */
   async #needsOf(upcoming: LoggedRow, readAt: number): Promise<readonly RelatedRowsNeed[]> {
     const decoded = await this.#decodeAhead(upcoming, readAt)
     try {
-      return decoded ? relatedRowsNeeds(decoded.change, this.#parts.models) : []
+      const needs = decoded ? relatedRowsNeeds(decoded.change, this.#parts.models) : []
+      return needs.filter(need => !this.#answersFor(upcoming).has(need.collection.alias) && this.hasReceivers(need))
     } catch {
       return []
     }

@@ -3,8 +3,10 @@ import type { Logger } from '../logger.ts'
 import { collectionsOf } from '../ontology/collection.ts'
 import type { Association, Model, ModelRecord, Models } from '../ontology/model.ts'
 import { presentable } from '../ontology/presentation.ts'
+import type { ModelOptions } from '../ontology/selection.ts'
 import { childAttribute } from '../publish/memberships.ts'
 import type { RecordEvent } from '../publish/record-event.ts'
+import { deferredEvents, type HasReceivers, type MappedEvent } from './deferred-events.ts'
 import type { Circumstances, Stage } from './stage.ts'
 
 /** As many members as blueprints populate. */
@@ -16,6 +18,9 @@ export interface PopulationParts {
   readonly models: Models
   /** Columns that never leave the table, by model identity. */
   readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
+  /** Settings of single models, by identity. */
+  readonly options: ReadonlyMap<string, ModelOptions>
+  readonly hasReceivers: HasReceivers
   readonly logger: Logger
 }
 
@@ -36,19 +41,32 @@ export class Population implements Stage {
     this.#live = new Map(collectionsOf(parts.collections).map(live => [live.identity, live as unknown as Finder]))
   }
 
-  async revise(events: RecordEvent[], circumstances: Circumstances): Promise<RecordEvent[]> {
-    const { model, old, new: row } = circumstances.change
-    const revised: RecordEvent[] = []
+  async revise(events: MappedEvent[], circumstances: Circumstances): Promise<MappedEvent[]> {
+    const { model } = circumstances.change
+    const revised: MappedEvent[] = []
     for (const event of events) {
-      const isNew = event.verb === 'created'
-      const raw = row && isNew ? row : old
-      let populated = raw && hasRecord(event, model) ? await this.#populated(model, raw, circumstances) : undefined
-      if (populated && isNew && lacksMembers(model, populated) && (await comesOfAge(circumstances))) {
-        populated = await this.#populated(model, row ?? {}, circumstances)
-      }
-      revised.push(populated ? withRecord(event, populated) : event)
+      if (event.verb === 'deferred' || !hasRecord(event, model)) revised.push(event)
+      else if (this.#mayHaveReceivers(event)) revised.push(await this.#withAssociated(event, circumstances))
+      else revised.push(deferredEvents(event, async () => [await this.#withAssociated(event, circumstances)]))
     }
     return revised
+  }
+
+  /** The app names its own rooms after this stage. */
+  #mayHaveReceivers(event: RecordEvent): boolean {
+    const { options, hasReceivers } = this.#parts
+    return options.get(event.identity)?.rooms !== undefined || hasReceivers(event)
+  }
+
+  async #withAssociated(event: RecordEvent, circumstances: Circumstances): Promise<RecordEvent> {
+    const { model, old, new: row } = circumstances.change
+    const isNew = event.verb === 'created'
+    const raw = row && isNew ? row : old
+    let populated = raw && (await this.#populated(model, raw, circumstances))
+    if (populated && isNew && lacksMembers(model, populated) && (await comesOfAge(circumstances))) {
+      populated = await this.#populated(model, row ?? {}, circumstances)
+    }
+    return populated ? withRecord(event, populated) : event
   }
 
   /** Undefined where it cannot be read: the message is worth more than what would be in it. */

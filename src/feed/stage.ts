@@ -1,12 +1,13 @@
-import type { MessageMeta, RecordEvent } from '../publish/record-event.ts'
+import type { MessageMeta } from '../publish/record-event.ts'
 import type { RowChange } from '../publish/row-change.ts'
+import type { MappedEvent } from './deferred-events.ts'
 
 /** A step between the mapping of a change to record events and the publisher: it drops events, or completes them. */
 export interface Stage {
   /** Called before the changes of each page. */
   begin?(): void
   /** Called in feed order, one change at a time. Ends with the signal's reason when that is aborted. */
-  revise(events: RecordEvent[], circumstances: Circumstances): RecordEvent[] | Promise<RecordEvent[]>
+  revise(events: MappedEvent[], circumstances: Circumstances): MappedEvent[] | Promise<MappedEvent[]>
   /** Models whose clients must read again at the end of the tick, as the step could not complete their events. */
   incomplete?(): string[]
 }

@@ -9,6 +9,10 @@ const IN_MEMORY = new Set(['Adapter', 'SessionAwareAdapter'])
 /** Whether a message emitted on this server reaches its own sockets alone, as no cluster adapter passes it on. */
 export const isInMemory = (io: Server): boolean => IN_MEMORY.has(io.of('/').adapter.constructor.name)
 
+/** Whether the rooms of this process say who receives a message on this server: its sockets alone, as they are now. */
+export const knowsReceivers = (io: Server, scope: Scope): boolean =>
+  scope === 'local' && isInMemory(io) && !keepsMessages(io)
+
 /** Whether messages are kept for sockets that come back, which are members of no room meanwhile. */
 export const keepsMessages = (io: Server): boolean => io.of('/').adapter.constructor.name === 'SessionAwareAdapter'
 

@@ -18,6 +18,12 @@ export interface Publisher {
    * publisher without it is known by its last event.
    */
   check?(): Promise<void>
+  /**
+   * Whether anyone would receive an event if it were published now; of `refetch`, whether anyone is in a room of its model.
+   * Where nobody would, the feed saves the queries that an event takes, and the event. A publisher without it gets every
+   * event: leave it out where you wrap another one to do more than it does.
+   */
+  hasReceivers?(event: RecordEvent): boolean
   /** How many sockets are connected to this process; null, as without it, where it serves none itself. */
   sockets?(): number | null
 }

@@ -1,4 +1,4 @@
-import type { Model, ModelRecord, Models, RecordId } from '../ontology/model.ts'
+import type { Model, ModelRecord, Models } from '../ontology/model.ts'
 import { addedTo, memberEvents, removedFrom } from './members.ts'
 import { type Membership, memberships, sameMembership, statedCollections } from './memberships.ts'
 import type { CreatedEvent, RecordEvent, RefetchEvent, RemovedFromEvent } from './record-event.ts'
@@ -133,15 +133,14 @@ function destroyedEvents(
     previous ? { ...destroy, previous } : destroy,
     ...model.associations.flatMap(({ alias }) => [
       ...left.filter(({ through }) => through === alias).map(removedFrom),
-      ...related
-        .filter(({ need }) => need.collection.alias === alias)
-        .flatMap(rows => leftBehindEvents(rows, id, models)),
+      ...related.filter(({ need }) => need.collection.alias === alias).flatMap(rows => leftBehindEvents(rows, models)),
     ]),
   ]
 }
 
 /** Of more members than could be looked up only their model is told. */
-function leftBehindEvents({ need, members, complete }: RelatedRows, id: RecordId, models: Models): RecordEvent[] {
+export function leftBehindEvents({ need, members, complete }: RelatedRows, models: Models): RecordEvent[] {
   if (!complete) return [refetch(need.collection.collection, 'bulk')]
+  const id = castId(need.parent, need.value)
   return memberEvents(need.parent, need.collection, { id, members, joined: false }, models)
 }

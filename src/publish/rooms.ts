@@ -10,6 +10,18 @@ export const recordRoom = (identity: string, id: RecordId) => `sails_model_${ide
 export const contextRoom = (identity: string, id: RecordId, context: string) =>
   `sails_model_${identity}_${id}:${context}`
 
+/**
+ * The models that a room may be one of, for any of its kinds. Names and ids may contain underscores, so every beginning that
+ * could be a name counts.
+ */
+export function identitiesOfRoom(room: string): string[] {
+  if (!room.startsWith('sails_model_')) return []
+  const subject = room.slice('sails_model_'.length)
+  const isOfClass = subject.startsWith('create_') ? [subject.slice('create_'.length)] : []
+  const nameAndId = subject.slice(0, Math.max(0, subject.lastIndexOf(':')))
+  return [...isOfClass, ...[...nameAndId.matchAll(/_/g)].map(({ index }) => nameAndId.slice(0, index))]
+}
+
 /** The contexts that a model has. */
 export function contextsOf(model: Model): string[] {
   const collections = model.associations.filter(({ type }) => type === 'collection')

@@ -18,11 +18,14 @@ export function serialPublisher(publisher: Publisher): Publisher {
     underway = settled
     return result
   }
-  const { drained, check, sockets } = publisher
+  const { drained, check, hasReceivers, sockets } = publisher
+  /** The event that is waited for may bring sockets into rooms. */
+  const mayHaveReceivers = (event: RecordEvent) => underway !== null || hasReceivers?.call(publisher, event) === true
   return {
     publish,
     ...(drained && { drained: () => drained.call(publisher) }),
     ...(check && { check: () => check.call(publisher) }),
+    ...(hasReceivers && { hasReceivers: mayHaveReceivers }),
     ...(sockets && { sockets: () => sockets.call(publisher) }),
   }
 }

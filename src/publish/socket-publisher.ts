@@ -33,7 +33,7 @@ export interface SocketPublisherOptions {
 export function socketPublisher(
   io: Server,
   options: SocketPublisherOptions,
-): Required<Pick<Publisher, 'publish' | 'drained' | 'sockets'>> {
+): Required<Pick<Publisher, 'publish' | 'drained' | 'hasReceivers' | 'sockets'>> {
   const { models, buffers, scope = 'local', knownRooms } = options
   const performer = new StepPerformer(io, { models, scope, ...(knownRooms && { knownRooms }) })
   return {
@@ -42,6 +42,7 @@ export function socketPublisher(
       return performAll(performer, stepsOf(event), delivery)
     },
     drained: () => buffers?.drained(),
+    hasReceivers: event => stepsOf(event).some(step => performer.hasReceivers(step)),
     sockets: () => socketsConnectedTo(io),
   }
 }

@@ -1,7 +1,8 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../ontology/model.ts'
-import type { Scope } from './adapter.ts'
+import { knowsReceivers, type Scope } from './adapter.ts'
 import { FEED_EVENT, type RefetchPayload, type Step, stepsOf } from './messages.ts'
+import { ModelRooms } from './model-rooms.ts'
 import type { MessageMeta } from './record-event.ts'
 import { castId } from './record-id.ts'
 import { RoomEmitter } from './room-emitter.ts'
@@ -38,6 +39,26 @@ export class StepPerformer {
     this.#io = io
     this.#options = options
     this.#emitter = options.emitter ?? new RoomEmitter(io, options.scope)
+  }
+
+  /** Whether performing the step would have an effect on any socket; true where that is not known. */
+  hasReceivers(step: Step): boolean {
+    if (!knowsReceivers(this.#io, this.#options.scope)) return true
+    switch (step.do) {
+      case 'emit':
+        return this.#hasMembers(step.rooms)
+      case 'introduce':
+        return this.#hasMembers([step.from])
+      case 'retire':
+        return this.#hasMembers(roomsOfRecord(this.#options.models, step.identity, step.id))
+      case 'refetch':
+        return ModelRooms.of(this.#io).has(step.identity)
+    }
+  }
+
+  #hasMembers(rooms: readonly string[]): boolean {
+    const known = this.#io.of('/').adapter.rooms
+    return rooms.some(room => known.has(room))
   }
 
   /** A promise where it takes longer than a time slice may. */

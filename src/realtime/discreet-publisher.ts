@@ -13,10 +13,11 @@ export interface DiscreetParts {
 export function discreetPublisher(
   publisher: Publisher,
   parts: DiscreetParts,
-): Required<Pick<Publisher, 'publish' | 'drained' | 'sockets'>> {
+): Required<Pick<Publisher, 'publish' | 'drained' | 'hasReceivers' | 'sockets'>> {
   return {
     publish: (event: RecordEvent, meta: MessageMeta) => publisher.publish(discreet(event, parts), meta),
     drained: () => publisher.drained?.(),
+    hasReceivers: event => publisher.hasReceivers?.(event) ?? true,
     sockets: () => publisher.sockets?.() ?? null,
   }
 }

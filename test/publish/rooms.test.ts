@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { classRoom, idInRoom, recordRoom } from '../../src/publish/rooms.ts'
+import { classRoom, contextRoom, identitiesOfRoom, idInRoom, recordRoom } from '../../src/publish/rooms.ts'
 
 test('rooms are named as in Sails', () => {
   expect(classRoom('user')).toBe('sails_model_create_user')
@@ -15,4 +15,20 @@ test('other rooms hold no id', () => {
   for (const room of ['sails_model_create_user', 'sails_model_user:user', 'sails_model_pet_1:pet', 'funSockets', '']) {
     expect(idInRoom('user', room)).toBeUndefined()
   }
+})
+
+test('the model of a room is among those that it may be of, whatever names and ids are made of', () =>
+  fc.assert(
+    fc.property(fc.string(), fc.string(), fc.string(), (identity, id, context) => {
+      for (const room of [classRoom(identity), recordRoom(identity, id), contextRoom(identity, id, context)]) {
+        expect(identitiesOfRoom(room)).toContain(identity)
+      }
+    }),
+  ))
+
+test('a room is of no model whose name it does not begin with', () => {
+  expect(identitiesOfRoom(recordRoom('my_pet', 'a_1'))).toEqual(['my', 'my_pet', 'my_pet_a'])
+  expect(identitiesOfRoom(contextRoom('pet', 1, 'add:my_toys'))).toEqual(['pet'])
+  expect(identitiesOfRoom(classRoom('pet'))).toEqual(['pet'])
+  expect(identitiesOfRoom('a_lobby:b')).toEqual([])
 })

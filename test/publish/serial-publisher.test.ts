@@ -44,11 +44,22 @@ test('whatever else a publisher has is passed on, and nothing is added', async (
     publish: () => {},
     drained: () => void called.push('drained'),
     check: async () => void called.push('check'),
+    hasReceivers: () => called.push('hasReceivers') > 0,
     sockets: () => called.push('sockets'),
   }
   const serial = serialPublisher(whole)
   expect(Object.keys(serial).sort()).toEqual(Object.keys(whole).sort())
-  await Promise.all([serial.drained?.(), serial.check?.(), serial.sockets?.()])
-  expect(called.sort()).toEqual(['check', 'drained', 'sockets'])
+  await Promise.all([serial.drained?.(), serial.check?.(), serial.hasReceivers?.(event(1)), serial.sockets?.()])
+  expect(called.sort()).toEqual(['check', 'drained', 'hasReceivers', 'sockets'])
   expect(Object.keys(serialPublisher({ publish() {} }))).toEqual(['publish'])
+})
+
+test('while another event is being published, any event may have receivers when its turn comes', async () => {
+  const publisher = serialPublisher({ publish: () => new Promise(setImmediate), hasReceivers: () => false })
+  expect(publisher.hasReceivers?.(event(1))).toBe(false)
+  const underway = publisher.publish(event(1), META)
+  expect(publisher.hasReceivers?.(event(2))).toBe(true)
+  await underway
+  await new Promise(setImmediate)
+  expect(publisher.hasReceivers?.(event(2))).toBe(false)
 })

@@ -1,17 +1,18 @@
+import type { ServerOptions } from 'socket.io'
 import { expect, test } from 'vitest'
 import type { RecordEvent } from '../../src/publish/record-event.ts'
-import { classRoom, recordRoom } from '../../src/publish/rooms.ts'
+import { classRoom, contextRoom, recordRoom } from '../../src/publish/rooms.ts'
 import { type SocketPublisherOptions, socketPublisher } from '../../src/publish/socket-publisher.ts'
 import { socketServer } from '../realtime/socket-server.ts'
 import { models } from './school-models.ts'
 
 const meta = { cursor: '1.2.3', at: 1_700_000_000_000 }
 
-async function publishing(options: Partial<SocketPublisherOptions> = {}) {
-  const server = await socketServer()
+async function publishing(options: Partial<SocketPublisherOptions> = {}, settings: Partial<ServerOptions> = {}) {
+  const server = await socketServer(settings)
   const publisher = socketPublisher(server.io, { models, ...options })
   const publish = (event: RecordEvent, extra = {}) => publisher.publish(event, { ...meta, ...extra })
-  return { ...server, publish }
+  return { ...server, publish, hasReceivers: publisher.hasReceivers }
 }
 
 const created = (id: number): RecordEvent => ({
@@ -122,4 +123,48 @@ test('after a truncate each known record is destroyed as well', async () => {
     ['pet', { verb: 'destroyed', id: 1 }],
   ])
   expect([...watcher.socket.rooms]).toEqual([watcher.socket.id, classRoom('pet'), recordRoom('owner', 1)])
+})
+
+const destroyed: RecordEvent = { verb: 'destroyed', identity: 'pet', id: 1 }
+const added: RecordEvent = { verb: 'addedTo', identity: 'owner', id: 1, alias: 'pets', childId: 1 }
+const announced = { ...created(1), reverse: [added] } as RecordEvent
+const toLobby = { ...updated(1), rooms: ['lobby'] } as RecordEvent
+const refetch: RecordEvent = { verb: 'refetch', identity: 'pet', reason: 'bulk' }
+const events = [created(1), announced, updated(1), toLobby, destroyed, added, refetch]
+
+test.each([
+  ['of a record', recordRoom('pet', 1), [updated(1), toLobby, destroyed, refetch]],
+  ['of another record', recordRoom('pet', 2), [refetch]],
+  ['of a model', classRoom('pet'), [created(1), announced, refetch]],
+  ['of a parent', recordRoom('owner', 1), [announced, added]],
+  // Whoever is in it leaves it with `destroyed`.
+  ['of one kind of message', contextRoom('pet', 1, 'update'), [updated(1), toLobby, destroyed, refetch]],
+  ['of the app', 'lobby', [toLobby]],
+])('it is known which events a member of a room %s receives', async (_, room, received) => {
+  const { hasReceivers, member } = await publishing()
+  const { socket } = await member()
+  expect(events.filter(hasReceivers)).toEqual([])
+  await socket.join(room)
+  expect(events.filter(hasReceivers)).toEqual(received)
+  await socket.leave(room)
+  expect(events.filter(hasReceivers)).toEqual([])
+  await socket.join(room)
+  socket.disconnect()
+  expect(events.filter(hasReceivers)).toEqual([])
+})
+
+test.each([
+  ['sockets of other servers', { scope: 'cluster' }, {}],
+  ['sockets that are away and come back', {}, { connectionStateRecovery: {} }],
+] as const)('%s may receive any event', async (_, options, settings) => {
+  const { hasReceivers } = await publishing(options, settings)
+  expect(events.every(hasReceivers)).toBe(true)
+})
+
+test('another adapter of the same server is heeded', async () => {
+  const { hasReceivers, io, member } = await publishing()
+  expect(hasReceivers(refetch)).toBe(false)
+  io.adapter(io.of('/').adapter.constructor as Parameters<typeof io.adapter>[0])
+  await member(recordRoom('pet', 3))
+  expect(hasReceivers(refetch)).toBe(true)
 })

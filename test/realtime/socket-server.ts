@@ -1,13 +1,13 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Server } from 'socket.io'
+import { Server, type ServerOptions } from 'socket.io'
 import { connectSailsClient, type SailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
 
 /** A bare socket.io server that today's sails.io.js can talk to, closed when the test ends. */
-export async function socketServer() {
+export async function socketServer(settings: Partial<ServerOptions> = {}) {
   const http = createServer()
-  const io = new Server(http, { allowEIO3: true })
+  const io = new Server(http, { allowEIO3: true, ...settings })
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
   afterScope(() => io.close())
   const { port } = http.address() as AddressInfo
