@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { colours } from '../colours.ts'
+import { columnsOf, wrap } from '../line-width.ts'
 import { createLog } from '../log.ts'
 import { hider } from '../secrets.ts'
-import { note, print } from '../terminal.ts'
+import { note, print, terminal } from '../terminal.ts'
 import { KEPT_INSIDE } from './models.ts'
 import { type Demo, startDemo } from './start-demo.ts'
 
@@ -52,6 +53,9 @@ function stopSignal(): AbortSignal {
 
 const aborted = async (signal: AbortSignal) => void (await once(signal, 'abort'))
 
+/** Of the titles of the lines, with the margin before them. */
+const TITLE_WIDTH = 14
+
 function welcome({ url, connectionString, place, tables }: Demo, isEmbedded: boolean): string {
   const rows = [
     ['Page', colours.bold(colours.cyan(url))],
@@ -68,10 +72,15 @@ function welcome({ url, connectionString, place, tables }: Demo, isEmbedded: boo
         .join('\n'),
     ],
   ]
-  const lines = rows.flatMap(([title = '', text = '']) =>
-    text.split('\n').map((line, index) => `  ${colours.dim((index === 0 ? title : '').padEnd(12))}${line}`),
-  )
+  const columns = columnsOf(terminal.out)
+  const margin = ' '.repeat(TITLE_WIDTH)
+  const lines = rows.map(([title = '', text = '']) => {
+    // A command stays whole, so that it can be copied.
+    const wrapped = title === 'psql' ? text : wrap(text, columns, margin)
+    return `  ${colours.dim(title.padEnd(TITLE_WIDTH - 2))}${wrapped}`
+  })
   const head = `  ${colours.bold('waterline-changefeed')} ${colours.dim('demo')}`
-  const foot = `  Write with the page, psql or any other tool, and watch the page. ${colours.dim('Ctrl-C ends the demo.')}`
+  const advice = `Write with the page, psql or any other tool, and watch the page. ${colours.dim('Ctrl-C ends the demo.')}`
+  const foot = `  ${wrap(advice, columns, '  ')}`
   return ['', head, '', ...lines, '', foot, ''].join('\n')
 }
