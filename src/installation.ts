@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { installCapture, readCapturePlan, uninstallCapture } from './capture/apply.ts'
+import { applyCapture, installCapture, readCapturePlan, uninstallCapture } from './capture/apply.ts'
 import type { CaptureOptions, InstallFlags } from './capture/capture-options.ts'
 import { formatPlan } from './capture/format-plan.ts'
 import { type CapturePlan, pendingSteps } from './capture/plan.ts'
@@ -39,19 +39,16 @@ export class Installation {
   }
 
   async plan(flags: InstallFlags = {}): Promise<InstallationPlan> {
-    return await this.#withClient(async client => {
-      const migrations = await pendingMigrations(client, this.#settings)
-      const capture = await readCapturePlan(client, this.#models, { ...this.#captureOptions(), ...flags })
-      const warnings = migrations.length > 0 ? await this.#publicationWarnings(client) : []
-      return withText({ migrations, capture: { ...capture, warnings: [...capture.warnings, ...warnings] } })
-    })
+    return await this.#withClient(client => this.#read(client, flags))
   }
 
   /** Refuses before it creates anything: a schema of ours without any capture would be half an installation. */
   async install(flags: InstallFlags = {}): Promise<InstallationPlan> {
     const { schema, retentionMs } = this.#settings
-    const before = await this.plan(flags)
-    const plan = isComplete(before) ? before : await this.#carryOut(before, flags)
+    const plan = await this.#withClient(async client => {
+      const before = await this.#read(client, flags)
+      return isComplete(before) ? before : await this.#carryOut(client, before, flags)
+    })
     const db = openDatabase(this.#connection, schema)
     try {
       await setRetention(db, retentionMs)
@@ -61,11 +58,20 @@ export class Installation {
     return plan
   }
 
-  async #carryOut({ capture: { problems } }: InstallationPlan, flags: InstallFlags): Promise<InstallationPlan> {
+  async #read(client: Client, flags: InstallFlags): Promise<InstallationPlan> {
+    const migrations = await pendingMigrations(client, this.#settings)
+    const capture = await readCapturePlan(client, this.#models, { ...this.#captureOptions(), ...flags })
+    const warnings = migrations.length > 0 ? await this.#publicationWarnings(client) : []
+    return withText({ migrations, capture: { ...capture, warnings: [...capture.warnings, ...warnings] } })
+  }
+
+  async #carryOut(client: Client, before: InstallationPlan, flags: InstallFlags): Promise<InstallationPlan> {
+    const { problems } = before.capture
     const { schema, lockTimeoutMs } = this.#settings
     const migrations = problems.length > 0 ? [] : await migrateSchema(this.#connection, schema)
     const options = { ...this.#captureOptions(), ...flags, lockTimeoutMs }
-    const capture = await this.#withClient(client => installCapture(client, this.#models, options))
+    const isCurrent = migrations.length === 0 && problems.length === 0
+    const capture = await (isCurrent ? applyCapture : installCapture)(client, this.#models, options)
     return withText({
       migrations,
       capture: { ...capture, warnings: [...capture.warnings, ...this.#secretsIn(capture)] },

@@ -37,7 +37,11 @@ export async function readCapturePlan(
 export async function installCapture(db: Queryable, models: Models, options: InstallOptions): Promise<CapturePlan> {
   const plan = await readCapturePlan(db, models, options)
   refuseProblems(plan)
-  if (pendingSteps(plan).length === 0) return plan
+  return pendingSteps(plan).length === 0 ? plan : await applyCapture(db, models, options)
+}
+
+/** As {@link installCapture}, for a caller that has read a plan with something to do. */
+export async function applyCapture(db: Queryable, models: Models, options: InstallOptions): Promise<CapturePlan> {
   return await applyAlone(db, options, () => readCapturePlan(db, models, options))
 }
 
