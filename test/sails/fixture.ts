@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { migratedDatabase } from '../feed/fixture.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { scratchFolder } from '../helpers/folder.ts'
 import { built, startProgram, type TestProgram } from '../helpers/program.ts'
@@ -59,10 +60,13 @@ export interface TestApp {
   lower(): Promise<void>
 }
 
-/** Lifts the app in this process, on a database of its own unless one is given. Lowered at the end of the test or file. */
+/**
+ * Lifts the app in this process, on a database of its own unless one is given; it holds our schema where the app has the
+ * hook. Lowered at the end of the test or file.
+ */
 export async function liftApp(options: AppOptions = {}, given?: TestDatabase): Promise<TestApp> {
-  const database = given ?? (await testDatabase())
   const { hook, ...rest } = options
+  const database = given ?? (await (hook === false ? testDatabase() : migratedDatabase()))
   const app = await lift({ url: database.connectionString, ...rest, ...(hook !== false && { hook: HOOK }) })
   const port = app.hooks.http.server.address().port
   let lowered: Promise<void> | undefined

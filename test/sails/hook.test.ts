@@ -9,7 +9,8 @@ import { startProxy } from '../helpers/proxy.ts'
 import { freePort, type LiftedApp, liftApp, models, summary } from './fixture.ts'
 
 test('lifting is all: a raw SQL write reaches the subscribed sockets, with its cursor', async () => {
-  const { app, database, connect, settled } = await liftApp()
+  const database = await testDatabase()
+  const { app, connect, settled } = await liftApp({}, database)
   const client = await connect()
   await client.get('/pet')
   await client.get('/owner')
@@ -144,7 +145,7 @@ test('the names of v0.12 work on the models', async () => {
 })
 
 test('the feed can be turned off', async () => {
-  const { app, database, settled } = await liftApp({ changefeed: false })
+  const { app, database, settled } = await liftApp({ changefeed: false }, await testDatabase())
   expect(app.hooks.changefeed.status()).toEqual({ state: 'off', models: [], feeds: [] })
   await settled()
   expect(await database.query(`select from pg_namespace where nspname = 'changefeed'`)).toEqual([])
