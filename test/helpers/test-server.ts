@@ -1,14 +1,26 @@
 import { statfs } from 'node:fs/promises'
+import pg from 'pg'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
 import { testSettings } from './test-settings.ts'
 
 /** An embedded server with what the tests need. Its data is in memory where there is room, as databases are made by the hundred. */
 export async function startTestServer(settings: Readonly<Record<string, string>> = {}): Promise<EmbeddedPostgres> {
   const tempDir = await memoryFolder()
-  return await startEmbeddedPostgres({
+  const server = await startEmbeddedPostgres({
     settings: { ...QUICK, ...testSettings, ...settings },
     ...(tempDir && { tempDir }),
   })
+  await easePassword(server)
+  return server
+}
+
+/** A password is hashed 4096 times at each connection, and the tests make thousands of them. */
+async function easePassword({ connectionString }: EmbeddedPostgres) {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  await client.query('set scram_iterations = 1')
+  await client.query(`alter role current_user password ${pg.escapeLiteral(new URL(connectionString).password)}`)
+  await client.end()
 }
 
 /** They change what the server's own work costs, and nothing that a session can see. */
