@@ -17,7 +17,7 @@ export const common: TestUserConfig = {
 }
 
 /** They measure the memory or the event loop of their process, or catch what nobody else in it does. */
-const ALONE = ['test/feed/bulk.test.ts', 'test/feed/event-loop.test.ts', 'test/realtime/fuzz.test.ts']
+const ALONE = ['test/**/{bulk,event-loop,fuzz}.test.ts']
 
 export default defineConfig({
   test: {
