@@ -43,6 +43,6 @@ test('a feed works behind a pooler in session mode', async () => {
   await feed.start()
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
   await feed.settled()
-  expect(summary(shop.published)).toEqual(['publishCreate pet 1'])
+  expect(summary(shop.published)).toEqual(['created pet 1'])
   await eventually(() => expect(feed.status()).toMatchObject({ role: 'leader', listening: true }))
 })
