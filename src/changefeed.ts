@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { InstallFlags } from './capture/capture-options.ts'
 import { formatCursor } from './change-log/cursor.ts'
 import { type Lag, readLag } from './change-log/lag.ts'
@@ -8,28 +8,28 @@ import { WHOLE_TICK } from './change-log/tick.ts'
 import { type ConnectionSettings, openDatabase } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
 import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
+import { CatchUpWaiters } from './feed/catch-up-waiters.ts'
 import type { FeedContext } from './feed/context.ts'
-import { createDelivery } from './feed/create-delivery.ts'
 import { createPublisher, publishesEverywhere } from './feed/create-publisher.ts'
-import { FeedEmitter } from './feed/events.ts'
-import { Failures } from './feed/failures.ts'
-import { Pauses } from './feed/pauses.ts'
-import { PublisherWatch } from './feed/publisher-watch.ts'
 import { Session } from './feed/session.ts'
-import { Settlement } from './feed/settlement.ts'
-import type { Memory } from './feed/track.ts'
+import type { SessionCheckpoint } from './feed/tick-reader.ts'
 import type { TypedChanges } from './feed/typed-changes.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
 import { readDeliveryLag } from './leader/delivery-lag.ts'
 import type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
 import type { Role } from './leader/nodes.ts'
+import type { Models } from './models/model.ts'
+import { readModels } from './models/model-map.ts'
+import { redactedColumns, selectModels } from './models/selection.ts'
 import { AbortController } from './node-globals.ts'
-import type { Models } from './ontology/model.ts'
-import { readModels } from './ontology/model-map.ts'
-import { redactedColumns, selectModels } from './ontology/selection.ts'
 import { type ChangefeedOptions, parseOptions, type Settings, type TypedChangefeedOptions } from './options.ts'
-import { roomsOfSubscription, type Subscriber, type SubscriptionIds } from './publish/subscriptions.ts'
-import type { Mode } from './wakeup/pace.ts'
+import { createDispatcher } from './pipeline/create-dispatcher.ts'
+import { FeedEmitter } from './pipeline/events.ts'
+import { Failures } from './pipeline/failures.ts'
+import { Pauses } from './pipeline/pauses.ts'
+import { PublisherWatch } from './pipeline/publisher-watch.ts'
+import { roomsOfSubscription, type Subscriber, type SubscriptionIds } from './publish/socketio/subscriptions.ts'
+import type { Mode } from './wakeup/polling-policy.ts'
 
 const RECONNECT_FIRST_MS = 100
 const RECONNECT_LAST_MS = 10_000
@@ -185,7 +185,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   async settled(): Promise<void> {
     const context = this.#context
     if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
-    await context.settlement.wait(() => this.#session?.hurry())
+    await context.catchUpWaiters.wait(() => this.#session?.hurry())
   }
 
   /**
@@ -228,7 +228,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       models: [...this.#models.keys()],
       uncaptured: this.#context?.captureWatch.uncaptured ?? [],
       cursor: cursorOf(this.#session?.position ?? null),
-      lastChangeAt: this.#context?.delivery.last?.at ?? null,
+      lastChangeAt: this.#context?.dispatcher.last?.at ?? null,
       failures: this.#failures.recent(),
       outage: this.#session?.role === 'standby' ? null : this.#publisherWatch.outage,
     }
@@ -264,7 +264,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       })
     } catch (error) {
       this.#context = null
-      context.settlement.abandon()
+      context.catchUpWaiters.abandon()
       await context.db.close()
       throw error
     }
@@ -289,7 +289,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       settings,
       connection,
       db,
-      delivery: createDelivery(settings, this.#models, {
+      dispatcher: createDispatcher(settings, this.#models, {
         db,
         publisher,
         publisherWatch: this.#publisherWatch,
@@ -298,7 +298,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
         events: this,
         heedCaptures: captureWatch.heed,
       }),
-      settlement: new Settlement(db),
+      catchUpWaiters: new CatchUpWaiters(db),
       publisher,
       pauses,
       captureWatch,
@@ -312,11 +312,11 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
 
   /** One session after the other. The first must come to life; after that only {@link stop} ends the row. */
   async #keepRunning(context: FeedContext, onReady: () => void, onFailure: (error: unknown) => void) {
-    let memory: Memory | null = null
+    let checkpoint: SessionCheckpoint | null = null
     let failures = 0
     let everReady = false
     while (!this.#stopping.signal.aborted) {
-      const session = new Session(context, memory)
+      const session = new Session(context, checkpoint)
       this.#session = session
       try {
         if (everReady) await this.#installation().check(context.db)
@@ -332,7 +332,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
         this.#disconnected(context, error as Error)
         await this.#backOff(failures++)
       }
-      memory = session.memory
+      checkpoint = session.checkpoint
       this.#session = null
     }
     if (!everReady) onFailure(new ChangefeedError('E_STATE', 'The feed was stopped while it started.'))
@@ -376,7 +376,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   }
 
   async #leave() {
-    this.#context?.settlement.abandon()
+    this.#context?.catchUpWaiters.abandon()
     await this.#context?.db.close()
     this.#context = null
     this.#state = 'stopped'
@@ -385,7 +385,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   /** Full jitter, so that many nodes do not come back at once. */
   async #backOff(failures: number) {
     const ceiling = Math.min(RECONNECT_FIRST_MS * 2 ** failures, RECONNECT_LAST_MS)
-    await pause(ceiling * (0.5 + Math.random() / 2), undefined, { signal: this.#stopping.signal }).catch(() => {})
+    await sleep(ceiling * (0.5 + Math.random() / 2), undefined, { signal: this.#stopping.signal }).catch(() => {})
   }
 }
 

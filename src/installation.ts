@@ -12,8 +12,8 @@ import { qualify, quoteName } from './db/quote.ts'
 import { assertSchemaTrusted } from './db/schema-trust.ts'
 import { SQLSTATE, sqlstateOf } from './db/sqlstate.ts'
 import { ChangefeedError } from './errors.ts'
-import type { Models } from './ontology/model.ts'
-import { describeSecrets, suspectedSecrets } from './ontology/suspected-secrets.ts'
+import type { Models } from './models/model.ts'
+import { describeSecrets, suspectedSecrets } from './models/suspected-secrets.ts'
 import type { Settings } from './options.ts'
 
 export type { CapturePlan }

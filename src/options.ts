@@ -3,10 +3,10 @@ import { z } from 'zod'
 import type { AddressParts, ServerAddress } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
 import { type Logger, silentLogger } from './logger.ts'
-import type { ModelOptions, ModelSelection } from './ontology/selection.ts'
+import type { ModelOptions, ModelSelection } from './models/selection.ts'
 import { commandFormatter, type FormatCommand } from './printed-command.ts'
-import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/client-buffers.ts'
 import type { Publisher } from './publish/publisher.ts'
+import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/socketio/client-buffers.ts'
 
 export interface ChangefeedOptions {
   /** Postgres URL of the primary, `postgres://user:password@host:5432/database`. Required without `connection`. */

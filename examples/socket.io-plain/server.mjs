@@ -75,6 +75,6 @@ async function createTable() {
 
 /** For trying it out without a database: gone when the program ends. */
 async function startTemporaryPostgres() {
-  const { startEmbeddedPostgres } = await import('../../dist/src/db/embedded.js')
+  const { startEmbeddedPostgres } = await import('../../dist/src/embedded-postgres/embedded-postgres.js')
   return (await startEmbeddedPostgres()).connectionString
 }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readTableShapes } from '../db/catalog.ts'
 import type { Queryable } from '../db/connect.ts'
 import { ownObjects, revokeForeignRights } from '../db/foreign-rights.ts'
@@ -6,7 +6,7 @@ import { LOCK_ATTEMPT_MS, LOCK_PAUSE_MS, lockInstallation } from '../db/installa
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import { ChangefeedError } from '../errors.ts'
-import type { Models } from '../ontology/model.ts'
+import type { Models } from '../models/model.ts'
 import type { CaptureOptions, InstallFlags } from './capture-options.ts'
 import { inspectCapture } from './inspect.ts'
 import { type CapturePlan, type CaptureStep, pendingSteps, planCapture, planRemoval } from './plan.ts'
@@ -102,7 +102,7 @@ async function applySteps(db: Queryable, steps: readonly CaptureStep[], { lockTi
       if (!(error instanceof Locked) || Date.now() >= deadline) throw error
       await db.query('rollback to savepoint changefeed_attempt')
     }
-    await delay(LOCK_PAUSE_MS)
+    await sleep(LOCK_PAUSE_MS)
   }
 }
 

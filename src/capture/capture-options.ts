@@ -1,4 +1,4 @@
-import type { ModelOptions } from '../ontology/selection.ts'
+import type { ModelOptions } from '../models/selection.ts'
 
 /** How the selected models are captured. */
 export interface CaptureOptions {

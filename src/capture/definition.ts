@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { qualify, quoteName, quoteText } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
-import type { Model } from '../ontology/model.ts'
+import type { Model } from '../models/model.ts'
 import type { CaptureOptions } from './capture-options.ts'
 import type { Relation, TableTree } from './installed.ts'
 import { functionName, qualified, triggerName } from './names.ts'

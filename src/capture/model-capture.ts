@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/connect.ts'
 import { qualify } from '../db/quote.ts'
-import type { Models } from '../ontology/model.ts'
+import type { Models } from '../models/model.ts'
 
 /** Why changes of a model's table are not captured. */
 export type CaptureFault =

@@ -1,7 +1,7 @@
 import { quoteName } from '../db/quote.ts'
 import type { TableShape, TypeShape } from '../db/table-shape.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { Model } from '../ontology/model.ts'
+import type { Model } from '../models/model.ts'
 import type { CaptureSource } from './definition.ts'
 import type { InstalledCapture, Relation } from './installed.ts'
 import { qualified } from './names.ts'

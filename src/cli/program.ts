@@ -1,5 +1,5 @@
 import { Argument, Command, type CommanderError, Option } from 'commander'
-import { VERBS } from '../publish/record-event.ts'
+import { VERBS } from '../publish/mapping/record-event.ts'
 import { VERSION } from '../version.ts'
 import { COMPLETION_HELP, printCompletion, SHELLS } from './commands/completion.ts'
 import { demo, parsePort } from './commands/demo.ts'

@@ -6,7 +6,7 @@ import { ChangefeedError } from '../errors.ts'
 import { assertOwnSession, type Probe } from './pooler.ts'
 import { assertSchemaTrusted } from './schema-trust.ts'
 import { assertReadable, malformed } from './server-url.ts'
-import { ownTypes, settleSession } from './session-settings.ts'
+import { configureSession, ownTypes } from './session-settings.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 import type { Tables } from './tables.ts'
 
@@ -94,9 +94,9 @@ export async function connectClient(settings: ConnectionSettings, onLost: (error
  */
 export async function settleOwnSession(client: ClientBase, settings: ConnectionSettings): Promise<void> {
   const { processID } = client as ClientBase & { readonly processID: number | null }
-  if (await settleSession(client, processID)) return
+  if (await configureSession(client, processID)) return
   await assertOwnSession(client, () => connectProbe(settings))
-  await settleSession(client)
+  await configureSession(client)
 }
 
 const PROBE_TIMEOUT_MS = 3_000

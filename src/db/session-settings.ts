@@ -26,7 +26,7 @@ const SETTINGS = {
  * To be called once per connection, before anything else. Settings that the server does not know are passed over. With
  * `pid` only a session of that server process is changed; false means that the connection ends in another one.
  */
-export async function settleSession(client: ClientBase, pid: number | null = null): Promise<boolean> {
+export async function configureSession(client: ClientBase, pid: number | null = null): Promise<boolean> {
   const { rows } = await client.query<{ met: boolean }>(
     `with session as (select $3::pg_catalog.int4 is null or $3 operator(pg_catalog.=) pg_catalog.pg_backend_pid() as met)
      select met, (

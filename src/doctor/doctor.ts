@@ -1,7 +1,7 @@
 import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { InstallationPlan } from '../installation.ts'
-import type { Models } from '../ontology/model.ts'
+import type { Models } from '../models/model.ts'
 import type { Settings } from '../options.ts'
 import { checkCapture } from './capture-checks.ts'
 import type { Finding } from './finding.ts'

@@ -1,4 +1,4 @@
-import { describeSecrets } from '../ontology/suspected-secrets.ts'
+import { describeSecrets } from '../models/suspected-secrets.ts'
 import type { Finding } from './finding.ts'
 import type { Inspection } from './inspection.ts'
 

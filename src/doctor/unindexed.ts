@@ -1,7 +1,7 @@
 import type { Queryable } from '../db/connect.ts'
 import type { TableShape } from '../db/table-shape.ts'
-import type { Models } from '../ontology/model.ts'
-import { referencesLookedUp } from '../publish/related-rows.ts'
+import type { Models } from '../models/model.ts'
+import { referencesLookedUp } from '../publish/mapping/related-rows.ts'
 
 /** A smaller table is scanned as quickly as its index is read. */
 const MIN_ROWS = 1_000

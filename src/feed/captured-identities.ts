@@ -1,6 +1,6 @@
 import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
-import { nearestSentence } from '../ontology/nearest-names.ts'
+import { nearestSentence } from '../models/nearest-names.ts'
 
 /** Identities of captured models by the names that a person gave, each once. Throws `E_USAGE` for one that is not captured. */
 export async function capturedIdentities({ kysely }: Database, names: readonly string[]): Promise<string[]> {

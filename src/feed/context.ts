@@ -1,14 +1,14 @@
 import type { ConnectionSettings, Database } from '../db/connect.ts'
 import type { Logger } from '../logger.ts'
 import type { Settings } from '../options.ts'
+import type { Dispatcher } from '../pipeline/dispatcher.ts'
+import type { FeedEmitter } from '../pipeline/events.ts'
+import type { Failures } from '../pipeline/failures.ts'
+import type { Pauses } from '../pipeline/pauses.ts'
+import type { PublisherWatch } from '../pipeline/publisher-watch.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import type { CaptureWatch } from './capture-watch.ts'
-import type { Delivery } from './delivery.ts'
-import type { FeedEmitter } from './events.ts'
-import type { Failures } from './failures.ts'
-import type { Pauses } from './pauses.ts'
-import type { PublisherWatch } from './publisher-watch.ts'
-import type { Settlement } from './settlement.ts'
+import type { CatchUpWaiters } from './catch-up-waiters.ts'
 
 /** What outlives a lost connection, and so is shared by the sessions of one feed. */
 export interface FeedContext {
@@ -17,8 +17,8 @@ export interface FeedContext {
   readonly settings: Settings
   readonly connection: ConnectionSettings
   readonly db: Database
-  readonly delivery: Delivery
-  readonly settlement: Settlement
+  readonly dispatcher: Dispatcher
+  readonly catchUpWaiters: CatchUpWaiters
   readonly pauses: Pauses
   readonly captureWatch: CaptureWatch
   readonly publisherWatch: PublisherWatch

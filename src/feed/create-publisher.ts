@@ -1,10 +1,10 @@
-import type { Models } from '../ontology/model.ts'
+import type { Models } from '../models/model.ts'
 import type { Settings } from '../options.ts'
-import { isInMemory } from '../publish/adapter.ts'
-import { ClientBuffers, type SlowClient } from '../publish/client-buffers.ts'
-import { clusterPublisher } from '../publish/cluster-publisher.ts'
 import type { Publisher } from '../publish/publisher.ts'
-import { socketPublisher } from '../publish/socket-publisher.ts'
+import { isInMemory } from '../publish/socketio/adapter.ts'
+import { ClientBuffers, type SlowClient } from '../publish/socketio/client-buffers.ts'
+import { clusterPublisher } from '../publish/socketio/cluster-publisher.ts'
+import { socketPublisher } from '../publish/socketio/socket-publisher.ts'
 
 /** Whether each node tells its own sockets; otherwise the leader tells all. */
 export function publishesEverywhere({ publish, io, publisher }: Settings): boolean {

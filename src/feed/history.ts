@@ -1,7 +1,7 @@
 import { openDatabase } from '../db/connect.ts'
-import { type Acceptance, acceptHistory } from '../leader/fences.ts'
+import { type Acceptance, acceptHistory } from '../leader/database-identity.ts'
 import type { FeedContext } from './context.ts'
-import { RENEW_MS } from './lead.ts'
+import { RENEW_MS } from './leader-duties.ts'
 import { repeat } from './repeat.ts'
 
 export interface AcceptanceParts extends Acceptance {

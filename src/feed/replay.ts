@@ -5,7 +5,7 @@ import type { Tick } from '../change-log/tick.ts'
 import type { Database } from '../db/connect.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { capturedIdentities } from './captured-identities.ts'
-import { Playback, type PlaybackParts } from './playback.ts'
+import { LogReplay, type PlaybackParts } from './log-replay.ts'
 
 /** A part of the past, as a person names it. */
 export interface ReplayRequest {
@@ -71,14 +71,14 @@ export interface ReplayRun {
 /** Publishes once more what was published before, to the sockets that are subscribed now. Messages say `replayed`. */
 export async function runReplay(parts: PlaybackParts, replay: Replay, { signal, onPlayed }: ReplayRun): Promise<void> {
   const publisher = markingReplayed(parts.publisher)
-  const playback = await Playback.open({ ...parts, publisher }, 'replay')
+  const logReplay = await LogReplay.open({ ...parts, publisher }, 'replay')
   const { position, time } = replay.since
   const wants = ({ tableId, at }: LoggedChange) =>
     replay.tables.has(tableId) && (time === null || at >= time) && at <= replay.until
   try {
-    await playback.play({ from: position, until: replay.tick.id, wants, signal, onPlayed })
+    await logReplay.play({ from: position, until: replay.tick.id, wants, signal, onPlayed })
   } finally {
-    await playback.close()
+    await logReplay.close()
   }
 }
 

@@ -3,21 +3,21 @@ import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
 import { slotSeconds } from '../change-log/retention.ts'
 import { type Client, connectClient, cutClient, endClient } from '../db/connect.ts'
 import { assertSchemaTrusted } from '../db/schema-trust.ts'
+import { type History, type Identity, readIdentity, readState } from '../leader/database-identity.ts'
 import { Election } from '../leader/election.ts'
-import { type History, type Identity, readIdentity, readState } from '../leader/fences.ts'
 import type { Role } from '../leader/nodes.ts'
 import { AbortController } from '../node-globals.ts'
-import { Alarm } from '../wakeup/alarm.ts'
+import type { DispatchContext } from '../pipeline/dispatch-context.ts'
 import { pauseChannel, tickChannel, wakeChannel } from '../wakeup/channel.ts'
 import { FruitlessWakes } from '../wakeup/fruitless-wakes.ts'
 import { Notifier } from '../wakeup/notifier.ts'
-import type { Mode } from '../wakeup/pace.ts'
+import type { Mode } from '../wakeup/polling-policy.ts'
+import { WakeSignal } from '../wakeup/wake-signal.ts'
 import type { FeedContext } from './context.ts'
 import { acceptAnyHistory } from './history.ts'
-import { Housekeeping } from './housekeeping.ts'
-import { Lead } from './lead.ts'
-import { type Destination, type Memory, resume, Track } from './track.ts'
-import type { Turn } from './turn.ts'
+import { LeaderDuties } from './leader-duties.ts'
+import { Maintenance } from './maintenance.ts'
+import { type Destination, resume, type SessionCheckpoint, TickReader } from './tick-reader.ts'
 
 /** How often a node that does not lead looks for ticks, and campaigns, without a notification. */
 const BACKSTOP_MS = 1_000
@@ -29,43 +29,43 @@ const BACKSTOP_MS = 1_000
  */
 export class Session {
   readonly #context: FeedContext
-  readonly #alarm = new Alarm()
+  readonly #wake = new WakeSignal()
   readonly #fruitless = new FruitlessWakes()
   readonly #end = new AbortController()
-  readonly #housekeeping: Housekeeping
-  readonly #remembered: Memory | null
+  readonly #maintenance: Maintenance
+  readonly #remembered: SessionCheckpoint | null
   #reader: Client | null = null
   #notifier: Promise<Notifier> | null = null
   #identity: Identity | null = null
   #election: Election | null = null
-  #track: Track | null = null
-  #lead: Lead | null = null
+  #tickReader: TickReader | null = null
+  #duties: LeaderDuties | null = null
   /** Set once the leader has followed all ticks that others cut: all that come now are its own. */
-  #cutsNext = false
-  /** Ends what is being delivered. */
-  #turn = new AbortController()
+  #hasCaughtUp = false
+  /** Ends the dispatch of the present page. */
+  #dispatch = new AbortController()
   #abandoning = false
   /** Of the present turn. */
   #progress = { changes: 0, publishMs: 0 }
 
-  constructor(context: FeedContext, remembered: Memory | null) {
+  constructor(context: FeedContext, remembered: SessionCheckpoint | null) {
     this.#context = context
     this.#remembered = remembered
-    this.#housekeeping = new Housekeeping(context, this, this.#lose)
+    this.#maintenance = new Maintenance(context, this, this.#lose)
   }
 
   get position(): Position | null {
-    return this.memory?.position ?? null
+    return this.checkpoint?.position ?? null
   }
 
   /** What the next session goes on from. */
-  get memory(): Memory | null {
-    if (!this.#track || !this.#identity) return this.#remembered
-    return { position: this.#track.position, timeline: this.#identity.timeline }
+  get checkpoint(): SessionCheckpoint | null {
+    if (!this.#tickReader || !this.#identity) return this.#remembered
+    return { position: this.#tickReader.position, timeline: this.#identity.timeline }
   }
 
   get role(): Role {
-    if (this.#lead) return 'leader'
+    if (this.#duties) return 'leader'
     return this.#context.everyNodePublishes ? 'follower' : 'standby'
   }
 
@@ -74,12 +74,12 @@ export class Session {
   }
 
   get mode(): Mode | null {
-    return this.#lead?.mode ?? null
+    return this.#duties?.mode ?? null
   }
 
   /** Whether a notification has come back to this node. */
   get listening(): boolean {
-    return this.#housekeeping.proven
+    return this.#maintenance.proven
   }
 
   /** Runs until {@link stop}; rejects when a connection or a lock is lost, or the server is not one to read from. */
@@ -103,7 +103,7 @@ export class Session {
 
   /** Reads now rather than at the next wake. */
   hurry(): void {
-    this.#alarm.ring()
+    this.#wake.ring()
   }
 
   async #begin() {
@@ -120,22 +120,22 @@ export class Session {
     await this.#notifier
     this.#election = await Election.of(this.#reader, db, node)
     await this.#campaign()
-    await this.#housekeeping.start()
+    await this.#maintenance.start()
   }
 
   #listen() {
     const { connection, settings, node, pauses } = this.#context
-    const heartbeat = Housekeeping.heartbeatChannel(node)
+    const heartbeat = Maintenance.heartbeatChannel(node)
     const paused = pauseChannel(settings.schema)
     return Notifier.open(
       { ...connection, applicationName: `${connection.applicationName} listener` },
       [wakeChannel(settings.schema), tickChannel(settings.schema), paused, heartbeat],
       {
         onNotify: channel => {
-          this.#housekeeping.heard()
+          this.#maintenance.heard()
           if (channel === heartbeat) return
           if (channel === paused) pauses.look()
-          this.#alarm.ring()
+          this.#wake.ring()
         },
         onLost: this.#lose,
       },
@@ -143,7 +143,7 @@ export class Session {
   }
 
   async #takeTurn() {
-    const woken = await this.#alarm.wait(this.#lead?.waitMs ?? BACKSTOP_MS)
+    const woken = await this.#wake.wait(this.#duties?.waitMs ?? BACKSTOP_MS)
     if (this.#end.signal.aborted) return
     const started = performance.now()
     this.#progress = { changes: 0, publishMs: 0 }
@@ -152,20 +152,21 @@ export class Session {
     const { changes, publishMs } = this.#progress
     const readMs = performance.now() - started - publishMs
     this.#context.events.announce('read', { woken, changes, readMs, publishMs })
-    if (this.#lead) {
-      if (!found) await this.#track?.keepUp(slotSeconds(this.#context.settings.retentionMs) * 1_000, this.#leaderTerm())
-      this.#lead.afterRead({ woken, found })
+    if (this.#duties) {
+      if (!found)
+        await this.#tickReader?.keepUp(slotSeconds(this.#context.settings.retentionMs) * 1_000, this.#leaderTerm())
+      this.#duties.afterRead({ woken, found })
     } else if (!found) await this.#campaign()
-    await this.#context.settlement.release(() => this.#publishedSnapshot())
+    await this.#context.catchUpWaiters.release(() => this.#publishedSnapshot())
     await this.#fruitless.afterRead({ woken, found })
   }
 
   async #read(): Promise<boolean> {
     if (this.#abandoning) await this.#skipBacklog()
     if (this.#end.signal.aborted) return false
-    if (this.#turn.signal.aborted) this.#turn = new AbortController()
+    if (this.#dispatch.signal.aborted) this.#dispatch = new AbortController()
     try {
-      return await this.#readTrack()
+      return await this.#readTicks()
     } catch (error) {
       if (!this.#abandoning || this.#end.signal.aborted) throw error
       this.hurry()
@@ -173,51 +174,52 @@ export class Session {
     }
   }
 
-  async #readTrack(): Promise<boolean> {
-    const track = this.#track
-    if (!track) return false
-    const turn = this.#deliveryTurn(this.#turn.signal)
-    await this.#tellGap(track, turn)
-    const destination = this.#destination(track, turn)
-    if (!this.#cutsNext && (await track.follow(destination))) {
-      this.#alarm.ring() // there may be more ticks, and a leader cuts only behind the last one
+  async #readTicks(): Promise<boolean> {
+    const tickReader = this.#tickReader
+    if (!tickReader) return false
+    const dispatchContext = this.#dispatchContext(this.#dispatch.signal)
+    await this.#tellGap(tickReader, dispatchContext)
+    const destination = this.#destination(tickReader, dispatchContext)
+    if (!this.#hasCaughtUp && (await tickReader.follow(destination))) {
+      this.#wake.ring() // there may be more ticks, and a leader cuts only behind the last one
       return true
     }
-    if (!this.#lead) return false
-    this.#cutsNext = true
-    return await track.cut(destination, this.#leaderTerm(), () => this.#housekeeping.announceTick())
+    if (!this.#duties) return false
+    this.#hasCaughtUp = true
+    return await tickReader.publishNextTick(destination, this.#leaderTerm(), () => this.#maintenance.announceTick())
   }
 
-  #destination(track: Track, turn: Turn): Destination {
-    const { delivery } = this.#context
+  #destination(tickReader: TickReader, dispatchContext: DispatchContext): Destination {
+    const { dispatcher } = this.#context
     return {
       deliver: async (page, done) => {
         const started = performance.now()
         await this.#heedPauses()
-        await delivery.deliver(page, done, turn)
+        await dispatcher.deliver(page, done, dispatchContext)
         this.#progress.changes += page.length
         this.#progress.publishMs += performance.now() - started
       },
-      completeTick: disordered => delivery.completeTick(disordered, track.position, turn),
+      completeTick: disordered => dispatcher.completeTick(disordered, tickReader.position, dispatchContext),
     }
   }
 
   /** Between two pages, so that a pause is heeded within a long backlog too. */
   async #heedPauses() {
-    const { pauses, delivery } = this.#context
-    if (!this.#track || !pauses.due) return
+    const { pauses, dispatcher } = this.#context
+    if (!this.#tickReader || !pauses.due) return
     const resumed = await pauses.refresh()
-    if (resumed.length > 0) await delivery.declareGap('gap', this.#track.position, this.#deliveryTurn(), resumed)
+    if (resumed.length > 0)
+      await dispatcher.declareGap('gap', this.#tickReader.position, this.#dispatchContext(), resumed)
     pauses.told()
   }
 
-  #deliveryTurn(signal: AbortSignal = this.#end.signal): Turn {
+  #dispatchContext(signal: AbortSignal = this.#end.signal): DispatchContext {
     return { signal, check: this.#checkLease }
   }
 
   /** A leader that was stopped for a while must not publish what its successor may have published. */
   readonly #checkLease = () => {
-    if (this.#lead && !this.#election?.trusted) throw new Error('The lease of the leader has run out.')
+    if (this.#duties && !this.#election?.trusted) throw new Error('The lease of the leader has run out.')
   }
 
   #leaderTerm(): string {
@@ -228,26 +230,26 @@ export class Session {
   async #campaign() {
     if (!this.#election) return
     if (!(await this.#election.campaign())) return await this.#follow()
-    this.#cutsNext = false
+    this.#hasCaughtUp = false
     await this.#findTrack('leader')
-    this.#lead = await Lead.take(this.#context, {
+    this.#duties = await LeaderDuties.take(this.#context, {
       election: this.#election,
-      alarm: this.#alarm,
+      alarm: this.#wake,
       onLost: this.#lose,
       abandonBacklog: this.#abandonBacklog,
       position: () => this.position,
     })
     this.#context.logger.info('This node leads', { node: this.#context.node })
     this.#context.events.announce('leader', true)
-    this.#alarm.ring()
+    this.#wake.ring()
   }
 
   async #follow() {
-    if (!this.#context.everyNodePublishes || this.#track || !this.#identity) return
+    if (!this.#context.everyNodePublishes || this.#tickReader || !this.#identity) return
     // Only a leader may put the stored state right when the server has another history than it says.
     if ((await readState(this.#context.db, this.#identity)).history !== 'same') return
     await this.#findTrack('follower')
-    this.#alarm.ring()
+    this.#wake.ring()
   }
 
   async #findTrack(as: 'leader' | 'follower') {
@@ -257,9 +259,9 @@ export class Session {
     if (as === 'leader') await this.#accept(this.#identity, history)
     const { epoch } = await readState(db, this.#identity)
     const { timeline } = this.#identity
-    const { memory } = this
-    const position = await resume(db, { epoch, timeline, memory, leads: as === 'leader', everyNodePublishes })
-    this.#track = new Track(db, new ChangeLogReader(this.#reader, settings.schema), position)
+    const { checkpoint } = this
+    const position = await resume(db, { epoch, timeline, checkpoint, leads: as === 'leader', everyNodePublishes })
+    this.#tickReader = new TickReader(db, new ChangeLogReader(this.#reader, settings.schema), position)
   }
 
   async #accept(identity: Identity, history: History) {
@@ -269,28 +271,28 @@ export class Session {
   }
 
   /** Before anything that comes after it. Until all have been told the position says so, stored or in memory. */
-  async #tellGap(track: Track, turn: Turn) {
-    const { gap } = track.position
+  async #tellGap(tickReader: TickReader, dispatchContext: DispatchContext) {
+    const { gap } = tickReader.position
     if (!gap) return
-    await this.#context.delivery.declareGap(gap, track.position, turn)
-    track.toldOfGap()
+    await this.#context.dispatcher.declareGap(gap, tickReader.position, dispatchContext)
+    tickReader.toldOfGap()
   }
 
   async #publishedSnapshot(): Promise<string | undefined> {
     const { db } = this.#context
-    if (this.#track) return this.#track.position.tick.snapshot
+    if (this.#tickReader) return this.#tickReader.position.tick.snapshot
     return (await storedPosition(db, 0))?.tick.snapshot
   }
 
   readonly #abandonBacklog = () => {
     this.#abandoning = true
-    this.#turn.abort(new Error('The backlog is given up.'))
-    this.#alarm.ring()
+    this.#dispatch.abort(new Error('The backlog is given up.'))
+    this.#wake.ring()
   }
 
   async #skipBacklog() {
     this.#abandoning = false
-    await this.#track?.skipToNow(this.#leaderTerm())
+    await this.#tickReader?.skipToNow(this.#leaderTerm())
   }
 
   /** What hangs on a broken connection is not waited for. */
@@ -303,27 +305,27 @@ export class Session {
 
   #finish(reason: unknown) {
     this.#end.abort(reason)
-    this.#turn.abort(reason)
-    this.#alarm.ring()
+    this.#dispatch.abort(reason)
+    this.#wake.ring()
   }
 
   /** In this order: publish no more, store the position, hand over. A connection that is gone must not keep us. */
   async #close() {
-    const led = this.#lead !== null
+    const led = this.#duties !== null
     const clean = this.#end.signal.reason === STOPPED
-    if (clean) await this.#housekeeping.leave().catch(() => {})
-    this.#housekeeping.end()
-    await this.#lead?.end()
+    if (clean) await this.#maintenance.leave().catch(() => {})
+    this.#maintenance.end()
+    await this.#duties?.end()
     if (led && clean) await this.#handOver().catch(() => {})
     await this.#notifier?.then(notifier => notifier.close()).catch(() => {})
     if (this.#reader) await endClient(this.#reader)
     if (led) this.#context.events.announce('leader', false)
-    this.#lead = null
+    this.#duties = null
   }
 
   async #handOver() {
     await this.#election?.resign()
-    await this.#housekeeping.handOver()
+    await this.#maintenance.handOver()
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ChangeEvent } from './events.ts'
+import type { ChangeEvent } from '../pipeline/events.ts'
 
 /**
  * A change of one of the models that `Records` names, by identity. The identity says which: in

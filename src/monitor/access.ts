@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { getConnInfo } from '@hono/node-server/conninfo'
 import type { Context, MiddlewareHandler } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import { hostName, isLoopbackName } from '../realtime/hosts.ts'
+import { hostName, isLoopbackName } from '../realtime/requests/hosts.ts'
 import { Attempts } from './attempts.ts'
 import { Sessions } from './sessions.ts'
 

@@ -8,11 +8,11 @@ import type { Node } from '../leader/nodes.ts'
 import type { Logger } from '../logger.ts'
 import type { PageFile } from '../pages/page-files.ts'
 import { Access } from './access.ts'
-import type { Chronicle } from './chronicle.ts'
 import { ALIVE, readReadiness } from './health.ts'
 import type { Inspected } from './inspections.ts'
 import { FeedMetrics } from './metrics.ts'
 import { operations } from './operations.ts'
+import type { RecentActivity } from './recent-activity.ts'
 import type { ReplayRunner } from './replay-runner.ts'
 
 export interface AppParts {
@@ -20,7 +20,7 @@ export interface AppParts {
   readonly db: Database
   readonly token?: string | undefined
   readonly lagLimitMs: number
-  readonly chronicle: Chronicle
+  readonly chronicle: RecentActivity
   readonly files: ReadonlyMap<string, PageFile>
   readonly logger: Logger
   readonly replays: ReplayRunner

@@ -10,8 +10,8 @@ import type { Finding } from '../doctor/finding.ts'
 import { ChangefeedError } from '../errors.ts'
 import { pageFiles } from '../pages/page-files.ts'
 import { createApp } from './app.ts'
-import { Chronicle } from './chronicle.ts'
 import { Inspections } from './inspections.ts'
+import { RecentActivity } from './recent-activity.ts'
 import { ReplayRunner, type ReplayTarget } from './replay-runner.ts'
 
 export interface MonitorOptions {
@@ -43,7 +43,7 @@ export interface Monitor {
  * Health checks, metrics and a status page of a feed, over HTTP. Throws `E_OPTIONS` where the port cannot be had.
  */
 export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
-  const chronicle = new Chronicle(options.feed)
+  const chronicle = new RecentActivity(options.feed)
   const inspections = new Inspections(options.feed, options.examine)
   const files = await pageFiles(join(import.meta.dirname, 'page'), PLOT_FILES)
   const { db, replayTo } = options

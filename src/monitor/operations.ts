@@ -5,9 +5,9 @@ import { z } from 'zod'
 import type { Database } from '../db/connect.ts'
 import { asError, ChangefeedError, type ErrorCode } from '../errors.ts'
 import { capturedIdentities } from '../feed/captured-identities.ts'
-import { pauseModels, resumeModels } from '../feed/pauses.ts'
 import { readReplay } from '../feed/replay.ts'
 import type { Logger } from '../logger.ts'
+import { pauseModels, resumeModels } from '../pipeline/pauses.ts'
 import type { ReplayRunner } from './replay-runner.ts'
 
 export interface OperationParts {

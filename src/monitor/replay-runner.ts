@@ -1,6 +1,6 @@
 import type { Database } from '../db/connect.ts'
 import { asError, ChangefeedError } from '../errors.ts'
-import type { PlaybackParts } from '../feed/playback.ts'
+import type { PlaybackParts } from '../feed/log-replay.ts'
 import { type Replay, runReplay } from '../feed/replay.ts'
 
 /** What a replay publishes with. */

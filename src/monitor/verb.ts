@@ -1,5 +1,5 @@
 import type { Operation } from '../change-log/change.ts'
-import type { RecordEvent } from '../publish/record-event.ts'
+import type { RecordEvent } from '../publish/mapping/record-event.ts'
 
 export const VERB_OF_OPERATION: Readonly<Record<Operation, string>> = {
   insert: 'created',

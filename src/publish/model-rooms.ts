@@ -1,5 +1,5 @@
 import type { Server } from 'socket.io'
-import { identitiesOfRoom } from './rooms.ts'
+import { identitiesOfRoom } from './socketio/rooms.ts'
 
 type Adapter = ReturnType<Server['of']>['adapter']
 

@@ -1,4 +1,4 @@
-import type { MessageMeta } from './record-event.ts'
+import type { MessageMeta } from './mapping/record-event.ts'
 
 /** What the origin of a change says of the request in which an action of a Sails app wrote it. */
 export interface Origin {

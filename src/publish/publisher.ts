@@ -1,4 +1,4 @@
-import type { MessageMeta, RecordEvent } from './record-event.ts'
+import type { MessageMeta, RecordEvent } from './mapping/record-event.ts'
 
 /**
  * Where record events go. `publish` is called in feed order, one at a time; the next event waits for a returned promise.

@@ -1,5 +1,5 @@
+import type { MessageMeta, RecordEvent } from './mapping/record-event.ts'
 import type { Publisher } from './publisher.ts'
-import type { MessageMeta, RecordEvent } from './record-event.ts'
 
 /**
  * Lets several callers share a publisher, which takes one event at a time: an event that comes while another is being published

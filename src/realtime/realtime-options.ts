@@ -3,12 +3,12 @@ import type { Server, Socket } from 'socket.io'
 import { z } from 'zod'
 import { ChangefeedError } from '../errors.ts'
 import { type Logger, silentLogger } from '../logger.ts'
-import { DEFAULT_MAX_BUFFERED_BYTES, type SlowClient } from '../publish/client-buffers.ts'
-import { type ModelAccess, WRITE_ACTIONS } from './access.ts'
-import type { BeforeConnect } from './admission.ts'
-import { mayBeOfClient } from './client-headers.ts'
-import { DEFAULT_LIMITS, type Limits } from './limits.ts'
-import type { NodeHandler } from './request.ts'
+import { DEFAULT_MAX_BUFFERED_BYTES, type SlowClient } from '../publish/socketio/client-buffers.ts'
+import { type ModelAccess, WRITE_ACTIONS } from './blueprints/access.ts'
+import type { BeforeConnect } from './requests/admission.ts'
+import { mayBeOfClient } from './requests/client-headers.ts'
+import { DEFAULT_LIMITS, type Limits } from './requests/limits.ts'
+import type { NodeHandler } from './requests/request.ts'
 
 export interface RealtimeOptions {
   /** Where pages and sockets connect. One of `server` and `io`, or both where `io` is attached to `server` already. */

@@ -2,30 +2,30 @@ import type { Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
 import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import type { ModelRecord, Models } from '../ontology/model.ts'
-import { readModels } from '../ontology/model-map.ts'
-import { ClientBuffers } from '../publish/client-buffers.ts'
+import type { ModelRecord, Models } from '../models/model.ts'
+import { readModels } from '../models/model-map.ts'
 import type { Publisher } from '../publish/publisher.ts'
-import { socketPublisher } from '../publish/socket-publisher.ts'
-import { omittedColumns, openModels } from './access.ts'
-import { admission } from './admission.ts'
-import { clientHeaders } from './client-headers.ts'
-import { discreetPublisher } from './discreet-publisher.ts'
-import { closeFloods } from './flood.ts'
-import { type Handle, routeHandling } from './handling.ts'
-import { addClientRoutes, httpHandler, interceptRequests } from './http-requests.ts'
-import type { LiveModel } from './live-model.ts'
-import { attachPubSub } from './pubsub.ts'
-import { addReadRoutes } from './read-routes.ts'
+import { ClientBuffers } from '../publish/socketio/client-buffers.ts'
+import { socketPublisher } from '../publish/socketio/socket-publisher.ts'
+import { omittedColumns, openModels } from './blueprints/access.ts'
+import type { LiveModel } from './blueprints/live-model.ts'
+import { addReadRoutes } from './blueprints/read-routes.ts'
+import { RecordReader } from './blueprints/record-reader.ts'
+import { RecordWriter } from './blueprints/record-writer.ts'
+import { addWriteRoutes } from './blueprints/write-routes.ts'
+import { attachPubSub } from './pubsub/pubsub.ts'
+import { type Sockets, sailsSockets } from './pubsub/sockets.ts'
+import { visiblePublisher } from './pubsub/visibility.ts'
 import { parseRealtimeOptions, type RealtimeOptions, type RealtimeSettings } from './realtime-options.ts'
-import { RecordReader } from './record-reader.ts'
-import { RecordWriter } from './record-writer.ts'
-import type { NodeHandler, RealtimeHandler, RealtimeRequest } from './request.ts'
-import { RequestGuard } from './request-guard.ts'
-import { Router } from './router.ts'
-import { type Sockets, sailsSockets } from './sockets.ts'
-import { loadSession, serveVirtualRequests } from './virtual-requests.ts'
-import { addWriteRoutes } from './write-routes.ts'
+import { admission } from './requests/admission.ts'
+import { clientHeaders } from './requests/client-headers.ts'
+import { closeFloods } from './requests/flood.ts'
+import { type Handle, routeHandling } from './requests/handling.ts'
+import { addClientRoutes, httpHandler, interceptRequests } from './requests/http-requests.ts'
+import type { NodeHandler, RealtimeHandler, RealtimeRequest } from './requests/request.ts'
+import { RequestGuard } from './requests/request-guard.ts'
+import { Router } from './requests/router.ts'
+import { loadSession, serveVirtualRequests } from './requests/virtual-requests.ts'
 
 /** How often clients are looked at that do not read, in milliseconds. */
 const CHECK_BUFFERS_MS = 500
@@ -97,7 +97,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   return {
     sockets,
     io,
-    publisher: discreetPublisher(socketPublisher(io, { models, buffers }), {
+    publisher: visiblePublisher(socketPublisher(io, { models, buffers }), {
       models,
       hidden: hiddenBy(settings, models),
     }),

@@ -1,7 +1,7 @@
-import type * as hooks from './changefeed-hook.ts' with { 'resolution-mode': 'import' }
-import type { SailsApp } from './sails-app.ts' with { 'resolution-mode': 'import' }
+import type * as hooks from './hook/changefeed-hook.ts' with { 'resolution-mode': 'import' }
+import type { SailsApp } from './hook/sails-app.ts' with { 'resolution-mode': 'import' }
 
-const { ChangefeedHook } = require('./changefeed-hook.js') as typeof hooks
+const { ChangefeedHook } = require('./hook/changefeed-hook.js') as typeof hooks
 
 /**
  * What Sails requires when it finds this package among an app's dependencies: a function that gives the hook. It loads

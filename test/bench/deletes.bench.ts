@@ -1,8 +1,8 @@
 import { test } from 'vitest'
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
-import { openShop } from '../feed/fixture.ts'
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
+import { openShop } from '../integration/feed/fixture.ts'
 
 const via = { collection: 'toy', via: 'a' }
 

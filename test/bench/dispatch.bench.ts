@@ -1,11 +1,11 @@
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { createChangefeed } from '../../src/changefeed.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
-import { petShop } from '../feed/fixture.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { startCode, type TestProgram } from '../helpers/program.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { startWaterline } from '../helpers/waterline.ts'
+import { petShop } from '../integration/feed/fixture.ts'
 import { bareServer, clients, feedServer, prober } from './dispatch-programs.ts'
 
 const ROUNDS = 3

@@ -3,12 +3,12 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { createChangefeed } from '../../src/changefeed.ts'
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
-import { petShop } from '../feed/fixture.ts'
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { built, startCode } from '../helpers/program.ts'
 import { connectSailsClient, type SailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { startWaterline } from '../helpers/waterline.ts'
+import { petShop } from '../integration/feed/fixture.ts'
 
 const WRITES = 400
 const ROUNDS = 5

@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { test } from 'vitest'
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { built, startCode } from '../helpers/program.ts'
 import { afterScope } from '../helpers/scope.ts'
 
 const ROUNDS = 7
-const APP = fileURLToPath(new URL('../sails/app.cjs', import.meta.url))
+const APP = fileURLToPath(new URL('../integration/sails/app.cjs', import.meta.url))
 const HOOK = fileURLToPath(built('sails/hook.cjs'))
 
 /** 32 models that refer to each other, as a kanban has them. */

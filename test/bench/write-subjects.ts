@@ -2,7 +2,7 @@ import pg from 'pg'
 import { installCapture, uninstallCapture } from '../../src/capture/apply.ts'
 import type { CaptureOptions } from '../../src/capture/capture-options.ts'
 import { createChangefeed } from '../../src/changefeed.ts'
-import { readModels } from '../../src/ontology/model-map.ts'
+import { readModels } from '../../src/models/model-map.ts'
 
 /** A way to find out about writes, set up on the table `bench`. `start` begins to listen; it gives what ends that. */
 export interface Subject {

@@ -1,5 +1,5 @@
 import { test } from 'vitest'
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { formatWrites, measureWrites } from './write.ts'
 

@@ -3,13 +3,13 @@ import { rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { expect, test } from 'vitest'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
-import { openShop } from '../feed/fixture.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { scratchFolder } from '../helpers/folder.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { testSettings } from '../helpers/test-settings.ts'
+import { openShop } from '../integration/feed/fixture.ts'
 
 const DISK_MIB = 160
 

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { MessageMeta, RecordEvent } from '../../src/publish/record-event.ts'
+import type { MessageMeta, RecordEvent } from '../../src/publish/mapping/record-event.ts'
 import { built, startCode, type TestProgram } from '../helpers/program.ts'
 
 export interface Listener {

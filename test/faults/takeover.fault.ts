@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { openShop, type Shop } from '../feed/fixture.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { startProxy } from '../helpers/proxy.ts'
+import { openShop, type Shop } from '../integration/feed/fixture.ts'
 import { type Listener, startListener } from './listeners.ts'
 
 const TAKEOVER_MS = 15_000

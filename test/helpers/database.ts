@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
-import type { EmbeddedPostgres } from '../../src/db/embedded.ts'
+import type { EmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { afterScope } from './scope.ts'
 import { startTestServer } from './test-server.ts'
 

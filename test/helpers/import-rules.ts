@@ -10,15 +10,17 @@ export type Sources = ReadonlyMap<string, string>
 const ROOMS: readonly (readonly string[])[] = [
   ['errors.ts', 'logger.ts', 'node-globals.ts', 'printed-command.ts', 'version.ts', 'pages', 'client'],
   ['db'],
-  ['change-log', 'wakeup', 'ontology'],
+  ['embedded-postgres', 'change-log', 'wakeup', 'models'],
   ['capture', 'leader'],
   ['publish'],
   ['options.ts'],
-  ['realtime', 'feed', 'installation.ts'],
+  ['realtime', 'pipeline', 'installation.ts'],
+  ['feed'],
   ['changefeed.ts'],
   ['doctor'],
   ['monitor'],
   ['sails'],
+  ['demo'],
   ['cli'],
   ['index.ts'],
   ['index.cjs', 'index.d.cts'],
@@ -27,13 +29,13 @@ const ROOMS: readonly (readonly string[])[] = [
 /** Packages that only some rooms may know. */
 const PACKAGES: readonly { readonly name: RegExp; readonly rooms: readonly string[] }[] = [
   { name: /^pg(-listen)?$/, rooms: ['db', 'wakeup'] },
-  { name: /^embedded-postgres$/, rooms: ['db'] },
+  { name: /^embedded-postgres$/, rooms: ['embedded-postgres'] },
   {
     name: /^(socket\.io|@socket\.io\/.*|sails.*|waterline.*)$/,
-    rooms: ['options.ts', 'ontology', 'publish', 'realtime', 'feed', 'changefeed.ts', 'sails', 'cli'],
+    rooms: ['options.ts', 'models', 'publish', 'realtime', 'pipeline', 'feed', 'changefeed.ts', 'sails', 'demo', 'cli'],
   },
   { name: /^(commander|listr2|cli-table3|picocolors|pino.*)$/, rooms: ['cli'] },
-  { name: /^(hono.*|@hono\/.*)$/, rooms: ['monitor', 'cli'] },
+  { name: /^(hono.*|@hono\/.*)$/, rooms: ['monitor', 'demo', 'cli'] },
   { name: /^(uplot.*|prom-client)$/, rooms: ['monitor'] },
 ]
 

@@ -14,7 +14,7 @@ export interface TestProgram {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
 
-/** The URL of a built module, to be imported by a program: `built('db/embedded.js')`. The run builds before the tests. */
+/** The URL of a built module, to be imported by a program: `built('embedded-postgres/embedded-postgres.js')`. The run builds before the tests. */
 export const built = (module: string) => new URL(`../../dist/src/${module}`, import.meta.url).href
 
 /** Runs ESM code (a string) in a Node process of its own, to be killed or stopped. Killed at the end of the test or file. */

@@ -10,7 +10,7 @@ interface DemoFlags {
 
 /** Loaded only when it is asked for: no other command needs what the demo does. */
 export const demo: CommandAction<DemoFlags> = async (_settings, { port, data, databaseUrl }) => {
-  const { runDemo } = await import('../demo/demo.ts')
+  const { runDemo } = await import('../demo.ts')
   await runDemo({ port, dataDir: data, databaseUrl: databaseUrl === '' ? undefined : databaseUrl })
   return EXIT.ok
 }

@@ -2,22 +2,22 @@ import { examine } from '../../doctor/doctor.ts'
 import type { Finding } from '../../doctor/finding.ts'
 import type { InstallationPlan } from '../../installation.ts'
 import { colours } from '../colours.ts'
+import { withCommandContext } from '../command-context.ts'
 import { EXIT } from '../exit-code.ts'
 import { listFindings, listRepairs } from '../findings-text.ts'
 import { columnsOf } from '../line-width.ts'
 import { countTables } from '../plan-text.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { count, print, printJson, printText, terminal } from '../terminal.ts'
-import { withWorkspace } from '../workspace.ts'
 
 interface DoctorFlags {
   readonly json?: boolean
 }
 
 export async function doctor(settings: ProgramSettings, { json }: DoctorFlags): Promise<number> {
-  return await withWorkspace(settings, async workspace => {
-    const feed = await workspace.feedSettings()
-    const { findings, plan } = await examine(await workspace.database('doctor'), feed.settings, feed.models)
+  return await withCommandContext(settings, async context => {
+    const feed = await context.feedSettings()
+    const { findings, plan } = await examine(await context.database('doctor'), feed.settings, feed.models)
     const errors = findings.filter(({ severity }) => severity === 'error').length
     if (json) printJson({ healthy: errors === 0, findings })
     else printFindings(findings, plan)

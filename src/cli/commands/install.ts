@@ -3,12 +3,12 @@ import { migrationSql } from '../../db/migration-sql.ts'
 import { type InstallationPlan, isComplete } from '../../installation.ts'
 import type { FormatCommand } from '../../printed-command.ts'
 import { colours } from '../colours.ts'
+import { withCommandContext } from '../command-context.ts'
 import { EXIT } from '../exit-code.ts'
 import { columnsOf } from '../line-width.ts'
 import { describeTable, listPlan, listStatements, summarizePlan } from '../plan-text.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { confirm, count, note, print, printJson, printText, terminal } from '../terminal.ts'
-import { withWorkspace } from '../workspace.ts'
 
 interface JsonFlag extends InstallFlags {
   readonly json?: boolean
@@ -21,8 +21,8 @@ interface PlanFlags extends JsonFlag {
 
 /** Shows what `install` would do, statement by statement, and does nothing. */
 export async function plan(settings: ProgramSettings, { json, prune, reveal, grants }: PlanFlags): Promise<number> {
-  return await withWorkspace(settings, async workspace => {
-    const feed = await workspace.feed()
+  return await withCommandContext(settings, async context => {
+    const feed = await context.feed()
     if (grants !== undefined) {
       const statements = feed.grants(grants)
       if (json) printJson({ grants: statements })
@@ -49,10 +49,9 @@ export async function install(
   { json, yes, prune, reveal }: InstallCommandFlags,
 ): Promise<number> {
   const flags = installFlags(prune, reveal)
-  return await withWorkspace(settings, async workspace => {
-    const feed = await workspace.feed()
-    if (flags.prune && !yes && !(await confirmPruning(await feed.plan(flags), workspace.formatCommand)))
-      return EXIT.usage
+  return await withCommandContext(settings, async context => {
+    const feed = await context.feed()
+    if (flags.prune && !yes && !(await confirmPruning(await feed.plan(flags), context.formatCommand))) return EXIT.usage
     const done = await feed.install(flags)
     if (json) printJson(done)
     else printDone(done)
@@ -76,14 +75,14 @@ interface UninstallFlags {
 
 /** What is in the change log goes with it, so it wants to be told twice. */
 export async function uninstall(settings: ProgramSettings, { yes }: UninstallFlags): Promise<number> {
-  return await withWorkspace(settings, async workspace => {
+  return await withCommandContext(settings, async context => {
     if (!yes) {
       note(
-        `This takes the triggers off every table and drops the schema "${settings.schema}" with all that it holds. To do it: ${workspace.formatCommand('uninstall --yes')}`,
+        `This takes the triggers off every table and drops the schema "${settings.schema}" with all that it holds. To do it: ${context.formatCommand('uninstall --yes')}`,
       )
       return EXIT.usage
     }
-    await workspace.uninstall()
+    await context.uninstall()
     print(`Uninstalled: no trigger of ours is left, and the schema "${settings.schema}" is gone.`)
     return EXIT.ok
   })

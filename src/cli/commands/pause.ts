@@ -1,10 +1,10 @@
 import { ChangefeedError } from '../../errors.ts'
 import { capturedIdentities } from '../../feed/captured-identities.ts'
-import { listPauses, pauseModels, resumeModels } from '../../feed/pauses.ts'
+import { listPauses, pauseModels, resumeModels } from '../../pipeline/pauses.ts'
+import { withCommandContext } from '../command-context.ts'
 import { EXIT } from '../exit-code.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { note, print, printJson } from '../terminal.ts'
-import { withWorkspace } from '../workspace.ts'
 
 interface PauseFlags {
   readonly json?: boolean
@@ -16,8 +16,8 @@ export async function pause(settings: ProgramSettings, flags: PauseFlags, args: 
   const { json } = flags
   const named = namedModels(args, flags)
   if (named.length === 0) throw new ChangefeedError('E_USAGE', 'Name the models: pause user,pet.')
-  return await withWorkspace(settings, async workspace => {
-    const db = await workspace.installedDatabase('pause')
+  return await withCommandContext(settings, async context => {
+    const db = await context.installedDatabase('pause')
     const identities = await capturedIdentities(db, named)
     const changed = await pauseModels(db, identities)
     if (json) printJson({ paused: await listPauses(db) })
@@ -31,8 +31,8 @@ export async function pause(settings: ProgramSettings, flags: PauseFlags, args: 
 /** Puts models back, and lets their clients read again; all that are paused, where none is named. */
 export async function resume(settings: ProgramSettings, flags: PauseFlags, args: readonly string[]): Promise<number> {
   const { json } = flags
-  return await withWorkspace(settings, async workspace => {
-    const db = await workspace.installedDatabase('resume')
+  return await withCommandContext(settings, async context => {
+    const db = await context.installedDatabase('resume')
     const before = await listPauses(db)
     const changed = await resumeModels(db, await capturedIdentities(db, namedModels(args, flags)))
     if (json) printJson({ resumed: changed })

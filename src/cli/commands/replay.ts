@@ -1,17 +1,17 @@
 import { Listr } from 'listr2'
 import type { Database } from '../../db/connect.ts'
 import { type Replay, readReplay, runReplay } from '../../feed/replay.ts'
-import { clusterPublisher } from '../../publish/cluster-publisher.ts'
+import { clusterPublisher } from '../../publish/socketio/cluster-publisher.ts'
+import { openClusterEmitter } from '../cluster-emitter.ts'
+import { type CommandContext, withCommandContext } from '../command-context.ts'
 import { EXIT } from '../exit-code.ts'
 import { columnsOf } from '../line-width.ts'
 import { createLog } from '../log.ts'
-import { openRelay } from '../relay.ts'
 import { secretsOf } from '../run-command.ts'
 import { hider } from '../secrets.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { table } from '../table.ts'
 import { print, printJson, terminal } from '../terminal.ts'
-import { type Workspace, withWorkspace } from '../workspace.ts'
 
 interface ReplayFlags {
   readonly since: string
@@ -23,32 +23,32 @@ interface ReplayFlags {
 
 /** Publishes once more what was published before, to the sockets that are subscribed now. Messages say `replayed`. */
 export async function replay(settings: ProgramSettings, flags: ReplayFlags): Promise<number> {
-  return await withWorkspace(settings, async workspace => {
-    const db = await workspace.installedDatabase('replay')
+  return await withCommandContext(settings, async context => {
+    const db = await context.installedDatabase('replay')
     const { since, until, models } = flags
     const found = await readReplay(db, { since, until, models })
     if (flags.dryRun) printCounts(found, flags)
-    else await publishAgain(workspace, db, found, flags.json === true)
+    else await publishAgain(context, db, found, flags.json === true)
     return EXIT.ok
   })
 }
 
-async function publishAgain(workspace: Workspace, db: Database, found: Replay, json: boolean) {
+async function publishAgain(context: CommandContext, db: Database, found: Replay, json: boolean) {
   const logger = createLog({
-    level: workspace.settings.logLevel,
-    hide: hider(secretsOf(workspace.settings)),
+    level: context.settings.logLevel,
+    hide: hider(secretsOf(context.settings)),
     to: terminal.err,
   })
-  const { settings, models } = await workspace.feedSettings()
-  const relay = await openRelay(workspace, logger)
-  const publisher = clusterPublisher(relay.io, { models })
+  const { settings, models } = await context.feedSettings()
+  const emitter = await openClusterEmitter(context, logger)
+  const publisher = clusterPublisher(emitter.io, { models })
   const parts = { db, settings: { ...settings, logger }, models, publisher }
   try {
-    await showingProgress(`Publishing again through ${relay.by}`, { total: found.total, json }, onPlayed =>
+    await showingProgress(`Publishing again through ${emitter.by}`, { total: found.total, json }, onPlayed =>
       runReplay(parts, found, { signal: new AbortController().signal, onPlayed }),
     )
   } finally {
-    await relay.close()
+    await emitter.close()
   }
 }
 

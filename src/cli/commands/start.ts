@@ -1,18 +1,18 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Changefeed } from '../../changefeed.ts'
 import { connectClient, endClient } from '../../db/connect.ts'
 import { examine } from '../../doctor/doctor.ts'
 import { ChangefeedError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import { type Monitor, startMonitor } from '../../monitor/monitor.ts'
+import { CommandContext } from '../command-context.ts'
 import { EXIT } from '../exit-code.ts'
 import { createLog } from '../log.ts'
-import { type Outlet, openOutlet } from '../outlet.ts'
+import { openPublishTarget, type PublishTarget } from '../publish-target.ts'
 import { secretsOf } from '../run-command.ts'
 import { hider } from '../secrets.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { terminal } from '../terminal.ts'
-import { Workspace } from '../workspace.ts'
 
 const RETRY_FIRST_MS = 500
 const RETRY_LAST_MS = 10_000
@@ -25,33 +25,33 @@ const DRAIN_MS = 15_000
  */
 export async function start(settings: ProgramSettings): Promise<number> {
   const logger = createLog({ level: settings.logLevel, hide: hider(secretsOf(settings)), to: terminal.out })
-  const workspace = new Workspace(settings, target => logger.info('The listener starts', target))
-  const closing: (() => Promise<unknown>)[] = [() => workspace.close()]
+  const context = new CommandContext(settings, target => logger.info('The listener starts', target))
+  const closing: (() => Promise<unknown>)[] = [() => context.close()]
   try {
-    return await run(workspace, logger, close => closing.unshift(close))
+    return await run(context, logger, close => closing.unshift(close))
   } finally {
     for (const close of closing) await close().catch(() => {})
   }
 }
 
 async function run(
-  workspace: Workspace,
+  context: CommandContext,
   logger: Logger,
   atEnd: (close: () => Promise<unknown>) => void,
 ): Promise<number> {
-  const { settings } = workspace
+  const { settings } = context
   const signal = endOnSignal(logger)
-  if (settings.serve) await databaseThere(workspace, logger, signal)
+  if (settings.serve) await databaseThere(context, logger, signal)
   if (signal.aborted) return EXIT.ok
-  const outlet = await openOutlet(workspace, logger)
-  atEnd(() => outlet.close())
-  const feed = await workspace.feed({ ...outlet.options, logger })
-  outlet.attach(feed)
-  const monitor = await openMonitor(workspace, { feed, outlet, logger })
+  const target = await openPublishTarget(context, logger)
+  atEnd(() => target.close())
+  const feed = await context.feed({ ...target.options, logger })
+  target.attach(feed)
+  const monitor = await openMonitor(context, { feed, target, logger })
   if (monitor) atEnd(() => monitor.close())
   const ending = ended(feed, signal)
-  await surely(logger, signal, () => feed.start())
-  if (!signal.aborted) logger.info('The listener is ready', { ...summary(feed), by: outlet.by })
+  await retryUntilAvailable(logger, signal, () => feed.start())
+  if (!signal.aborted) logger.info('The listener is ready', { ...summary(feed), by: target.by })
   const uninstalled = await ending
   if (uninstalled) throw uninstalled
   await feed.stop()
@@ -66,22 +66,22 @@ const summary = (feed: Changefeed) => {
 
 interface MonitoredParts {
   readonly feed: Changefeed
-  readonly outlet: Outlet
+  readonly target: PublishTarget
   readonly logger: Logger
 }
 
-async function openMonitor(workspace: Workspace, { feed, outlet, logger }: MonitoredParts): Promise<Monitor | null> {
-  const { httpPort, httpHost, token, readyLagMs } = workspace.settings
+async function openMonitor(context: CommandContext, { feed, target, logger }: MonitoredParts): Promise<Monitor | null> {
+  const { httpPort, httpHost, token, readyLagMs } = context.settings
   if (httpPort === false) return null
-  const db = await workspace.database('monitor')
-  const { settings, models } = await workspace.feedSettings()
+  const db = await context.database('monitor')
+  const { settings, models } = await context.feedSettings()
   const monitor = await startMonitor({
     feed,
     db,
     host: httpHost,
     port: httpPort,
     token,
-    replayTo: { settings: { ...settings, logger }, models, publisher: outlet.replayPublisher, by: outlet.by },
+    replayTo: { settings: { ...settings, logger }, models, publisher: target.replayPublisher, by: target.by },
     lagLimitMs: readyLagMs,
     examine: async () => (await examine(db, settings, models)).findings,
   })
@@ -90,15 +90,15 @@ async function openMonitor(workspace: Workspace, { feed, outlet, logger }: Monit
 }
 
 /** An app that loads its models may want the database for it. */
-async function databaseThere({ settings: { connectionString } }: Workspace, logger: Logger, signal: AbortSignal) {
+async function databaseThere({ settings: { connectionString } }: CommandContext, logger: Logger, signal: AbortSignal) {
   if (connectionString === undefined) return
-  await surely(logger, signal, async () => {
+  await retryUntilAvailable(logger, signal, async () => {
     await endClient(await connectClient({ connectionString, applicationName: 'waterline-changefeed start' }, () => {}))
   })
 }
 
 /** A database that is not there yet, or that is a standby about to be promoted, is waited for. */
-async function surely(logger: Logger, signal: AbortSignal, task: () => Promise<void>) {
+async function retryUntilAvailable(logger: Logger, signal: AbortSignal, task: () => Promise<void>) {
   for (let waitMs = RETRY_FIRST_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
     try {
       return await task()
@@ -106,7 +106,7 @@ async function surely(logger: Logger, signal: AbortSignal, task: () => Promise<v
       const passing = error instanceof ChangefeedError && ['E_CONNECT', 'E_STANDBY'].includes(error.code)
       if (!passing) throw error
       logger.warn('The database is out of reach; it is tried again', { error: error.message })
-      await pause(waitMs, undefined, { signal }).catch(() => {})
+      await sleep(waitMs, undefined, { signal }).catch(() => {})
     }
   }
 }

@@ -1,9 +1,10 @@
-import { setTimeout as wait } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DatabaseStatus, type ModelStatus, readStatus } from '../../doctor/status.ts'
 import { describeHolder } from '../../leader/gate-holders.ts'
 import type { Lease } from '../../leader/lease.ts'
 import type { Node } from '../../leader/nodes.ts'
 import { colours } from '../colours.ts'
+import { withCommandContext } from '../command-context.ts'
 import { EXIT } from '../exit-code.ts'
 import { listFindings } from '../findings-text.ts'
 import { interruption } from '../interruption.ts'
@@ -12,7 +13,6 @@ import { describe, errorAsData } from '../run-command.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { table } from '../table.ts'
 import { bytes, count, note, print, printJson, printText, seconds, terminal } from '../terminal.ts'
-import { withWorkspace } from '../workspace.ts'
 
 interface StatusFlags {
   readonly json?: boolean
@@ -24,9 +24,9 @@ const WATCH_MS = 2_000
 const CLEAR_SCREEN = '\x1b[2J\x1b[3J\x1b[H'
 
 export async function status(settings: ProgramSettings, { json, watch }: StatusFlags): Promise<number> {
-  return await withWorkspace(settings, async workspace => {
+  return await withCommandContext(settings, async context => {
     const show = async () => {
-      const found = await readStatus(await workspace.installedDatabase('status'))
+      const found = await readStatus(await context.installedDatabase('status'))
       if (watch !== undefined && !json && terminal.out.isTTY) terminal.out.write(CLEAR_SCREEN)
       if (json) printJson(found)
       else printStatus(found)
@@ -42,7 +42,7 @@ async function repeat(show: () => Promise<void>, everyMs: number, settings: Prog
   const signal = interruption()
   while (!signal.aborted) {
     await show().catch(error => (json ? printJson(errorAsData(error, settings)) : note(describe(error, settings))))
-    await wait(everyMs, undefined, { signal }).catch(() => {}) // interrupted
+    await sleep(everyMs, undefined, { signal }).catch(() => {}) // interrupted
   }
 }
 

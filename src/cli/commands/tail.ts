@@ -1,19 +1,19 @@
-import { setTimeout as wait } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { positionNow } from '../../change-log/seek.ts'
 import { parseSince } from '../../change-log/since.ts'
 import type { Database } from '../../db/connect.ts'
 import { capturedIdentities } from '../../feed/captured-identities.ts'
-import { Playback } from '../../feed/playback.ts'
+import { LogReplay } from '../../feed/log-replay.ts'
 import { readLease } from '../../leader/lease.ts'
 import { withReverse } from '../../monitor/verb.ts'
-import type { MessageMeta, RecordEvent } from '../../publish/record-event.ts'
+import type { MessageMeta, RecordEvent } from '../../publish/mapping/record-event.ts'
 import { colours } from '../colours.ts'
+import { withCommandContext } from '../command-context.ts'
 import { EXIT } from '../exit-code.ts'
 import { interruption } from '../interruption.ts'
 import { chop, columnsOf } from '../line-width.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { note, print, printJson, terminal } from '../terminal.ts'
-import { withWorkspace } from '../workspace.ts'
 
 interface TailFlags {
   readonly models?: readonly string[]
@@ -36,33 +36,33 @@ const COLOURS: Readonly<Record<RecordEvent['verb'], (text: string) => string>> =
 
 /** Prints what goes to the sockets, as it happens, until it is interrupted. Publishes nothing. */
 export async function tail(settings: ProgramSettings, flags: TailFlags): Promise<number> {
-  return await withWorkspace(settings, async workspace => {
-    const db = await workspace.installedDatabase('tail')
+  return await withCommandContext(settings, async context => {
+    const db = await context.installedDatabase('tail')
     await capturedIdentities(db, flags.models ?? [])
-    const { settings: feed, models } = await workspace.feedSettings()
+    const { settings: feed, models } = await context.feedSettings()
     const format = flags.json === true || !terminal.out.isTTY ? asJson : asText
     const publisher = { publish: (event: RecordEvent, meta: MessageMeta) => show(event, meta, flags, format) }
-    const playback = await Playback.open({ db, settings: feed, models, publisher }, 'tail')
+    const logReplay = await LogReplay.open({ db, settings: feed, models, publisher }, 'tail')
     const end = interruption()
     try {
       await warnWithoutLeader(db)
-      await follow(db, playback, flags, end)
+      await follow(db, logReplay, flags, end)
     } finally {
-      await playback.close()
+      await logReplay.close()
     }
     return EXIT.ok
   })
 }
 
-async function follow(db: Database, playback: Playback, flags: TailFlags, signal: AbortSignal) {
+async function follow(db: Database, logReplay: LogReplay, flags: TailFlags, signal: AbortSignal) {
   const since = flags.since === undefined ? null : await parseSince(db, flags.since)
   let position = since?.position ?? (await positionNow(db))
   const wants = ({ at }: { at: Date }) => since?.time == null || at >= since.time
   while (!signal.aborted) {
     const until = (await positionNow(db)).tick.id
     try {
-      position = await playback.play({ from: position, until, wants, signal })
-      await wait(POLL_MS, undefined, { signal })
+      position = await logReplay.play({ from: position, until, wants, signal })
+      await sleep(POLL_MS, undefined, { signal })
     } catch (error) {
       if (!signal.aborted) throw error
     }

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Server } from 'socket.io'
+import { openDatabase, type Pool } from '../db/connect.ts'
+import { ChangefeedError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import { openAttachments } from './attachments.ts'
+import type { CommandContext } from './command-context.ts'
+import type { AdapterFactory } from './settings.ts'
+
+/** A socket.io server without sockets of its own. Its adapter carries what it emits to the sockets of the app. */
+export interface ClusterEmitter {
+  readonly io: Server
+  /** How the sockets are reached, in a word. */
+  readonly by: string
+  close(): Promise<void>
+}
+
+/** A Redis server that is away does not answer. */
+const QUIT_MS = 1_000
+
+interface Backend {
+  readonly adapter: AdapterFactory
+  readonly by: string
+  close(): Promise<void>
+}
+
+/**
+ * Joins the app's cluster of socket.io servers, through the adapter of the settings, else the one that the app itself
+ * names. Throws `E_OPTIONS` where there is none: with an in-memory adapter only the app's own process reaches its sockets.
+ */
+export async function openClusterEmitter(context: CommandContext, logger: Logger): Promise<ClusterEmitter> {
+  const backend = await openBackend(context, logger)
+  const io = new Server()
+  io.adapter(backend.adapter)
+  watchOutages(io, logger)
+  const close = async () => {
+    await Promise.resolve(io.of('/').adapter.close()).catch(() => {})
+    await backend.close()
+  }
+  return { io, by: backend.by, close }
+}
+
+async function openBackend(context: CommandContext, logger: Logger): Promise<Backend> {
+  const { redisUrl, channelPrefix, adapter } = context.settings
+  if (redisUrl !== undefined) return await redisBackend(redisUrl, channelPrefix)
+  if (adapter === 'postgres') return await postgresBackend(context, logger)
+  if (adapter !== undefined) return { adapter, by: 'the adapter of the config file', close: async () => {} }
+  const own = (await context.application()).adapter()
+  if (own !== undefined) return { adapter: own, by: "the app's own adapter", close: async () => {} }
+  throw new ChangefeedError(
+    'E_OPTIONS',
+    "Nothing says how to reach the app's sockets. Name the Redis server of their adapter with --redis-url, use --adapter postgres, or serve the sockets from here with --serve. An app with one process needs no listener of its own: it can run the feed itself.",
+  )
+}
+
+/** Both clients connect again for ever; what is published meanwhile waits in the queue of the one that publishes. */
+async function redisBackend(url: string, key: string | undefined): Promise<Backend> {
+  const { createAdapter } = await optional(() => import('@socket.io/redis-adapter'), '@socket.io/redis-adapter')
+  const { createClient } = await optional(() => import('redis'), 'redis@4')
+  const pub = createClient({ url, pingInterval: 10_000 })
+  const sub = pub.duplicate()
+  for (const client of [pub, sub]) {
+    client.on('error', () => {}) // told of by the relay
+    client.connect().catch(() => {})
+  }
+  const adapter = createAdapter(pub, sub, key === undefined ? {} : { key })
+  // Not disconnect(): the adapter does not listen to what becomes of its commands, and one that is refused ends the process.
+  const quit = () => Promise.allSettled([pub.quit(), sub.quit()])
+  const close = async () => void (await Promise.race([quit(), sleep(QUIT_MS)]))
+  return { adapter, by: 'Redis', close }
+}
+
+/** Of Redis: once when it goes and once when it comes back, not at every attempt. */
+function watchOutages(io: Server, logger: Logger) {
+  const adapter = io.of('/').adapter as Emitter & { readonly pubClient?: Partial<Emitter> }
+  adapter.on('error', () => {}) // what its clients say
+  const client = adapter.pubClient
+  if (!client?.on) return
+  let away = false
+  client.on('error', ({ message }) => {
+    if (!away) logger.warn('Redis is out of reach; the feed waits', { error: message })
+    away = true
+  })
+  client.on('ready', () => {
+    if (away) logger.info('Redis is back')
+    away = false
+  })
+}
+
+interface Emitter {
+  on(event: string, listener: (error: Error) => void): unknown
+}
+
+async function postgresBackend(context: CommandContext, logger: Logger): Promise<Backend> {
+  const { createAdapter } = await optional(() => import('@socket.io/postgres-adapter'), '@socket.io/postgres-adapter')
+  const address = await context.address()
+  const { channelPrefix, schema } = context.settings
+  const db = openDatabase({ ...address, applicationName: 'waterline-changefeed adapter' }, schema)
+  const tableName = await openAttachments(db).catch(async (error: unknown) => {
+    await db.close()
+    throw error
+  })
+  const errorHandler = (error: Error) => logger.warn('The Postgres adapter failed', { error: error.message })
+  const adapter = createAdapter(releasing(db.pool), {
+    errorHandler,
+    tableName,
+    ...(channelPrefix !== undefined && { channelPrefix }),
+  })
+  return { adapter, by: 'Postgres', close: () => db.close() }
+}
+
+/** The adapter keeps one connection, and when that is lost it takes another without giving it back: after three, none is left. */
+function releasing(pool: Pool): Pool {
+  const connect = async () => {
+    const client = await pool.connect()
+    client.once('end', () => client.release(true))
+    return client
+  }
+  return { query: pool.query.bind(pool), connect } as unknown as Pool
+}
+
+async function optional<T>(load: () => Promise<T>, name: string): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw new ChangefeedError(
+      'E_OPTIONS',
+      `The package ${name} is not installed beside this one: npm install ${name}`,
+      {
+        cause,
+      },
+    )
+  }
+}

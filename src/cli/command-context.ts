@@ -1,0 +1,174 @@
+import { type Changefeed, createChangefeed } from '../changefeed.ts'
+import { type Database, describeAddress, openDatabase, type ServerAddress } from '../db/connect.ts'
+import { ChangefeedError } from '../errors.ts'
+import { Installation } from '../installation.ts'
+import type { Model, Models } from '../models/model.ts'
+import { readModels } from '../models/model-map.ts'
+import { selectModels } from '../models/selection.ts'
+import { addressOption, type ChangefeedOptions, parseOptions, type Settings } from '../options.ts'
+import { commandFormatter, type FormatCommand } from '../printed-command.ts'
+import { loadApplication } from './application.ts'
+import type { Application } from './loaded-application.ts'
+import type { ProgramSettings } from './settings.ts'
+import { note } from './terminal.ts'
+
+/** What a command works on, without any secret. */
+export interface Target {
+  /** Folder of the app, or path of the config file that names the models. */
+  readonly app: string
+  readonly environment: string
+  readonly database: string
+  readonly schema: string
+}
+
+const formatTarget = ({ app, environment, database, schema }: Target) =>
+  `${app} (${environment}): ${database}, schema ${schema}`
+
+/** The database and the models that a command works with, each loaded when it is first asked for. */
+export class CommandContext {
+  readonly settings: ProgramSettings
+  readonly formatCommand: FormatCommand
+  readonly #announce: (target: Target) => void
+  #isAnnounced = false
+  #application: Promise<Application> | null = null
+  #database: Database | null = null
+
+  constructor(settings: ProgramSettings, announce: (target: Target) => void = () => {}) {
+    this.settings = settings
+    this.#announce = announce
+    this.formatCommand = commandFormatter({ flags: settings.commonFlags })
+  }
+
+  application(): Promise<Application> {
+    this.#application ??= loadApplication(this.settings)
+    return this.#application
+  }
+
+  /** Where nothing names a database, the app's own is meant. Throws `E_OPTIONS`. */
+  async address(): Promise<ServerAddress> {
+    const { connectionString, feed } = this.settings
+    if (connectionString !== undefined) return { connectionString }
+    if (feed.connection !== undefined) return feed.connection
+    const { address } = await this.application().catch(error => {
+      throw error instanceof ChangefeedError && error.code === 'E_OPTIONS' ? NO_DATABASE : error
+    })
+    if (address === undefined) throw NO_DATABASE
+    return address
+  }
+
+  /** Before the database is touched, and after the app has been loaded, where it is needed. */
+  async #announceOnce(address: ServerAddress) {
+    if (this.#isAnnounced) return
+    this.#isAnnounced = true
+    const { app, configPath, schema } = this.settings
+    const application = await this.#application
+    this.#announce({
+      app: app ?? configPath ?? process.cwd(),
+      environment: application?.environment ?? process.env.NODE_ENV ?? 'development',
+      database: describeAddress(address),
+      schema,
+    })
+  }
+
+  /** A small pool, for everything but the feed itself. */
+  async database(purpose: string): Promise<Database> {
+    const address = await this.address()
+    await this.#announceOnce(address)
+    const applicationName = `waterline-changefeed ${purpose}`
+    const { schemaOwner } = this.settings.feed
+    this.#database ??= openDatabase({ ...address, schemaOwner, applicationName }, this.settings.schema)
+    return this.#database
+  }
+
+  /** Throws `E_NOT_INSTALLED` where our schema is missing or behind. */
+  async installedDatabase(purpose: string): Promise<Database> {
+    const db = await this.database(purpose)
+    await (await this.#installation()).check(db)
+    return db
+  }
+
+  async feed(options: Partial<ChangefeedOptions> = {}): Promise<Changefeed> {
+    const all = await this.#feedOptions(options)
+    await this.#announceOnce(await this.address())
+    return createChangefeed(all)
+  }
+
+  /** The options of the feed with all their defaults, and the models that it captures. */
+  async feedSettings(): Promise<{ settings: Settings; models: Models }> {
+    const settings = parseOptions(await this.#feedOptions({}))
+    return { settings, models: selectModels(readModels(settings.collections), settings.models) }
+  }
+
+  /** Needs no models: what is there is taken away, whoever asked for it. */
+  async uninstall(): Promise<void> {
+    await (await this.#installation()).uninstall()
+  }
+
+  async close(): Promise<void> {
+    await this.#database?.close()
+    const application = await this.#application?.catch(() => null)
+    await application?.stop()
+  }
+
+  async #installation(): Promise<Installation> {
+    const { schema } = this.settings
+    const address = await this.address()
+    await this.#announceOnce(address)
+    const own = { ...addressOption(address), schema, formatCommand: this.formatCommand, collections: {} }
+    const settings = parseOptions({ ...withoutAddress(this.settings.feed), ...own })
+    const { connection, schemaOwner } = settings
+    const applicationName = 'waterline-changefeed install'
+    return new Installation(settings, new Map(), { ...connection, schemaOwner, applicationName })
+  }
+
+  async #feedOptions(options: Partial<ChangefeedOptions>): Promise<ChangefeedOptions> {
+    const { feed, schema, models, only } = this.settings
+    const { collections, options: ofTheApp } = await this.application()
+    const configured = (models as ChangefeedOptions['models']) ?? ofTheApp.models
+    const selection = only ? narrowed(configured, only, collections) : configured
+    const address = await this.address()
+    return {
+      ...ofTheApp,
+      ...withoutAddress(feed),
+      ...(selection && { models: selection }),
+      ...{ schema, collections, formatCommand: this.formatCommand, ...addressOption(address) },
+      ...options,
+    }
+  }
+}
+
+type Selection = NonNullable<ChangefeedOptions['models']>
+
+/** What the config says of a model, such as what to omit, holds also where the command line says which models. */
+function narrowed(configured: Selection | undefined, only: readonly string[], collections: object): Selection {
+  if (configured === undefined || Array.isArray(configured)) return only
+  const said = Object.entries(configured).map(([name, value]) => {
+    const identity = name.toLowerCase()
+    return [identity, only.includes(identity) ? value || true : value] as const
+  })
+  const isOut = ({ identity, junction }: Model) =>
+    !only.includes(identity) && !junction?.ends.some(end => only.includes(end.identity))
+  const out = [...readModels(collections).values()].filter(isOut).map(({ identity }) => [identity, false] as const)
+  const named = only.map(identity => [identity, true] as const)
+  return Object.fromEntries([...named, ...said, ...out])
+}
+
+const withoutAddress = ({ connection: _, ...feed }: Partial<ChangefeedOptions>): Partial<ChangefeedOptions> => feed
+
+const NO_DATABASE = new ChangefeedError(
+  'E_OPTIONS',
+  'Nothing names the database: set DATABASE_URL, pass --database-url, or name a Sails app with a Postgres datastore with --app.',
+)
+
+/** Opens a workspace for as long as `use` takes. */
+export async function withCommandContext<T>(
+  settings: ProgramSettings,
+  use: (context: CommandContext) => Promise<T>,
+): Promise<T> {
+  const context = new CommandContext(settings, target => !settings.json && note(formatTarget(target)))
+  try {
+    return await use(context)
+  } finally {
+    await context.close()
+  }
+}

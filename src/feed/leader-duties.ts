@@ -1,0 +1,135 @@
+import type { Position } from '../change-log/position.ts'
+import { freeOldSlots, freePublishedSlots, logBytes, unpublishedBytes } from '../change-log/retention.ts'
+import type { Election } from '../leader/election.ts'
+import { terminateFormerGate } from '../leader/gate-holders.ts'
+import { gateKey } from '../wakeup/channel.ts'
+import { Gate } from '../wakeup/gate.ts'
+import {
+  afterRead,
+  type GateCommand,
+  gateGranted,
+  gateRefused,
+  type Mode,
+  type PollingPolicy,
+  startPace,
+} from '../wakeup/polling-policy.ts'
+import type { WakeSignal } from '../wakeup/wake-signal.ts'
+import type { FeedContext } from './context.ts'
+import { repeat } from './repeat.ts'
+
+export const RENEW_MS = 2_000
+const FREE_MS = 2_000
+/** How long one request for the gate waits before the pace is looked at again. */
+const PATIENCE_MS = 2_000
+
+/** What a session gives its lead. */
+export interface LeaderDutiesParts {
+  readonly election: Election
+  readonly alarm: WakeSignal
+  onLost(error: Error): void
+  /** Called when the backlog has outgrown its limit. */
+  abandonBacklog(): void
+  /** Up to where the log is published. */
+  position(): Position | null
+}
+
+/** What the leader has and does beyond publishing: the gate and the pace of reading, the lease, the freeing of space. */
+export class LeaderDuties {
+  readonly #context: FeedContext
+  readonly #parts: LeaderDutiesParts
+  readonly #gate: Gate
+  readonly #stops: (() => void)[] = []
+  #pace: PollingPolicy = startPace(performance.now())
+  #ended = false
+
+  private constructor(context: FeedContext, parts: LeaderDutiesParts, gate: Gate) {
+    this.#context = context
+    this.#parts = parts
+    this.#gate = gate
+  }
+
+  static async take(context: FeedContext, parts: LeaderDutiesParts): Promise<LeaderDuties> {
+    const { connection, settings } = context
+    const key = gateKey(settings.schema)
+    await terminateFormerGate(context.db, key)
+    const gateConnection = { ...connection, applicationName: `${connection.applicationName} gate` }
+    const gate = await Gate.connect(gateConnection, key, error => parts.onLost(error))
+    const duties = new LeaderDuties(context, parts, gate)
+    duties.#repeat(RENEW_MS, () => parts.election.renew(), duties.#fail)
+    duties.#repeat(RENEW_MS / 2, () => duties.#checkTrust(), duties.#fail)
+    duties.#repeat(FREE_MS, () => duties.#free())
+    duties.#command('close')
+    return duties
+  }
+
+  get mode(): Mode {
+    return this.#pace.mode
+  }
+
+  /** How long to wait for a wake before the next read, in milliseconds. */
+  get waitMs(): number {
+    return this.#pace.waitMs
+  }
+
+  afterRead(read: { woken: boolean; found: boolean }): void {
+    const [pace, command] = afterRead(this.#pace, performance.now(), read)
+    this.#pace = pace
+    this.#command(command)
+  }
+
+  /** Renewing may hang on a connection that is broken without a sign. */
+  async #checkTrust() {
+    if (!this.#parts.election.trusted) throw new Error('The lease of the leader could not be renewed in time.')
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true
+    for (const stop of this.#stops) stop()
+    await this.#gate.disconnect()
+  }
+
+  #command(command: GateCommand) {
+    if (command === 'open') this.#gate.open().catch(this.#fail)
+    if (command === 'close') this.#gate.close(PATIENCE_MS).then(this.#answered, this.#fail)
+  }
+
+  readonly #answered = (granted: boolean) => {
+    if (this.#ended) return
+    if (granted) {
+      this.#pace = gateGranted(this.#pace)
+      this.#parts.alarm.ring() // what committed before the grant did not notify
+      return
+    }
+    const [pace, command] = gateRefused(this.#pace, performance.now())
+    this.#pace = pace
+    this.#command(command)
+  }
+
+  readonly #fail = (error: Error) => {
+    if (!this.#ended) this.#parts.onLost(error)
+  }
+
+  #repeat(ms: number, task: () => Promise<unknown>, onError = this.#log) {
+    this.#stops.push(repeat(ms, task, error => onError(error as Error)))
+  }
+
+  readonly #log = (error: Error) => {
+    this.#context.logger.warn('Freeing space in the change log failed; it will be tried again', {
+      error: error.message,
+    })
+  }
+
+  async #free() {
+    const { db, settings, logger } = this.#context
+    const freed = await freeOldSlots(db, settings.retentionMs)
+    if (freed.length > 0) logger.debug('Freed old slots of the change log', { slots: freed.length })
+    if ((await logBytes(db)) <= settings.backlogLimitBytes) return
+    await freePublishedSlots(db)
+    const position = this.#parts.position()
+    if (!position) return
+    const bytes = await unpublishedBytes(db, position)
+    if (bytes <= settings.backlogLimitBytes) return
+    logger.error('The backlog of the change log has passed backlogLimitBytes: giving it up', { bytes })
+    this.#parts.abandonBacklog()
+  }
+}

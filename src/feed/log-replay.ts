@@ -1,0 +1,87 @@
+import type { LoggedChange } from '../change-log/change.ts'
+import type { Position } from '../change-log/position.ts'
+import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
+import { type Client, connectClient, type Database, endClient } from '../db/connect.ts'
+import { assertSchemaTrusted } from '../db/schema-trust.ts'
+import type { Models } from '../models/model.ts'
+import type { Settings } from '../options.ts'
+import { createDispatcher } from '../pipeline/create-dispatcher.ts'
+import type { Dispatcher } from '../pipeline/dispatcher.ts'
+import { FeedEmitter } from '../pipeline/events.ts'
+import { Failures } from '../pipeline/failures.ts'
+import { Pauses } from '../pipeline/pauses.ts'
+import { PublisherWatch } from '../pipeline/publisher-watch.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { type Destination, TickReader } from './tick-reader.ts'
+
+export interface PlaybackParts {
+  readonly db: Database
+  readonly settings: Settings
+  readonly models: Models
+  readonly publisher: Publisher
+}
+
+export interface ReplayRange {
+  readonly from: Position
+  /** Tick at which it ends. */
+  readonly until: bigint
+  /** Leaves changes out. */
+  readonly wants: (change: LoggedChange) => boolean
+  /** Ends it between two changes. */
+  readonly signal: AbortSignal
+  /** After each page. */
+  readonly onPlayed?: (changes: number) => void
+}
+
+/**
+ * Publishes what is in the change log once more, beside the feed and without touching its position: the same mapping, to
+ * another publisher. It reads the ticks that a leader has cut, and so sees the cursors that everyone sees.
+ */
+export class LogReplay {
+  /** `skipped` tells of changes that could not be published. */
+  readonly events = new FeedEmitter()
+  readonly #parts: PlaybackParts
+  readonly #client: Client
+  readonly #dispatcher: Dispatcher
+
+  private constructor(parts: PlaybackParts, client: Client) {
+    const { db, settings, models, publisher } = parts
+    this.#parts = parts
+    this.#client = client
+    const pauses = new Pauses(db, false) // a paused model is published here all the same: it was asked for
+    const failures = new Failures(settings.logger)
+    const publisherWatch = new PublisherWatch(this.events)
+    const dispatcher = { db, publisher, publisherWatch, pauses, failures, events: this.events }
+    this.#dispatcher = createDispatcher(settings, models, dispatcher)
+  }
+
+  /** Throws `E_CONNECT`. */
+  static async open(parts: PlaybackParts, purpose: string): Promise<LogReplay> {
+    const applicationName = `waterline-changefeed ${purpose} reader`
+    const client = await connectClient({ ...parts.settings.connection, applicationName }, () => {})
+    await assertSchemaTrusted(client, parts.settings)
+    await client.query(READER_SETTINGS)
+    return new LogReplay(parts, client)
+  }
+
+  /** Plays one passage and returns the position after it. */
+  async play({ from, until, wants, signal, onPlayed }: ReplayRange): Promise<Position> {
+    const { db, settings } = this.#parts
+    const tickReader = new TickReader(db, new ChangeLogReader(this.#client, settings.schema), from)
+    const context = { signal, check() {} }
+    const destination: Destination = {
+      deliver: async (page, done) => {
+        const wanted = page.filter(change => change.cursor.tick <= until && wants(change))
+        await this.#dispatcher.deliver(wanted, done, context)
+        onPlayed?.(wanted.length)
+      },
+      completeTick: disordered => this.#dispatcher.completeTick(disordered, tickReader.position, context),
+    }
+    while (tickReader.position.tick.id < until && !signal.aborted) await tickReader.follow(destination)
+    return tickReader.position
+  }
+
+  async close(): Promise<void> {
+    await endClient(this.#client)
+  }
+}

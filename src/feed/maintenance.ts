@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
+import { readLag } from '../change-log/lag.ts'
+import { type Position, storePosition } from '../change-log/position.ts'
+import type { NodeHealth } from '../leader/node-health.ts'
+import { type Role, removeNode, reportNode } from '../leader/nodes.ts'
+import { tickChannel } from '../wakeup/channel.ts'
+import type { FeedContext } from './context.ts'
+import { repeat } from './repeat.ts'
+
+const HEARTBEAT_MS = 5_000
+const REPORT_MS = 5_000
+const STORE_MS = 1_000
+const LOOK_AROUND_MS = 2_000
+const CHECK_MS = 2_000
+
+const NOT_HEARD = `No notification has come back within ${HEARTBEAT_MS} ms. The connection is broken, or a pooler in transaction or statement mode stands in between: let the listener connect to the server itself, or to a pooler in session mode.`
+
+interface Subject {
+  readonly role: Role
+  readonly position: Position | null
+  /** Of the leader. */
+  readonly term: string | null
+}
+
+/** What every session does by the clock: prove that notifications arrive, store its position, show itself to the others. */
+export class Maintenance {
+  readonly #context: FeedContext
+  readonly #subject: Subject
+  readonly #onLost: (error: Error) => void
+  readonly #stops: (() => void)[] = []
+  #stored: Position | null = null
+  #others = 0
+  #announcing = false
+  #answerDue = false
+  #proven = false
+
+  constructor(context: FeedContext, subject: Subject, onLost: (error: Error) => void) {
+    this.#context = context
+    this.#subject = subject
+    this.#onLost = onLost
+  }
+
+  /** A channel of this node's own: what arrives there was sent by {@link Maintenance}. */
+  static heartbeatChannel(node: string): string {
+    return `changefeed_node_${createHash('md5').update(node).digest('hex').slice(0, 16)}`
+  }
+
+  async start(): Promise<void> {
+    await this.#context.dispatcher.refreshTables()
+    await this.#report()
+    await this.#beat()
+    this.#repeat(HEARTBEAT_MS, () => this.#beat(), this.#onLost)
+    this.#repeat(REPORT_MS, () => this.#report())
+    this.#reportOutages()
+    this.#repeat(STORE_MS, () => this.store())
+    this.#repeat(CHECK_MS, () => this.#checkPublisher())
+    this.#repeat(LOOK_AROUND_MS, () => this.#context.dispatcher.refreshTables())
+  }
+
+  /**
+   * A notification came: the server still knows that we listen, and the way to us is open. It need not be the heartbeat,
+   * which is late while another role floods our channels.
+   */
+  heard(): void {
+    this.#answerDue = false
+    this.#proven = true
+  }
+
+  /** Whether a notification of ours has come back in this session. */
+  get proven(): boolean {
+    return this.#proven
+  }
+
+  /** Only the leader's position is stored: what it has published, nobody need publish again. */
+  async store(): Promise<void> {
+    const { role, position, term } = this.#subject
+    if (role !== 'leader' || term === null || !position || position === this.#stored) return
+    await storePosition(this.#context.db, position, term)
+    this.#stored = position
+  }
+
+  /** Wakes the other nodes for a new tick; the leader does, and one notification at a time serves any number of ticks. */
+  announceTick(): void {
+    if (this.#others === 0 || this.#announcing) return
+    this.#announcing = true
+    this.#notify(tickChannel(this.#context.settings.schema))
+      .catch(() => {}) // a hint: they look by themselves every second
+      .finally(() => {
+        this.#announcing = false
+      })
+  }
+
+  /** Lets the others stand for election at once. */
+  async handOver(): Promise<void> {
+    if (this.#others > 0) await this.#notify(tickChannel(this.#context.settings.schema))
+  }
+
+  /** Ends what runs by the clock. */
+  end(): void {
+    for (const stop of this.#stops) stop()
+  }
+
+  /** Stores the position and takes this node off the list that the others see. */
+  async leave(): Promise<void> {
+    this.end()
+    await this.store()
+    await removeNode(this.#context.db, this.#context.node)
+  }
+
+  /** At once, as nobody should be shown a publisher that works when it does not. */
+  #reportOutages() {
+    const { events } = this.#context
+    const report = () => void this.#report().catch(this.#log)
+    events.on('outage', report)
+    this.#stops.push(() => events.off('outage', report))
+  }
+
+  /** A standby sends nothing, and so has no outage. */
+  async #checkPublisher() {
+    if (this.#subject.role !== 'standby') await this.#context.dispatcher.checkPublisher()
+  }
+
+  async #beat() {
+    if (this.#answerDue) throw new Error(NOT_HEARD)
+    this.#answerDue = true
+    const isSent = await this.#notify(Maintenance.heartbeatChannel(this.#context.node))
+    if (!isSent) this.#answerDue = false
+  }
+
+  /** False where the server's notification queue is half full: it refuses notifications when it is full, and any role can fill it. */
+  async #notify(channel: string): Promise<boolean> {
+    const { rows } = await sql`
+      select pg_catalog.pg_notify(${channel}, '') where pg_catalog.pg_notification_queue_usage() < 0.5`.execute(
+      this.#context.db.kysely,
+    )
+    return rows.length > 0
+  }
+
+  async #report() {
+    const { role, position } = this.#subject
+    const { db, node, pauses, publisher, captureWatch } = this.#context
+    const sockets = publisher.sockets?.() ?? null
+    const captured = captureWatch.published
+    const health = await this.#health()
+    const report = { id: node, role, tick: position?.tick.id ?? 0n, sockets, captured, health }
+    this.#others = await reportNode(db, report)
+    pauses.look()
+    if (role === 'leader') await pauses.tidy()
+  }
+
+  async #health(): Promise<NodeHealth> {
+    const { role, position } = this.#subject
+    const { db, publisherWatch, failures } = this.#context
+    const publishes = role !== 'standby'
+    const lag = publishes && position ? await readLag(db, position) : null
+    return { lag, outage: publishes ? publisherWatch.outage : null, failures: failures.recent() }
+  }
+
+  #repeat(ms: number, task: () => Promise<unknown>, onError = this.#log) {
+    this.#stops.push(repeat(ms, task, error => onError(error as Error)))
+  }
+
+  readonly #log = (error: Error) => {
+    this.#context.logger.debug('Maintenance failed; it will be tried again', { error: error.message })
+  }
+}

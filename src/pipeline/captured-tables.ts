@@ -1,0 +1,92 @@
+import { type ModelCapture, readModelCaptures } from '../capture/model-capture.ts'
+import { readTableShapes } from '../db/catalog.ts'
+import type { Database } from '../db/connect.ts'
+import type { TableShape } from '../db/table-shape.ts'
+import type { Model, Models } from '../models/model.ts'
+
+/** A captured table and the model whose changes its triggers log. */
+export interface CapturedTable {
+  /** Undefined where the model's name does not stand for this table now: it was dropped, renamed or swapped. */
+  readonly shape: TableShape | undefined
+  readonly model: Model
+}
+
+export interface CapturedTablesParts {
+  readonly db: Database
+  readonly models: Models
+  /** Called with each new state of capture before it is used. */
+  readonly heed?: ((captures: readonly ModelCapture[]) => Promise<void>) | undefined
+}
+
+/** Finds the model of a logged change by its table id, with what the catalog says of the table. */
+export class CapturedTables {
+  readonly #parts: CapturedTablesParts
+  #tables: ReadonlyMap<number, CapturedTable> = new Map()
+  #readAt = Number.NEGATIVE_INFINITY
+  #reading: Promise<unknown> = Promise.resolve()
+  readonly #reshaped = new Set<string>()
+
+  constructor(parts: CapturedTablesParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Undefined for a table that none of our models belongs to. What is not a model's table is looked up again if that was
+   * not done since `readAt`, when its change was read: it may have become one.
+   */
+  async find(tableId: number, readAt: number): Promise<CapturedTable | undefined> {
+    if (!this.known(tableId)?.shape) await this.refreshSince(readAt)
+    return this.known(tableId)
+  }
+
+  known(tableId: number): CapturedTable | undefined {
+    return this.#tables.get(tableId)
+  }
+
+  /**
+   * Identities of models whose table got, lost or altered a column of an attribute since this was called last: meanwhile
+   * their changes were published without it.
+   */
+  takeReshaped(): string[] {
+    const identities = [...this.#reshaped]
+    this.#reshaped.clear()
+    return identities
+  }
+
+  /** Looks at the catalog again, unless it did so since that time (of `performance.now()`). */
+  async refreshSince(time: number): Promise<void> {
+    if (this.#readAt < time) await this.refresh()
+  }
+
+  /** One after the other, so that a state is never replaced by an older one. */
+  async refresh(): Promise<void> {
+    const read = this.#reading.then(() => this.#read())
+    this.#reading = read.catch(() => {})
+    await read
+  }
+
+  async #read() {
+    const { db, models, heed } = this.#parts
+    const startedAt = performance.now()
+    const captures = await readModelCaptures(db.pool, db.schema, models)
+    const tables = captures.flatMap(({ table }) => table ?? [])
+    const shapes = await readTableShapes(db.pool, tables)
+    await heed?.(captures)
+    const shapeOf = new Map(tables.map(({ id }, index) => [id, shapes[index]]))
+    const entries = captures.flatMap(({ identity, captured }) => {
+      const model = models.get(identity)
+      return model ? captured.map(id => [id, { model, shape: shapeOf.get(id) }] as const) : []
+    })
+    for (const [id, table] of entries) {
+      if (isReshaped(this.#tables.get(id), table)) this.#reshaped.add(table.model.identity)
+    }
+    this.#tables = new Map(entries)
+    this.#readAt = startedAt
+  }
+}
+
+const isReshaped = (before: CapturedTable | undefined, { model, shape }: CapturedTable) =>
+  before?.shape !== undefined && shape !== undefined && columnsOf(model, before.shape) !== columnsOf(model, shape)
+
+const columnsOf = (model: Model, shape: TableShape) =>
+  JSON.stringify([...model.attributes.values()].map(({ column }) => shape.columns.get(column)?.type.oid ?? null))

@@ -1,0 +1,53 @@
+import { typeParsers } from '../db/connect.ts'
+import type { Models } from '../models/model.ts'
+import { redactedColumns } from '../models/selection.ts'
+import { adapterTypeParsers } from '../models/type-parsers.ts'
+import type { Settings } from '../options.ts'
+import type { RecordEvent } from '../publish/mapping/record-event.ts'
+import { Dispatcher, type DispatcherParts } from './dispatcher.ts'
+import { CompatibleChanges } from './rules/compatible-changes.ts'
+import { EarlyMembers } from './rules/early-members.ts'
+import { LinkNetting } from './rules/link-netting.ts'
+import { Population } from './rules/population.ts'
+import type { Stage } from './stage.ts'
+
+/** The way of a change to this publisher, as the settings want it. */
+export function createDispatcher(
+  settings: Settings,
+  models: Models,
+  parts: Pick<
+    DispatcherParts,
+    'db' | 'publisher' | 'publisherWatch' | 'pauses' | 'failures' | 'events' | 'heedCaptures'
+  >,
+): Dispatcher {
+  const { collections, logger } = settings
+  const redacted = redactedColumns(models, settings.models)
+  const { publisher, events } = parts
+  /** A listener of `published` receives every event. */
+  const hasReceivers = (event: RecordEvent) =>
+    events.listenerCount('published') > 0 || (publisher.hasReceivers?.(event) ?? true)
+  const parsersOf = (datastore: string) => adapterTypeParsers(collections, datastore) ?? typeParsers
+  return new Dispatcher({
+    ...parts,
+    models,
+    parsersOf,
+    redacted,
+    options: settings.models.options,
+    stages: stagesOf(settings, { db: parts.db, models, hasReceivers }),
+    hasReceivers,
+    logger,
+  })
+}
+
+function stagesOf(settings: Settings, parts: Pick<DispatcherParts, 'db' | 'models' | 'hasReceivers'>): Stage[] {
+  const { collections, populate, compatibility, logger } = settings
+  const { models, hasReceivers } = parts
+  const { options } = settings.models
+  const redacted = redactedColumns(models, settings.models)
+  return [
+    new LinkNetting({ ...parts, logger }),
+    new EarlyMembers(models),
+    ...(compatibility ? [new CompatibleChanges()] : []),
+    ...(populate ? [new Population({ collections, models, options, redacted, hasReceivers, logger })] : []),
+  ]
+}

@@ -1,0 +1,270 @@
+import { isWhole, type LoggedChange, type LoggedRow } from '../change-log/change.ts'
+import { formatCursor } from '../change-log/cursor.ts'
+import type { Position } from '../change-log/position.ts'
+import { reorderByRowImages } from '../change-log/reorder.ts'
+import { asError, ChangefeedError } from '../errors.ts'
+import type { Model } from '../models/model.ts'
+import { parseRow } from '../models/row-json.ts'
+import type { MessageMeta, RecordEvent, RefetchEvent } from '../publish/mapping/record-event.ts'
+import { affectedModels } from '../publish/mapping/record-events.ts'
+import { CapturedTables, type CapturedTablesParts } from './captured-tables.ts'
+import { ChangeMapper, type ChangeMapperParts } from './change-mapper.ts'
+import { DatabaseUnavailable } from './connection-errors.ts'
+import type { MappedEvent } from './deferred-events.ts'
+import { type DispatchContext, LeadershipLost } from './dispatch-context.ts'
+import { EventPublisher, type EventPublisherParts } from './event-publisher.ts'
+import type { Failures } from './failures.ts'
+import type { Pauses } from './pauses.ts'
+
+export interface DispatcherParts extends ChangeMapperParts, EventPublisherParts {
+  readonly pauses: Pauses
+  readonly failures: Failures
+  /** Called with each new state of capture before changes are published by it. */
+  readonly heedCaptures?: CapturedTablesParts['heed']
+}
+
+/** Takes logged changes to the publisher: decode, map, publish, one after the other. */
+export class Dispatcher {
+  readonly #parts: DispatcherParts
+  readonly #tables: CapturedTables
+  readonly #mapper: ChangeMapper
+  readonly #publisher: EventPublisher
+  /** Models of which a change of the present page could not be published as it is: their clients must read again. */
+  readonly #incomplete = new Set<string>()
+  #last: MessageMeta | null = null
+  /** When the present page had been read: what the catalog said after that is true of its changes. */
+  #pageReadAt = 0
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts
+    this.#tables = new CapturedTables({ db: parts.db, models: parts.models, heed: parts.heedCaptures })
+    this.#mapper = new ChangeMapper(parts, this.#tables)
+    this.#publisher = new EventPublisher(parts)
+  }
+
+  /** Learns of altered columns before they are met; to be called now and then. */
+  async refreshTables(): Promise<void> {
+    await this.#tables.refresh()
+  }
+
+  /** Learns of an outage of the publisher's backend while nothing is published; to be called now and then. */
+  async checkPublisher(): Promise<void> {
+    await this.#publisher.check()
+  }
+
+  /** `at` and cursor of the last change that was published or skipped. */
+  get last(): MessageMeta | null {
+    return this.#last
+  }
+
+  /**
+   * Publishes a page in order and reports each seq that is done. A change that cannot be published is reported, and its
+   * model's clients are told to read again; one of a paused model is passed over. Rejects only with what the turn says.
+   */
+  async deliver(page: readonly LoggedChange[], done: (seq: bigint) => void, context: DispatchContext): Promise<void> {
+    this.#pageReadAt = performance.now()
+    this.#incomplete.clear()
+    this.#publisher.begin()
+    let furthest = 0n
+    let finished = 0n
+    const changes = await this.#inOrder(page)
+    this.#mapper.begin(changes)
+    for (const [index, change] of changes.entries()) {
+      if (context.signal.aborted && furthest === finished) break
+      await this.#publisher.shareEventLoop()
+      await this.#deliverChange(change, context)
+      if (change.cursor.seq > furthest) furthest = change.cursor.seq
+      // Where changes have swapped places, a seq is done when all before it are: only there the way may end.
+      if (furthest === page[index]?.cursor.seq) finished = furthest
+      // What is left out is not done before its clients know.
+      if (finished === furthest && this.#incomplete.size === 0) done(finished)
+    }
+    for (const identity of this.#affectedBy(this.#tables.takeReshaped())) this.#incomplete.add(identity)
+    if (this.#incomplete.size > 0) await this.#completePage(context).then(() => done(finished))
+    await this.#publisher.drained()
+    context.signal.throwIfAborted()
+  }
+
+  async #inOrder(page: readonly LoggedChange[]): Promise<readonly LoggedChange[]> {
+    for (const { tableId } of page) await this.#tables.find(tableId, this.#pageReadAt)
+    const { changes, unresolved } = reorderByRowImages(page, change => this.#recordOf(change))
+    for (const tableId of unresolved) this.#leaveIncomplete(this.#tables.known(tableId)?.model)
+    return changes
+  }
+
+  #leaveIncomplete(model: Model | undefined) {
+    const affected = model ? affectedModels(model, this.#parts.models) : []
+    for (const identity of affected) this.#incomplete.add(identity)
+  }
+
+  /** The text of the primary key; null where there is none to be had. */
+  #recordOf({ tableId, new: after, old: before, defect }: LoggedChange): string | null {
+    const model = this.#tables.known(tableId)?.model
+    const row = after ?? before
+    const column = model?.attributes.get(model.primaryKey)?.column
+    if (!model || row === null || defect !== null || column === undefined) return null
+    try {
+      return parseRow(row, model).get(column) ?? null
+    } catch {
+      return null // delivering it will say what is wrong
+    }
+  }
+
+  /** Declares changes of every model missing, or of some: to the clients of all models that these changes affect. */
+  async declareGap(
+    reason: RefetchEvent['reason'],
+    { epoch, tick }: Position,
+    context: DispatchContext,
+    only: readonly string[] = [...this.#parts.models.keys()],
+  ): Promise<void> {
+    const meta = { cursor: formatCursor({ epoch, tick: tick.id, seq: 0n }), at: Date.now() }
+    const identities = this.#affectedBy(only)
+    const fields = { reason, cursor: meta.cursor, identities }
+    this.#parts.logger.warn('Changes are missing: clients are told to read again', fields)
+    await this.#refetch(identities, reason, meta, context)
+  }
+
+  #affectedBy(identities: readonly string[]): string[] {
+    const { models } = this.#parts
+    const missing = identities.flatMap(identity => models.get(identity) ?? [])
+    return [...new Set(missing.flatMap(model => affectedModels(model, models)))]
+  }
+
+  /** The clients read again of what the tick's pages, each by itself, could not put right: see {@link TickReader}. */
+  async completeTick(disordered: readonly number[], position: Position, context: DispatchContext): Promise<void> {
+    const tables = await Promise.all(disordered.map(id => this.#tables.find(id, this.#pageReadAt)))
+    const identities = [
+      ...tables.flatMap(table => table?.model.identity ?? []),
+      ...this.#parts.stages.flatMap(stage => stage.incomplete?.() ?? []),
+    ]
+    if (identities.length > 0) await this.declareGap('bulk', position, context, identities)
+  }
+
+  async #deliverChange(change: LoggedChange, context: DispatchContext) {
+    const table = await this.#tables.find(change.tableId, this.#pageReadAt)
+    const meta = metaOf(change)
+    if (table && this.#parts.pauses.has(table.model.identity)) this.#withhold(table.model, meta)
+    // A table that is not its model's now needs no message: the watch of capture has logged a gap, which follows.
+    else if (table && (table.shape || change.operation === 'gap'))
+      await this.#deliverAs(table.model, change, meta, context)
+    this.#last = meta
+  }
+
+  async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, context: DispatchContext) {
+    if (!isWhole(change)) return await this.#tellDefect(model, change, meta, context)
+    for (const mapped of await this.#eventsOrNone(change, model, meta, context)) {
+      for (const event of await this.#eventsNow(mapped, model, meta, context)) {
+        await this.#attempt(
+          event.identity,
+          meta,
+          context,
+          () => this.#publisher.publish(event, meta, context),
+          announcedBy(event),
+        )
+      }
+    }
+  }
+
+  /** Deferred events are looked up only if somebody has come meanwhile: nobody receives them otherwise. */
+  async #eventsNow(
+    mapped: MappedEvent,
+    model: Model,
+    meta: MessageMeta,
+    context: DispatchContext,
+  ): Promise<readonly RecordEvent[]> {
+    if (mapped.verb !== 'deferred') return [mapped]
+    if (!this.#parts.hasReceivers(mapped.receivers)) return []
+    const affected = affectedModels(model, this.#parts.models)
+    return (await this.#attempt(model.identity, meta, context, () => mapped.events(), affected)) ?? []
+  }
+
+  /** A row that could not be logged, or capture that was off: nobody knows what is in the table now. */
+  async #tellDefect(model: Model, { operation, defect }: LoggedChange, meta: MessageMeta, context: DispatchContext) {
+    const { cursor } = meta
+    if (operation === 'gap') this.#parts.logger.error(UNCAPTURED, { model: model.identity, cursor, defect })
+    else this.#parts.failures.noteDefect(model.identity, cursor, defect)
+    await this.#refetch(affectedModels(model, this.#parts.models), 'gap', meta, context)
+  }
+
+  #withhold({ identity }: Model, { cursor }: MessageMeta) {
+    this.#parts.pauses.count(identity)
+    this.#parts.events.announce('withheld', { identity, cursor })
+  }
+
+  async #eventsOrNone(change: LoggedRow, model: Model, meta: MessageMeta, context: DispatchContext) {
+    const affected = affectedModels(model, this.#parts.models)
+    const mapping = { meta, readAt: this.#pageReadAt, signal: context.signal }
+    const mapped = await this.#attempt(
+      model.identity,
+      meta,
+      context,
+      () => this.#mapper.map(change, model, mapping),
+      affected,
+    )
+    for (const fault of mapped?.faults ?? []) {
+      this.#parts.failures.note(model.identity, meta.cursor, new ChangefeedError('E_DECODE', fault))
+    }
+    if (mapped?.unshown && mapped.isComplete) this.#parts.failures.note(model.identity, meta.cursor, mapped.unshown)
+    else if (mapped?.unshown) this.#skip(model.identity, meta, mapped.unshown, [model.identity])
+    return mapped?.recordEvents ?? []
+  }
+
+  /** What is no fault of the change ends the turn, and the change comes again; otherwise `affected` are incomplete. */
+  async #attempt<T>(
+    identity: string,
+    meta: MessageMeta,
+    { signal }: DispatchContext,
+    action: () => Promise<T>,
+    affected: readonly string[],
+  ): Promise<T | undefined> {
+    try {
+      return await action()
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof DatabaseUnavailable || error instanceof LeadershipLost) throw error.cause
+      this.#skip(identity, meta, asError(error), affected)
+      return undefined
+    }
+  }
+
+  #skip(identity: string, { cursor }: MessageMeta, error: Error, affected: readonly string[]) {
+    this.#parts.failures.note(identity, cursor, error)
+    this.#parts.events.announce('skipped', { identity, cursor, error })
+    for (const each of affected) this.#incomplete.add(each)
+  }
+
+  /** Behind the last message of the page, so that no client ends on an older state than what it reads then. */
+  async #completePage(context: DispatchContext) {
+    await this.#refetch([...this.#incomplete], 'gap', this.#last ?? { cursor: '', at: Date.now() }, context)
+  }
+
+  /** There is nothing in its place where the publisher refuses it. */
+  async #refetch(
+    identities: readonly string[],
+    reason: RefetchEvent['reason'],
+    { cursor, at }: MessageMeta,
+    context: DispatchContext,
+  ) {
+    const meta = { cursor, at }
+    this.#parts.events.announce('gap', { reason, identities })
+    for (const identity of identities) {
+      const event = { verb: 'refetch', identity, reason } as const
+      await this.#attempt(identity, meta, context, () => this.#publisher.publish(event, meta, context), [])
+    }
+  }
+}
+
+const UNCAPTURED = 'Changes of a model may be missing: clients are told to read again'
+
+/** Whose messages are lost with an event: its own model's, and those that it announces a new record to. */
+const announcedBy = (event: RecordEvent): string[] =>
+  event.verb === 'created' ? [event.identity, ...event.reverse.map(({ identity }) => identity)] : [event.identity]
+
+function metaOf({ cursor, at, origin, annotations }: LoggedChange): MessageMeta {
+  return {
+    cursor: formatCursor(cursor),
+    at: at.getTime(),
+    ...(origin !== null && { origin }),
+    ...(annotations !== null && { annotations }),
+  }
+}

@@ -1,0 +1,75 @@
+import type { Models } from '../../models/model.ts'
+import type { RecordEvent } from '../../publish/mapping/record-event.ts'
+import { parseOrigin } from '../../publish/origin.ts'
+import { deferredEvents, type HasReceivers, type MappedEvent } from '../deferred-events.ts'
+import type { Stage, StageContext } from '../stage.ts'
+import { type Link, linkOf } from './link.ts'
+import { LinkLookUps, type LinkLookUpsParts } from './link-look-ups.ts'
+
+/** Links that blueprints have deleted and not yet inserted again; of those beyond, the insertion is published. */
+const REMEMBERED = 10_000
+
+export interface LinkNettingParts extends LinkLookUpsParts {
+  readonly hasReceivers: HasReceivers
+}
+
+/**
+ * To replace the members of a collection, Waterline deletes all of its links and inserts the new ones, in two
+ * transactions; and a table may hold the same link twice. So `removedFrom` is dropped where the link exists when it would
+ * be published: a later deletion of it has a change of its own. `addedTo` is never dropped, as a client may have read the
+ * members between the two transactions.
+ */
+export class LinkNetting implements Stage {
+  readonly #models: Models
+  readonly #hasReceivers: HasReceivers
+  readonly #lookUps: LinkLookUps
+  /** By request and link, oldest first. */
+  readonly #deletedByBlueprint = new Set<string>()
+
+  constructor(parts: LinkNettingParts) {
+    this.#models = parts.models
+    this.#hasReceivers = parts.hasReceivers
+    this.#lookUps = new LinkLookUps(parts)
+  }
+
+  begin(): void {
+    this.#lookUps.begin()
+  }
+
+  async revise(events: MappedEvent[], context: StageContext): Promise<MappedEvent[]> {
+    const revised: MappedEvent[] = []
+    for (const event of events) {
+      const link = event.verb !== 'deferred' && linkOf(event, context.change.model, this.#models)
+      if (!link) revised.push(event)
+      else if (event.verb === 'addedTo') revised.push(this.#isKept(link, context) ? { ...event, kept: true } : event)
+      else if (!this.#mustKnow(event, context))
+        revised.push(deferredEvents(event, async () => ((await this.#lookUps.exists(link, context)) ? [] : [event])))
+      else if (await this.#lookUps.exists(link, context)) this.#noteDeletion(link, context)
+      else revised.push(event)
+    }
+    return revised
+  }
+
+  /** A blueprint's deletion counts for the insertion that may follow it, whoever hears of it. */
+  #mustKnow(event: RecordEvent, { meta }: StageContext): boolean {
+    return parseOrigin(meta.origin)?.blueprint === true || this.#hasReceivers(event)
+  }
+
+  #noteDeletion(link: Link, { meta }: StageContext) {
+    if (!parseOrigin(meta.origin)?.blueprint) return
+    this.#deletedByBlueprint.add(keyOf(link, meta.origin))
+    for (const oldest of this.#deletedByBlueprint) {
+      if (this.#deletedByBlueprint.size <= REMEMBERED) return
+      this.#deletedByBlueprint.delete(oldest)
+    }
+  }
+
+  /** Whether the request that inserts the link had deleted it, and no message said so. */
+  #isKept(link: Link, { meta }: StageContext): boolean {
+    return this.#deletedByBlueprint.size > 0 && this.#deletedByBlueprint.delete(keyOf(link, meta.origin))
+  }
+}
+
+/** Of a made-up junction table both collections state the same link, so each has its own key. */
+const keyOf = ({ links, alias, parent, parentId, childId }: Link, origin = '') =>
+  JSON.stringify([origin, links.identity, alias, parent, String(parentId), String(childId)])

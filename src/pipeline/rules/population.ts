@@ -1,0 +1,155 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../../logger.ts'
+import { collectionsOf } from '../../models/collection.ts'
+import type { Association, Model, ModelRecord, Models } from '../../models/model.ts'
+import { presentable } from '../../models/presentation.ts'
+import type { ModelOptions } from '../../models/selection.ts'
+import { childAttribute } from '../../publish/mapping/memberships.ts'
+import type { RecordEvent } from '../../publish/mapping/record-event.ts'
+import { deferredEvents, type HasReceivers, type MappedEvent } from '../deferred-events.ts'
+import type { Stage, StageContext } from '../stage.ts'
+
+/** As many members as blueprints populate. */
+const LIMIT = 30
+
+export interface PopulationParts {
+  /** Waterline's live models. */
+  readonly collections: object
+  readonly models: Models
+  /** Columns that never leave the table, by model identity. */
+  readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
+  /** Settings of single models, by identity. */
+  readonly options: ReadonlyMap<string, ModelOptions>
+  readonly hasReceivers: HasReceivers
+  readonly logger: Logger
+}
+
+/** How old the creation of a record must be before it is believed to have no members, in milliseconds. */
+const WINDOW_MS = 50
+
+/**
+ * Puts the associated records into the record of a `created` message and into `previous`, as blueprints do. The record's
+ * own values are those of the change; who is associated is read when it is published, and so as of then: members whose links
+ * come later in the feed are announced again. A new record without members is looked at again a moment later.
+ */
+export class Population implements Stage {
+  readonly #parts: PopulationParts
+  readonly #live: ReadonlyMap<string, Finder>
+
+  constructor(parts: PopulationParts) {
+    this.#parts = parts
+    this.#live = new Map(collectionsOf(parts.collections).map(live => [live.identity, live as unknown as Finder]))
+  }
+
+  async revise(events: MappedEvent[], context: StageContext): Promise<MappedEvent[]> {
+    const { model } = context.change
+    const revised: MappedEvent[] = []
+    for (const event of events) {
+      if (event.verb === 'deferred' || !hasRecord(event, model)) revised.push(event)
+      else if (this.#mayHaveReceivers(event)) revised.push(await this.#withAssociated(event, context))
+      else revised.push(deferredEvents(event, async () => [await this.#withAssociated(event, context)]))
+    }
+    return revised
+  }
+
+  /** The app names its own rooms after this stage. */
+  #mayHaveReceivers(event: RecordEvent): boolean {
+    const { options, hasReceivers } = this.#parts
+    return options.get(event.identity)?.rooms !== undefined || hasReceivers(event)
+  }
+
+  async #withAssociated(event: RecordEvent, context: StageContext): Promise<RecordEvent> {
+    const { model, old, new: row } = context.change
+    const isNew = event.verb === 'created'
+    const raw = row && isNew ? row : old
+    let populated = raw && (await this.#populated(model, raw, context))
+    if (populated && isNew && lacksMembers(model, populated) && (await comesOfAge(context))) {
+      populated = await this.#populated(model, row ?? {}, context)
+    }
+    return populated ? withRecord(event, populated) : event
+  }
+
+  /** Undefined where it cannot be read: the message is worth more than what would be in it. */
+  async #populated(model: Model, row: ModelRecord, { meta }: StageContext): Promise<ModelRecord | undefined> {
+    const { models, redacted, logger } = this.#parts
+    try {
+      const associated = await Promise.all(model.associations.map(each => this.#associated(model, each, row)))
+      const redactedColumns = (identity: string) => redacted.get(identity) ?? new Set<string>()
+      const record = { ...row, ...Object.fromEntries(associated.filter(entry => entry !== undefined)) }
+      return presentable({ models, redactedColumns }, model.identity, record)
+    } catch (error) {
+      const fields = { model: model.identity, cursor: meta.cursor, error: (error as Error).message }
+      logger.warn('A record could not be populated and is published without what is associated', fields)
+      return undefined
+    }
+  }
+
+  async #associated(model: Model, association: Association, row: ModelRecord): Promise<[string, unknown] | undefined> {
+    const { alias } = association
+    if (association.type === 'model') {
+      const key = row[alias]
+      const parent = this.#live.get(association.model)
+      return key === null || !parent ? undefined : [alias, (await parent.findOne(criteria(parent, key))) ?? null]
+    }
+    const members = await this.#members(model, association, row[model.primaryKey])
+    return members && [alias, members]
+  }
+
+  async #members(model: Model, collection: Collection, id: unknown): Promise<unknown[] | undefined> {
+    const child = this.#live.get(collection.collection)
+    if (!child) return undefined
+    if (collection.through === undefined) {
+      return collection.via ? await child.find({ where: { [collection.via]: id }, limit: LIMIT }) : undefined
+    }
+    const links = this.#live.get(collection.through)
+    const ends = endsOf(model, collection, this.#parts.models)
+    if (!links || !ends) return undefined
+    const found = await links.find({ where: { [ends.near]: id }, limit: LIMIT })
+    return await child.find({ where: { [child.primaryKey]: found.map(link => link[ends.far]) } })
+  }
+}
+
+/** Waterline creates a record first and its links in a transaction of their own. */
+const lacksMembers = (model: Model, record: ModelRecord) =>
+  model.associations.some(({ type, alias }) => {
+    const members = record[alias]
+    return type === 'collection' && Array.isArray(members) && members.length === 0
+  })
+
+/** Waits until the change is old enough; false when it is already. By two clocks, so never for longer than the window. */
+async function comesOfAge({ meta, signal }: StageContext): Promise<boolean> {
+  const waitMs = Math.min(WINDOW_MS - (Date.now() - meta.at), WINDOW_MS)
+  if (waitMs <= 0) return false
+  await sleep(waitMs, undefined, { signal })
+  return true
+}
+
+interface Finder {
+  readonly primaryKey: string
+  findOne(criteria: object): PromiseLike<ModelRecord | undefined>
+  find(criteria: object): PromiseLike<ModelRecord[]>
+}
+
+type Collection = Extract<Association, { type: 'collection' }>
+
+const criteria = ({ primaryKey }: Finder, key: unknown) => ({ where: { [primaryKey]: key } })
+
+const hasRecord = (event: RecordEvent, { identity }: Model) =>
+  event.identity === identity &&
+  (event.verb === 'created' || ((event.verb === 'updated' || event.verb === 'destroyed') && !!event.previous))
+
+const withRecord = (event: RecordEvent, record: ModelRecord): RecordEvent =>
+  event.verb === 'created' ? { ...event, record } : ({ ...event, previous: record } as RecordEvent)
+
+function endsOf(
+  { identity }: Model,
+  collection: Collection,
+  models: Models,
+): { near: string; far: string } | undefined {
+  const links = models.get(collection.through ?? '')
+  const near = links?.junction?.ends.find(end => end.identity === identity && end.alias === collection.alias)
+  const far = links?.junction?.ends.find(end => end !== near)
+  if (near && far) return { near: near.attribute, far: far.attribute }
+  const child = links && childAttribute(links, collection)
+  return collection.via === undefined || child === undefined ? undefined : { near: collection.via, far: child }
+}

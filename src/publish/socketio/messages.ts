@@ -1,0 +1,115 @@
+import type { ModelRecord, RecordId } from '../../models/model.ts'
+import type {
+  AddedToEvent,
+  CreatedEvent,
+  DestroyedEvent,
+  RecordEvent,
+  RemovedFromEvent,
+  UpdatedEvent,
+} from '../mapping/record-event.ts'
+import { classRoom, contextRoom, recordRoom } from './rooms.ts'
+
+/** What is to happen to sockets for one event, in order. */
+export type Step =
+  | EmitStep
+  /** The members of `from` join `to`, before anything else is emitted. */
+  | { readonly do: 'introduce'; readonly from: string; readonly to: string }
+  /** Everyone leaves the rooms of the record. */
+  | { readonly do: 'retire'; readonly identity: string; readonly id: RecordId }
+  /** Everyone who is in any room of this model is told to read again. */
+  | { readonly do: 'refetch'; readonly identity: string; readonly payload: RefetchPayload }
+
+/** Once to each socket that is in any of the rooms. */
+export interface EmitStep {
+  readonly do: 'emit'
+  readonly rooms: string[]
+  readonly event: string
+  readonly payload: object
+}
+
+export interface RefetchPayload {
+  readonly verb: 'refetch'
+  readonly identity: string
+  readonly reason: string
+}
+
+/** The event of messages that are about the feed itself and not about a record. */
+export const FEED_EVENT = 'changefeed'
+
+/** The messages and room changes of one event. Pure; payload keys in the order in which Sails sends them. */
+export function stepsOf(event: RecordEvent): Step[] {
+  switch (event.verb) {
+    case 'created':
+      return [...event.reverse.flatMap(stepsOf), ...createSteps(event)]
+    case 'destroyed':
+      return [toRecord(event, 'destroy', destroyedPayload(event)), retireStep(event)]
+    case 'updated':
+      return [toRecord(event, 'update', updatedPayload(event))]
+    case 'addedTo':
+      return [toRecord(event, `add:${event.alias}`, addedToPayload(event))]
+    case 'removedFrom':
+      return [toRecord(event, `remove:${event.alias}`, removedFromPayload(event))]
+    case 'refetch': {
+      const { identity, reason } = event
+      return [{ do: 'refetch', identity, payload: { verb: 'refetch', identity, reason } }]
+    }
+  }
+}
+
+/** The message of one event to the app's own rooms alone, and the rooms whose members receive it anyway. */
+export function toRoomsOfApp(event: RecordEvent): { readonly step: EmitStep; readonly except: string[] } | undefined {
+  const own: readonly string[] = ('rooms' in event && event.rooms) || []
+  const step = stepsOf(event.verb === 'created' ? { ...event, reverse: [] } : event)[0]
+  if (own.length === 0 || step?.do !== 'emit') return undefined
+  return { step: { ...step, rooms: [...own] }, except: step.rooms.filter(room => !own.includes(room)) }
+}
+
+function createSteps({ identity, id, record, rooms = [] }: CreatedEvent): Step[] {
+  const from = classRoom(identity)
+  return [
+    { do: 'emit', rooms: [from, ...rooms], event: identity, payload: { verb: 'created', data: record, id } },
+    { do: 'introduce', from, to: recordRoom(identity, id) },
+  ]
+}
+
+interface OfRecord {
+  readonly identity: string
+  readonly id: RecordId
+  readonly rooms?: readonly string[]
+}
+
+/** One message to everyone who is subscribed to the record, or to this kind of message about it. */
+export const toRecord = ({ identity, id, rooms = [] }: OfRecord, context: string, payload: object): EmitStep => ({
+  do: 'emit',
+  rooms: [recordRoom(identity, id), contextRoom(identity, id, context), ...rooms],
+  event: identity,
+  payload,
+})
+
+const retireStep = ({ identity, id }: OfRecord): Step => ({ do: 'retire', identity, id })
+
+const updatedPayload = ({ id, changes, previous }: UpdatedEvent) => ({
+  verb: 'updated',
+  data: changes,
+  id,
+  ...withPrevious(previous),
+})
+
+const destroyedPayload = ({ id, previous }: DestroyedEvent) => ({ verb: 'destroyed', id, ...withPrevious(previous) })
+
+const withPrevious = (previous: ModelRecord | undefined) => (previous === undefined ? {} : { previous })
+
+const addedToPayload = ({ id, alias, childId, added }: AddedToEvent) => ({
+  id,
+  verb: 'addedTo',
+  attribute: alias,
+  addedId: childId,
+  ...(added === undefined ? {} : { added }),
+})
+
+const removedFromPayload = ({ id, alias, childId }: RemovedFromEvent) => ({
+  id,
+  verb: 'removedFrom',
+  attribute: alias,
+  removedId: childId,
+})

@@ -1,0 +1,53 @@
+import type { Server } from 'socket.io'
+import type { Models } from '../../models/model.ts'
+import type { MessageMeta, RecordEvent } from '../mapping/record-event.ts'
+import { shownMeta } from '../origin.ts'
+import type { Publisher } from '../publisher.ts'
+import { type Scope, socketsConnectedTo } from './adapter.ts'
+import type { ClientBuffers } from './client-buffers.ts'
+import { type Step, stepsOf } from './messages.ts'
+import { socketsLeftOut } from './origin-socket.ts'
+import { type Delivery, StepPerformer } from './step-performer.ts'
+
+export interface SocketPublisherOptions {
+  readonly models: Models
+  /** Those of this server's own sockets: they are waited for and bounded. @default none: it has no sockets */
+  readonly buffers?: ClientBuffers
+  /**
+   * Whose sockets hear of a change: this server's own (`local`: every node runs a feed, whatever the adapter), or those of
+   * all servers of the adapter (`cluster`: only the leader publishes). @default 'local'
+   */
+  readonly scope?: Scope
+  /** The rooms that have a member. @default those with a member on this server */
+  readonly knownRooms?: () => Iterable<string>
+}
+
+/**
+ * Publishes on a socket.io server with the rooms, events and payloads of Sails. Each message carries `meta` as its second
+ * argument. A socket in the class room is in the new record's room before `publish` returns. It returns a promise only
+ * where a message has very many receivers.
+ *
+ * @example
+ * const publisher = socketPublisher(io, { models: readModels(ontology.collections), buffers: new ClientBuffers(io) })
+ */
+export function socketPublisher(
+  io: Server,
+  options: SocketPublisherOptions,
+): Required<Pick<Publisher, 'publish' | 'drained' | 'hasReceivers' | 'sockets'>> {
+  const { models, buffers, scope = 'local', knownRooms } = options
+  const performer = new StepPerformer(io, { models, scope, ...(knownRooms && { knownRooms }) })
+  return {
+    publish(event: RecordEvent, meta: MessageMeta) {
+      const delivery = { meta: shownMeta(meta), except: socketsLeftOut(io, scope, meta.origin) }
+      return performAll(performer, stepsOf(event), delivery)
+    },
+    drained: () => buffers?.drained(),
+    hasReceivers: event => stepsOf(event).some(step => performer.hasReceivers(step)),
+    sockets: () => socketsConnectedTo(io),
+  }
+}
+
+function performAll(performer: StepPerformer, steps: readonly Step[], delivery: Delivery): Promise<void> | undefined {
+  const underway = steps.map(step => performer.perform(step, delivery)).filter(promise => promise !== undefined)
+  return underway.length === 0 ? undefined : Promise.all(underway).then(() => {})
+}

@@ -1,0 +1,144 @@
+import { ChangefeedError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { Association, Model, ModelRecord, Models } from '../../models/model.ts'
+import { noModel } from '../../models/selection.ts'
+import { attributesShownAsStored } from '../../models/shown-attributes.ts'
+import { forbidden } from '../requests/refusal.ts'
+import type { RealtimeRequest } from '../requests/request.ts'
+import { Searchable } from './searchable.ts'
+
+export const WRITE_ACTIONS = ['create', 'update', 'destroy', 'add', 'remove', 'replace'] as const
+export type WriteAction = (typeof WRITE_ACTIONS)[number]
+/** What a request is about to do: read records, hear of new ones, or write. */
+export type Action = 'find' | 'watch' | WriteAction
+
+type Verdict = boolean | Promise<boolean>
+
+/** What clients may do with one model. Naming a model opens it for reading; the rest stays closed. */
+export interface ModelAccess {
+  /** Whether this request may do this to the model at all. @default yes */
+  policy?(req: RealtimeRequest, action: Action): Verdict
+  /**
+   * Whether it may see this record, or do this to it; of an update it is asked twice, of the record as it is and as it would
+   * be. A record that it may not see is left out of answers, and the socket is not subscribed to it. It judges what was
+   * found, so with conditions and `limit` a client can infer values of records that it is not shown: `omit` what must not
+   * be guessed. @default yes
+   */
+  recordPolicy?(req: RealtimeRequest, record: ModelRecord, action: Action): Verdict
+  /**
+   * Whether a socket that lists the model hears of every new record, whatever it is. With a `recordPolicy` it would hear of
+   * records that it may not see. @default yes, without a `recordPolicy`
+   */
+  watch?: boolean
+  /** REST routes that write: all, or these. @default none */
+  write?: boolean | readonly WriteAction[]
+  /**
+   * Attributes that clients may set. A request that sets one of the others is refused if `omit`, `encrypt` or `customToJSON`
+   * hides or changes it; otherwise its value is ignored.
+   * @default all that clients are shown as they are stored, and collections, but the primary key
+   */
+  writable?: readonly string[]
+  /**
+   * Attributes that clients may search and sort by. Values of one that `customToJSON` hides or changes can be guessed by it.
+   * @default all that clients are shown as they are stored
+   */
+  searchable?: readonly string[]
+  /** Attributes that clients must not see, nor search or sort by. `encrypt` attributes never are seen. @default none */
+  omit?: readonly string[]
+}
+
+/** One model that clients may use, with every default in place. */
+export interface OpenModel {
+  readonly model: Model
+  /** Whether everyone may read every record. */
+  readonly isPublic: boolean
+  readonly canWatch: boolean
+  readonly writes: ReadonlySet<WriteAction>
+  readonly writable: ReadonlySet<string>
+  /** Attributes that clients are not shown as they are stored, and that they may not set. */
+  readonly protected: ReadonlySet<string>
+  readonly searchable: Searchable
+  /** Associations that may be read and populated: where a key is omitted, so is whom it names. */
+  readonly associations: readonly Association[]
+  allows(req: RealtimeRequest, action: Action): Promise<boolean>
+  allowsRecord(req: RealtimeRequest, record: ModelRecord, action: Action): Promise<boolean>
+}
+
+export type OpenModels = ReadonlyMap<string, OpenModel>
+
+/** Throws `E_OPTIONS` for a model or an attribute that does not exist. */
+export function openModels(
+  models: Models,
+  access: Readonly<Record<string, true | ModelAccess>>,
+  logger: Logger,
+): OpenModels {
+  return new Map(
+    Object.entries(access).map(([name, given]) => {
+      const model = models.get(name.toLowerCase())
+      if (!model) throw new ChangefeedError('E_OPTIONS', `Option \`models\` names ${noModel(name, models)}`)
+      return [model.identity, openModel(model, given === true ? {} : given, logger)]
+    }),
+  )
+}
+
+/** Columns of a model that clients must not see, by what its access omits. */
+export function omittedColumns(model: Model, access: true | ModelAccess | undefined): Set<string> {
+  const omit = access === true || access === undefined ? [] : (access.omit ?? [])
+  return new Set(omit.map(name => attributeOf(model, name, 'omit').column))
+}
+
+function openModel(model: Model, access: ModelAccess, logger: Logger): OpenModel {
+  const { policy, recordPolicy, watch = recordPolicy === undefined, write = false } = access
+  for (const name of access.writable ?? []) requireWritable(model, name)
+  for (const name of access.searchable ?? []) attributeOf(model, name, 'searchable')
+  const omitted = omittedColumns(model, access)
+  const shown = attributesShownAsStored(model, omitted)
+  const writable = new Set(access.writable ?? settable(model, shown))
+  return {
+    model,
+    isPublic: policy === undefined && recordPolicy === undefined,
+    canWatch: watch,
+    writes: new Set(write === true ? WRITE_ACTIONS : write === false ? [] : write),
+    writable,
+    protected: protectedAttributes(model, shown, writable),
+    searchable: new Searchable(model, { named: access.searchable, redacted: omitted, logger }),
+    associations: model.associations.filter(({ alias }) => !omitted.has(model.attributes.get(alias)?.column ?? '')),
+    allows: async (req, action) => (policy ? (await policy.call(access, req, action)) === true : true),
+    allowsRecord: async (req, record, action) =>
+      recordPolicy ? (await recordPolicy.call(access, req, record, action)) === true : true,
+  }
+}
+
+/** Throws a `Refusal` unless the request may do this to the model. */
+export async function requireAllowed(open: OpenModel, req: RealtimeRequest, action: Action): Promise<void> {
+  if (!(await open.allows(req, action))) throw forbidden()
+}
+
+export async function requireRecordAllowed(open: OpenModel, req: RealtimeRequest, record: ModelRecord, action: Action) {
+  if (!(await open.allowsRecord(req, record, action))) throw forbidden()
+}
+
+export const targetOf = (association: Association) =>
+  association.type === 'model' ? association.model : association.collection
+
+function settable(model: Model, shown: ReadonlySet<string>): string[] {
+  const collections = model.associations.filter(({ type }) => type === 'collection').map(({ alias }) => alias)
+  return [...new Set([...shown, ...collections])].filter(name => name !== model.primaryKey)
+}
+
+function protectedAttributes(model: Model, shown: ReadonlySet<string>, writable: ReadonlySet<string>): Set<string> {
+  const isProtected = (name: string) => !shown.has(name) && !writable.has(name) && name !== model.primaryKey
+  return new Set([...model.attributes.keys()].filter(isProtected))
+}
+
+function attributeOf(model: Model, name: string, option: string) {
+  const attribute = model.attributes.get(name)
+  if (attribute) return attribute
+  const known = [...model.attributes.keys()].join(', ')
+  const message = `Option \`models.${model.identity}.${option}\` names "${name}", which is no attribute with a column. Attributes: ${known}.`
+  throw new ChangefeedError('E_OPTIONS', message)
+}
+
+function requireWritable(model: Model, name: string) {
+  if (!model.associations.some(({ alias }) => alias === name)) attributeOf(model, name, 'writable')
+}

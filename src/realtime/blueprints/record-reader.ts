@@ -1,0 +1,169 @@
+import type { Association, Model, ModelRecord, Models, RecordId } from '../../models/model.ts'
+import { type Presentation, presentable } from '../../models/presentation.ts'
+import { isRecordId } from '../../publish/mapping/record-id.ts'
+import { classRoom, recordRoom } from '../../publish/socketio/rooms.ts'
+import type { Limits } from '../requests/limits.ts'
+import { badRequest } from '../requests/refusal.ts'
+import type { RealtimeRequest } from '../requests/request.ts'
+import { type OpenModel, type OpenModels, targetOf } from './access.ts'
+import { type Criteria, parseNames, requireStillSearchable } from './criteria.ts'
+import { type LiveModel, runClientQuery } from './live-model.ts'
+
+/** As blueprints do where nothing else is asked. */
+export const POPULATED_LIMIT = 30
+
+/** Records by what a route names, not the request. */
+interface Selection {
+  readonly where: object
+  readonly limit: number
+}
+
+export interface ReaderOptions extends Presentation {
+  readonly models: Models
+  readonly open: OpenModels
+  readonly live: (identity: string) => LiveModel
+  readonly limits: Limits
+}
+
+/** Reads records for a request: populated, without what it may not see. */
+export class RecordReader {
+  readonly #options: ReaderOptions
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+  }
+
+  /** Records as Waterline has them, associations populated that the request asks for and may see. */
+  async find(req: RealtimeRequest, open: OpenModel, criteria: Criteria | Selection) {
+    return await this.#find(req, open, criteria, await this.#populated(req, open))
+  }
+
+  async findOne(req: RealtimeRequest, open: OpenModel, id: RecordId, { bare = false } = {}) {
+    const criteria = { where: { [open.model.primaryKey]: id }, limit: 1 }
+    const [record] = await this.#find(req, open, criteria, bare ? [] : await this.#populated(req, open))
+    return record
+  }
+
+  /** The members of one association of a record: a list, or one record or none. */
+  async members(req: RealtimeRequest, open: OpenModel, id: RecordId, association: Association, criteria: Criteria) {
+    const { primaryKey, identity } = open.model
+    const child = this.#options.open.get(targetOf(association))
+    if (!child) return undefined
+    const live = this.#options.live(identity)
+    const query = live
+      .findOne({ [primaryKey]: id })
+      .populate(association.alias, association.type === 'model' ? undefined : structuredClone(criteria))
+    const parent = await runClientQuery(() => query)
+    const found = [parent?.[association.alias] ?? []].flat() as ModelRecord[]
+    learnFrom(found, child, criteria)
+    return await this.#permittedAmong(req, child, found)
+  }
+
+  /** Shows records as the request may see them, and of them what it selects. */
+  presentation(req: RealtimeRequest, open: OpenModel): (record: ModelRecord) => ModelRecord {
+    const [select, omit] = ['select', 'omit'].map(name => parseNames(req.param(name), name, this.#options.limits))
+    const isChosen = (name: string) =>
+      name === open.model.primaryKey || (select ? select.includes(name) : !omit?.includes(name))
+    return record => {
+      const shown = presentable(this.#options, open.model.identity, record)
+      return Object.fromEntries(Object.entries(shown).filter(([name]) => isChosen(name)))
+    }
+  }
+
+  /** The rooms of records and of those populated in them. */
+  recordRooms({ model }: OpenModel, records: readonly ModelRecord[]): string[] {
+    return records.flatMap(record => [
+      recordRoom(model.identity, record[model.primaryKey] as RecordId),
+      ...model.associations.flatMap(association => this.#populatedRooms(record[association.alias], association)),
+    ])
+  }
+
+  /** The rooms for news of these models, as far as the request may hear of it. */
+  async classRooms(req: RealtimeRequest, identities: readonly string[]): Promise<string[]> {
+    const allowed = await Promise.all(identities.map(identity => this.#canWatch(req, identity)))
+    return identities.filter((_, index) => allowed[index]).map(classRoom)
+  }
+
+  async #find(req: RealtimeRequest, open: OpenModel, criteria: Criteria | Selection, populated: Association[]) {
+    // A copy, as Waterline rewrites what it is given.
+    const plain = this.#options.live(open.model.identity).find(structuredClone(criteria))
+    const query = populated.reduce((each, { alias, type }) => each.populate(alias, subcriteria(type)), plain)
+    const found = await runClientQuery(() => query)
+    learnFrom(found, open, criteria)
+    return await this.#permitted(req, open, found, populated)
+  }
+
+  async #canWatch(req: RealtimeRequest, identity: string): Promise<boolean> {
+    const open = this.#options.open.get(identity)
+    return open?.canWatch === true && (await open.allows(req, 'watch'))
+  }
+
+  #populatedRooms(value: unknown, association: Association): string[] {
+    const child = this.#options.models.get(targetOf(association))
+    const records = [value ?? []].flat().filter((each): each is ModelRecord => typeof each === 'object')
+    return child ? records.map(record => recordRoom(child.identity, record[child.primaryKey] as RecordId)) : []
+  }
+
+  /** The associations that are asked for and open to the request. */
+  async #populated(req: RealtimeRequest, { associations }: OpenModel): Promise<Association[]> {
+    const asked = req.param('populate')
+    if (asked === 'false' || asked === false) return []
+    const names = asked === '' ? undefined : parseNames(asked, 'populate', this.#options.limits)
+    const unknown = names?.find(name => !associations.some(({ alias }) => alias === name))
+    if (unknown !== undefined) throw badRequest(`"populate": there is no association "${unknown.slice(0, 100)}".`)
+    const chosen = associations.filter(({ alias }) => names === undefined || names.includes(alias))
+    const allowed = await Promise.all(
+      chosen.map(association => this.#options.open.get(targetOf(association))?.allows(req, 'find') ?? false),
+    )
+    return chosen.filter((_, index) => allowed[index])
+  }
+
+  async #permitted(req: RealtimeRequest, open: OpenModel, records: ModelRecord[], populated: Association[]) {
+    const permitted = await this.#permittedAmong(req, open, records)
+    for (const record of permitted) {
+      for (const association of populated) await this.#filterPopulated(req, record, association)
+      for (const { type, alias } of open.model.associations) {
+        // Waterline leaves an empty list where nothing was populated.
+        if (type === 'collection' && !populated.some(each => each.alias === alias)) delete record[alias]
+      }
+    }
+    return permitted
+  }
+
+  async #filterPopulated(req: RealtimeRequest, record: ModelRecord, association: Association) {
+    const child = this.#options.open.get(targetOf(association))
+    const value = record[association.alias]
+    if (!child || value === null || typeof value !== 'object') return
+    const permitted = await this.#permittedAmong(req, child, [value].flat() as ModelRecord[])
+    for (const each of permitted) withoutCollections(each, child.model)
+    if (association.type === 'collection') record[association.alias] = permitted
+    else record[association.alias] = permitted[0] ?? (value as ModelRecord)[child.model.primaryKey]
+  }
+
+  async #permittedAmong(req: RealtimeRequest, open: OpenModel, records: ModelRecord[]): Promise<ModelRecord[]> {
+    const allowed = await Promise.all(records.map(record => open.allowsRecord(req, record, 'find')))
+    return records.filter((_, index) => allowed[index])
+  }
+}
+
+/** Before a socket is subscribed to what was found, as that would say as much as the answer. */
+function learnFrom(found: readonly ModelRecord[], open: OpenModel, criteria: Criteria | Selection) {
+  open.searchable.learn(found)
+  requireStillSearchable(open, criteria)
+}
+
+function subcriteria(type: Association['type']) {
+  return type === 'collection' ? { limit: POPULATED_LIMIT } : undefined
+}
+
+function withoutCollections(record: ModelRecord, { associations }: Model) {
+  for (const { type, alias } of associations) {
+    if (type === 'collection') delete record[alias]
+  }
+}
+
+/** An id of a path, as far as any model may have it. Waterline says whether it fits this one. */
+export function parseId(value: unknown): RecordId {
+  if (isRecordId(value) && value !== '' && !String(value).includes('\0') && String(value).length <= 1000) return value
+  throw badRequest('That is no id.')
+}

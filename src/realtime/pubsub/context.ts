@@ -1,0 +1,53 @@
+import type { Server } from 'socket.io'
+import type { Logger } from '../../logger.ts'
+import type { Model, ModelRecord, Models, RecordId } from '../../models/model.ts'
+import { presentable } from '../../models/presentation.ts'
+import { isRecordId } from '../../publish/mapping/record-id.ts'
+import type { StepPerformer } from '../../publish/socketio/step-performer.ts'
+import type { PublishCallbacks, PubSubMethods, RecordOrId } from './methods.ts'
+import type { Sockets } from './sockets.ts'
+
+/** A live Waterline model with resourceful pub-sub, whoever defined its functions. */
+export type PubSubModel = PubSubMethods & PublishCallbacks & { readonly autosubscribe?: unknown }
+
+/** What the functions of one model work with. */
+export interface PubSubContext {
+  readonly model: Model
+  readonly models: Models
+  readonly io: Server
+  readonly sockets: Sockets
+  readonly logger: Logger
+  readonly performer: StepPerformer
+  /** The live model of an identity: calls between models go through it, so that an app's override is heard. */
+  readonly peer: (identity: string) => PubSubModel | undefined
+  readonly self: () => PubSubModel
+  readonly redactedColumns: (identity: string) => ReadonlySet<string>
+  readonly isPublishedByFeed: (identity: string) => boolean
+}
+
+/** Ids as the app gave them, or those of the records that it gave instead. */
+export function idsOf(context: PubSubContext, records: RecordOrId | readonly RecordOrId[], what: string): RecordId[] {
+  const { model, logger } = context
+  const list = Array.isArray(records) ? records : [records]
+  if (!Array.isArray(records) || !list.every(isRecordId)) {
+    logger.debug(`${model.identity}.${what}() takes an array of ids; taking them from what was passed`)
+  }
+  return list.map(record => idOfRecord(model, record))
+}
+
+export function idOfRecord(model: Model, record: RecordOrId): RecordId {
+  const id: unknown = record !== null && typeof record === 'object' ? record[model.primaryKey] : record
+  if (isRecordId(id)) return id
+  throw new TypeError(
+    `${model.identity}: expected an id, or a record with a ${model.primaryKey}. Some values may have been null or undefined.`,
+  )
+}
+
+/**
+ * Changes as clients may see them: of the whole record where it is known, as `customToJSON` may need all of it, only what is
+ * among the changes is kept.
+ */
+export function presentableChanges(context: PubSubContext, changes: ModelRecord, previous?: ModelRecord): ModelRecord {
+  const shown = presentable(context, context.model.identity, { ...previous, ...changes })
+  return Object.fromEntries(Object.entries(shown).filter(([key]) => Object.hasOwn(changes, key)))
+}

@@ -1,0 +1,164 @@
+import type { Server } from 'socket.io'
+import type { Models } from '../../models/model.ts'
+import { readModels } from '../../models/model-map.ts'
+import type { Publisher } from '../../publish/publisher.ts'
+import { isInMemory } from '../../publish/socketio/adapter.ts'
+import { ClientBuffers } from '../../publish/socketio/client-buffers.ts'
+import { withFlush } from '../../publish/socketio/cluster-publisher.ts'
+import { socketsLeftOut } from '../../publish/socketio/origin-socket.ts'
+import { RoomEmitter } from '../../publish/socketio/room-emitter.ts'
+import { StepPerformer } from '../../publish/socketio/step-performer.ts'
+import { addLegacyPubSub } from '../../realtime/pubsub/pubsub.ts'
+import type { ActionRequests } from '../attribution/action-requests.ts'
+import { Broadcasts } from '../deduplication/broadcasts.ts'
+import { clusterBusOf } from '../deduplication/cluster-bus.ts'
+import { mutePublishers } from '../deduplication/mute-publishers.ts'
+import { RecentPublications } from '../deduplication/recent-publications.ts'
+import { RemotePublications } from '../deduplication/remote-publications.ts'
+import { SailsPublisher } from '../deduplication/sails-publisher.ts'
+import type { AppDatabase } from './databases.ts'
+import { logThrough } from './log.ts'
+import type { SailsApp, SailsModel, SailsSockets } from './sails-app.ts'
+import type { SailsSettings } from './settings.ts'
+
+/** The sockets of a lifted app, as the feeds publish to them and the models speak to them. */
+export class AppSockets {
+  readonly #sails: SailsApp
+  readonly #settings: SailsSettings
+  readonly #requests: ActionRequests
+  readonly #io: Server
+  readonly #emitter: RoomEmitter
+  readonly #buffers: ClientBuffers
+  readonly #broadcasts: Broadcasts
+  readonly #remotePublications: RemotePublications | undefined
+  readonly #recent: RecentPublications | undefined
+  /** Identities of the models whose changes a feed publishes, and the models that were silenced for it. */
+  readonly #published = new Set<string>()
+  readonly #muted = new WeakSet<SailsModel>()
+  #tagged = true
+  /** Whether each process publishes to its own sockets, or the leader to all. */
+  readonly publish: 'local' | 'leader'
+
+  private constructor(parts: AppSocketsParts) {
+    const { sails, settings, requests, io, sockets } = parts
+    this.#sails = sails
+    this.#settings = settings
+    this.#requests = requests
+    this.#io = io
+    const { publish = 'auto' } = settings.feed
+    this.publish = publish === 'auto' ? (isInMemory(io) ? 'local' : 'leader') : publish
+    this.#remotePublications =
+      settings.blueprints === 'keep' && !isInMemory(io) ? new RemotePublications(clusterBusOf(sails, io)) : undefined
+    const { duplicateWindowMs } = settings
+    this.#recent = duplicateWindowMs > 0 ? new RecentPublications(duplicateWindowMs) : undefined
+    this.#emitter = new RoomEmitter(io, this.#scope)
+    this.#buffers = new ClientBuffers(io, { maxBytes: settings.feed.maxBufferedBytes, logger: logThrough(sails.log) })
+    this.#broadcasts = new Broadcasts({
+      io,
+      sockets,
+      model: this.#model,
+      publications: this.#publications,
+      scope: this.#scope,
+      emitter: this.#emitter,
+      safely: requests.safely,
+    })
+  }
+
+  /** Undefined where the app has no sockets, or no resourceful pub-sub. */
+  static of(sails: SailsApp, settings: SailsSettings, requests: ActionRequests): AppSockets | undefined {
+    const { io, sockets, hooks } = sails
+    return io && sockets && hooks.pubsub ? new AppSockets({ sails, settings, requests, io, sockets }) : undefined
+  }
+
+  attach(): void {
+    this.#broadcasts.attach()
+    this.#remotePublications?.attach()
+    this.#requests.onPublished = (origin, keys) => this.#remotePublications?.tell(origin, keys)
+  }
+
+  /** `published`: identities of the models whose changes a feed publishes from now on. */
+  mutePublishers(published: readonly string[]): void {
+    if (this.#settings.blueprints === 'keep') return
+    for (const identity of published) {
+      this.#published.add(identity)
+      const model = this.#model(identity)
+      if (!model || this.#muted.has(model)) continue
+      this.#muted.add(model)
+      const delivering = () => this.#broadcasts.delivering || !this.#published.has(identity)
+      mutePublishers(model, { delivering, model: this.#model, safely: this.#requests.safely })
+    }
+  }
+
+  /** The feed does not publish their changes any more: they speak for themselves again. */
+  unmutePublishers(identities: readonly string[]): void {
+    for (const identity of identities) this.#published.delete(identity)
+  }
+
+  detach(): void {
+    this.#broadcasts.detach()
+    this.#remotePublications?.detach()
+  }
+
+  publisherOf(database: AppDatabase): Publisher {
+    const models = readModels(database.models)
+    this.#addLegacyNames(models)
+    const publisher = new SailsPublisher({
+      io: this.#io,
+      broadcasts: this.#broadcasts,
+      requests: this.#requests,
+      remotePublications: this.#remotePublications,
+      recent: this.#recent,
+      model: this.#model,
+      models,
+      log: this.#sails.log,
+      performer: new StepPerformer(this.#io, { models, scope: this.#scope, emitter: this.#emitter }),
+      socketsLeftOut: origin => socketsLeftOut(this.#io, this.#scope, origin),
+      buffers: this.#buffers,
+      blueprints: this.#settings.blueprints,
+    })
+    return this.#scope === 'cluster' ? withFlush(this.#io, publisher) : publisher
+  }
+
+  /** Where connections cannot be tagged, changes belong to no request. */
+  giveUpOnRequests(): void {
+    this.#tagged = false
+  }
+
+  readonly #publications = () => (this.#tagged ? this.#requests.current?.publications : undefined) ?? this.#recent
+
+  get #scope() {
+    return this.publish === 'local' ? 'local' : 'cluster'
+  }
+
+  readonly #model = (identity: string): SailsModel | undefined => this.#sails.models?.[identity]
+
+  /** `User.publishCreate(newUser)`, `message`, `watch` and so on, as v0.12 had them. */
+  #addLegacyNames(models: Models) {
+    const sockets = this.#sails.sockets as SailsSockets
+    const subscribers = (room: string) => [...(this.#io.of('/').adapter.rooms.get(room) ?? [])]
+    const shared = { broadcast: broadcastOf(sockets), leave: leaveOf(sockets), subscribers }
+    for (const model of models.values()) {
+      const live = this.#model(model.identity)
+      if (live) addLegacyPubSub(live, model, shared)
+    }
+  }
+}
+
+interface AppSocketsParts {
+  readonly sails: SailsApp
+  readonly settings: SailsSettings
+  readonly requests: ActionRequests
+  readonly io: Server
+  readonly sockets: SailsSockets
+}
+
+/** Looked up at each call: the hook stands before it, and apps replace it. */
+const broadcastOf =
+  (sockets: SailsSockets) =>
+  (...args: Parameters<SailsSockets['broadcast']>): void =>
+    sockets.broadcast(...args)
+
+const leaveOf =
+  (sockets: SailsSockets) =>
+  (socket: unknown, room: string): unknown =>
+    sockets.leave(socket, room)

@@ -1,0 +1,28 @@
+/** A wake-up that is remembered: rings between two waits count as one, and none is missed. */
+export class WakeSignal {
+  #rung = false
+  #wake: (() => void) | null = null
+
+  ring(): void {
+    this.#rung = true
+    this.#wake?.()
+  }
+
+  /** Resolves at the next ring, at once for one that came before, or after `ms`. True when it rang. */
+  async wait(ms: number): Promise<boolean> {
+    if (!this.#rung) await this.#ringOrTimeout(ms)
+    const rung = this.#rung
+    this.#rung = false
+    return rung
+  }
+
+  #ringOrTimeout(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}

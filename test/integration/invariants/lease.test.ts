@@ -1,0 +1,71 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import { eventually } from '../../helpers/eventually.ts'
+import { openMigratedShop } from '../feed/fixture.ts'
+
+afterEach(() => vi.restoreAllMocks())
+
+test.each([
+  ['the clock on the wall', () => vi.spyOn(Date, 'now'), Date],
+  ['the monotonic clock', () => vi.spyOn(performance, 'now'), performance],
+] as const)(
+  'a leader that stood still for longer than its lease publishes nothing before it leads anew (%s)',
+  async (_name, watch, clock) => {
+    const { feed: newFeed, database } = await openMigratedShop()
+    const lives: number[] = []
+    let life = 1
+    const publisher = {
+      publish() {
+        lives.push(life)
+        if (lives.length > 1) return
+        // As after SIGSTOP and SIGCONT: time has passed, and none of our timers has run.
+        const now = clock.now()
+        const started = process.hrtime.bigint()
+        watch().mockImplementation(() => now + 8_000 + Number((process.hrtime.bigint() - started) / 1_000_000n))
+      },
+    }
+    const feed = newFeed({ publisher })
+    feed.on('disconnected', () => life++)
+    await feed.install()
+    await database.query(`insert into pet (id, name) select id, 'pet' from generate_series(1, 5) as id`)
+    await feed.start()
+    await feed.settled()
+    expect(lives).toEqual([1, 2, 2, 2, 2])
+  },
+)
+
+test('a leader that takes long to accept another history of the database keeps its lease meanwhile', async () => {
+  const { feed: newFeed, database, published } = await openMigratedShop()
+  const feed = newFeed()
+  await feed.install()
+  await database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await database.query(`update changefeed.state set system_identifier = '1'`)
+  const busy = await database.connect()
+  await busy.query('begin; lock table changefeed.change in share mode') // what the size of the log does otherwise
+  const starting = feed.start()
+  const renewals = async () => {
+    const [lease] = await database.query<{ at: Date }>('select renewed_at as at from changefeed.lease')
+    times.add(Number(lease?.at))
+    expect(times.size).toBeGreaterThan(2)
+  }
+  const times = new Set<number>()
+  await eventually(renewals, { withinMs: 15_000, everyMs: 200 })
+  await busy.query('commit')
+  await starting
+  await feed.settled()
+  expect(published.map(({ event }) => event.verb)).toEqual(['refetch', 'refetch', 'created'])
+})
+
+test('a feed that is stopped while it accepts another history does not wait for it', async () => {
+  const { feed: newFeed, database } = await openMigratedShop()
+  const feed = newFeed()
+  await feed.install()
+  await database.query(`update changefeed.state set system_identifier = '1'`)
+  const busy = await database.connect()
+  await busy.query('begin; lock table changefeed.change in share mode')
+  const starting = feed.start()
+  const waiting = `select from pg_locks where relation = 'changefeed.change'::regclass and not granted`
+  await eventually(async () => expect(await database.query(waiting)).toHaveLength(1))
+  await feed.stop()
+  await expect(starting).rejects.toThrow()
+  await busy.query('commit')
+})

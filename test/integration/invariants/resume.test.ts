@@ -1,0 +1,192 @@
+import { expect, test } from 'vitest'
+import { parseCursor } from '../../../src/change-log/cursor.ts'
+import { newestTick, type Position, storedPosition } from '../../../src/change-log/position.ts'
+import type { Tick } from '../../../src/change-log/tick.ts'
+import { openDatabase } from '../../../src/db/connect.ts'
+import { type Resumption, resume, type SessionCheckpoint } from '../../../src/feed/tick-reader.ts'
+import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
+import { eventOf } from '../../helpers/eventually.ts'
+import { afterScope } from '../../helpers/scope.ts'
+import { openMigratedShop, summary } from '../feed/fixture.ts'
+
+const recorder = () => {
+  const events: string[] = []
+  const publisher = {
+    publish: (event: RecordEvent) => void events.push(...summary([{ event, meta: { cursor: '', at: 0 } }])),
+  }
+  return { events, publisher }
+}
+
+/** Two ticks, both published and stored, and what a process would remember that stopped after the first. */
+async function remembered() {
+  const shop = await openMigratedShop()
+  const feed = shop.feed()
+  await feed.install()
+  await feed.start()
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await feed.settled()
+  const db = openDatabase({ connectionString: shop.database.connectionString, applicationName: 'test' }, 'changefeed')
+  afterScope(() => db.close())
+  const first = (await newestTick(db)) as Tick
+  await shop.database.query(`insert into pet (id, name) values (2, 'max')`)
+  await feed.settled()
+  await feed.stop()
+  const stored = (await storedPosition(db, 1)) as Position
+  const checkpoint: SessionCheckpoint = {
+    position: { epoch: 1, tick: { ...first, snapshot: '9999:9999:' } },
+    timeline: '00000001',
+  }
+  const resumed = (parts: Partial<Resumption>) =>
+    resume(db, { epoch: 1, timeline: '00000001', checkpoint, leads: true, everyNodePublishes: false, ...parts })
+  return { shop, db, first, stored, checkpoint, resumed }
+}
+
+test('who publishes for all goes on from the furthest position, its own or the stored one', async () => {
+  const { stored, checkpoint, resumed } = await remembered()
+  expect(stored.tick.id).toBeGreaterThan(checkpoint.position.tick.id)
+  expect(await resumed({})).toEqual(stored)
+  const further = { ...checkpoint, position: { ...stored, partial: { tick: stored.tick.id + 1n, seq: 1n } } }
+  expect(await resumed({ checkpoint: further })).toEqual(further.position)
+})
+
+test('who publishes to its own sockets goes on from its own position', async () => {
+  const { stored, checkpoint, resumed, shop } = await remembered()
+  for (const leads of [true, false]) {
+    expect(await resumed({ leads, everyNodePublishes: true })).toEqual(checkpoint.position)
+  }
+  expect(await resumed({ leads: true, everyNodePublishes: true, checkpoint: null })).toEqual(stored)
+  expect(await resumed({ leads: false, everyNodePublishes: true, checkpoint: null })).toEqual(stored)
+  await shop.database.query(`update changefeed.state set oldest_tick = $1`, [String(stored.tick.id)])
+  for (const leads of [true, false]) {
+    expect(await resumed({ leads, everyNodePublishes: true })).toEqual({ epoch: 1, tick: stored.tick, gap: 'gap' })
+  }
+})
+
+test('on another timeline no snapshot that is remembered counts: it may know transactions that are lost', async () => {
+  const { first, stored, resumed } = await remembered()
+  const timeline = '00000002'
+  expect(await resumed({ timeline })).toEqual(stored)
+  for (const leads of [true, false]) {
+    expect(await resumed({ timeline, leads, everyNodePublishes: true })).toEqual({ epoch: 1, tick: first })
+  }
+})
+
+test('after a new epoch whoever published to its own sockets tells them', async () => {
+  const { stored, checkpoint, resumed } = await remembered()
+  const former = { ...checkpoint, position: { ...checkpoint.position, epoch: 0 } }
+  expect(await resumed({ checkpoint: former, leads: false, everyNodePublishes: true })).toEqual({
+    epoch: 1,
+    tick: stored.tick,
+    gap: 'epoch',
+  })
+})
+
+/** Two nodes that publish to their own sockets, of which the second one's publisher stands still. */
+async function leaderAndSlowFollower() {
+  const shop = await openMigratedShop()
+  const follower = recorder()
+  let held: Promise<void> | undefined
+  let release = () => {}
+  const publisher = {
+    async publish(event: RecordEvent) {
+      await held
+      follower.publisher.publish(event)
+    },
+  }
+  const hold = () => {
+    held = new Promise(resolve => {
+      release = resolve
+    })
+  }
+  const [first, second] = [shop.feed({ publish: 'local' }), shop.feed({ publish: 'local', publisher })]
+  await first.install()
+  await first.start()
+  await second.start()
+  expect([first.status().role, second.status().role]).toEqual(['leader', 'follower'])
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await second.settled()
+  return { shop, first, second, follower, hold, release: () => release() }
+}
+
+test('a follower that is slower than the retention notices, and tells its clients', async () => {
+  const { shop, first, second, follower, hold, release } = await leaderAndSlowFollower()
+  hold()
+  await shop.database.query(`insert into pet (id, name) values (2, 'held')`)
+  await first.settled()
+  for (const id of [3, 4, 5]) {
+    await shop.database.query(`insert into pet (id, name) values (${id}, 'freed')`)
+    await first.settled()
+  }
+  // As the leader frees space when the log outgrows its limit.
+  await shop.database.query(`
+    delete from changefeed.change where new like '%freed%';
+    update changefeed.state set oldest_tick = (select max(id) from changefeed.tick);
+    delete from changefeed.tick where id < (select max(id) from changefeed.tick)`)
+  const gap = eventOf(second, 'gap', { withinMs: 10_000 })
+  release()
+  expect(await gap).toEqual([{ reason: 'gap', identities: ['user', 'pet'] }])
+  await shop.database.query(`insert into pet (id, name) values (6, 'new')`)
+  await second.settled()
+  expect(follower.events).toEqual(['created pet 1', 'created pet 2', 'refetch user', 'refetch pet', 'created pet 6'])
+})
+
+test('a gap that could not be told is told by the next leader', async () => {
+  const shop = await openMigratedShop()
+  let down = true
+  const { events, publisher: told } = recorder()
+  const publisher = {
+    async publish(event: RecordEvent) {
+      if (down) throw Object.assign(new Error('backend down'), { retryable: true })
+      told.publish(event)
+    },
+  }
+  const options = { publisher, publish: 'leader' as const, backlogLimitBytes: 1_000_000 }
+  const first = shop.feed(options)
+  await first.install()
+  await first.start()
+  const gap = eventOf(first, 'gap', { withinMs: 25_000 })
+  await shop.database.query(
+    `insert into pet (id, name) select id, repeat('x', 500) from generate_series(1, 3000) as id`,
+  )
+  await gap
+  await first.stop()
+  expect(events).toEqual([])
+  down = false
+  const second = shop.feed(options)
+  await second.start()
+  await shop.database.query(`insert into pet (id, name) values (9000, 'new')`)
+  await second.settled()
+  await second.stop()
+  expect(events).toEqual(['refetch user', 'refetch pet', 'created pet 9000'])
+  const third = shop.feed(options)
+  await third.start()
+  await third.settled()
+  expect(events).toHaveLength(3)
+})
+
+test('the clients of a restored database are told of the new epoch even if the first leader fails to', async () => {
+  const shop = await openMigratedShop()
+  const feed = shop.feed({ publish: 'leader' })
+  await feed.install()
+  await feed.start()
+  await feed.settled()
+  await feed.stop()
+  await shop.database.query(`update changefeed.state set system_identifier = '1'`)
+  const down = {
+    async publish() {
+      throw Object.assign(new Error('backend down'), { retryable: true })
+    },
+  }
+  const [before] = await shop.database.query<{ epoch: number }>('select epoch from changefeed.state')
+  const failing = shop.feed({ publish: 'leader', publisher: down })
+  const tried = eventOf(failing, 'error')
+  await failing.start()
+  await tried
+  await failing.stop()
+  const { events, publisher } = recorder()
+  const next = shop.feed({ publish: 'leader', publisher })
+  await next.start()
+  await next.settled()
+  expect(events).toEqual(['refetch user', 'refetch pet'])
+  expect(parseCursor(await next.cursor()).epoch).toBe((before?.epoch ?? 0) + 1)
+})

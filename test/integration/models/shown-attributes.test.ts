@@ -1,0 +1,154 @@
+import { expect, test } from 'vitest'
+import { readModels } from '../../../src/models/model-map.ts'
+import { attributesShownAsStored, maskedAttributes } from '../../../src/models/shown-attributes.ts'
+import { testDatabase } from '../../helpers/database.ts'
+import { type ModelDefinition, startWaterline } from '../../helpers/waterline.ts'
+
+type ToJson = NonNullable<ModelDefinition['customToJSON']>
+
+const attributes: ModelDefinition['attributes'] = {
+  name: { type: 'string' },
+  email: { type: 'string' },
+  pin: { type: 'string', encrypt: true },
+  age: { type: 'number' },
+  isPrivate: { type: 'boolean' },
+  tags: { type: 'json' },
+  friend: { model: 'user' },
+  updatedAt: { type: 'number', autoUpdatedAt: true },
+}
+
+type User = Record<string, unknown> & { name: string; email: string; age: number; tags: unknown[] }
+
+const ALL = ['age', 'email', 'friend', 'id', 'isPrivate', 'name', 'tags', 'updatedAt']
+const without = (...names: string[]) => ALL.filter(name => !names.includes(name))
+
+const cases: [string, ToJson | undefined, string[]][] = [
+  ['no function', undefined, ALL],
+  [
+    'a copy',
+    function (this: object) {
+      return { ...this }
+    },
+    ALL,
+  ],
+  [
+    'one that is left out',
+    function (this: object) {
+      const { name, ...rest } = this as User
+      return rest
+    },
+    without('name'),
+  ],
+  [
+    'one that is undefined',
+    function (this: object) {
+      return { ...this, name: undefined }
+    },
+    without('name'),
+  ],
+  [
+    'a mask',
+    function (this: object) {
+      return { ...this, email: (this as User).email?.replace(/.(?=.*@)/g, '*') }
+    },
+    without('email'),
+  ],
+  [
+    'a mask that fails for null',
+    function (this: object) {
+      const { email } = this as User
+      return { ...this, email: `*${email.slice(1)}` }
+    },
+    without('email'),
+  ],
+  [
+    'long text cut off',
+    function (this: object) {
+      return { ...this, name: (this as User).name?.slice(0, 40) }
+    },
+    without('name'),
+  ],
+  [
+    'rounded numbers',
+    function (this: object) {
+      const { age } = this as User
+      return { ...this, age: age === null ? null : Math.round(age) }
+    },
+    without('age', 'friend').concat('friend').sort(),
+  ],
+  [
+    'hidden where another is true',
+    function (this: object) {
+      const { email, ...rest } = this as User
+      return rest.isPrivate ? rest : this
+    },
+    without('email'),
+  ],
+  [
+    'hidden where another is false',
+    function (this: object) {
+      const { email, ...rest } = this as User
+      return rest.isPrivate ? this : rest
+    },
+    without('email'),
+  ],
+  [
+    'part of some JSON',
+    function (this: object) {
+      const { tags } = this as User
+      return { ...this, tags: Array.isArray(tags) ? tags.slice(0, 1) : tags }
+    },
+    without('tags'),
+  ],
+  [
+    'renamed',
+    function (this: object) {
+      const { name, ...rest } = this as User
+      return { ...rest, title: name }
+    },
+    without('name'),
+  ],
+  [
+    'a throw',
+    () => {
+      throw new Error('no')
+    },
+    ['id'],
+  ],
+  ['a promise', async () => ({}), []],
+]
+
+test.each(cases)('%s', async (_name, customToJSON, shown) => {
+  const { connectionString } = await testDatabase()
+  const models = { user: { attributes, ...(customToJSON && { customToJSON }) } }
+  const { collections } = await startWaterline({ connectionString, models })
+  const user = readModels(collections).get('user')
+  if (!user) throw new Error('no model')
+  expect([...attributesShownAsStored(user, new Set())].sort()).toEqual(shown)
+  expect([...attributesShownAsStored(user, new Set(['age']))]).not.toContain('age')
+  expect([...attributesShownAsStored(user, new Set())]).not.toContain('pin')
+})
+
+test('of a real record: dates and JSON are compared as they are sent', async () => {
+  const model = {
+    identity: 'event',
+    datastore: 'd',
+    schema: 'public',
+    table: 'event',
+    primaryKey: 'id',
+    associations: [],
+    attributes: new Map(
+      ['id', 'at', 'data', 'kind'].map(name => [
+        name,
+        { name, column: name, type: 'ref', encrypt: false, autoTimestamp: false } as const,
+      ]),
+    ),
+    customToJSON(this: object) {
+      const { kind } = this as { kind: string }
+      return { ...this, ...(kind === 'vip' && { data: null }) }
+    },
+  } as const
+  const record = { id: 1, at: new Date(), data: { a: [1] }, kind: 'plain' }
+  expect(maskedAttributes(model, record, new Set())).toEqual(new Set())
+  expect(maskedAttributes(model, { ...record, kind: 'vip' }, new Set())).toEqual(new Set(['data']))
+})

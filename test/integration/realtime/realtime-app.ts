@@ -1,0 +1,61 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createRealtime, type Realtime } from '../../../src/realtime/realtime.ts'
+import type { RealtimeOptions } from '../../../src/realtime/realtime-options.ts'
+import { testDatabase } from '../../helpers/database.ts'
+import { connectSailsClient, type SailsClientOptions } from '../../helpers/sails-client.ts'
+import { afterScope } from '../../helpers/scope.ts'
+import { type ModelDefinition, startWaterline } from '../../helpers/waterline.ts'
+import { memoryLogger } from './memory-logger.ts'
+import { heard } from './socket-server.ts'
+
+const name = { type: 'string', allowNull: true }
+
+/** Owners and pets, students and courses, accounts with what nobody may see. */
+export const definitions: Record<string, ModelDefinition> = {
+  owner: { attributes: { name, pets: { collection: 'pet', via: 'owner' } } },
+  pet: { attributes: { name, age: { type: 'number', allowNull: true }, owner: { model: 'owner' } } },
+  student: { attributes: { name, courses: { collection: 'course', via: 'students' } } },
+  course: { attributes: { name, students: { collection: 'student', via: 'courses' } } },
+  account: {
+    attributes: {
+      email: { type: 'string', required: true, unique: true },
+      password: name,
+      ssn: { type: 'string', encrypt: true, allowNull: true },
+      note: { ...name, columnName: 'note_col' },
+      updatedAt: { type: 'number', autoUpdatedAt: true },
+    },
+    customToJSON() {
+      const { password, ...shown } = this as Record<string, unknown>
+      return shown
+    },
+  },
+}
+
+/** A real Waterline app on a database of its own, and realtime on a plain HTTP server. */
+export async function realtimeApp(options: Partial<RealtimeOptions> = {}, models = definitions) {
+  const { connectionString } = await testDatabase()
+  const { collections } = await startWaterline({ connectionString, models, migrate: 'drop' })
+  const served = await serve({ collections, ...options })
+  return { ...served, collections }
+}
+
+/** Realtime on a plain HTTP server, listening until the test ends. */
+export async function serve(options: Omit<RealtimeOptions, 'server'>) {
+  const server = createServer()
+  const logger = memoryLogger()
+  const realtime = createRealtime({ server, logger, ...options })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  afterScope(() => realtime.close())
+  const { port } = server.address() as AddressInfo
+  const connect = async (client: Partial<SailsClientOptions> = {}) => {
+    const connected = await connectSailsClient({ port, ...client })
+    return Object.assign(connected, { heard: () => heardLines(realtime, connected) })
+  }
+  const url = `http://127.0.0.1:${port}`
+  return { realtime, server, logger, port, url, connect }
+}
+
+async function heardLines({ io }: Realtime, client: Parameters<typeof heard>[1]) {
+  return (await heard(io, client)).map(({ event, data }) => `${event} ${JSON.stringify(data)}`)
+}

@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest'
+import { type TestDatabase, testDatabase } from '../../helpers/database.ts'
+import { eventually } from '../../helpers/eventually.ts'
+import { startRedis } from '../../helpers/redis.ts'
+import { connectSailsClient, type SailsClient } from '../../helpers/sails-client.ts'
+import { startApp, summary } from './fixture.ts'
+
+const SAFE = { config: { models: { migrate: 'safe' } }, changefeed: { install: false } }
+
+const IN_MEMORY = 'in memory'
+
+const cases = [
+  ['keep', IN_MEMORY],
+  ['replace', IN_MEMORY],
+  ['keep', '@sailshq/socket.io-redis'],
+  ['replace', '@sailshq/socket.io-redis'],
+  ['keep', '@socket.io/redis-adapter'],
+] as const
+
+test.each(cases)(
+  'two processes: each socket hears of each change once, wherever it and the writer are (%s, adapter %s)',
+  async (blueprints, adapter) => {
+    const { database, nodes, clients } = await twoProcesses(adapter, blueprints)
+    const [here, there] = clients
+    await here.post('/pet', { name: 'of the first' })
+    await there.post('/pet', { name: 'of the second' })
+    await there.patch('/pet/1', { name: 'max' })
+    await here.patch('/pet/2/rename', { name: 'tom' })
+    await database.query(`update pet set name = name || '!' where id = 1`)
+    await here.delete('/pet/2')
+    await settle(database, clients)
+    expect(sorted(here)).toEqual(['pet created 2', 'pet updated 1', 'pet updated 1'].concat(END).sort())
+    expect(sorted(there)).toEqual(
+      ['pet created 1', 'pet destroyed 2', 'pet updated 1', 'pet updated 2'].concat(END).sort(),
+    )
+    const asked = nodes.flatMap(({ program }) => program.lines.filter(line => line === 'asked of all: join'))
+    expect(asked.length).toBeLessThan(10) // what one server asks of another is not asked of all again
+  },
+)
+
+test('what a blueprint of another process wrote and did not tell is told by the leader, and nothing twice', async () => {
+  const { database, clients } = await twoProcesses('@sailshq/socket.io-redis', 'keep')
+  const [here, there] = clients
+  await database.query(`insert into student (name) values ('sue'); insert into course (title) values ('art')`)
+  for (const client of clients) for (const path of ['/student', '/course']) await client.get(path)
+  await settle(database, clients)
+  for (const client of clients) client.messages.clear()
+  await there.patch('/student/1', { name: 'susan', courses: [1] })
+  await settle(database, clients)
+  const told = ['course addedTo 1 students 1', 'student addedTo 1 courses 1', 'student updated 1']
+  expect(sorted(here)).toEqual([...told, ...END].sort())
+  expect(sorted(there)).toEqual(END)
+})
+
+test.each([IN_MEMORY, '@sailshq/socket.io-redis'] as const)(
+  'killing the leader costs no change (adapter %s)',
+  async adapter => {
+    const { database, nodes, clients } = await twoProcesses(adapter, 'keep')
+    const [, there] = clients
+    await database.query(`insert into pet (name) values ('before')`)
+    await there.messages.next('pet', ({ data }) => data.verb === 'created')
+    nodes[0].program.kill('SIGKILL')
+    await nodes[0].program.ended
+    for (let n = 1; n <= 20; n++) await database.query(`update pet set nick_name = $1`, [`n${n}`])
+    const nicks = () => there.messages.of('pet').flatMap(({ data }) => data.data?.nick ?? [])
+    await eventually(() => expect(new Set(nicks()).size).toBe(20), { withinMs: 20_000 })
+    expect(nicks().at(-1)).toBe('n20')
+  },
+)
+
+/** A last change, which arrives after all others. */
+const END = ['pet created 99', 'pet destroyed 99']
+
+async function settle(database: TestDatabase, clients: readonly SailsClient[]) {
+  await database.query(`insert into pet (id, name) values (99, 'end'); delete from pet where id = 99`)
+  await Promise.all(
+    clients.map(client => client.messages.next('pet', ({ data }) => data.verb === 'destroyed' && data.id === 99)),
+  )
+}
+
+/** Who asked is left out, so the order in which the rest comes depends on the node. */
+const sorted = (client: SailsClient) => summary(client).sort()
+
+async function twoProcesses(adapter: string, blueprints: 'keep' | 'replace') {
+  const database = await testDatabase()
+  const options = adapter === IN_MEMORY ? {} : { adapter, redis: (await startRedis()).url }
+  const first = await startApp(database, { ...options, changefeed: { blueprints } })
+  const second = await startApp(database, { ...options, ...SAFE, changefeed: { ...SAFE.changefeed, blueprints } })
+  const nodes = [first, second] as const
+  const clients = await Promise.all(nodes.map(({ port }) => connectSailsClient({ port })))
+  const [here, there] = clients
+  if (!here || !there) throw new Error('two clients are needed')
+  for (const client of [here, there]) await client.get('/pet')
+  return { database, nodes, clients: [here, there] as const }
+}

@@ -1,0 +1,92 @@
+import { symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { testDatabase } from '../../helpers/database.ts'
+import { writeExistingApp } from '../../helpers/existing-app.ts'
+import { scratchFolder } from '../../helpers/folder.ts'
+import { built, startProgram } from '../../helpers/program.ts'
+import { startRedis } from '../../helpers/redis.ts'
+import { connectSailsClient } from '../../helpers/sails-client.ts'
+import { liftApp, startApp, summary } from './fixture.ts'
+
+const MAIN = fileURLToPath(built('cli/main.js'))
+const APP = fileURLToPath(new URL('./app.cjs', import.meta.url))
+const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url))
+
+function runIn(folder: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+  const command = ['-c', `cd '${folder}' && exec "$0" "$@"`, process.execPath, MAIN, ...args]
+  return startProgram('/bin/sh', command, { CHANGEFEED_HTTP_PORT: 'off', ...env })
+}
+
+test('a hook whose listener is separate tags the writes of the app, and the listener publishes them, each once', async () => {
+  const database = await testDatabase()
+  const redis = (await startRedis()).url
+  const changefeed = { listener: 'separate', blueprints: 'replace', install: true }
+  const { port } = await startApp(database, { adapter: '@socket.io/redis-adapter', redis, changefeed })
+  const folder = await scratchFolder()
+  await writeFile(
+    join(folder, 'changefeed.config.mjs'),
+    `import { createRequire } from 'node:module'
+     const { models } = createRequire(import.meta.url)(${JSON.stringify(APP)})
+     export default { definitions: models, originTag: true, redisUrl: ${JSON.stringify(redis)} }`,
+  )
+  const [watcher, actor] = [await connectSailsClient({ port }), await connectSailsClient({ port })]
+  for (const client of [watcher, actor]) await client.get('/pet')
+  await database.query(`insert into pet (name) values ('before the listener')`)
+  await actor.post('/pet', { name: 'by the app' })
+  const listener = runIn(folder, ['start'], { DATABASE_URL: database.connectionString })
+  await listener.line(/The listener is ready.*"role":"leader"|"role":"leader".*The listener is ready/)
+  await actor.patch('/pet/2', { name: 'max' })
+  await database.query('delete from pet where id = 1')
+  for (const client of [watcher, actor]) {
+    await client.messages.next('pet', ({ data }) => data.verb === 'destroyed')
+  }
+  expect(summary(watcher)).toEqual(['pet created 1', 'pet created 2', 'pet updated 2', 'pet destroyed 1'])
+  expect(summary(actor)).toEqual(['pet created 1', 'pet destroyed 1'])
+  const nodes = await database.query('select role, sockets from changefeed.node')
+  expect(nodes).toEqual([{ role: 'leader', sockets: null }])
+})
+
+test('such a hook says so, and cannot be waited for', async () => {
+  const { app } = await liftApp({ changefeed: { listener: 'separate' } })
+  expect(app.hooks.changefeed.status()).toMatchObject({ state: 'separate', feeds: [{ state: 'stopped' }] })
+  await expect(app.hooks.changefeed.settled()).rejects.toMatchObject({
+    code: 'E_STATE',
+    message: expect.stringContaining('listener'),
+  })
+})
+
+test('no listener starts beside a hook that publishes by itself', { timeout: 120_000 }, async () => {
+  const database = await testDatabase()
+  await database.query(`
+    create table "user" (id serial primary key, email text, password text);
+    create table event (id serial primary key, title text, host int);
+    create table response (id serial primary key, text text);`)
+  const { hostname, port, username, password, pathname } = new URL(database.connectionString)
+  const folder = await writeExistingApp({
+    DB_HOST: hostname,
+    DB_PORT: port,
+    DB_USER: username,
+    DB_PASSWORD: password || 'unused',
+    DB_NAME: pathname.slice(1),
+  })
+  await symlink(PACKAGE, join(folder, 'node_modules/waterline-changefeed'))
+  const run = (...args: string[]) => runIn(folder, args, { DATABASE_URL: '', NODE_ENV: 'development' })
+  const refused = run('start', '--adapter', 'postgres')
+  expect((await refused.ended).code).toBe(2)
+  expect(refused.lines.join('\n')).toMatch(/set `listener: 'separate'` in config\/changefeed\.js/)
+  await writeFile(
+    join(folder, 'config/changefeed.js'),
+    `module.exports.changefeed = { listener: 'separate', schema: 'Odd "Sch' }`,
+  )
+  const missing = run('start', '--adapter', 'postgres', '--app', '.')
+  expect((await missing.ended).code).not.toBe(0)
+  expect(missing.lines.join('\n')).toContain(`run: npx waterline-changefeed install --app .`)
+  expect((await run('install').ended).code).toBe(0)
+  const listener = run('start', '--adapter', 'postgres')
+  await listener.line(/The listener is ready/)
+  expect(listener.lines.find(line => line.includes('The listener starts'))).toMatch(
+    /"environment":"development","database":"database test_\w+ on [\w.]+:\d+","schema":/,
+  )
+})

@@ -1,0 +1,27 @@
+import { createRequire } from 'node:module'
+import { expect, test } from 'vitest'
+import { connectSailsClient } from '../../helpers/sails-client.ts'
+import { liftApp, summary } from './fixture.ts'
+
+const require = createRequire(import.meta.url)
+
+test('an app with sails-hook-sockets 2 is told what the feed needs, and works as it would without it', async () => {
+  const errors: string[] = []
+  const custom = Object.fromEntries(
+    ['silly', 'verbose', 'info', 'debug', 'log', 'blank', 'warn'].map(level => [level, () => {}]),
+  )
+  const { app, port, database } = await liftApp({
+    more: {
+      hooks: { sockets: require('sails-hook-sockets-2') },
+      log: { custom: { ...custom, error: (message: string) => errors.push(message) } },
+    },
+  })
+  expect(errors).toEqual([expect.stringMatching(/socket\.io 4.*npm install sails-hook-sockets@3/)])
+  expect(app.hooks.changefeed.status()).toMatchObject({ state: 'off' })
+  expect(await database.query(`select from pg_namespace where nspname = 'changefeed'`)).toEqual([])
+  const [watcher, actor] = await Promise.all([connectSailsClient({ port }), connectSailsClient({ port })])
+  await watcher.get('/pet')
+  expect(await actor.post('/pet', { name: 'rex' })).toMatchObject({ statusCode: 200 })
+  await watcher.messages.next('pet')
+  expect(summary(watcher)).toEqual(['pet created 1'])
+})

@@ -1,0 +1,31 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { compareCursors, formatCursor, parseCursor } from '../../../src/change-log/cursor.ts'
+
+const cursors = fc.record({
+  epoch: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+  tick: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
+  seq: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
+})
+
+test('a cursor is read back as it was written', () => {
+  fc.assert(
+    fc.property(cursors, cursor => {
+      expect(parseCursor(formatCursor(cursor))).toEqual(cursor)
+    }),
+  )
+})
+
+test('cursors are short, and in the order of epoch, tick, seq', () => {
+  const a = { epoch: 1, tick: 100n, seq: 5_000n }
+  expect(formatCursor(a)).toBe('1.2s.3uw')
+  expect(compareCursors(a, { ...a, seq: 5_001n })).toBe(-1)
+  expect(compareCursors({ ...a, tick: 101n, seq: 1n }, a)).toBe(1)
+  expect(compareCursors({ epoch: 2, tick: 0n, seq: 0n }, a)).toBeGreaterThan(0)
+  expect(compareCursors(a, a)).toBe(0)
+})
+
+test.each(['', '1', '1.2', '1.2.3.4', '1.2.-3', '1.2.3 ', 'A.B.C', '1..3', '9'.repeat(40), null, 7, {}])(
+  'refuses %j',
+  text => expect(() => parseCursor(text as string)).toThrow(expect.objectContaining({ code: 'E_USAGE' })),
+)

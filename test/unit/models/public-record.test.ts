@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest'
+import type { Attribute, Model, ModelRecord } from '../../../src/models/model.ts'
+import { toPublic } from '../../../src/models/public-record.ts'
+
+const none = { redacted: new Set<string>() }
+
+function modelWith(customToJSON?: Model['customToJSON']): Model {
+  const attributes: Attribute[] = [
+    { name: 'id', column: 'id', type: 'number', encrypt: false, autoTimestamp: false },
+    { name: 'name', column: 'full_name', type: 'string', encrypt: false, autoTimestamp: false },
+    { name: 'pin', column: 'secret_pin', type: 'string', encrypt: false, autoTimestamp: false },
+    { name: 'ssn', column: 'ssn', type: 'string', encrypt: true, autoTimestamp: false },
+  ]
+  return {
+    identity: 'user',
+    datastore: 'default',
+    schema: 'public',
+    table: 'user',
+    primaryKey: 'id',
+    attributes: new Map(attributes.map(each => [each.name, each])),
+    associations: [],
+    ...(customToJSON && { customToJSON }),
+  }
+}
+
+/** As Waterline hands it out. */
+function asFound(record: ModelRecord, customToJSON: () => unknown): ModelRecord {
+  return Object.defineProperty({ ...record }, 'toJSON', { writable: true, value: customToJSON })
+}
+
+describe('without customToJSON', () => {
+  test('values are those of JSON, and a Buffer stays', () => {
+    const record = {
+      id: 1,
+      at: new Date(Date.UTC(2020, 1, 29)),
+      none: null,
+      gone: undefined,
+      infinite: Number.POSITIVE_INFINITY,
+      nested: { list: [undefined, new Date(0), Number.NaN], gone: undefined },
+      bytes: Buffer.from([0, 255]),
+    }
+    const shown = toPublic(modelWith(), record, none)
+    expect(shown).toStrictEqual({
+      id: 1,
+      at: '2020-02-29T00:00:00.000Z',
+      none: null,
+      infinite: null,
+      nested: { list: [null, '1970-01-01T00:00:00.000Z', null] },
+      bytes: Buffer.from([0, 255]),
+    })
+    expect(JSON.stringify(shown)).toBe(JSON.stringify(record))
+  })
+
+  test('encrypted and redacted attributes are gone', () => {
+    const record = { id: 1, name: 'Ann', pin: '1234', ssn: 'ciphertext' }
+    expect(toPublic(modelWith(), record, none)).toEqual({ id: 1, name: 'Ann', pin: '1234' })
+    expect(toPublic(modelWith(), record, { redacted: new Set(['secret_pin']) })).toEqual({ id: 1, name: 'Ann' })
+  })
+})
+
+describe('customToJSON', () => {
+  const record = { id: 1, name: 'Ann', pin: '1234', ssn: 'ciphertext', at: new Date(0), doc: { list: [1] } }
+
+  test.each<[string, (this: ModelRecord) => unknown]>([
+    [
+      'that picks',
+      function () {
+        return { name: this.name, at: this.at }
+      },
+    ],
+    [
+      'that gives its own record',
+      function () {
+        return this
+      },
+    ],
+    [
+      'that adds',
+      function () {
+        return { ...this, upper: String(this.name).toUpperCase(), ssn: undefined }
+      },
+    ],
+    ['that gives something with toJSON', () => ({ at: { toJSON: () => 'now' } })],
+  ])('%s is serialised as by Waterline', (_, customToJSON) => {
+    const model = modelWith(customToJSON as Model['customToJSON'])
+    const { ssn: _ssn, ...visible } = record
+    expect(JSON.stringify(toPublic(model, record, none))).toBe(JSON.stringify(asFound(visible, customToJSON)))
+  })
+
+  test('cannot bring back what is hidden, by attribute or by column', () => {
+    const model = modelWith(() => ({ name: 'Ann', ssn: 'x', pin: 'y', secret_pin: 'z', full_name: 'Ann' }))
+    expect(toPublic(model, record, { redacted: new Set(['secret_pin']) })).toEqual({ name: 'Ann', full_name: 'Ann' })
+  })
+
+  test('does not see what is hidden', () => {
+    const model = modelWith(function () {
+      return { seen: Object.keys(this) }
+    })
+    expect(toPublic(model, record, { redacted: new Set(['secret_pin']) })).toEqual({
+      seen: ['id', 'name', 'at', 'doc'],
+    })
+  })
+
+  test('may change its record without changing ours', () => {
+    const model = modelWith(function () {
+      const own = this as { name?: string; doc: { list: number[] }; at: Date }
+      delete own.name
+      own.doc.list.push(2)
+      own.at.setTime(1)
+      return own
+    })
+    expect(toPublic(model, record, none)).toMatchObject({ doc: { list: [1, 2] }, at: '1970-01-01T00:00:00.001Z' })
+    expect(record).toMatchObject({ name: 'Ann', doc: { list: [1] }, at: new Date(0) })
+  })
+
+  test.each([undefined, null, 'text', 1, [1]])('that gives %j is refused', value => {
+    expect(() =>
+      toPublic(
+        modelWith(() => value),
+        record,
+        none,
+      ),
+    ).toThrow(expect.objectContaining({ code: 'E_MODEL', message: expect.stringContaining('`user`') }))
+  })
+
+  test('that throws, throws', () => {
+    const model = modelWith(() => {
+      throw new Error('no')
+    })
+    expect(() => toPublic(model, record, none)).toThrow('no')
+  })
+
+  test('cannot pass on a BigInt', () => {
+    expect(() =>
+      toPublic(
+        modelWith(() => ({ big: 1n })),
+        record,
+        none,
+      ),
+    ).toThrow('`big` is a BigInt')
+  })
+})

@@ -1,0 +1,65 @@
+import { EventEmitter, once } from 'node:events'
+import { expect, test } from 'vitest'
+import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
+import type { Publisher } from '../../../src/publish/publisher.ts'
+import { serialPublisher } from '../../../src/publish/serial-publisher.ts'
+
+const META = { cursor: '1.1.1', at: 0 }
+const event = (id: number): RecordEvent => ({ verb: 'destroyed', identity: 'pet', id })
+
+test('events of two callers never overlap, and a failure is told to its own caller', async () => {
+  const log: string[] = []
+  const events = new EventEmitter()
+  const gates = new Map([1, 2, 3].map(id => [id, once(events, `open ${id}`)]))
+  const publisher = serialPublisher({
+    async publish(each) {
+      const id = 'id' in each ? Number(each.id) : 0
+      log.push(`begin ${id}`)
+      await gates.get(id)
+      log.push(`end ${id}`)
+      if (id === 1) throw new Error('refused')
+    },
+  })
+  const first = Promise.resolve(publisher.publish(event(1), META))
+  const [second, third] = [publisher.publish(event(2), META), publisher.publish(event(3), META)]
+  expect(log).toEqual(['begin 1'])
+  for (const id of [3, 2, 1]) events.emit(`open ${id}`)
+  await expect(first).rejects.toThrow('refused')
+  await Promise.all([second, third])
+  expect(log).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2', 'begin 3', 'end 3'])
+})
+
+test('alone, an event that is done at once stays without a promise, also after one that was not', async () => {
+  const results: (Promise<void> | undefined)[] = [undefined, Promise.resolve(), undefined]
+  const publisher = serialPublisher({ publish: () => results.shift() })
+  expect(publisher.publish(event(1), META)).toBeUndefined()
+  await publisher.publish(event(2), META)
+  await new Promise(setImmediate)
+  expect(publisher.publish(event(3), META)).toBeUndefined()
+})
+
+test('whatever else a publisher has is passed on, and nothing is added', async () => {
+  const called: string[] = []
+  const whole: Required<Publisher> = {
+    publish: () => {},
+    drained: () => void called.push('drained'),
+    check: async () => void called.push('check'),
+    hasReceivers: () => called.push('hasReceivers') > 0,
+    sockets: () => called.push('sockets'),
+  }
+  const serial = serialPublisher(whole)
+  expect(Object.keys(serial).sort()).toEqual(Object.keys(whole).sort())
+  await Promise.all([serial.drained?.(), serial.check?.(), serial.hasReceivers?.(event(1)), serial.sockets?.()])
+  expect(called.sort()).toEqual(['check', 'drained', 'hasReceivers', 'sockets'])
+  expect(Object.keys(serialPublisher({ publish() {} }))).toEqual(['publish'])
+})
+
+test('while another event is being published, any event may have receivers when its turn comes', async () => {
+  const publisher = serialPublisher({ publish: () => new Promise(setImmediate), hasReceivers: () => false })
+  expect(publisher.hasReceivers?.(event(1))).toBe(false)
+  const underway = publisher.publish(event(1), META)
+  expect(publisher.hasReceivers?.(event(2))).toBe(true)
+  await underway
+  await new Promise(setImmediate)
+  expect(publisher.hasReceivers?.(event(2))).toBe(false)
+})

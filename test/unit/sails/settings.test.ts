@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest'
+import { ChangefeedError } from '../../../src/errors.ts'
+import { readSettings } from '../../../src/sails/hook/settings.ts'
+
+test.each([false, 'false'])('the feed can be turned off: %j', config => {
+  expect(readSettings(config)).toBeUndefined()
+})
+
+test.each([undefined, {}, true, 'true'])('the feed is on otherwise: %j', config => {
+  expect(readSettings(config)).toMatchObject({ install: 'auto', blueprints: 'keep', duplicateWindowMs: 0 })
+})
+
+test('settings may come as text, as from variables of the environment', () => {
+  const text = {
+    install: 'true',
+    duplicateWindowMs: '500',
+    retentionMs: '60000',
+    populate: 'true',
+    noopUpdates: 'ignore',
+    schema: '2024',
+    models: { user: '{"omit":["pin"]}', log: 'false', pet: { omit: ['nick'], noopUpdates: 'ignore' } },
+  }
+  expect(readSettings(text)).toEqual({
+    install: true,
+    blueprints: 'keep',
+    duplicateWindowMs: 500,
+    listener: 'app',
+    models: { user: { omit: ['pin'] }, log: false, pet: { omit: ['nick'], noopUpdates: 'ignore' } },
+    address: undefined,
+    feed: { retentionMs: 60_000, populate: true, noopUpdates: 'ignore', schema: '2024' },
+  })
+  expect(readSettings({ install: 'auto', models: '["user"]' })).toMatchObject({ install: 'auto', models: ['user'] })
+})
+
+test.each(['yes', 7, null, { install: 'perhaps' }, { duplicateWindowMs: 'soon' }])('%j is refused', config => {
+  expect(() => readSettings(config)).toThrow(ChangefeedError)
+})
