@@ -59,5 +59,5 @@ test('a publisher that buffers is asked whether it has room, between slices of t
   await feed.start()
   await database.query(`insert into pet (name) values ('rex'), ('max')`)
   await feed.settled()
-  expect(seen.join(' ')).toMatch(/^(drained )?publish drained publish drained$/)
+  expect(seen.join(' ')).toMatch(/^(drained )?publish( drained)+ publish( drained)+$/)
 })

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
+import { testDatabase } from '../../helpers/database.ts'
 import { connectSailsClient } from '../../helpers/sails-client.ts'
 import { liftApp, summary } from './fixture.ts'
 
@@ -10,12 +11,12 @@ test('an app with sails-hook-sockets 2 is told what the feed needs, and works as
   const custom = Object.fromEntries(
     ['silly', 'verbose', 'info', 'debug', 'log', 'blank', 'warn'].map(level => [level, () => {}]),
   )
-  const { app, port, database } = await liftApp({
-    more: {
-      hooks: { sockets: require('sails-hook-sockets-2') },
-      log: { custom: { ...custom, error: (message: string) => errors.push(message) } },
-    },
-  })
+  const database = await testDatabase()
+  const more = {
+    hooks: { sockets: require('sails-hook-sockets-2') },
+    log: { custom: { ...custom, error: (message: string) => errors.push(message) } },
+  }
+  const { app, port } = await liftApp({ more }, database)
   expect(errors).toEqual([expect.stringMatching(/socket\.io 4.*npm install sails-hook-sockets@3/)])
   expect(app.hooks.changefeed.status()).toMatchObject({ state: 'off' })
   expect(await database.query(`select from pg_namespace where nspname = 'changefeed'`)).toEqual([])
