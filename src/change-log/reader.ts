@@ -90,7 +90,7 @@ export class ChangeLogReader {
   async cutEmpty(previous: Tick, term: string): Promise<Tick> {
     const id = previous.id + 1n
     const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutEmpty, [String(id), term])
-    if (!rows[0]) throw new Error('Another node has taken the lead.')
+    if (!rows[0]) throw new Error('Leadership lost: another node holds the lease.')
     return { id, snapshot: rows[0].snapshot }
   }
 

@@ -11,7 +11,7 @@ import {
   gateRefused,
   type Mode,
   type PollingPolicy,
-  startPace,
+  startPolling,
 } from '../wakeup/polling-policy.ts'
 import type { WakeSignal } from '../wakeup/wake-signal.ts'
 import type { FeedContext } from './context.ts'
@@ -39,7 +39,7 @@ export class LeaderDuties {
   readonly #parts: LeaderDutiesParts
   readonly #gate: Gate
   readonly #stops: (() => void)[] = []
-  #pace: PollingPolicy = startPace(performance.now())
+  #policy: PollingPolicy = startPolling(performance.now())
   #ended = false
 
   private constructor(context: FeedContext, parts: LeaderDutiesParts, gate: Gate) {
@@ -63,17 +63,17 @@ export class LeaderDuties {
   }
 
   get mode(): Mode {
-    return this.#pace.mode
+    return this.#policy.mode
   }
 
   /** How long to wait for a wake before the next read, in milliseconds. */
   get waitMs(): number {
-    return this.#pace.waitMs
+    return this.#policy.waitMs
   }
 
   afterRead(read: { woken: boolean; found: boolean }): void {
-    const [pace, command] = afterRead(this.#pace, performance.now(), read)
-    this.#pace = pace
+    const [policy, command] = afterRead(this.#policy, performance.now(), read)
+    this.#policy = policy
     this.#command(command)
   }
 
@@ -96,12 +96,12 @@ export class LeaderDuties {
   readonly #answered = (granted: boolean) => {
     if (this.#ended) return
     if (granted) {
-      this.#pace = gateGranted(this.#pace)
+      this.#policy = gateGranted(this.#policy)
       this.#parts.alarm.ring() // what committed before the grant did not notify
       return
     }
-    const [pace, command] = gateRefused(this.#pace, performance.now())
-    this.#pace = pace
+    const [policy, command] = gateRefused(this.#policy, performance.now())
+    this.#policy = policy
     this.#command(command)
   }
 

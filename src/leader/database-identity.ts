@@ -5,7 +5,7 @@ import type { Tables } from '../db/tables.ts'
 import { ChangefeedError } from '../errors.ts'
 import { LEASE_MS, type Term } from './lease.ts'
 
-/** What tells one history of a database from another. */
+/** Identifies one history of a database. */
 export interface Identity {
   readonly systemIdentifier: string
   readonly databaseOid: number
@@ -13,9 +13,11 @@ export interface Identity {
 }
 
 /**
- * - `same`: the history that the change log was written in
- * - `promoted`: the same, on a new timeline: the last transactions of the old one may be lost
- * - `foreign`: restored from a dump, cloned, or reset: transaction ids of the log mean nothing here
+ * How the history of the connected database relates to the one that the change log was written in.
+ *
+ * - `same`: the same history
+ * - `promoted`: the same history on a new timeline; the last transactions of the old timeline may be lost
+ * - `foreign`: restored from a dump, cloned or reset; the transaction ids in the log are meaningless here
  */
 export type History = 'same' | 'promoted' | 'foreign'
 
@@ -35,7 +37,7 @@ export async function readIdentity(client: Client): Promise<Identity> {
   return await readPrimaryIdentity(client)
 }
 
-/** The timeline comes from the WAL position, as pg_control keeps the old one until the next checkpoint. */
+/** Reads the timeline from the WAL position: pg_control keeps the old one until the next checkpoint. */
 async function readPrimaryIdentity(client: Client): Promise<Identity> {
   const { rows } = await client.query<Identity>(`
     select system_identifier::text as "systemIdentifier",
@@ -52,7 +54,7 @@ export interface State {
   readonly history: History
 }
 
-/** Compares the stored identity and the newest tick with the server that we are connected to. */
+/** Compares the stored identity and the newest tick with the connected server. */
 export async function readState({ kysely }: Database, identity: Identity): Promise<State> {
   const state = await kysely
     .selectFrom('state')
@@ -78,7 +80,7 @@ interface StoredIdentity {
   database_oid: number | null
   timeline: string | null
   table_oid: number | null
-  /** Of the table that the row is in. A restore into the same database creates it anew. */
+  /** Oid of the table that holds the row. A restore into the same database recreates the table. */
   present_oid: number
   ahead: boolean | null
 }
@@ -92,10 +94,10 @@ function historyOf(stored: StoredIdentity, identity: Identity): History {
   return stored.timeline === identity.timeline ? 'same' : 'promoted'
 }
 
-/** Far more ticks than can have been cut and lost: their ids, which clients may hold in cursors, are not given again. */
+/** More ticks than can have been lost in a failover. Their ids may be in client cursors, so they are not reused. */
 const LOST_TICKS = 1_000_000
 
-/** What the leader has found, and the term that it leads in. */
+/** The database that the leader found, and its term. */
 export interface Acceptance {
   readonly identity: Identity
   readonly history: History
@@ -103,8 +105,8 @@ export interface Acceptance {
 }
 
 /**
- * Brings the stored state in line with the server, as the leader. After a promotion tick ids jump. In a foreign
- * history a new epoch begins. Two that do so at once meet at the row of the state, and one of them fails.
+ * Updates the stored state to match the server, as the leader. After a promotion, tick ids skip ahead. In a foreign
+ * history, a new epoch begins. Concurrent calls conflict on the state row, and all but one fail.
  */
 export async function acceptHistory(db: Database, { identity, history, term }: Acceptance): Promise<void> {
   await db.kysely
@@ -122,7 +124,7 @@ export async function acceptHistory(db: Database, { identity, history, term }: A
 
 async function assertTerm(trx: Transaction<Tables>, term: Term) {
   const lease = await trx.selectFrom('lease').select('node').where('term', '=', term).executeTakeFirst()
-  if (!lease) throw new Error('Another node has taken the lead.')
+  if (!lease) throw new Error('Leadership lost: another node holds the lease.')
 }
 
 async function storeIdentity(trx: Transaction<Tables>, { systemIdentifier, databaseOid, timeline }: Identity) {
@@ -139,8 +141,8 @@ async function passLostTicks({ our }: Database, trx: Transaction<Tables>) {
 }
 
 /**
- * Whatever the log holds is made ancient, in the order of its clock: the first tick delivers it once, and no later
- * comparison of transaction ids, or of places in the write-ahead log, meets it again.
+ * Gives all logged changes the lowest transaction id, ordered by timestamp. The first tick then delivers them once, and
+ * no later comparison of transaction ids or WAL positions involves the old values.
  */
 async function beginEpoch({ our }: Database, trx: Transaction<Tables>) {
   await sql`

@@ -2,12 +2,12 @@ import { type Lag, readStoredLag } from '../change-log/lag.ts'
 import type { Database } from '../db/connect.ts'
 import { listNodes, type Node } from './nodes.ts'
 
-/** How far publishing is behind: see {@link deliveryLag}. */
+/** How far publishing is behind; see {@link deliveryLag}. */
 export const readDeliveryLag = async (db: Database): Promise<Lag> => await deliveryLag(db, await listNodes(db))
 
 /**
- * That of the slowest node that publishes, as it measured it itself within the last seconds. The stored position is up to a
- * second older than what has been published, so it counts only where no leader measures.
+ * The lag of the slowest publishing node, as measured by that node within the last seconds. The stored position is up
+ * to a second old, so it is the fallback when no leader reports a lag.
  */
 export async function deliveryLag(db: Database, nodes: readonly Node[]): Promise<Lag> {
   const isMeasured = nodes.some(({ role, health }) => role === 'leader' && health?.lag)

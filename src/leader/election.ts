@@ -1,18 +1,20 @@
 import type { Client, Database } from '../db/connect.ts'
 import { type Backend, backendOf, releaseLease, renewLease, type Term, takeLease } from './lease.ts'
 
-/** A leader that could not renew for this long stops publishing by itself, before the lease expires. */
+/** A leader that has not renewed for this long stops publishing, before its lease expires. */
 const TRUST_MS = 7_000
 
-/** The monotonic clock stands still while a machine is suspended, and the other may be set back: the later one counts. */
+/** The monotonic clock stops while a machine is suspended, and the wall clock may be set back. Both must be recent. */
 const now = () => ({ monotonic: performance.now(), wall: Date.now() })
 const NEVER = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
 
 /**
- * One leader at a time, by a lease: a row of ours, which other roles can neither read nor lock. The leader renews it. A
- * standby takes it when the leader's backend is gone, which is at once after a crash, or when it has expired, as when
- * the leader's process is stopped. Nobody need be able to end the former leader: it trusts itself only while its own
- * clocks say that the lease is fresh, and what it still sends to the server names its term, which is over.
+ * Elects one leader at a time through a lease: a row that other roles can neither read nor lock, which the leader
+ * renews. A standby takes the lease when the leader's backend is gone (immediately after a crash) or when the lease has
+ * expired (the leader's process is stopped).
+ *
+ * The former leader need not be terminated: it publishes only while its own clocks confirm the lease, and its
+ * statements carry its term, which the server rejects once the term has ended.
  */
 export class Election {
   readonly #db: Database
@@ -27,36 +29,36 @@ export class Election {
     this.#backend = backend
   }
 
-  /** For a node that leads as long as the connection of `client` lives. */
+  /** Creates the election for a node that leads for as long as the connection of `client` lives. */
   static async of(client: Client, db: Database, node: string): Promise<Election> {
     return new Election(db, node, await backendOf(client))
   }
 
-  /** Of this node as the leader; null while it does not lead. */
+  /** The current term of this node; null while it does not lead. */
   get term(): Term | null {
     return this.#term
   }
 
-  /** Whether what this leader reads may still be published: no standby can have taken over. */
+  /** Whether this leader may still publish: no standby can have taken over. */
   get trusted(): boolean {
     const { monotonic, wall } = this.#renewed
     return this.#term !== null && performance.now() - monotonic < TRUST_MS && Date.now() - wall < TRUST_MS
   }
 
-  /** True when this node leads from now on. */
+  /** Returns true when this node becomes the leader. */
   async campaign(): Promise<boolean> {
-    const asked = now()
+    const requestedAt = now()
     this.#term = await takeLease(this.#db, this.#node, this.#backend)
-    if (this.#term !== null) this.#renewed = asked
+    if (this.#term !== null) this.#renewed = requestedAt
     return this.#term !== null
   }
 
   /** Throws when another node has taken the lease. */
   async renew(): Promise<void> {
-    const asked = now()
+    const requestedAt = now()
     const renewed = this.#term !== null && (await renewLease(this.#db, this.#term))
-    if (!renewed) throw new Error('Another node has taken the lead.')
-    this.#renewed = asked
+    if (!renewed) throw new Error('Leadership lost: another node holds the lease.')
+    this.#renewed = requestedAt
   }
 
   /** Lets another node lead at once. */

@@ -2,18 +2,18 @@ import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
 import { type AdvisoryKey, gateKey } from '../wakeup/channel.ts'
 
-/** A session that holds an advisory lock of ours though it is none of ours. */
+/** A session of another role that holds one of our advisory locks. */
 export interface ForeignHolder {
   readonly pid: number
   readonly role: string
-  /** Null where this role may not see it. */
+  /** Null if this role may not see it. */
   readonly address: string | null
   readonly application: string
 }
 
 /**
- * Ends the session with which a former leader still holds the gate: its process is stopped, or behind a broken
- * connection, and the new leader would never sleep. Only sessions of our own role, which any role may end.
+ * Terminates the session through which a former leader still holds the gate. Its process is stopped or its connection
+ * broken, and the new leader could never sleep. Limited to sessions of the same role, which any role may terminate.
  */
 export async function terminateFormerGate({ kysely }: Database, key: AdvisoryKey): Promise<void> {
   await sql`
@@ -23,7 +23,7 @@ export async function terminateFormerGate({ kysely }: Database, key: AdvisoryKey
       and holder.usename = current_user`.execute(kysely)
 }
 
-/** The role of this connection, and that of the leader. */
+/** The roles of this connection and of the leader. */
 export async function listenerRoles({ kysely, our }: Database): Promise<string[]> {
   const { rows } = await sql<{ role: string }>`
     select current_user::text as role
@@ -35,8 +35,8 @@ export async function listenerRoles({ kysely, our }: Database): Promise<string[]
 }
 
 /**
- * Any role that may connect can take the key of the gate, which costs notifications and nothing else. A transaction that
- * shares the key is a writer's.
+ * Sessions of other roles that hold the gate. Any role that may connect can take the lock, which only causes extra
+ * notifications. A transaction that shares the key belongs to a writer.
  */
 export async function foreignGateHolders(db: Database): Promise<ForeignHolder[]> {
   const { rows } = await sql<ForeignHolder>`

@@ -1,31 +1,31 @@
 import { sql } from 'kysely'
 import type { Client, Database } from '../db/connect.ts'
 
-/** A lease that was not renewed for longer than this may be taken. */
+/** A lease that was not renewed for this long has expired. */
 export const LEASE_MS = 10_000
 
-/** The connection that a node leads with: when it is gone from the server, so is the leader. */
+/** The server process of a leader's connection. When it is gone, so is the leader. */
 export interface Backend {
   readonly pid: number
-  /** As text: to the microsecond. A process id alone may be that of a later backend. */
+  /** As text, with microseconds. A process id alone may have been reused by a later backend. */
   readonly start: string
 }
 
-/** Which leader somebody is: it rises with every change of leader, and never names two of them. */
+/** Identifies one period of leadership. Increases with every change of leader. */
 export type Term = string
 
 export async function backendOf(client: Client): Promise<Backend> {
   const { rows } = await client.query<Backend>(
     'select pid, backend_start::text as start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid()',
   )
-  if (!rows[0]) throw new Error('The server does not list the session that asks.')
+  if (!rows[0]) throw new Error('pg_stat_activity does not list the session of this connection.')
   return rows[0]
 }
 
-/** Takes the lease if nobody has it: compare and set, by the clock of the server. Null when another node has it. */
+/** Takes the lease if it is free, with one compare-and-set on the server's clock. Null when another node holds it. */
 export async function takeLease({ kysely }: Database, node: string, { pid, start }: Backend): Promise<Term | null> {
   const held = await kysely.selectFrom('lease').select(isFree(node).as('free')).executeTakeFirst()
-  if (held && !held.free) return null // so that nodes that only look do not write-lock the row
+  if (held && !held.free) return null // avoids a row lock by nodes that only check
   const lease = { node, pid, backend_start: start, renewed_at: NOW }
   const taken = await kysely
     .insertInto('lease')
@@ -56,16 +56,16 @@ export async function releaseLease({ kysely }: Database, term: Term): Promise<vo
   await kysely.updateTable('lease').set({ pid: NO_BACKEND }).where('term', '=', term).execute()
 }
 
-/** Who leads, or led last. */
+/** The current or last leader. */
 export interface Lease {
   readonly node: string
-  /** Since it was renewed, by the clock of the server. */
+  /** Seconds since the last renewal, on the server's clock. */
   readonly silentSeconds: number
   /** Whether its holder leads now. */
   readonly fresh: boolean
 }
 
-/** Null where there has been no leader yet. */
+/** Null if there has been no leader yet. */
 export async function readLease({ kysely }: Database): Promise<Lease | null> {
   const lease = await kysely
     .selectFrom('lease')
@@ -80,22 +80,22 @@ export async function readLease({ kysely }: Database): Promise<Lease | null> {
 
 const NOW = sql<Date>`pg_catalog.clock_timestamp()`
 
-/** No server process has it. */
+/** The process id of no backend. */
 const NO_BACKEND = 0
 
-/** Not from the future either: a clock that was set back must not keep a lease alive. */
+/** Excludes the future too: a clock that was set back must not extend the lease. */
 const IS_RECENT = sql<boolean>`lease.renewed_at
   between pg_catalog.clock_timestamp() - ${sql.lit(LEASE_MS)} * interval '1 millisecond'
   and pg_catalog.clock_timestamp() + ${sql.lit(LEASE_MS)} * interval '1 millisecond'`
 
 /**
- * Whether the backend of its holder is there. A role that may not see when the sessions of another role began goes by the
- * process id: one that was used again counts until the lease expires.
+ * Whether the holder's backend exists. A role that may not see the start time of other sessions compares the process id
+ * alone; a reused id then counts until the lease expires.
  */
 const IS_CONNECTED = sql<boolean>`exists (
   select from pg_catalog.pg_stat_activity as backend
   where backend.pid = lease.pid and (backend.backend_start = lease.backend_start) is not false
 )`
 
-/** Never held by anybody else, expired, or the backend of its holder is gone. */
+/** Held by this node, expired, or its holder's backend is gone. */
 const isFree = (node: string) => sql<boolean>`(lease.node = ${node} or not ${IS_RECENT} or not ${IS_CONNECTED})`

@@ -8,26 +8,26 @@ import { formatHealth, type NodeHealth } from './node-health.ts'
 
 export type Role = 'leader' | 'follower' | 'standby'
 
-/** A process that runs a feed, as the others see it. */
+/** A process that runs a feed, as it appears in the node table. */
 export interface Node {
   readonly id: string
   readonly host: string
   readonly pid: number
-  /** Of the package; null for a node of an older version. */
+  /** Package version; null for a node of an older version. */
   readonly version: string | null
-  /** `silent`: it has not reported for a while, or leads by its own account only. */
+  /** `silent`: it stopped reporting, or it claims to lead without holding the lease. */
   readonly role: Role | 'silent'
   /** The last tick that it published; 0 for a standby. */
   readonly tick: bigint
   readonly startedAt: Date
   readonly seenAt: Date
-  /** Sockets that are connected to it; null where it serves none itself. */
+  /** Number of connected sockets; null if it serves none itself. */
   readonly sockets: number | null
   /** Null for a node of an older version. */
   readonly health: NodeHealth | null
 }
 
-/** What a node says of itself. */
+/** What a node reports about itself. */
 export interface NodeReport {
   readonly id: string
   readonly role: Role
@@ -38,7 +38,7 @@ export interface NodeReport {
   readonly health: NodeHealth
 }
 
-/** Says that this node is alive, forgets those that are not, and returns how many others there are. */
+/** Reports this node as alive, removes expired nodes, and returns the number of other nodes. */
 export async function reportNode(
   { kysely }: Database,
   { id, role, tick, sockets, captured, health }: NodeReport,
@@ -67,7 +67,7 @@ export async function removeNode({ kysely }: Database, id: string): Promise<void
   await kysely.deleteFrom('node').where('id', '=', id).execute()
 }
 
-/** Nodes report every 5 seconds. One that missed three reports is not counted on. */
+/** Nodes report every 5 seconds. A node that missed three reports counts as silent. */
 const SILENT_SECONDS = 15
 
 export async function listNodes(db: Database): Promise<Node[]> {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A wake may come for a change that was read with an earlier one, or that was rolled back. */
+/** A wake may be for a change that an earlier read returned, or for one that was rolled back. */
 const TOLERATED = 5
 const PAUSE_MS = 20
 
 /**
- * Any role that may connect can send on our channels. Wakes that nothing was found for slow the reader down, so that a
- * flood of them costs 50 reads a second and no more. The first change that is found ends it.
+ * Throttles reads after wakes that found no change. Any role that may connect can notify on our channels; a flood of
+ * notifications then costs at most 50 reads a second. The first change found resets it.
  */
 export class FruitlessWakes {
   #count = 0

@@ -3,9 +3,9 @@ import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
 import type { AdvisoryKey } from './channel.ts'
 
 /**
- * The gate between writers and the listener: an advisory lock K. A transaction that writes tries to share K. While we
- * hold K, or wait for it, that fails and the transaction sends NOTIFY; otherwise it need not, because we cannot get K
- * before it has ended. The queued request has a connection of its own, since the reader must go on meanwhile.
+ * The gate between writers and the listener: an advisory lock K. A writing transaction tries to share K. While we hold
+ * K or wait for it, that fails and the transaction sends NOTIFY. Otherwise it need not notify, because we cannot get K
+ * before it has ended. The lock request has its own connection, since reading continues while it waits.
  */
 export class Gate {
   readonly #client: Client
@@ -23,8 +23,8 @@ export class Gate {
   }
 
   /**
-   * Asks for K and waits its turn, `patienceMs` at most. True: every later commit will notify, and every transaction
-   * that did not has ended. False: some transaction that did not notify is still open.
+   * Requests K and waits at most `patienceMs`. True: every later commit will notify, and every transaction that did not
+   * notify has ended. False: a transaction that did not notify is still open.
    */
   async close(patienceMs: number): Promise<boolean> {
     await this.#client.query("select pg_catalog.set_config('lock_timeout', $1, false)", [String(patienceMs)])
@@ -37,7 +37,7 @@ export class Gate {
     }
   }
 
-  /** Lets K go: from now on commits are found by polling. */
+  /** Releases K. From now on commits are found by polling. */
   async open(): Promise<void> {
     await this.#client.query('select pg_catalog.pg_advisory_unlock($1, $2)', [...this.#key])
   }

@@ -1,19 +1,19 @@
 import pgListen, { type Subscriber } from 'pg-listen'
 import { type ConnectionSettings, clientConfig, connectError } from '../db/connect.ts'
 
-/** Closing waits no longer: `close()` of pg-listen may never end when the connection is gone. */
+/** Upper bound for closing: `close()` of pg-listen may never resolve when the connection is gone. */
 const CLOSE_DEADLINE_MS = 2_000
 
 export interface NotifierEvents {
-  /** Something arrived on `channel`. A hint only: it may come twice, late, or for nothing. */
+  /** A notification arrived on `channel`. Only a hint: it may be duplicated, late, or for nothing. */
   onNotify(channel: string): void
-  /** The connection is gone; called once. The owner makes a new notifier: this one does not reconnect. */
+  /** The connection was lost. Called once. This notifier does not reconnect; its owner opens a new one. */
   onLost(error: Error): void
 }
 
 /**
- * LISTEN on a connection of its own, by pg-listen. Its own reconnecting is turned off: a feed that lost one of its
- * connections starts over with all of them, so that locks, position and subscriptions belong to one life.
+ * LISTEN on its own connection, through pg-listen. The reconnecting of pg-listen is disabled: a feed that loses one
+ * connection restarts all of them, so that locks, position and subscriptions belong to the same session.
  */
 export class Notifier {
   readonly #subscriber: Subscriber<Record<string, string>>

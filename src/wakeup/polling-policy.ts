@@ -1,13 +1,14 @@
 /**
- * When to read next: by interrupt while commits are rare, by polling while they are many, as network drivers do.
+ * Decides when to read next: on notification while commits are rare, by polling while they are frequent, as network
+ * drivers do.
  *
- * | mode    | gate      | reads                                     | leaves                                          |
- * |---------|-----------|-------------------------------------------|-------------------------------------------------|
- * | asleep  | ours      | on a wake, and at the backstop            | polling, when wakes come faster than WAKES_MAX   |
- * | polling | open      | every POLL_MS                             | closing, when nothing was found for QUIET_MS     |
- * | closing | requested | backing off to BACKOFF_MAX_MS, and on a wake | asleep, when granted; polling, when it was not  |
+ * | mode    | gate      | reads                                        | leaves                                         |
+ * |---------|-----------|----------------------------------------------|------------------------------------------------|
+ * | asleep  | held      | on a wake, and at the backstop               | polling, when wakes exceed WAKES_MAX           |
+ * | polling | open      | every POLL_MS                                | closing, when nothing was found for QUIET_MS   |
+ * | closing | requested | backing off to BACKOFF_MAX_MS, and on a wake | asleep, when granted; polling, when refused    |
  *
- * Pure: time comes in as milliseconds, what to do about the gate goes out.
+ * Pure: takes the time in milliseconds, returns the command for the gate.
  */
 export type Mode = 'asleep' | 'polling' | 'closing'
 
@@ -15,7 +16,7 @@ export interface PollingPolicy {
   readonly mode: Mode
   /** How long to wait for a wake before reading anyway, in milliseconds. */
   readonly waitMs: number
-  /** The present window of wake counting. */
+  /** The current window for counting wakes. */
   readonly windowStart: number
   readonly windowWakes: number
   /** When the last change was found. */
@@ -32,8 +33,8 @@ const WINDOW_MS = 100
 /** Per window: 200 wakes a second. */
 const WAKES_MAX = 20
 
-/** A listener begins by asking for the gate: transactions that are open already did not notify it. */
-export const startPace = (now: number): PollingPolicy => ({
+/** A listener starts by requesting the gate: transactions that are already open did not notify it. */
+export const startPolling = (now: number): PollingPolicy => ({
   mode: 'closing',
   waitMs: POLL_MS,
   windowStart: now,
@@ -41,13 +42,13 @@ export const startPace = (now: number): PollingPolicy => ({
   lastFound: now,
 })
 
-/** After each read that ended level: `woken` tells whether a notification caused it, `found` whether it found a change. */
+/** After a read that reached the end of the log. `woken`: a notification caused it. `found`: it returned a change. */
 export function afterRead(
-  pace: PollingPolicy,
+  policy: PollingPolicy,
   now: number,
   { woken, found }: { woken: boolean; found: boolean },
 ): [PollingPolicy, GateCommand] {
-  const counted = countWake(pace, now, woken)
+  const counted = countWake(policy, now, woken)
   const seen = found ? { ...counted, lastFound: now } : counted
   switch (seen.mode) {
     case 'asleep':
@@ -59,22 +60,22 @@ export function afterRead(
   }
 }
 
-/** The gate is ours. One more read is due at once: what committed before the grant did not notify. */
-export const gateGranted = (pace: PollingPolicy): PollingPolicy => ({
-  ...pace,
+/** The gate is held. One more read is due at once, because commits before the grant did not notify. */
+export const gateGranted = (policy: PollingPolicy): PollingPolicy => ({
+  ...policy,
   mode: 'asleep',
   waitMs: BACKSTOP_MS,
   windowWakes: 0,
 })
 
-/** The request for the gate ran out of patience: ask again, unless changes are flowing. */
-export function gateRefused(pace: PollingPolicy, now: number): [PollingPolicy, GateCommand] {
-  const flowing = now - pace.lastFound < QUIET_MS
-  return flowing ? [{ ...pace, mode: 'polling', waitMs: POLL_MS }, null] : [pace, 'close']
+/** The request for the gate timed out: request it again, unless changes are arriving. */
+export function gateRefused(policy: PollingPolicy, now: number): [PollingPolicy, GateCommand] {
+  const flowing = now - policy.lastFound < QUIET_MS
+  return flowing ? [{ ...policy, mode: 'polling', waitMs: POLL_MS }, null] : [policy, 'close']
 }
 
-function countWake(pace: PollingPolicy, now: number, woken: boolean): PollingPolicy {
+function countWake(policy: PollingPolicy, now: number, woken: boolean): PollingPolicy {
   const wakes = woken ? 1 : 0
-  if (now - pace.windowStart >= WINDOW_MS) return { ...pace, windowStart: now, windowWakes: wakes }
-  return { ...pace, windowWakes: pace.windowWakes + wakes }
+  if (now - policy.windowStart >= WINDOW_MS) return { ...policy, windowStart: now, windowWakes: wakes }
+  return { ...policy, windowWakes: policy.windowWakes + wakes }
 }

@@ -1,4 +1,4 @@
-/** A wake-up that is remembered: rings between two waits count as one, and none is missed. */
+/** A wake-up that is remembered: signals between two waits count as one, and none is lost. */
 export class WakeSignal {
   #rung = false
   #wake: (() => void) | null = null
@@ -8,7 +8,7 @@ export class WakeSignal {
     this.#wake?.()
   }
 
-  /** Resolves at the next ring, at once for one that came before, or after `ms`. True when it rang. */
+  /** Resolves at the next signal (at once for an earlier one), or after `ms`. True when signalled. */
   async wait(ms: number): Promise<boolean> {
     if (!this.#rung) await this.#ringOrTimeout(ms)
     const rung = this.#rung

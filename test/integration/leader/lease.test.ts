@@ -10,7 +10,7 @@ import { openMigratedShop } from '../feed/fixture.ts'
 
 const START = { id: 0n, snapshot: '2:2:' }
 
-/** Nodes that connect as roles of their own, so none may end or see the sessions of another. */
+/** Nodes that connect as different roles, so that none may see or terminate another's sessions. */
 async function openNodes(count: number) {
   const { database, feed } = await openMigratedShop()
   await feed().install()
@@ -27,15 +27,15 @@ async function openNodes(count: number) {
   return { database, nodes: nodes as [(typeof nodes)[0], (typeof nodes)[0]], expire }
 }
 
-test('of many nodes that campaign at once, one leads', async () => {
+test('one of many nodes that campaign at once becomes the leader', async () => {
   const { nodes } = await openNodes(6)
   const won = await Promise.all(nodes.map(({ election }) => election.campaign()))
   expect(won.filter(Boolean)).toHaveLength(1)
   const again = await Promise.all(nodes.map(({ election }) => election.campaign()))
-  expect(again).toEqual(won) // who leads may campaign again, and nobody else wins
+  expect(again).toEqual(won) // the leader may campaign again, and no other node wins
 })
 
-test('a leader whose backend is gone is replaced at once; one that resigns as well', async () => {
+test('a leader that loses its backend or resigns is replaced at once', async () => {
   const { nodes } = await openNodes(2)
   const [first, second] = nodes
   expect(await first.election.campaign()).toBe(true)
@@ -48,7 +48,7 @@ test('a leader whose backend is gone is replaced at once; one that resigns as we
   expect(await third.campaign()).toBe(true)
 })
 
-test('a leader that stopped renewing is replaced, and what it does later has no effect', async () => {
+test('a leader that stops renewing is replaced, and its later statements have no effect', async () => {
   const { database, nodes, expire } = await openNodes(2)
   const [first, second] = nodes
   await first.election.campaign()
@@ -56,25 +56,25 @@ test('a leader that stopped renewing is replaced, and what it does later has no 
   await expire()
   expect(await second.election.campaign()).toBe(true)
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
-  await expect(first.election.renew()).rejects.toThrow(/taken the lead/)
+  await expect(first.election.renew()).rejects.toThrow(/Leadership lost/)
   const before = await storedPosition(first.db, 1)
   await storePosition(first.db, { epoch: 1, tick: { id: 7n, snapshot: '9:9:' } }, stale)
   expect(await storedPosition(first.db, 1)).toEqual(before)
   const reader = new ChangeLogReader(first.client, 'changefeed')
   expect(await reader.cut(1, START, stale)).toBeNull()
   expect(await reader.cutIdle({ id: 0n, snapshot: '9999999999:9999999999:' }, stale)).toBeNull()
-  await expect(reader.cutEmpty(START, stale)).rejects.toThrow(/taken the lead/)
+  await expect(reader.cutEmpty(START, stale)).rejects.toThrow(/Leadership lost/)
   const term = second.election.term ?? ''
   expect((await new ChangeLogReader(second.client, 'changefeed').cut(1, START, term))?.page).toHaveLength(1)
 })
 
-test('a successor waits for the statement that its predecessor has under way', async () => {
+test('a new leader waits for the running statement of its predecessor', async () => {
   const { database, nodes, expire } = await openNodes(2)
   const [first, second] = nodes
   await first.election.campaign()
   await expire()
   const busy = await database.connect()
-  await busy.query('begin; select from changefeed.lease for share') // as a cut does
+  await busy.query('begin; select from changefeed.lease for share') // as cutting a tick does
   const campaign = second.election.campaign()
   const waiting = `select from pg_stat_activity where application_name = 'node 1' and wait_event_type = 'Lock'`
   await expect.poll(async () => (await database.query(waiting)).length).toBe(1)

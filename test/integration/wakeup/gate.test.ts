@@ -16,7 +16,7 @@ async function openGate() {
   )
   afterScope(() => gate.disconnect())
   const writer = await database.connect()
-  /** What a trigger does; true when it need not notify. */
+  /** As a trigger does; true when it need not notify. */
   const share = async () => {
     const { rows } = await writer.query<{ got: boolean }>('select pg_try_advisory_xact_lock_shared($1, $2) as got', [
       ...key,
@@ -26,7 +26,7 @@ async function openGate() {
   return { gate, writer, share, database }
 }
 
-test('while the gate is ours, and while we wait for it, writers notify; otherwise they need not', async () => {
+test('writers notify only while the listener holds or awaits the gate', async () => {
   const { gate, writer, share, database } = await openGate()
   expect(await share()).toBe(true)
   expect(await gate.close(1_000)).toBe(true)
@@ -47,7 +47,7 @@ test('while the gate is ours, and while we wait for it, writers notify; otherwis
   expect(await closing).toBe(true)
 })
 
-test('patience ends while a transaction that did not notify stays open', async () => {
+test('the gate is refused while a transaction that did not notify stays open', async () => {
   const { gate, writer, share } = await openGate()
   await writer.query('begin')
   await share()
@@ -56,11 +56,11 @@ test('patience ends while a transaction that did not notify stays open', async (
   expect(await gate.close(1_000)).toBe(true)
 })
 
-test('two feeds in one database have gates of their own', async () => {
+test('two feeds in one database have separate gates', async () => {
   expect(gateKey('a')).not.toEqual(gateKey('b'))
 })
 
-test('bursts, quiet and single writes: every change is found by its wake-up, none by the backstop', async () => {
+test('every change of bursts, pauses and single writes is found by its wake-up, none by the backstop', async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   const seen = { count: 0 }
   const feed = newFeed({ publisher: { publish: () => void seen.count++ } })
