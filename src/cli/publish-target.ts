@@ -9,6 +9,7 @@ import { parseOrigin } from '../publish/origin.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { serialPublisher } from '../publish/serial-publisher.ts'
 import { clusterPublisher } from '../publish/socketio/cluster-publisher.ts'
+import { wrapPublisher } from '../publish/wrap-publisher.ts'
 import { createRealtime } from '../realtime/realtime.ts'
 import { openClusterEmitter } from './cluster-emitter.ts'
 import type { CommandContext } from './command-context.ts'
@@ -44,11 +45,10 @@ const HOOK_PUBLISHES =
  * Through a cluster adapter the app's own blueprints reach every socket, so what they wrote is theirs to tell. What they
  * write and never tell only the hook inside the app can know.
  */
-const besideBlueprints = (publisher: Publisher): Publisher => ({
-  publish: (event, meta) => (parseOrigin(meta.origin)?.blueprint ? undefined : publisher.publish(event, meta)),
-  drained: () => publisher.drained?.(),
-  sockets: () => publisher.sockets?.() ?? null,
-})
+export const besideBlueprints = (publisher: Publisher): Publisher =>
+  wrapPublisher(publisher, (event, meta) =>
+    parseOrigin(meta.origin)?.blueprint ? undefined : publisher.publish(event, meta),
+  )
 
 /** Each process publishes to the sockets that it serves, so several may stand behind one balancer. */
 async function openServer(context: CommandContext, logger: Logger): Promise<PublishTarget> {

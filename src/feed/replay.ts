@@ -4,6 +4,7 @@ import { parseSince, parseTime, type Since } from '../change-log/since.ts'
 import type { Tick } from '../change-log/tick.ts'
 import type { Database } from '../db/connect.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import { wrapPublisher } from '../publish/wrap-publisher.ts'
 import { capturedIdentities } from './captured-identities.ts'
 import { LogReplay, type PlaybackParts } from './log-replay.ts'
 
@@ -82,7 +83,5 @@ export async function runReplay(parts: PlaybackParts, replay: Replay, { signal, 
   }
 }
 
-const markingReplayed = (publisher: Publisher): Publisher => ({
-  publish: (event, meta) => publisher.publish(event, { ...meta, replayed: true }),
-  drained: () => publisher.drained?.(),
-})
+export const markingReplayed = (publisher: Publisher): Publisher =>
+  wrapPublisher(publisher, (event, meta) => publisher.publish(event, { ...meta, replayed: true }))

@@ -1,5 +1,6 @@
 import type { MessageMeta, RecordEvent } from './mapping/record-event.ts'
 import type { Publisher } from './publisher.ts'
+import { wrapPublisher } from './wrap-publisher.ts'
 
 /**
  * Lets several callers share a publisher, which takes one event at a time: an event that comes while another is being published
@@ -18,14 +19,9 @@ export function serialPublisher(publisher: Publisher): Publisher {
     underway = settled
     return result
   }
-  const { drained, check, hasReceivers, sockets } = publisher
+  const serial = wrapPublisher(publisher, publish)
+  const { hasReceivers } = serial
   /** The event that is waited for may bring sockets into rooms. */
-  const mayHaveReceivers = (event: RecordEvent) => underway !== null || hasReceivers?.call(publisher, event) === true
-  return {
-    publish,
-    ...(drained && { drained: () => drained.call(publisher) }),
-    ...(check && { check: () => check.call(publisher) }),
-    ...(hasReceivers && { hasReceivers: mayHaveReceivers }),
-    ...(sockets && { sockets: () => sockets.call(publisher) }),
-  }
+  const mayHaveReceivers = (event: RecordEvent) => underway !== null || hasReceivers?.(event) === true
+  return { ...serial, ...(hasReceivers && { hasReceivers: mayHaveReceivers }) }
 }

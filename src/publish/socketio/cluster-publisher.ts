@@ -1,6 +1,7 @@
 import type { Server } from 'socket.io'
 import type { MessageMeta, RecordEvent } from '../mapping/record-event.ts'
 import type { Publisher } from '../publisher.ts'
+import { wrapPublisher } from '../wrap-publisher.ts'
 import { flushTrackerOf } from './flush-tracker.ts'
 import { type SocketPublisherOptions, socketPublisher } from './socket-publisher.ts'
 
@@ -23,14 +24,11 @@ const PATIENCE_MS = 4_000
 export function clusterPublisher(io: Server, options: Omit<SocketPublisherOptions, 'scope' | 'knownRooms'>): Publisher {
   let rooms: ReadonlySet<string> = new Set()
   const sockets = socketPublisher(io, { ...options, scope: 'cluster', knownRooms: () => rooms })
-  return withFlush(io, {
-    async publish(event, meta) {
-      if (event.verb === 'refetch') rooms = await roomsOfAll(io)
-      await sockets.publish(event, meta)
-    },
-    drained: sockets.drained,
-    sockets: sockets.sockets,
+  const publisher = wrapPublisher(sockets, async (event, meta) => {
+    if (event.verb === 'refetch') rooms = await roomsOfAll(io)
+    await sockets.publish(event, meta)
   })
+  return withFlush(io, publisher)
 }
 
 /** Who only holds records is told to read again as well, so it must be known who holds which; asked for then, as it is rare. */
@@ -56,27 +54,26 @@ export function withFlush(io: Server, publisher: Publisher): Publisher {
     await flushTracker.flush()
     if (flushTracker.interrupted) throw new Error('Its connection was lost on the way.')
   }
-  return {
-    /** An event that is still on its way when it comes again is not sent twice: the client library keeps it in a queue. */
-    async publish(event, meta) {
-      if (underway?.event !== event) underway = { event, done: send(event, meta) }
-      const { done } = underway
-      done.catch(() => {})
-      try {
-        await withinPatience(done)
-        underway = null
-      } catch (cause) {
-        if (!(cause instanceof Impatient)) underway = null
-        throw cause instanceof Refused ? cause.cause : notReady(cause)
-      }
-    },
-    drained: () => publisher.drained?.(),
-    sockets: () => publisher.sockets?.() ?? null,
-    check: () =>
-      withinPatience(flushTracker.check()).catch(cause => {
-        throw notReady(cause)
-      }),
+  /** An event that is still on its way when it comes again is not sent twice: the client library keeps it in a queue. */
+  const publish = async (event: RecordEvent, meta: MessageMeta) => {
+    if (underway?.event !== event) underway = { event, done: send(event, meta) }
+    const { done } = underway
+    done.catch(() => {})
+    try {
+      await withinPatience(done)
+      underway = null
+    } catch (cause) {
+      if (!(cause instanceof Impatient)) underway = null
+      throw cause instanceof Refused ? cause.cause : notReady(cause)
+    }
   }
+  const check = async () => {
+    await publisher.check?.()
+    await withinPatience(flushTracker.check()).catch(cause => {
+      throw notReady(cause)
+    })
+  }
+  return { ...wrapPublisher(publisher, publish), check }
 }
 
 class Impatient extends Error {}

@@ -1,6 +1,7 @@
 import type { Model, ModelRecord, Models } from '../../models/model.ts'
-import type { MessageMeta, RecordEvent } from '../../publish/mapping/record-event.ts'
+import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import type { Publisher } from '../../publish/publisher.ts'
+import { wrapPublisher } from '../../publish/wrap-publisher.ts'
 import { targetOf } from '../blueprints/access.ts'
 
 export interface VisibilityParts {
@@ -10,17 +11,8 @@ export interface VisibilityParts {
 }
 
 /** Publishes what it is given without the attributes that clients of a model must not see, wherever the events come from. */
-export function visiblePublisher(
-  publisher: Publisher,
-  parts: VisibilityParts,
-): Required<Pick<Publisher, 'publish' | 'drained' | 'hasReceivers' | 'sockets'>> {
-  return {
-    publish: (event: RecordEvent, meta: MessageMeta) => publisher.publish(visible(event, parts), meta),
-    drained: () => publisher.drained?.(),
-    hasReceivers: event => publisher.hasReceivers?.(event) ?? true,
-    sockets: () => publisher.sockets?.() ?? null,
-  }
-}
+export const visiblePublisher = (publisher: Publisher, parts: VisibilityParts): Publisher =>
+  wrapPublisher(publisher, (event, meta) => publisher.publish(visible(event, parts), meta))
 
 function visible(event: RecordEvent, parts: VisibilityParts): RecordEvent {
   const { identity } = event

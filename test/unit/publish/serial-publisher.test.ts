@@ -1,7 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import { expect, test } from 'vitest'
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
-import type { Publisher } from '../../../src/publish/publisher.ts'
 import { serialPublisher } from '../../../src/publish/serial-publisher.ts'
 
 const META = { cursor: '1.1.1', at: 0 }
@@ -36,22 +35,6 @@ test('alone, an event that is done at once stays without a promise, also after o
   await publisher.publish(event(2), META)
   await new Promise(setImmediate)
   expect(publisher.publish(event(3), META)).toBeUndefined()
-})
-
-test('whatever else a publisher has is passed on, and nothing is added', async () => {
-  const called: string[] = []
-  const whole: Required<Publisher> = {
-    publish: () => {},
-    drained: () => void called.push('drained'),
-    check: async () => void called.push('check'),
-    hasReceivers: () => called.push('hasReceivers') > 0,
-    sockets: () => called.push('sockets'),
-  }
-  const serial = serialPublisher(whole)
-  expect(Object.keys(serial).sort()).toEqual(Object.keys(whole).sort())
-  await Promise.all([serial.drained?.(), serial.check?.(), serial.hasReceivers?.(event(1)), serial.sockets?.()])
-  expect(called.sort()).toEqual(['check', 'drained', 'hasReceivers', 'sockets'])
-  expect(Object.keys(serialPublisher({ publish() {} }))).toEqual(['publish'])
 })
 
 test('while another event is being published, any event may have receivers when its turn comes', async () => {
