@@ -1,5 +1,5 @@
-// A Waterline app with a socket.io server of its own. Start it with `npm run build && node examples/socket.io-plain/server.mjs`,
-// open the page that it prints, and write to the table `todo` with psql: the page follows.
+// A Waterline app with a socket.io server of its own. Start it with `npm start`, open the page that it prints, and write to
+// the table `todo` with psql: the page follows.
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { promisify } from 'node:util'
@@ -75,6 +75,7 @@ async function createTable() {
 
 /** For trying it out without a database: gone when the program ends. */
 async function startTemporaryPostgres() {
-  const { startEmbeddedPostgres } = await import('../../dist/src/embedded-postgres/embedded-postgres.js')
+  const folder = import.meta.resolve('waterline-changefeed/package.json')
+  const { startEmbeddedPostgres } = await import(new URL('dist/src/embedded-postgres/embedded-postgres.js', folder))
   return (await startEmbeddedPostgres()).connectionString
 }

@@ -1,22 +1,26 @@
-import { fileURLToPath } from 'node:url'
+import { readdir } from 'node:fs/promises'
 import { connect } from 'socket.io-client-4'
 import { expect, test } from 'vitest'
 import { openPage } from '../helpers/browser.ts'
 import { testDatabase } from '../helpers/database.ts'
-import { startProgram } from '../helpers/program.ts'
+import { manifest, startExample } from '../helpers/example-app.ts'
 import { afterScope } from '../helpers/scope.ts'
 
-const path = (name: string) => fileURLToPath(new URL(`../../examples/${name}`, import.meta.url))
+test('the examples depend on the versions that are tested', async () => {
+  const { dependencies, devDependencies } = await manifest()
+  const tested = { ...dependencies, ...devDependencies, 'waterline-changefeed': 'file:../..' }
+  const names = (await readdir(new URL('../../examples', import.meta.url))).filter(name => name !== 'deploy')
+  for (const name of names) expect(tested).toMatchObject((await manifest(`examples/${name}`)).dependencies)
+})
 
-async function startExample(name: string) {
+async function startTodoList() {
   const database = await testDatabase()
-  const env = { DATABASE_URL: database.connectionString, PORT: '0' }
-  const program = startProgram(process.execPath, [path(name)], env)
+  const program = await startExample('socket.io-plain', { DATABASE_URL: database.connectionString, PORT: '0' })
   return { database, url: await program.line(/^http/) }
 }
 
 test('a plain socket.io client follows what SQL writes', async () => {
-  const { database, url } = await startExample('socket.io-plain/server.mjs')
+  const { database, url } = await startTodoList()
   const client = connect(url, { transports: ['websocket'] })
   afterScope(() => client.disconnect())
   const next = () => new Promise(resolve => client.once('todo', message => resolve(message)))
@@ -31,7 +35,7 @@ test('a plain socket.io client follows what SQL writes', async () => {
 })
 
 test('so does its page', async () => {
-  const { database, url } = await startExample('socket.io-plain/server.mjs')
+  const { database, url } = await startTodoList()
   const { page, logged } = await openPage(url)
   await page.waitForFunction('socket.connected')
   await database.query(`insert into todo (title) values ('buy <milk>')`)

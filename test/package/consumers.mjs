@@ -81,7 +81,7 @@ async function holdsWhatItsPagesName() {
 async function namedIn(page) {
   const text = await readFile(join(installed, page), 'utf8')
   const links = [...text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)].map(([, path]) => posix.join(posix.dirname(page), path))
-  return [...links, ...[...text.matchAll(/`((?:\.deploy|docs|examples)\/[^`\s]*)`/g)].map(([, path]) => path)]
+  return [...links, ...[...text.matchAll(/`((?:docs|examples)\/[^`\s]*)`/g)].map(([, path]) => path)]
 }
 
 async function shows(what, check) {

@@ -15,7 +15,15 @@ export async function page(path: string): Promise<Page> {
 
 export async function pages(): Promise<Page[]> {
   const ofDocs = (await readdir(join(root, 'docs'), { recursive: true })).filter(name => name.endsWith('.md'))
-  const names = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...ofDocs.map(name => `docs/${name}`)]
+  const ofExamples = (await readdir(join(root, 'examples'))).map(name => `examples/${name}/README.md`)
+  const names = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'CHANGELOG.md',
+    ...ofDocs.map(name => `docs/${name}`),
+    ...ofExamples,
+  ]
   return await Promise.all(names.sort().map(page))
 }
 

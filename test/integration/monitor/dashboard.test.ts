@@ -15,7 +15,7 @@ test.each([
   afterScope(() => db.close())
   const text = await new FeedMetrics(shop.feed(), db).text()
   const known = new Set([...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name))
-  const content = await readFile(new URL(`../../../.deploy/${file}`, import.meta.url), 'utf8')
+  const content = await readFile(new URL(`../../../examples/deploy/${file}`, import.meta.url), 'utf8')
   const asked = new Set([...content.matchAll(/(changefeed|nodejs)_\w+/g)].map(([name]) => name.replace(/_bucket$/, '')))
   expect(asked.size).toBeGreaterThan(count)
   expect(asked).toContain('nodejs_eventloop_lag_p99_seconds')

@@ -20,7 +20,7 @@ test('links between pages lead to files and headings that exist', async () => {
 test('files that pages name in backticks exist', async () => {
   const all = (await pages()).filter(({ path }) => path !== 'CHANGELOG.md')
   const missing = all.flatMap(page =>
-    [...prose(page).matchAll(/`((?:src|test|migrations|docs|examples|\.deploy|\.ci)\/[^`\s*]*)`/g)]
+    [...prose(page).matchAll(/`((?:src|test|migrations|docs|examples|\.ci)\/[^`\s*]*)`/g)]
       .map(([, file = '']) => file)
       .filter(file => !existsSync(join(root, file)))
       .map(file => `${page.path}: ${file}`),
