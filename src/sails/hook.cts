@@ -4,8 +4,8 @@ import type { SailsApp } from './hook/sails-app.ts' with { 'resolution-mode': 'i
 const { ChangefeedHook } = require('./hook/changefeed-hook.js') as typeof hooks
 
 /**
- * What Sails requires when it finds this package among an app's dependencies: a function that gives the hook. It loads
- * all of the package at once, as the models of the app are globals later, possibly with names of Node's own.
+ * The hook factory that Sails requires when it finds this package among an app's dependencies. It loads the whole package
+ * immediately, because the app's models become globals later and may replace globals of Node.
  */
 module.exports = function changefeed(sails: SailsApp) {
   const hook = new ChangefeedHook(sails)

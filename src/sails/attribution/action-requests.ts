@@ -8,45 +8,44 @@ import type { ActionRequest, SailsApp } from '../hook/sails-app.ts'
 import { bindBluebird } from './bluebird-context.ts'
 import { createSafeguard, type Safeguard } from './safeguard.ts'
 
-/** How long the changes of a request can still be told from others after it was answered, in milliseconds. */
+/** How long a request is remembered after its last write, so that changes can be attributed to it, in milliseconds. */
 const REMEMBERED_MS = 5 * 60_000
 /**
- * How long after its answer a request may still be working, in milliseconds. A connection that was opened for it, such as
- * that of a cache, may go on calling back in its name for the life of the process, whomever it works for by then.
+ * Writes made up to 5 minutes after the response are still attributed to the request. Without a limit, a connection that
+ * was opened during a request (to a cache, for example) would attribute all its later callbacks to that request.
  */
 const AFTERWORK_MS = 5 * 60_000
-/** Requests that are remembered at once. */
+/** Maximum number of remembered requests. */
 const REMEMBERED = 10_000
 
-/** A request that an action of this process is or was working on. */
+/** A request that an action of this process handles or has handled. */
 export interface KnownRequest {
   readonly origin: string
   readonly publications: Publications
-  /** When it was last seen to be alive, in milliseconds since the epoch. */
+  /** Time of its last write, in milliseconds since the epoch. */
   seenAt: number
   answeredAt?: number
 }
 
 /**
- * The requests to the actions of a Sails app. Whatever an action starts, however asynchronous, finds its request here;
- * and so does a change that carries its origin.
+ * The requests to the actions of a Sails app. Async code that an action starts finds its request by `current`, a change by
+ * the origin that it carries.
  */
 export class ActionRequests {
   readonly node = randomBytes(6).toString('hex')
-  /** For whatever runs inside a request of the app. */
   readonly safely: Safeguard
   readonly #sails: SailsApp
-  /** Told of what an action that has written something publishes by itself. */
+  /** Called with the keys of the messages that an action publishes by itself, if the action has written something. */
   onPublished: (origin: string, keys: readonly MessageKey[]) => void = () => {}
   readonly #current = new AsyncLocalStorage<KnownRequest>()
-  /** By what the origin calls them, oldest first. Only those that wrote something. */
+  /** By origin, oldest first. Only requests that wrote something. */
   readonly #known = new Map<string, KnownRequest>()
   #count = 0
 
   constructor(sails: SailsApp) {
     this.#sails = sails
     this.safely = createSafeguard(sails.log)
-    const bind = () => this.safely('following requests through Bluebird', bindBluebird, undefined)
+    const bind = () => this.safely('binding Bluebird to requests', bindBluebird, undefined)
     for (const loaded of ['hook:orm:loaded', 'ready']) sails.after(loaded, bind)
   }
 
@@ -55,7 +54,7 @@ export class ActionRequests {
     return request && Date.now() - (request.answeredAt ?? Infinity) < AFTERWORK_MS ? request : undefined
   }
 
-  /** The origin of a statement that is sent now; its request will be known. */
+  /** The origin for a statement that is sent now. Remembers its request. */
   readonly originNow = (): string | undefined =>
     this.safely(
       'tagging statements',
@@ -67,14 +66,14 @@ export class ActionRequests {
       undefined,
     )
 
-  /** The request of this process that a change came from; undefined for one of another process, and once it is forgotten. */
+  /** The request with this origin. Undefined for requests of other processes and for those no longer remembered. */
   find(origin: string | undefined): KnownRequest | undefined {
     return origin === undefined ? undefined : this.#known.get(origin)
   }
 
-  /** Goes on with the request, and with all that comes of it, in its name. */
+  /** Runs the rest of the request, and the async work that it starts, in the context of this request. */
   enter(req: ActionRequest, res: ServerResponse, next: () => void): void {
-    const request = this.safely('following a request', () => this.#open(req, res), undefined)
+    const request = this.safely('tracking a request', () => this.#open(req, res), undefined)
     if (request) this.#current.run(request, next)
     else next()
   }

@@ -10,23 +10,23 @@ type Then = (this: unknown, fulfilled: unknown, rejected: unknown, ...rest: unkn
 type Wait = (this: unknown, waiting: Waiting, ...rest: unknown[]) => unknown
 type Handler = (this: unknown, ...args: unknown[]) => unknown
 
-/** These call back by themselves. */
+/** These methods call handlers without going through `_then`. */
 const ITERATING = ['map', 'filter', 'each', 'reduce'] as const
 type Iterating = Record<(typeof ITERATING)[number], Handler>
 
-/** A coroutine, or a group of promises. */
+/** A coroutine or a group of promises, as `_proxy` receives it. */
 type Waiting = Record<'_promiseFulfilled' | '_promiseRejected', Handler>
 
 const bound = new WeakSet<Bluebird>()
 
 /**
- * Makes what is chained to a Bluebird promise go on in the name of the request that chained it. Waterline, helpers and
- * actions2 give such promises, and Bluebird calls back all that were settled in one turn of the event loop in the context
- * of whichever was first: the write of one request would go out as another's.
+ * Binds handlers on Bluebird promises to the async context that attached them. Waterline, helpers and actions2 return
+ * Bluebird promises, and Bluebird runs the handlers of all promises settled in one event loop turn in the context of the
+ * first one. Without this, writes of one request would be attributed to another.
  *
- * Every chaining method of Bluebird 2 and 3 comes down to `_then`, where tracers hook in as well, what waits for several
- * promises or one after the other to `_proxy`. Newer versions can do the same by themselves (`asyncHooks`), but Waterline's
- * cannot. May be called again for copies that were loaded since.
+ * All chaining methods of Bluebird 2 and 3 call `_then`, which APM tracers patch as well; coroutines and groups of promises
+ * call `_proxy`. Bluebird's own option `asyncHooks` is not available in the version that Waterline uses. Idempotent: call it
+ * again to bind copies of Bluebird that were loaded later.
  */
 export function bindBluebird(): void {
   for (const Bluebird of loadedBluebirds()) {
@@ -67,7 +67,7 @@ function bindIterating(Bluebird: Bluebird, owner: Iterating) {
   }
 }
 
-/** A query that is returned from a handler begins when Bluebird turns it into a promise, which is still the handler's work. */
+/** A Waterline query starts when it is converted to a promise. Converting it here keeps it in the handler's context. */
 function bind(Bluebird: Bluebird, handler: unknown): unknown {
   if (typeof handler !== 'function') return handler
   return AsyncResource.bind(function (this: unknown, ...args: unknown[]) {

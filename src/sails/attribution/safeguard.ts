@@ -1,11 +1,11 @@
 import type { SailsLog } from '../hook/sails-app.ts'
 
-/** Runs our part of something that the app does; gives `otherwise` where it fails. */
+/** Runs code of ours inside an operation of the app. Returns `otherwise` if it throws. */
 export type Safeguard = <T>(part: string, run: () => T, otherwise: T) => T
 
 /**
- * What we add to the requests, queries and messages of an app must never break them: a fault of ours is logged, once for
- * each part, and the app goes on without that part.
+ * An error in our instrumentation must not break the requests, queries and messages of the app. It is logged once per
+ * part, and the app continues without that part.
  */
 export function createSafeguard(log: Pick<SailsLog, 'error'>): Safeguard {
   const reported = new Set<string>()
@@ -13,7 +13,8 @@ export function createSafeguard(log: Pick<SailsLog, 'error'>): Safeguard {
     try {
       return run()
     } catch (error) {
-      if (!reported.has(part)) log.error(`changefeed: ${part} failed; the app goes on without it. Logged once:`, error)
+      if (!reported.has(part))
+        log.error(`changefeed: ${part} failed. The app continues without it. Logged once:`, error)
       reported.add(part)
       return otherwise
     }

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 
-/** A node-postgres pool, as far as sails-postgresql uses it. */
+/** The part of a node-postgres pool that sails-postgresql uses. */
 interface Pool {
   connect(callback?: Done): unknown
 }
@@ -9,16 +9,15 @@ interface Client {
   query(...args: unknown[]): unknown
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: node-postgres' callbacks differ in what they are called with
+// biome-ignore lint/suspicious/noExplicitAny: the arguments of node-postgres' callbacks differ
 type Done = (...args: any[]) => void
 
 /**
- * Writes `/*changefeed:origin=...*\/` before each writing statement that is sent through this pool while `originNow` knows
- * an origin. Connections of the pool are told apart from all others of the process: those of other pools stay as they are.
- * Gives false, and does nothing, for what is no such pool.
+ * Prefixes each writing statement sent through this pool with `/*changefeed:origin=...*\/` while `originNow` returns an
+ * origin. Connections of other pools are not affected. Returns false, and changes nothing, if `pool` is not such a pool.
  *
- * A pool calls back from whatever made a connection free, and a connection from its socket, so both would go on in the
- * name of another request: callbacks are bound to the caller's.
+ * A pool runs callbacks in the async context of whichever client released a connection, and a client in that of its
+ * socket. Both may belong to another request, so callbacks are bound to the context of their caller.
  */
 export function tagStatements(pool: unknown, originNow: () => string | undefined): boolean {
   if (!isPool(pool)) return false
@@ -47,14 +46,14 @@ function tagClient(client: Client, originNow: () => string | undefined): Client 
   return client
 }
 
-/** A named statement is prepared once under its text, which must stay the same; a query object is not ours to change. */
+/** Named statements are not tagged, because they are prepared once under a fixed text. Query objects are copied, not changed. */
 function withOrigin(statement: unknown, originNow: () => string | undefined): unknown {
   if (isPlainStatement(statement)) return { ...statement, text: withOrigin(statement.text, originNow) }
   const origin = typeof statement === 'string' && WRITES.test(statement) ? originNow() : undefined
   return origin === undefined ? statement : `/*changefeed:origin=${origin}*/ ${statement}`
 }
 
-/** Comments may stand before it. A function that a SELECT calls may write as well; its changes have no origin then. */
+/** Skips leading comments. Writes of functions that a SELECT calls are not recognized and get no origin. */
 const WRITES = /^(?:\s|--.*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:insert|update|delete|merge|with|call|do|truncate)\b/i
 
 const isPlainStatement = (statement: unknown): statement is { text: string } =>

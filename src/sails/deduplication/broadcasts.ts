@@ -8,24 +8,24 @@ import type { Rooms, SailsModel, SailsSockets } from '../hook/sails-app.ts'
 import { keyOfMessage, keysOfMembersShown, keysOfMessage, type MessageKey } from './message-key.ts'
 import type { Publications } from './publication-log.ts'
 
-/** What the feed is publishing while a model's publish function runs. */
+/** The event that the feed is publishing while a model's publish function runs. */
 export interface FeedDelivery {
   readonly meta: MessageMeta
-  /** Ids of sockets that are left out, on whichever node they are. */
+  /** Ids of excluded sockets, on any node. */
   readonly except: string[]
-  /** The messages that are to be sent. */
+  /** Keys of the messages to send. */
   readonly keys: ReadonlySet<MessageKey>
-  /** Whether the function tells other records' ends as well: that has been or will be told by changes of their own. */
+  /** Whether the function also publishes reverse messages. Those not in `keys` are dropped: they have changes of their own. */
   readonly reverses: boolean
-  /** Those of them that were. */
+  /** Keys of the messages sent so far. */
   readonly sent: Set<MessageKey>
   /** By `performance.now()`. */
   endedAt?: number
 }
 
 /**
- * How long after it has returned a publish function may still be at it, in milliseconds. What it opened, such as a
- * connection, may go on calling back in its name for the life of the process.
+ * How long messages are attributed to the feed's delivery after the publish function has returned, in milliseconds.
+ * Connections that it opened keep its async context for the life of the process.
  */
 const AFTERWORK_MS = 60_000
 
@@ -33,9 +33,9 @@ export interface BroadcastsOptions {
   readonly io: Server
   readonly sockets: SailsSockets
   readonly model: (identity: string) => SailsModel | undefined
-  /** Where what the app publishes now is noted; undefined where it is nowhere. */
+  /** Where to record a message that the app publishes now; undefined if it is not recorded. */
   readonly publications: () => Pick<Publications, 'byAction'> | undefined
-  /** Whose sockets the feed's messages go to: those of this process, or of all that share the adapter. */
+  /** Whether the feed's messages go to the sockets of this process or to those of all servers of the adapter. */
   readonly scope: Scope
   /** Sends the feed's messages. */
   readonly emitter: RoomEmitter
@@ -43,9 +43,9 @@ export interface BroadcastsOptions {
 }
 
 /**
- * Stands before the functions of `sails.sockets` through which every message and every change of rooms of a model goes.
- * What the feed publishes gets its cursor, its scope and the sockets that it leaves out here; what an action publishes is
- * noted, so that nobody hears of it twice. Everything else passes, and sockets join a room at once, not some time later.
+ * Wraps the functions of `sails.sockets` through which all messages and room changes of models go. Messages of the feed get
+ * their cursor, scope and excluded sockets here. Messages of actions are recorded for deduplication. Other messages pass
+ * unchanged. Local sockets join rooms synchronously.
  */
 export class Broadcasts {
   readonly #options: BroadcastsOptions
@@ -64,7 +64,7 @@ export class Broadcasts {
     sockets.broadcast = (rooms, ...rest) => {
       const delivery = this.#current
       if (delivery) return this.#emit(delivery, rooms, rest)
-      if (safely('noting messages', () => this.#isDuplicate(rest), false)) return
+      if (safely('recording messages', () => this.#isDuplicate(rest), false)) return
       broadcast.call(sockets, rooms, ...rest)
     }
     sockets.addRoomMembersToRooms = unlessRemote(addRoomMembersToRooms, (from, to, done) => {
@@ -83,12 +83,12 @@ export class Broadcasts {
     Object.assign(this.#options.sockets, this.#original)
   }
 
-  /** Whether it is the feed that calls. */
+  /** Whether the current call comes from the feed. */
   get delivering(): boolean {
     return this.#current !== undefined
   }
 
-  /** Runs a publish function of a model in the name of the feed, an app's asynchronous override included. */
+  /** Runs a publish function of a model in the context of the feed's delivery, including async overrides of the app. */
   async deliver(delivery: FeedDelivery, publish: () => unknown): Promise<void> {
     try {
       await this.#delivery.run(delivery, publish)
@@ -103,21 +103,21 @@ export class Broadcasts {
     return delivery && performance.now() - (delivery.endedAt ?? Infinity) < AFTERWORK_MS ? delivery : undefined
   }
 
-  /** At once for the sockets of this process, so that the next message finds them. */
+  /** Synchronous for the sockets of this process, so that they receive the next message. */
   join(from: string, to: Rooms): void {
     const { io, scope } = this.#options
     io.local.in(from).socketsJoin(to)
     if (scope === 'cluster') io.in(from).socketsJoin(to)
   }
 
-  /** All of the members: a record that is gone has no subscribers, whether they watched its model or not. */
+  /** Removes all members of the rooms. */
   leave(rooms: Rooms): void {
     const { io, scope } = this.#options
     io.local.in(rooms).socketsLeave(rooms)
     if (scope === 'cluster') io.in(rooms).socketsLeave(rooms)
   }
 
-  /** Whether the feed has sent this message of the app; otherwise it is noted, and the feed will not. */
+  /** Whether the feed has already sent this message of the app. If not, it is recorded, so that the feed drops its copy. */
   #isDuplicate([event, payload]: unknown[]): boolean {
     const { publications, model } = this.#options
     const keys = keysOfMessage(event, payload, model)
@@ -138,7 +138,7 @@ export class Broadcasts {
 
 type MoveMembers = SailsSockets['addRoomMembersToRooms']
 
-/** What another process has asked of all over the bus of sails-hook-sockets is not to be asked of them again. */
+/** Calls from the admin bus of sails-hook-sockets reach every process already, so they are not forwarded again. */
 function unlessRemote(original: MoveMembers, own: MoveMembers): MoveMembers {
   return function (this: { readonly remote?: boolean } | undefined, ...args) {
     return (this?.remote ? original : own).apply(this as never, args)

@@ -3,8 +3,8 @@ import type { RecordEvent, UpdatedEvent } from '../../publish/mapping/record-eve
 import type { SailsModel } from '../hook/sails-app.ts'
 
 /**
- * Tells two messages of resourceful pub-sub apart, or that they are two copies of one: model, verb, record, and for
- * members the attribute and the member.
+ * Identifies a message of resourceful pub-sub: model, verb, record id, and for members the attribute and the member's id.
+ * Two messages with equal keys are copies.
  */
 export type MessageKey = string
 
@@ -12,7 +12,7 @@ const VERBS = new Set(['created', 'updated', 'destroyed', 'addedTo', 'removedFro
 
 type ModelOf = (identity: string) => SailsModel | undefined
 
-/** Undefined for a message that is none of a record's changes. */
+/** Undefined if the message is not about a change of a record. */
 export function keyOfMessage(event: unknown, payload: unknown, modelOf: ModelOf): MessageKey | undefined {
   if (typeof event !== 'string' || payload === null || typeof payload !== 'object') return undefined
   const { verb, attribute, addedId, removedId } = payload as Record<string, unknown>
@@ -21,7 +21,7 @@ export function keyOfMessage(event: unknown, payload: unknown, modelOf: ModelOf)
   return id === undefined ? undefined : keyOf(event, verb, id, attribute, addedId ?? removedId ?? '')
 }
 
-/** Blueprints name the record by `id`. What an app sends by itself may show the record alone. */
+/** Blueprints set `id`. Messages that an app sends by itself may contain only the record. */
 function idOf(event: unknown, payload: object, modelOf: ModelOf): unknown {
   const { primaryKey = 'id' } = modelOf(String(event)) ?? {}
   const { id, data, previous } = payload as { id?: unknown; data?: Shown; previous?: Shown }
@@ -30,7 +30,7 @@ function idOf(event: unknown, payload: object, modelOf: ModelOf): unknown {
 
 type Shown = Readonly<Record<string, unknown>> | null
 
-/** The keys of a message: its own, and of an `updated` one a key for each attribute that it holds. */
+/** The keys of a message: its own key and, for `updated`, a key for each attribute in it. */
 export function keysOfMessage(event: unknown, payload: unknown, modelOf: ModelOf): MessageKey[] {
   const key = keyOfMessage(event, payload, modelOf)
   if (key === undefined) return []
@@ -40,17 +40,17 @@ export function keysOfMessage(event: unknown, payload: unknown, modelOf: ModelOf
   return [key, ...names.map(name => keyOf(String(event), 'updated', id, name))]
 }
 
-/** The keys of which the message that tells the same has one at least: an update is known by what it changed. */
+/** Keys of this event. A message that shares any of them is a duplicate. An update has a key for each changed attribute. */
 export function keysOfEvent(event: RecordEvent, model: Model | undefined): MessageKey[] {
-  const names = event.verb === 'updated' ? namesOfNews(event, model) : []
+  const names = event.verb === 'updated' ? changedNames(event, model) : []
   if (event.verb === 'updated' && names.length > 0) {
     return names.map(name => keyOf(event.identity, 'updated', event.id, name))
   }
   return [keyOfEvent(event) ?? []].flat()
 }
 
-/** What an update changed besides the times of writing; by attribute and by column, as blueprints go by columns. */
-export function namesOfNews({ changes }: UpdatedEvent, model: Model | undefined): string[] {
+/** Names of what an update changed, except timestamps. Both attribute and column names, because blueprints use columns. */
+export function changedNames({ changes }: UpdatedEvent, model: Model | undefined): string[] {
   const attributes = [...(model?.attributes.values() ?? [])]
   return Object.keys(changes).flatMap(key => {
     const attribute = attributes.find(({ name, column }) => name === key || column === key)
@@ -60,7 +60,7 @@ export function namesOfNews({ changes }: UpdatedEvent, model: Model | undefined)
   })
 }
 
-/** The members that a `created` message shows: as good as `addedTo` messages of their own. */
+/** Keys of the `addedTo` messages that a `created` message makes redundant, because it contains the members. */
 export function keysOfMembersShown(event: unknown, payload: unknown, modelOf: ModelOf): MessageKey[] {
   const { verb, data } = payload as { verb: unknown; data?: Shown }
   if (verb !== 'created' || !data) return []
@@ -73,7 +73,7 @@ export function keysOfMembersShown(event: unknown, payload: unknown, modelOf: Mo
   })
 }
 
-/** Of the message that the event itself stands for. */
+/** The key of the event's own message. */
 export function keyOfEvent(event: RecordEvent): MessageKey | undefined {
   switch (event.verb) {
     case 'created':
@@ -91,13 +91,13 @@ export function keyOfEvent(event: RecordEvent): MessageKey | undefined {
   }
 }
 
-/** What messages are about whose order matters: an attribute of a record, or a member of one. */
+/** The subject of a message: an attribute or a member of a record. The order of messages about one subject matters. */
 export function subjectOf(key: MessageKey): string {
   const [identity, , ...about] = JSON.parse(key) as unknown[]
   return JSON.stringify([identity, ...about])
 }
 
-/** `id` and `member` as clients get them, or not yet cast. */
+/** `id` and `member` may be cast or uncast, as both become text. */
 export function keyOf(
   identity: string,
   verb: string,

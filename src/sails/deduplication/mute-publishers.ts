@@ -3,27 +3,21 @@ import type { Safeguard } from '../attribution/safeguard.ts'
 import type { ActionRequest, SailsModel } from '../hook/sails-app.ts'
 
 export interface MuteOptions {
-  /** Whether it is the feed that calls, or no feed runs for this model. */
+  /** Whether the feed is calling, or no feed publishes this model. */
   readonly delivering: () => boolean
   readonly model: (identity: string) => SailsModel | undefined
   readonly safely: Safeguard
 }
 
-/** Blueprints take everyone out of a destroyed record's room; here its last message is still to come, and does that. */
-const NOTHING_BUT_THE_FEEDS = [
-  '_publishCreate',
-  '_publishUpdate',
-  '_publishDestroy',
-  '_publishRemove',
-  '_retire',
-] as const
+/** `_retire` is among them: a blueprint would empty the room of a destroyed record before the feed's last message to it. */
+const FEED_ONLY = ['_publishCreate', '_publishUpdate', '_publishDestroy', '_publishRemove', '_retire'] as const
 
 /**
- * Makes the publish functions of a model do nothing unless the feed calls them: of what an action would tell, the feed
- * tells all. Who is subscribed to what stays as it would be.
+ * Makes the publish functions of a model do nothing unless the feed calls them, because the feed publishes all changes.
+ * Subscriptions that these functions make are kept.
  */
 export function mutePublishers(model: SailsModel, { delivering, model: modelOf, safely }: MuteOptions): void {
-  for (const name of NOTHING_BUT_THE_FEEDS) {
+  for (const name of FEED_ONLY) {
     const publish = model[name] as (...args: unknown[]) => unknown
     Object.assign(model, { [name]: (...args: unknown[]) => (delivering() ? publish(...args) : undefined) })
   }
@@ -42,7 +36,7 @@ export function mutePublishers(model: SailsModel, { delivering, model: modelOf, 
 const isSocketRequest = (req: unknown): req is Parameters<PubSubMethods['subscribe']>[0] =>
   (req as ActionRequest | undefined)?.isSocket === true
 
-/** The one who destroyed it is to hear of it with `mirror`. */
+/** The destroying socket stays subscribed: with `mirror` it receives the feed's `destroyed` message. */
 const isDestroying = (req: unknown) =>
   (req as { options?: { blueprintAction?: string } } | undefined)?.options?.blueprintAction === 'destroy'
 

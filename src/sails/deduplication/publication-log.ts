@@ -1,35 +1,38 @@
 import type { MessageKey } from './message-key.ts'
 
-/** How long the feed waits for what a blueprint publishes of all it wrote, in milliseconds: beyond this it publishes by itself. */
+/** How long the feed waits for a blueprint to publish after its last write, in milliseconds. Then the feed publishes. */
 const WAIT_MS = 3_000
 
-/** Messages of the feed that are remembered at once: those before them the action may publish again. */
+/** Maximum number of remembered feed messages per request. Older ones are no longer deduplicated. */
 const REMEMBERED = 10_000
 
 export interface PublicationsOptions {
-  /** Whether the action will publish by itself, as blueprints do. */
+  /** Whether the action publishes by itself, as blueprints do. */
   readonly expected: boolean
-  /** Called with what the action has published, as it goes; with nothing when it was answered without more. */
+  /** Called with the keys that the action has published; with an empty array if it responds without publishing. */
   readonly onPublished?: (keys: readonly MessageKey[]) => unknown
 }
 
 /**
- * What a message of the feed is: told by nobody yet, or by the action; or told by the action before the feed told what
- * had been done to the same earlier. Then the earlier would stand as the last word, unless this is told once more.
+ * How to treat a feed message.
+ * - `new`: not published yet.
+ * - `duplicate`: the action has already published it.
+ * - `outOfOrder`: the action published it before the feed published an earlier change of the same subject. It is resent, so
+ *   that clients end on the newest state.
  */
 export type Decision = 'new' | 'duplicate' | 'outOfOrder'
 
-/** What the feed has to know of the publications of one request. */
+/** The view of one request's publications that the feed needs. */
 export type RequestPublications = Pick<Publications, 'expected' | 'byFeed'>
 
 /**
- * Who has published what of the changes of one request: the action itself, through a model's functions, or the feed. Of
- * each message only one copy is sent, whoever comes first.
+ * Deduplicates the messages about the changes of one request between the action, which publishes through a model's
+ * functions, and the feed. The first of two copies is sent.
  */
 export class Publications {
   readonly expected: boolean
   readonly #onPublished: (keys: readonly MessageKey[]) => unknown
-  /** When, by `performance.now()`. */
+  /** Publication times by `performance.now()`. */
   readonly #byAction = new Map<MessageKey, number[]>()
   readonly #byFeed = new Map<MessageKey, number>()
   readonly #complete: Promise<void>
@@ -44,55 +47,55 @@ export class Publications {
   }
 
   /**
-   * The action is about to publish a message, of which these are the keys; `shown` are those of others that it makes
-   * needless. False when the feed has done so already.
+   * Records that the action is about to publish a message with these keys. `shown`: keys of other messages that it makes
+   * redundant. Returns false if the feed has already published it.
    */
   byAction(keys: readonly MessageKey[], shown: readonly MessageKey[] = []): boolean {
     if (keys.filter(key => take(this.#byFeed, key)).length > 0) return false
-    // A blueprint publishes everything in one go.
+    // A blueprint publishes all its messages synchronously.
     if (this.#latest.length === 0) queueMicrotask(() => this.complete())
     for (const key of [...keys, ...shown]) this.note(key)
     this.#latest.push(...keys, ...shown)
     return true
   }
 
-  /** The action has published, here or in another process. */
+  /** Records a message that the action has published, in this or in another process. */
   note(key: MessageKey): void {
     this.#byAction.set(key, [...(this.#byAction.get(key) ?? []), performance.now()])
   }
 
   /**
-   * The feed is about to publish what has any of these keys. `spokenAt`: when it last spoke of the same, by
-   * `performance.now()`.
+   * Decides on a message with these keys that the feed is about to publish. `lastByFeed`: `performance.now()` of the feed's
+   * last message about the same subject.
    */
-  byFeed(keys: readonly MessageKey[], spokenAt = 0): Decision {
-    const saidAt = keys.flatMap(key => this.#takeSaid(key) ?? [])
-    if (saidAt.length > 0) return Math.max(...saidAt) < spokenAt ? 'outOfOrder' : 'duplicate'
+  byFeed(keys: readonly MessageKey[], lastByFeed = 0): Decision {
+    const byActionAt = keys.flatMap(key => this.#takeByAction(key) ?? [])
+    if (byActionAt.length > 0) return Math.max(...byActionAt) < lastByFeed ? 'outOfOrder' : 'duplicate'
     for (const key of keys) this.#byFeed.set(key, (this.#byFeed.get(key) ?? 0) + 1)
     while (this.#byFeed.size > REMEMBERED) this.#byFeed.delete(this.#byFeed.keys().next().value ?? '')
     return 'new'
   }
 
-  /** When the action has published it. */
-  #takeSaid(key: MessageKey): number | undefined {
-    const [saidAt, ...others] = this.#byAction.get(key) ?? []
+  /** Removes and returns the time of the action's oldest publication of this key. */
+  #takeByAction(key: MessageKey): number | undefined {
+    const [publishedAt, ...others] = this.#byAction.get(key) ?? []
     if (others.length > 0) this.#byAction.set(key, others)
     else this.#byAction.delete(key)
-    return saidAt
+    return publishedAt
   }
 
-  /** What the action publishes has been published, or it has been answered without. */
+  /** Call when the action has published its messages, or has responded without publishing. */
   complete(): void {
-    const news = this.#latest.splice(0)
-    if (news.length > 0 || !this.#isComplete) this.#onPublished(news)
+    const published = this.#latest.splice(0)
+    if (published.length > 0 || !this.#isComplete) this.#onPublished(published)
     this.#isComplete = true
     this.#resolve()
   }
 
-  /** Resolves when nothing more is to be expected of the action, or too much time has passed `since` it wrote. */
+  /** Resolves when the action is complete, or {@link WAIT_MS} after `since`, the time of its last write. */
   async completed(since = Date.now()): Promise<void> {
     const waitMs = Math.max(since + WAIT_MS - Date.now(), 0)
-    const timer = setTimeout(this.#resolve, waitMs) // once for all of its changes
+    const timer = setTimeout(this.#resolve, waitMs) // resolves for all waiting changes of the request
     await this.#complete
     clearTimeout(timer)
   }

@@ -2,14 +2,13 @@ import type { MessageKey } from './message-key.ts'
 import type { Decision, RequestPublications } from './publication-log.ts'
 
 /**
- * Takes two messages of the same kind about the same record for two copies of one when they come shortly after each
- * other, one from the app and one from the feed. For changes that no request is known of; it may swallow the second of
- * two real changes.
+ * Deduplicates changes that are not attributed to a request: a message of the app and one of the feed with the same key are
+ * treated as copies if they are published within the window. It may drop the message of a second, real change.
  */
 export class RecentPublications implements RequestPublications {
   readonly expected = false
   readonly #windowMs: number
-  /** When each was published, oldest first. */
+  /** Publication times, oldest first. */
   readonly #byAction = new Map<MessageKey, number>()
   readonly #byFeed = new Map<MessageKey, number>()
 
@@ -17,17 +16,17 @@ export class RecentPublications implements RequestPublications {
     this.#windowMs = windowMs
   }
 
-  /** The app is about to publish. False when the feed has just done so. */
+  /** Records that the app is about to publish. Returns false if the feed has published the same within the window. */
   byAction(keys: readonly MessageKey[]): boolean {
-    return this.#meet(keys, this.#byFeed, this.#byAction)
+    return this.#record(keys, this.#byFeed, this.#byAction)
   }
 
-  /** The feed is about to publish. */
+  /** Decides on a message that the feed is about to publish. */
   byFeed(keys: readonly MessageKey[]): Decision {
-    return this.#meet(keys, this.#byAction, this.#byFeed) ? 'new' : 'duplicate'
+    return this.#record(keys, this.#byAction, this.#byFeed) ? 'new' : 'duplicate'
   }
 
-  #meet(keys: readonly MessageKey[], others: Map<MessageKey, number>, own: Map<MessageKey, number>): boolean {
+  #record(keys: readonly MessageKey[], others: Map<MessageKey, number>, own: Map<MessageKey, number>): boolean {
     const now = performance.now()
     for (const times of [others, own]) this.#forget(times, now)
     if (keys.filter(key => others.delete(key)).length > 0) return false

@@ -3,12 +3,12 @@ import type { ClusterBus } from './cluster-bus.ts'
 import type { MessageKey } from './message-key.ts'
 import { Publications, type RequestPublications } from './publication-log.ts'
 
-/** Requests of other processes that are remembered at once. */
+/** Maximum number of remembered requests of other processes. */
 const REMEMBERED = 10_000
 
 /**
- * What the actions of other processes have published through the cluster adapter of socket.io, and so to the sockets of
- * this process too.
+ * The messages that actions of other processes have published through the socket.io cluster adapter, and so to the sockets
+ * of this process as well.
  */
 export class RemotePublications {
   readonly #bus: ClusterBus | undefined
@@ -16,35 +16,35 @@ export class RemotePublications {
   readonly #known = new Map<string, Publications>()
   #stopListening: (() => void) | undefined
 
-  /** Without peers, all that can be thought of their blueprints is that they told everything. */
+  /** Without a bus, blueprints of other processes are assumed to have published all their messages. */
   constructor(bus: ClusterBus | undefined) {
     this.#bus = bus
   }
 
   attach(): void {
-    this.#stopListening = this.#bus?.listen(this.#hear)
+    this.#stopListening = this.#bus?.listen(this.#receive)
   }
 
   detach(): void {
     this.#stopListening?.()
   }
 
-  /** An action of this process has published, or will no more. */
-  tell(origin: string, keys: readonly MessageKey[]): void {
-    this.#bus?.tell(origin, keys)
+  /** Notifies the other processes that an action of this process has published, or is complete. */
+  announce(origin: string, keys: readonly MessageKey[]): void {
+    this.#bus?.announce(origin, keys)
   }
 
-  /** Waits for the announcement where one is to be expected of what was written just now, `at`: its process may be gone. */
+  /** Waits for the announcement of a blueprint that wrote `at` this time, for a limited time as its process may have died. */
   async find(origin: string, at: number): Promise<RequestPublications | undefined> {
     const { blueprint } = parseOrigin(origin) ?? {}
     if (!this.#bus) return blueprint ? EVERYTHING : undefined
     if (!this.#known.has(origin) && !blueprint) return undefined
     const publications = this.#publications(origin, blueprint === true)
-    await publications.completed(Math.min(at, Date.now())) // by two clocks, so never for longer
+    await publications.completed(Math.min(at, Date.now())) // the clocks of two machines differ: never wait longer than for a write made now
     return publications
   }
 
-  readonly #hear = (origin: unknown, keys: unknown) => {
+  readonly #receive = (origin: unknown, keys: unknown) => {
     if (typeof origin !== 'string' || !Array.isArray(keys)) return
     const { node, blueprint } = parseOrigin(origin) ?? {}
     if (node === undefined) return

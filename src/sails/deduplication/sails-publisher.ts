@@ -11,7 +11,7 @@ import type { StepPerformer } from '../../publish/socketio/step-performer.ts'
 import type { ActionRequests } from '../attribution/action-requests.ts'
 import type { SailsLog, SailsModel } from '../hook/sails-app.ts'
 import type { Broadcasts, FeedDelivery } from './broadcasts.ts'
-import { keyOfEvent, keysOfEvent, type MessageKey, namesOfNews, subjectOf } from './message-key.ts'
+import { changedNames, keyOfEvent, keysOfEvent, type MessageKey, subjectOf } from './message-key.ts'
 import type { Decision, RequestPublications } from './publication-log.ts'
 import type { RecentPublications } from './recent-publications.ts'
 import type { RemotePublications } from './remote-publications.ts'
@@ -20,33 +20,33 @@ export interface SailsPublisherOptions {
   readonly io: Server
   readonly broadcasts: Broadcasts
   readonly requests: ActionRequests
-  /** What the app has published of late of changes that no request is known of. */
+  /** Recent messages of the app about changes that are not attributed to a request. */
   readonly recent: RecentPublications | undefined
-  /** Where other processes' actions publish to the same sockets. */
+  /** Defined if actions of other processes publish to the same sockets. */
   readonly remotePublications: RemotePublications | undefined
-  /** The models as they are now: a reload of the ORM makes others. */
+  /** Looks up the current model, as a reload of the ORM replaces them. */
   readonly model: (identity: string) => SailsModel | undefined
   readonly models: Models
   readonly log: SailsLog
   readonly performer: StepPerformer
-  /** Ids of the sockets that a change with this origin leaves out. */
+  /** Ids of the sockets that do not receive changes with this origin. */
   readonly socketsLeftOut: (origin: string | undefined) => string[]
   readonly buffers: ClientBuffers
-  /** `keep`: actions publish as ever, and what they published is not published again. */
+  /** `keep`: actions publish as they do without the feed, and the feed drops duplicates of their messages. */
   readonly blueprints: 'keep' | 'replace'
 }
 
-/** Of how much it is known when the feed spoke of it last: of attributes of records, and of their members. */
-const SPOKEN = 10_000
+/** Maximum number of subjects (attributes and members of records) whose last publication is remembered. */
+const SUBJECTS_MAX = 10_000
 
 /**
- * Publishes through the models' own functions, so that what an app has overridden or added (`_publishCreate`,
- * `_afterPublishUpdate`, ...) is called for every change, whoever made it.
+ * Publishes through the models' own functions, so that overrides and callbacks of the app (`_publishCreate`,
+ * `_afterPublishUpdate`, ...) run for every change, including changes made outside of the app.
  */
 export class SailsPublisher implements Publisher {
   readonly #options: SailsPublisherOptions
-  /** When, by `performance.now()`, oldest first. */
-  readonly #spoken = new Map<string, number>()
+  /** `performance.now()` of the last publication by subject, oldest first. */
+  readonly #publishedAt = new Map<string, number>()
 
   constructor(options: SailsPublisherOptions) {
     this.#options = options
@@ -56,21 +56,21 @@ export class SailsPublisher implements Publisher {
     if (event.verb === 'refetch') return this.#refetch(event, meta)
     const publications = await this.#publications(meta)
     const decisions = new Map(partsOf(event).map(part => [part, this.#decision(part, publications)]))
-    const untold = [...decisions.keys()].filter(part => decisions.get(part) !== 'duplicate')
-    // Who asked has heard the earlier word as the last one, too.
-    const except = untold.some(part => decisions.get(part) === 'outOfOrder')
+    const pending = [...decisions.keys()].filter(part => decisions.get(part) !== 'duplicate')
+    // The requesting socket received the messages out of order as well, so the resent message includes it.
+    const except = pending.some(part => decisions.get(part) === 'outOfOrder')
       ? []
       : this.#options.socketsLeftOut(meta.origin)
     await this.#toRoomsOfApp(event, meta, except)
-    if (untold.includes(event)) {
-      await this.#call(event, untold, { meta, except })
+    if (pending.includes(event)) {
+      await this.#call(event, pending, { meta, except })
     } else {
-      for (const part of untold) await this.#call(part, [part], { meta, except })
+      for (const part of pending) await this.#call(part, [part], { meta, except })
       this.#moveSockets(event)
     }
   }
 
-  /** Not through the model's function, which knows its own rooms only; before it, as it may end memberships of these. */
+  /** Publishes directly, because the model's function only knows the model's rooms. Runs first, because that function may remove room members. */
   async #toRoomsOfApp(event: RecordEvent, meta: MessageMeta, except: readonly string[]) {
     const message = toRoomsOfApp(event)
     if (!message) return
@@ -86,7 +86,7 @@ export class SailsPublisher implements Publisher {
     return this.#options.buffers.drained()
   }
 
-  /** What the action that wrote this has published by now to the sockets that the feed would publish to. */
+  /** The messages that the writing action has already published to the sockets of this publisher. */
   async #publications({ origin, at }: MessageMeta): Promise<RequestPublications | undefined> {
     const { requests, remotePublications, recent, blueprints } = this.#options
     if (blueprints === 'replace') return undefined
@@ -100,8 +100,8 @@ export class SailsPublisher implements Publisher {
   #decision(event: RecordEvent, publications: RequestPublications | undefined): Decision {
     const keys = this.#keysOf(event)
     if (keys.length === 0 || !publications) return 'new'
-    const spokenAt = Math.max(...keys.map(key => this.#spoken.get(subjectOf(key)) ?? 0))
-    const decision = publications.byFeed(keys, spokenAt)
+    const publishedAt = Math.max(...keys.map(key => this.#publishedAt.get(subjectOf(key)) ?? 0))
+    const decision = publications.byFeed(keys, publishedAt)
     return decision === 'new' && publications.expected && this.#isUnannounced(event) ? 'duplicate' : decision
   }
 
@@ -109,50 +109,56 @@ export class SailsPublisher implements Publisher {
     return keysOfEvent(event, this.#options.models.get(event.identity))
   }
 
-  /** Blueprints publish nothing of members that they keep, and of rows that only get a new `updatedAt`. */
+  /** Blueprints publish no message for members that they keep, nor for updates that only change `updatedAt`. */
   #isUnannounced(event: RecordEvent): boolean {
     if (event.verb === 'addedTo') return event.kept === true
     if (event.verb !== 'updated' || !event.previous) return false
-    return namesOfNews(event, this.#options.models.get(event.identity)).length === 0
+    return changedNames(event, this.#options.models.get(event.identity)).length === 0
   }
 
-  /** Sails itself fails over the members of a `through` association that it has just told of, and so may an app's override. */
+  /**
+   * Calls the model's publish function. An error after all messages were sent is only logged: Sails' function throws for
+   * members of a `through` association after it has sent their message, and an app's override may do the same.
+   */
   async #call(
     event: RecordEvent,
-    told: readonly RecordEvent[],
+    pending: readonly RecordEvent[],
     { meta, except }: { readonly meta: MessageMeta; readonly except: string[] },
   ) {
     const model = this.#options.model(event.identity)
     if (!model) return
-    const keys = new Set(told.map(keyOfEvent).filter((key): key is MessageKey => key !== undefined))
+    const keys = new Set(pending.map(keyOfEvent).filter((key): key is MessageKey => key !== undefined))
     const delivery: FeedDelivery = {
       meta: shownMeta(meta),
       except,
       keys,
-      reverses: event.verb === 'created' || event.verb === 'destroyed', // the others are called with `noReverse`
+      reverses: event.verb === 'created' || event.verb === 'destroyed', // other verbs pass `noReverse`
       sent: new Set(),
     }
-    this.#speak(told)
+    this.#remember(pending)
     try {
       await this.#options.broadcasts.deliver(delivery, () => callModel(model, event))
     } catch (error) {
       if (![...keys].every(key => delivery.sent.has(key))) throw error
-      this.#options.log.warn(`changefeed: ${event.verb} of ${event.identity} failed, but the message was sent:`, error)
+      this.#options.log.warn(
+        `changefeed: the publish function of ${event.identity} failed after it sent its ${event.verb} message:`,
+        error,
+      )
     }
   }
 
-  #speak(events: readonly RecordEvent[]) {
+  #remember(events: readonly RecordEvent[]) {
     for (const subject of events.flatMap(event => this.#keysOf(event)).map(subjectOf)) {
-      this.#spoken.delete(subject)
-      this.#spoken.set(subject, performance.now())
+      this.#publishedAt.delete(subject)
+      this.#publishedAt.set(subject, performance.now())
     }
-    for (const oldest of this.#spoken.keys()) {
-      if (this.#spoken.size <= SPOKEN) break
-      this.#spoken.delete(oldest)
+    for (const oldest of this.#publishedAt.keys()) {
+      if (this.#publishedAt.size <= SUBJECTS_MAX) break
+      this.#publishedAt.delete(oldest)
     }
   }
 
-  /** An action's own publishing subscribes its sockets later than the next message may come, or not at all. */
+  /** The action published the message, but may have subscribed sockets too late for the next message, or not at all. */
   #moveSockets(event: RecordEvent) {
     const { broadcasts } = this.#options
     if (event.verb === 'created') broadcasts.join(classRoom(event.identity), recordRoom(event.identity, event.id))
@@ -165,10 +171,10 @@ export class SailsPublisher implements Publisher {
   }
 }
 
-/** A record's creation is announced to others first; each announcement may have been made already. */
+/** The messages of an event. Each may already have been published by the action; reverse messages precede `created`. */
 const partsOf = (event: RecordEvent): RecordEvent[] => (event.verb === 'created' ? [...event.reverse, event] : [event])
 
-/** The functions may be an app's, and give a promise. */
+/** Overrides of an app may return a promise. */
 function callModel(model: SailsModel, event: RecordEvent): unknown {
   const options = { noReverse: true }
   switch (event.verb) {

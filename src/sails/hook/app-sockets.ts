@@ -21,7 +21,7 @@ import { logThrough } from './log.ts'
 import type { SailsApp, SailsModel, SailsSockets } from './sails-app.ts'
 import type { SailsSettings } from './settings.ts'
 
-/** The sockets of a lifted app, as the feeds publish to them and the models speak to them. */
+/** Connects the sockets and models of a lifted app to its feeds. */
 export class AppSockets {
   readonly #sails: SailsApp
   readonly #settings: SailsSettings
@@ -32,11 +32,11 @@ export class AppSockets {
   readonly #broadcasts: Broadcasts
   readonly #remotePublications: RemotePublications | undefined
   readonly #recent: RecentPublications | undefined
-  /** Identities of the models whose changes a feed publishes, and the models that were silenced for it. */
+  /** Identities of the models whose changes a feed publishes, and the models whose publish functions are muted. */
   readonly #published = new Set<string>()
   readonly #muted = new WeakSet<SailsModel>()
   #tagged = true
-  /** Whether each process publishes to its own sockets, or the leader to all. */
+  /** `local`: each process publishes to its own sockets. `leader`: the leader publishes to the sockets of all. */
   readonly publish: 'local' | 'leader'
 
   private constructor(parts: AppSocketsParts) {
@@ -64,7 +64,7 @@ export class AppSockets {
     })
   }
 
-  /** Undefined where the app has no sockets, or no resourceful pub-sub. */
+  /** Undefined if the app lacks the hook `sockets` or `pubsub`. */
   static of(sails: SailsApp, settings: SailsSettings, requests: ActionRequests): AppSockets | undefined {
     const { io, sockets, hooks } = sails
     return io && sockets && hooks.pubsub ? new AppSockets({ sails, settings, requests, io, sockets }) : undefined
@@ -73,10 +73,10 @@ export class AppSockets {
   attach(): void {
     this.#broadcasts.attach()
     this.#remotePublications?.attach()
-    this.#requests.onPublished = (origin, keys) => this.#remotePublications?.tell(origin, keys)
+    this.#requests.onPublished = (origin, keys) => this.#remotePublications?.announce(origin, keys)
   }
 
-  /** `published`: identities of the models whose changes a feed publishes from now on. */
+  /** Mutes the publish functions of these models, because a feed publishes their changes from now on. */
   mutePublishers(published: readonly string[]): void {
     if (this.#settings.blueprints === 'keep') return
     for (const identity of published) {
@@ -89,7 +89,7 @@ export class AppSockets {
     }
   }
 
-  /** The feed does not publish their changes any more: they speak for themselves again. */
+  /** Restores the publish functions, because the feed no longer publishes changes of these models. */
   unmutePublishers(identities: readonly string[]): void {
     for (const identity of identities) this.#published.delete(identity)
   }
@@ -119,8 +119,8 @@ export class AppSockets {
     return this.#scope === 'cluster' ? withFlush(this.#io, publisher) : publisher
   }
 
-  /** Where connections cannot be tagged, changes belong to no request. */
-  giveUpOnRequests(): void {
+  /** Call if connections cannot be tagged, so that changes cannot be attributed to requests. */
+  disableAttribution(): void {
     this.#tagged = false
   }
 
@@ -132,7 +132,7 @@ export class AppSockets {
 
   readonly #model = (identity: string): SailsModel | undefined => this.#sails.models?.[identity]
 
-  /** `User.publishCreate(newUser)`, `message`, `watch` and so on, as v0.12 had them. */
+  /** Adds `User.publishCreate(newUser)`, `message`, `watch` and other methods of Sails v0.12. */
   #addLegacyNames(models: Models) {
     const sockets = this.#sails.sockets as SailsSockets
     const subscribers = (room: string) => [...(this.#io.of('/').adapter.rooms.get(room) ?? [])]
@@ -152,7 +152,7 @@ interface AppSocketsParts {
   readonly sockets: SailsSockets
 }
 
-/** Looked up at each call: the hook stands before it, and apps replace it. */
+/** Looks up the function on each call, because this hook wraps it and apps may replace it. */
 const broadcastOf =
   (sockets: SailsSockets) =>
   (...args: Parameters<SailsSockets['broadcast']>): void =>

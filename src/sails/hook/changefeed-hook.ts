@@ -16,40 +16,40 @@ import { unmetRequirement } from './requirements.ts'
 import type { SailsApp } from './sails-app.ts'
 import { readSettings, type SailsSettings } from './settings.ts'
 
-/** How long shutting down may wait for what was committed before it, in milliseconds. */
+/** Maximum time that a shutdown waits for committed changes to be published, in milliseconds. */
 const DRAIN_MS = 5_000
 
 export interface HookStatus {
-  /** `off` where the app turned the hook off, or has nothing to capture; `separate` where a listener process publishes. */
+  /** `off` if the hook is disabled or no model is in Postgres; `separate` if a listener process publishes. */
   readonly state: 'off' | 'separate' | FeedState
-  /** Identities of the models whose changes are published. */
+  /** Identities of the published models. */
   readonly models: readonly string[]
   /** One for each Postgres database of the app. */
   readonly feeds: readonly DatabaseStatus[]
 }
 
-/** What `sails.hooks.changefeed` offers to an app. */
+/** The API of `sails.hooks.changefeed`. */
 export interface SailsChangefeed {
-  /** Calls the listener for each change, whoever made it; `gap`, `skipped` and `error` as on a feed. */
+  /** `change`: called for each change of any origin. `gap`, `skipped` and `error`: as on a feed. */
   on<E extends HookEvent>(event: E, listener: (...args: ChangefeedEvents[E]) => unknown): void
   off<E extends HookEvent>(event: E, listener: (...args: ChangefeedEvents[E]) => unknown): void
-  /** Waits for the handler before the change is published; returns a function that removes it. */
+  /** Calls the handler and awaits it before the change is published. Returns a function that removes it. */
   onChange(handler: ChangeHandler): () => void
-  /** Resolves when every change that was committed before this call has been published. */
+  /** Resolves when all changes committed before this call have been published. */
   settled(): Promise<void>
-  /** What is captured and published, database by database. */
+  /** The state of the feeds, by database. */
   status(): HookStatus
-  /** Installs or updates capture on the tables of the models, whatever the setting `install` says, and starts the feed. */
+  /** Installs or updates capture on the tables of the models, regardless of the setting `install`, and starts the feed. */
   install(): Promise<DatabasePlan[]>
-  /** What {@link install} would do. */
+  /** The steps that {@link install} would take. */
   plan(): Promise<DatabasePlan[]>
 }
 
 export type HookEvent = 'change' | 'gap' | 'skipped' | 'error'
 
-/** The change feed of a lifted Sails app: one feed for each Postgres database that its models are in. */
+/** The change feed of a lifted Sails app: one feed per Postgres database of its models. */
 export class ChangefeedHook {
-  /** What the feeds of the app's databases tell, also after the ORM was reloaded. */
+  /** Events of all feeds of the app. Listeners survive reloads of the ORM. */
   readonly events: FeedEmitter
   readonly #sails: SailsApp
   #settings: SailsSettings | undefined
@@ -64,7 +64,7 @@ export class ChangefeedHook {
     this.events = new FeedEmitter(logThrough(sails.log))
   }
 
-  /** Before the policies register theirs: what they write is the request's as well. */
+  /** Registers before the policies do, so that their writes are attributed to the request as well. */
   configure(): void {
     this.#sails.registerActionMiddleware?.((req, res, next) => {
       if (this.#requests) this.#requests.enter(req, res, next)
@@ -72,14 +72,14 @@ export class ChangefeedHook {
     }, '*')
   }
 
-  /** Resolves when the feeds run, or there is none to run. Rejects with what keeps the app from being lifted. */
+  /** Resolves when the feeds run, or if there is none. Rejects with an error that prevents the app from lifting. */
   async start(): Promise<void> {
     const sails = this.#sails
     const settings = readSettings(sails.config.changefeed)
     if (!settings || !sails.hooks.orm) return
     for (const hook of ['orm', 'sockets', 'pubsub']) if (sails.hooks[hook]) await occurred(sails, `hook:${hook}:loaded`)
     const unmet = unmetRequirement(sails)
-    if (unmet) return sails.log.error(`changefeed: does not run. ${unmet}. The app works as it would without it.`)
+    if (unmet) return sails.log.error(`changefeed: not running. ${unmet}. The app lifts without it.`)
     this.#settings = settings
     this.#requests = new ActionRequests(sails)
     this.#drainOnShutdown()
@@ -121,7 +121,7 @@ export class ChangefeedHook {
     for (const model of Object.values(models)) keepInstanceof(model.globalId ?? model.identity, model)
     const { databases, others } = await databasesOf(models, settings.address)
     if (others.length > 0) {
-      sails.log.verbose(`changefeed: only Postgres is captured, so not the models of: ${others.join(', ')}`)
+      sails.log.verbose(`changefeed: not capturing models of datastores that are not Postgres: ${others.join(', ')}`)
     }
     if (databases.length === 0) return
     const requests = this.#requests ?? new ActionRequests(sails)
@@ -129,7 +129,7 @@ export class ChangefeedHook {
     this.#feeds = databases.map(database => {
       const publisher = sockets?.publisherOf(database)
       const publish = sockets?.publish ?? 'leader'
-      const onUntaggable = () => sockets?.giveUpOnRequests()
+      const onUntaggable = () => sockets?.disableAttribution()
       const onStarted = (captured: readonly string[]) => sockets?.mutePublishers(captured)
       const onStopped = (models: readonly string[]) => sockets?.unmutePublishers(models)
       const parts = { sails, settings, requests, database, publisher, publish, events: this.events }
@@ -141,14 +141,14 @@ export class ChangefeedHook {
     for (const feed of this.#feeds) await feed.start()
   }
 
-  /** The ORM has other models and connections now; with `migrate` it may have made its tables anew. */
+  /** A reload of the ORM replaces models and connections and, depending on `migrate`, recreates tables. */
   async #reload() {
     try {
       await this.#end()
       await this.#begin()
       this.#sails.emit('hook:changefeed:reloaded')
     } catch (error) {
-      this.#sails.log.error('changefeed: could not be started again after the ORM was reloaded:', error)
+      this.#sails.log.error('changefeed: not running, restart after the reload of the ORM failed:', error)
     }
   }
 
@@ -158,14 +158,14 @@ export class ChangefeedHook {
     this.#feeds = []
   }
 
-  /** There is no hook for shutting down: the app's own `beforeShutdown` runs first, as it may write. */
+  /** Wraps `beforeShutdown`. The app's own function runs first, because it may write. */
   #drainOnShutdown() {
     const { config, log } = this.#sails
     const before = config.beforeShutdown ?? (done => done())
     config.beforeShutdown = done => {
       before(error => {
         this.#inTurn(() => this.#drain())
-          .catch((problem: unknown) => log.error('changefeed: shutting down failed:', problem))
+          .catch((problem: unknown) => log.error('changefeed: stopping the feed failed:', problem))
           .finally(() => done(error))
       })
     }
@@ -177,11 +177,15 @@ export class ChangefeedHook {
   }
 
   get #given(): SailsSettings {
-    if (!this.#settings) throw new ChangefeedError('E_STATE', 'The change feed of this app is turned off.')
+    if (!this.#settings)
+      throw new ChangefeedError(
+        'E_STATE',
+        'The change feed of this app is disabled (`sails.config.changefeed: false`) or has not started.',
+      )
     return this.#settings
   }
 
-  /** Starting, reloading and shutting down never overlap. */
+  /** Serializes start, reload and shutdown. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const turn = this.#work.then(work)
     this.#work = turn.catch(() => {})

@@ -17,7 +17,7 @@ import { logThrough } from './log.ts'
 import type { SailsApp } from './sails-app.ts'
 import type { SailsSettings } from './settings.ts'
 
-/** How often a database that is out of reach is looked for, in milliseconds. */
+/** Interval between connection attempts to an unavailable database, in milliseconds. */
 const RETRY_MS = 5_000
 
 export interface DatabaseStatus extends FeedStatus {
@@ -33,16 +33,16 @@ export interface DatabaseFeedParts {
   readonly settings: SailsSettings
   readonly requests: ActionRequests
   readonly database: AppDatabase
-  /** Undefined where the app has no sockets to publish to. */
+  /** Undefined if the app has no sockets. */
   readonly publisher: Publisher | undefined
   readonly publish: 'local' | 'leader'
-  /** Receives what the feed tells. */
+  /** Receives the feed's events. */
   readonly events: FeedEmitter
-  /** Called when the changes of this database cannot be known by the request that wrote them. */
+  /** Called if changes of this database cannot be attributed to requests. */
   readonly onUntaggable: () => void
-  /** Called when it runs, with the models whose tables are captured. */
+  /** Called when the feed has started, with the captured models. */
   readonly onStarted: (captured: readonly string[]) => void
-  /** Called when it has stopped by itself, with the models whose changes it published. */
+  /** Called when the feed has stopped by itself, with the models that it published. */
   readonly onStopped: (models: readonly string[]) => void
 }
 
@@ -51,7 +51,7 @@ export class DatabaseFeed {
   readonly #parts: DatabaseFeedParts
   readonly #feed: Changefeed
   readonly #stopping = new AbortController()
-  #trying: Promise<void> = Promise.resolve()
+  #retrying: Promise<void> = Promise.resolve()
   readonly #formatCommand: FormatCommand
   #isTagging = false
 
@@ -72,14 +72,14 @@ export class DatabaseFeed {
     forwardEvents(this.#feed, parts.events)
   }
 
-  /** Identities of the models whose changes it publishes. */
+  /** Identities of the published models. */
   get models(): readonly string[] {
     return this.#feed.status().models
   }
 
   /**
-   * Resolves as well when the feed is not to install anything and cannot run: the app can do without it. It tries again where
-   * it cannot reach the database (a URL of its own, no connection left, a standby).
+   * If the feed may not install capture and cannot run, this logs the reason and resolves, so that the app lifts without it.
+   * If the database is unavailable (wrong URL, too many connections, a standby), it retries in the background.
    */
   async start(): Promise<void> {
     if (this.models.length === 0) return
@@ -88,15 +88,15 @@ export class DatabaseFeed {
     } catch (error) {
       const { log } = this.#parts.sails
       if (mayInstall(this.#parts) || !(error instanceof ChangefeedError)) throw error
-      if (!isOutOfReach(error)) return log.error(`changefeed: does not run. ${error.message}`)
-      log.warn(`changefeed: does not run yet. ${error.message}`)
-      this.#trying = this.#keepTrying()
+      if (!isUnavailable(error)) return log.error(`changefeed: not running. ${error.message}`)
+      log.warn(`changefeed: not running, retrying every ${RETRY_MS / 1000} s. ${error.message}`)
+      this.#retrying = this.#retryStart()
     }
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await this.#trying
+    await this.#retrying
     await this.#feed.stop()
   }
 
@@ -110,18 +110,18 @@ export class DatabaseFeed {
   }
 
   async plan(flags: InstallFlags = {}): Promise<DatabasePlan> {
-    return this.#named(await this.#feed.plan(flags))
+    return this.#withDatastores(await this.#feed.plan(flags))
   }
 
-  /** Starts the feed as well, where it does not run yet. */
+  /** Also starts the feed if it is not running. */
   async install(flags: InstallFlags = {}): Promise<DatabasePlan> {
     const plan = await this.#feed.install(flags)
     await this.#publish(this.models)
-    return this.#named(plan)
+    return this.#withDatastores(plan)
   }
 
-  /** Keeps the plan's own text. */
-  #named(plan: InstallationPlan): DatabasePlan {
+  /** Extends the plan in place to keep its `toString()`. */
+  #withDatastores(plan: InstallationPlan): DatabasePlan {
     return Object.assign(plan, { datastores: this.#parts.database.datastores })
   }
 
@@ -139,40 +139,40 @@ export class DatabaseFeed {
     if (!this.#parts.publisher) {
       const models = this.models.join(', ')
       return this.#parts.sails.log.info(
-        `changefeed: does not publish the changes of ${models}: enable the hooks \`sockets\` and \`pubsub\``,
+        `changefeed: not publishing ${models}: enable the \`sockets\` and \`pubsub\` hooks`,
       )
     }
     this.#tag()
     if (await this.#startUnlessMissing()) this.#parts.onStarted(captured)
   }
 
-  /** The writes of this app are tagged, and published by the listener process alone. */
+  /** Only tags the writes of this app. The listener process publishes them. */
   #leaveToListener(captured: readonly string[]) {
     this.#tag()
     this.#parts.onStarted(captured)
     this.#parts.sails.log.info(
-      `changefeed: tags the writes of ${captured.join(', ')}. A listener publishes them, as \`listener\` is 'separate'. ` +
+      `changefeed: tagging writes of ${captured.join(', ')}; a separate listener publishes them (\`listener: 'separate'\`). ` +
         `To start it, run: ${this.#formatCommand('start')}`,
     )
   }
 
   async #installAll() {
     const { capture } = await this.#feed.install()
-    this.#nameWhatIsKept(capture)
+    this.#warnOfSurplus(capture)
     return this.models
   }
 
-  /** Names what is missing; gives the models that are captured all the same. */
+  /** Logs what is missing. Returns the captured models. */
   async #checkAll() {
     const plan = await this.#feed.plan()
-    if (!isComplete(plan)) this.#nameWhatIsMissing(plan)
-    this.#nameWhatIsKept(plan.capture)
+    if (!isComplete(plan)) this.#warnOfMissing(plan)
+    this.#warnOfSurplus(plan.capture)
     return plan.capture.steps
       .filter(({ action }) => ['keep', 'replace'].includes(action))
       .map(({ identity }) => identity)
   }
 
-  async #keepTrying() {
+  async #retryStart() {
     const { signal } = this.#stopping
     for (;;) {
       await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
@@ -180,13 +180,13 @@ export class DatabaseFeed {
       try {
         return await this.#startNow()
       } catch (error) {
-        if (isOutOfReach(error)) continue
-        return this.#parts.sails.log.error('changefeed: does not run:', error)
+        if (isUnavailable(error)) continue
+        return this.#parts.sails.log.error('changefeed: not running, start failed:', error)
       }
     }
   }
 
-  /** So that the changes of an action are known by its request. */
+  /** Tags statements, so that changes can be attributed to the request that made them. */
   #tag() {
     if (this.#isTagging) return
     this.#isTagging = true
@@ -196,30 +196,30 @@ export class DatabaseFeed {
     onUntaggable()
     if (settings.blueprints === 'replace' || settings.duplicateWindowMs > 0) return
     sails.log.warn(
-      `changefeed: writes of blueprints cannot be told from others on ${database.datastores.join(', ')}, as the adapter ` +
-        'does not show its connections. Their messages will come twice: set `duplicateWindowMs`, to 1000 for instance, ' +
-        "or `blueprints: 'replace'` (which then tells the socket that asked as well).",
+      `changefeed: writes on ${database.datastores.join(', ')} cannot be attributed to requests, because the adapter ` +
+        'does not expose its connection pool. Clients will receive messages of blueprints twice. Set `duplicateWindowMs`, ' +
+        "for example to 1000, or `blueprints: 'replace'`, with which the requesting socket receives its own changes as well.",
     )
   }
 
-  #nameWhatIsMissing(plan: InstallationPlan) {
+  #warnOfMissing(plan: InstallationPlan) {
     const { log } = this.#parts.sails
     const steps = pendingSteps(plan.capture).map(({ identity, action }) => `${identity} (${action})`)
     const missing = [...plan.migrations.map(name => `schema ${name}`), ...steps]
     const problems = plan.capture.problems.map(({ message }) => message)
-    if (missing.length > 0) log.warn(`changefeed: not everything is captured. Missing: ${missing.join(', ')}.`)
+    if (missing.length > 0) log.warn(`changefeed: capture is incomplete. Missing: ${missing.join(', ')}.`)
     for (const problem of problems) log.warn(`changefeed: ${problem}`)
     log.warn(`changefeed: to install it, run: ${this.#formatCommand('install')}`)
   }
 
-  /** Capture of another app in the same schema, of models that are gone, and what an installation left out before. */
-  #nameWhatIsKept(capture: CapturePlan) {
+  /** Logs capture of tables without a model in this app (of another app, or of removed models), and the plan's warnings. */
+  #warnOfSurplus(capture: CapturePlan) {
     const { log } = this.#parts.sails
     const tables = surplusSteps(capture).map(({ identity, table }) => (table ? `${identity} (${table})` : identity))
     if (tables.length > 0) {
       log.warn(
-        `changefeed: captured, though no model of this app asks for it: ${tables.join(', ')}. If another app uses the same ` +
-          'database, give each a `schema` of its own; else remove it with: ' +
+        `changefeed: captured tables without a model in this app: ${tables.join(', ')}. If they belong to another app, set a ` +
+          'different `schema` for each app. Otherwise remove their capture with: ' +
           this.#formatCommand('install --prune'),
       )
     }
@@ -230,11 +230,11 @@ export class DatabaseFeed {
     const { log } = this.#parts.sails
     try {
       await this.#feed.start()
-      log.info(`changefeed: publishes the changes of ${this.models.join(', ')}`)
+      log.info(`changefeed: publishing changes of ${this.models.join(', ')}`)
       return true
     } catch (error) {
       if (!(error instanceof ChangefeedError) || error.code !== 'E_NOT_INSTALLED') throw error
-      log.warn('changefeed: does not run, as nothing is installed.')
+      log.warn('changefeed: not running, because nothing is installed.')
       return false
     }
   }
@@ -248,12 +248,12 @@ function forwardEvents(feed: Changefeed, events: FeedEmitter) {
 }
 
 const SEPARATE =
-  "The changes of this app are published by a listener process, as `sails.config.changefeed.listener` is 'separate': nothing can be waited for here."
+  "`settled()` is not available in this app: a separate listener publishes its changes, because `sails.config.changefeed.listener` is 'separate'."
 
-const isOutOfReach = (error: unknown) =>
+const isUnavailable = (error: unknown) =>
   error instanceof ChangefeedError && (error.code === 'E_CONNECT' || error.code === 'E_STANDBY')
 
-/** Never by itself where the app's tables are not Sails' to change. */
+/** With `auto`, installs only where Sails itself may alter the app's tables. */
 function mayInstall({ settings: { install }, sails: { config } }: DatabaseFeedParts): boolean {
   if (install !== 'auto') return install
   const production = config.environment === 'production' || process.env.NODE_ENV === 'production'

@@ -2,7 +2,7 @@ import type { AddressParts, ServerAddress } from '../../db/connect.ts'
 import { ChangefeedError } from '../../errors.ts'
 import type { SailsDatastore, SailsModel } from './sails-app.ts'
 
-/** The models of an app that are in one Postgres database, whatever datastores they go through. */
+/** The models of an app in one Postgres database, which may be spread over several datastores. */
 export interface AppDatabase {
   readonly datastores: readonly string[]
   readonly address: ServerAddress
@@ -12,11 +12,11 @@ export interface AppDatabase {
 
 export interface AppDatabases {
   readonly databases: readonly AppDatabase[]
-  /** Datastores of other kinds. */
+  /** Datastores that are not Postgres. */
   readonly others: readonly string[]
 }
 
-/** `own`: of the feed's own connections, where the app has one database. */
+/** `own`: address for the feed's connections, if configured. Only for apps with one database. */
 export async function databasesOf(models: AppModels, own?: ServerAddress): Promise<AppDatabases> {
   const names = [...new Set(Object.values(models).map(({ datastore }) => datastore))]
   const postgres = names.filter(name => isPostgres(models, name))
@@ -35,7 +35,7 @@ interface Group {
   readonly datastores: string[]
 }
 
-/** One database may have several names, and only one feed: `localhost` and `127.0.0.1`, or two roles. */
+/** Groups datastores by database, because a database has one feed. Addresses may differ: `localhost` and `127.0.0.1`, or two roles. */
 async function sameDatabase(models: AppModels, names: readonly string[]): Promise<Group[]> {
   const groups = new Map<string, Group>()
   for (const name of names) {
@@ -49,7 +49,7 @@ async function sameDatabase(models: AppModels, names: readonly string[]): Promis
   return [...groups.values()]
 }
 
-/** By its address where it cannot be asked. */
+/** Falls back to the address if the database cannot be queried. */
 async function identityOf(datastore: SailsDatastore | undefined, address: AddressParts): Promise<string> {
   const { host, port, database } = address
   const place = `${host}:${port}/${database}`
@@ -82,8 +82,8 @@ const datastoreOf = (models: AppModels, name: string): SailsDatastore | undefine
   Object.values(models).find(({ datastore }) => datastore === name)?._adapter?.datastores?.[name]
 
 /**
- * What the adapter made of the datastore's settings, whether they are a `url`, or `host`, `user` and so on: the feed connects
- * as the app does. node-postgres keeps its options in the pool, the password as a property that is not enumerable.
+ * The connection settings that the adapter derived from the datastore's `url` or from `host`, `user` and so on. The feed
+ * connects as the app does. node-postgres keeps them in the pool's options; `password` is not enumerable there.
  */
 function addressOf(name: string, datastore: SailsDatastore | undefined): AddressParts {
   const { host, port, user, password, database, ssl } = datastore?.manager?.pool?.options ?? {}
@@ -92,7 +92,7 @@ function addressOf(name: string, datastore: SailsDatastore | undefined): Address
     host,
     ...(port !== undefined && { port: Number(port) }),
     ...(user !== undefined && { user }),
-    ...(password !== undefined && { password: String(password) }), // Sails reads one of digits alone as a number
+    ...(password !== undefined && { password: String(password) }), // Sails parses a password of digits as a number
     ...(database !== undefined && { database }),
     ...(ssl !== undefined && { ssl }),
   }
@@ -101,11 +101,11 @@ function addressOf(name: string, datastore: SailsDatastore | undefined): Address
 const unknownServer = (name: string) =>
   new ChangefeedError(
     'E_OPTIONS',
-    `The server of datastore \`${name}\` is not known: set \`sails.config.changefeed.connectionString\` to its URL.`,
+    `The connection settings of datastore \`${name}\` cannot be read from its adapter. Set \`sails.config.changefeed.connectionString\` to its URL.`,
   )
 
 const ambiguous = (names: readonly string[]) =>
   new ChangefeedError(
     'E_OPTIONS',
-    `\`sails.config.changefeed.connectionString\` is for apps with one Postgres database; this one has several: ${names.join(', ')}.`,
+    `\`sails.config.changefeed.connectionString\` requires an app with one Postgres database, but its datastores are in several: ${names.join(', ')}. Remove the setting.`,
   )

@@ -3,8 +3,8 @@ import { attributesShownAsStored } from '../../models/shown-attributes.ts'
 import type { SailsApp } from './sails-app.ts'
 
 /**
- * Blueprints publish records as they read them, with or without this package: with what `customToJSON` hides or changes, and
- * with `encrypt` attributes as they are stored. With `keep` that stays so, and an app should know it.
+ * Blueprints publish records without applying `customToJSON`, and with `encrypt` attributes as stored. With
+ * `blueprints: 'keep'` this package does not change that, so it warns.
  */
 export function warnOfExposedAttributes({ config, hooks, log }: SailsApp, models: Iterable<Model>): void {
   const { rest = true, shortcuts = true } = config.blueprints ?? {}
@@ -12,8 +12,8 @@ export function warnOfExposedAttributes({ config, hooks, log }: SailsApp, models
   const exposed = [...models].flatMap(model => exposedIn(model).map(reason => `${model.identity}.${reason}`))
   if (exposed.length === 0) return
   log.warn(
-    `changefeed: blueprints publish to subscribers what clients are not to see: ${exposed.join(', ')}. ` +
-      "Set `changefeed.blueprints` to 'replace', and the feed alone publishes, without these.",
+    `changefeed: blueprints publish attributes that are hidden from clients: ${exposed.join(', ')}. ` +
+      "Set `changefeed.blueprints` to 'replace': then only the feed publishes, without these attributes.",
   )
 }
 

@@ -3,8 +3,8 @@ import type { SailsModel } from './sails-app.ts'
 import { modelSettings, type SailsSettings } from './settings.ts'
 
 /**
- * What a feed of these models has to know of an app's own settings, whoever runs it: capture that is installed by the
- * command line is then what the hook expects. `all` are the models of the app, whatever database they are in.
+ * The feed options that follow from an app's settings. The hook and the command line share them, so that both install the
+ * same capture. `all`: the app's models in all databases.
  */
 export function feedOptions(
   { feed, models: configured }: SailsSettings,

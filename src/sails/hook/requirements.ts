@@ -3,21 +3,21 @@ import { join } from 'node:path'
 import type { SailsApp } from './sails-app.ts'
 
 /**
- * What this app would need for the change feed to work in it, as a sentence; undefined where it has all of it. With
- * packages that are too old everything would look healthy, and requests would hang or nothing would be published.
+ * The unmet requirement of the change feed in this app, as a sentence; undefined if all are met. Without this check,
+ * outdated packages would cause hanging requests or missing messages without any error.
  */
 export function unmetRequirement(sails: SailsApp): string | undefined {
   if (typeof sails.registerActionMiddleware !== 'function') {
-    return `It needs Sails 1.5 or newer, and this app runs ${sails.version ?? 'an older one'}: npm install sails@1`
+    return `It requires Sails 1.5 or newer, and this app runs ${sails.version ?? 'an older version'}: npm install sails@1`
   }
   if (sails.io && !isSocketIo4(sails.io)) {
     const version = installedVersion(sails, 'sails-hook-sockets')
-    return `It needs socket.io 4, which comes with sails-hook-sockets 3, and this app has sails-hook-sockets ${version ?? '2 or older'}: npm install sails-hook-sockets@3`
+    return `It requires socket.io 4, which is part of sails-hook-sockets 3, and this app has sails-hook-sockets ${version ?? '2 or older'}: npm install sails-hook-sockets@3`
   }
   return undefined
 }
 
-/** A server does not say its version. This function came with socket.io 4, and the feed moves sockets with it. */
+/** A socket.io server does not expose its version. `socketsJoin`, which the feed uses, was added in version 4. */
 const isSocketIo4 = (io: object) => typeof (io as { socketsJoin?: unknown }).socketsJoin === 'function'
 
 function installedVersion({ config }: SailsApp, name: string): string | undefined {
@@ -25,6 +25,6 @@ function installedVersion({ config }: SailsApp, name: string): string | undefine
     const manifest = createRequire(join(config.appPath, 'package.json'))(`${name}/package.json`)
     return (manifest as { version: string }).version
   } catch {
-    return undefined // the app got its hook in another way
+    return undefined // the hook was not installed as a package of the app
   }
 }

@@ -3,19 +3,19 @@ import type { Server } from 'socket.io'
 import type { AddressParts } from '../../db/connect.ts'
 import type { PubSubMethods } from '../../realtime/pubsub/methods.ts'
 
-/** What we rely on in a Sails v1 app. */
+/** The parts of a Sails v1 app that the hook uses. */
 export interface SailsApp {
   readonly version?: string
   readonly config: SailsConfig
   readonly log: SailsLog
   readonly hooks: Readonly<Record<string, object | undefined>>
-  /** Set by the hook `orm`; other ones after it was reloaded. */
+  /** Set by the hook `orm`; replaced when it reloads. */
   readonly models?: Record<string, SailsModel>
   /** Set by the hook `sockets`. */
   readonly io?: Server
   readonly sockets?: SailsSockets
   getActions(): Record<string, ActionFunction | undefined>
-  /** Not in Sails 0.12. */
+  /** Absent in Sails 0.12. */
   registerActionMiddleware?(middleware: ActionFunction, actions: string): void
   after(events: readonly string[] | string, then: () => void): void
   on(event: string, listener: Listener): void
@@ -23,7 +23,7 @@ export interface SailsApp {
   emit(event: string): void
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: each event has arguments of its own
+// biome-ignore lint/suspicious/noExplicitAny: arguments depend on the event
 type Listener = (...args: any[]) => void
 
 export interface SailsConfig {
@@ -44,16 +44,16 @@ export interface SailsLog {
   verbose(...args: unknown[]): void
 }
 
-/** A live model, with the functions that the hook `pubsub` gives it. */
+/** A live model, with the functions that the hook `pubsub` adds. */
 export interface SailsModel extends PubSubMethods {
   readonly identity: string
-  /** The name of the global that it is, where models are globals. */
+  /** Name of the model's global, if models are exposed as globals. */
   readonly globalId?: string
   readonly datastore: string
   readonly primaryKey: string
   readonly junctionTable?: boolean
   readonly associations?: readonly { readonly alias: string; readonly collection?: string }[]
-  /** As the app wrote it in the model's definition. */
+  /** As written in the model's definition. */
   readonly changefeed?: unknown
   readonly _adapter?: {
     readonly identity?: string
@@ -61,12 +61,12 @@ export interface SailsModel extends PubSubMethods {
   }
 }
 
-/** What sails-postgresql keeps of a datastore. */
+/** A datastore of sails-postgresql. */
 export interface SailsDatastore {
   readonly manager?: { readonly pool?: SailsPool }
 }
 
-/** A pool of node-postgres, with what it was made with. */
+/** A node-postgres pool with its options. */
 export interface SailsPool {
   readonly options?: Partial<Omit<AddressParts, 'port' | 'password'>> & {
     readonly port?: number | string
@@ -75,7 +75,7 @@ export interface SailsPool {
   query?(sql: string): Promise<{ readonly rows: readonly { readonly it: string }[] }>
 }
 
-/** `sails.sockets`, as far as messages of models pass through it. */
+/** The functions of `sails.sockets` that models use. */
 export interface SailsSockets {
   broadcast(rooms: Rooms, ...rest: unknown[]): void
   addRoomMembersToRooms(from: string, to: Rooms, done?: Callback): unknown

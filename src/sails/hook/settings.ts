@@ -26,40 +26,40 @@ export interface SailsChangefeedConfig
     >
   > {
   /**
-   * Whether to install capture on the tables at lift. `auto`: with `migrate` drop or alter, and never in production; then
-   * what is missing is only named.
+   * Whether to install capture on the tables at lift. `auto`: if `migrate` is `drop` or `alter`, but never in production.
+   * Otherwise missing parts are logged.
    * @default 'auto'
    */
   install?: 'auto' | boolean
   /**
-   * `keep`: blueprints publish as ever, and the feed publishes every other change. `replace`: the feed alone publishes, in
-   * the order of the commits.
+   * `keep`: blueprints publish as they do without the feed, and the feed publishes all other changes. `replace`: only the
+   * feed publishes, in commit order.
    * @default 'keep'
    */
   blueprints?: 'keep' | 'replace'
   /**
-   * With `keep`: how long, in milliseconds, a message of the app's own and one of the feed's about the same are taken for
-   * copies, where the write is not known to belong to a request: in jobs, or where connections cannot be tagged.
-   * @default 0, never
+   * With `keep`: time in milliseconds within which a message of the app and one of the feed about the same change are
+   * treated as duplicates, if the write is not attributed to a request (jobs, connections that cannot be tagged).
+   * @default 0 (no deduplication by time)
    */
   duplicateWindowMs?: number
   /**
-   * Where the listener runs that publishes. `app`: in the app itself. `separate`: `waterline-changefeed start` runs beside
-   * the app; the hook only tags what the app writes, and neither publishes nor takes the lead. It then calls none of the
-   * handlers of `on('change')`.
+   * Where the publishing listener runs. `app`: in the app itself. `separate`: in a process of its own, started with
+   * `waterline-changefeed start`. The hook then only tags the app's writes: it does not publish, cannot become leader and
+   * does not call `on('change')` handlers.
    * @default 'app'
    */
   listener?: 'app' | 'separate'
 }
 
-/** The settings of the hook itself, and those that it passes on. */
+/** The settings of the hook itself, and those that it passes to the feed. */
 export interface SailsSettings {
   readonly install: 'auto' | boolean
   readonly blueprints: 'keep' | 'replace'
   readonly duplicateWindowMs: number
   readonly listener: 'app' | 'separate'
   readonly models: ChangefeedOptions['models']
-  /** Of the feed's own connections, where they are not those of the datastore. */
+  /** Address for the feed's connections, if it differs from the datastore's. */
   readonly address: ServerAddress | undefined
   readonly feed: Omit<SailsChangefeedConfig, keyof z.infer<typeof own> | 'models' | 'connection' | 'connectionString'>
 }
@@ -72,8 +72,8 @@ export const own = z.object({
 })
 
 /**
- * Undefined where the app turned the feed off. What is passed on is looked at by the feed.
- * Throws `E_OPTIONS`, naming each setting that does not fit and what it must be.
+ * Undefined if the app disabled the feed. Settings of the feed are validated by the feed. Throws `E_OPTIONS` with each
+ * invalid setting.
  */
 export function readSettings(given: unknown = {}): SailsSettings | undefined {
   const config = fromText(given)
@@ -94,12 +94,12 @@ export function readSettings(given: unknown = {}): SailsSettings | undefined {
     _hookTimeout?: number
   }
   const parsed = own.safeParse({ install, blueprints, duplicateWindowMs, listener })
-  if (!parsed.success) throw unfit(parsed.error)
+  if (!parsed.success) throw invalid(parsed.error)
   const address = connection ?? (connectionString === undefined ? undefined : { connectionString })
   return { ...parsed.data, models, address, feed }
 }
 
-/** What there is to know of a model to settle what is to be done with it. */
+/** The part of a model that determines its settings. */
 interface ConfiguredModel {
   readonly identity: string
   readonly junctionTable?: boolean
@@ -108,8 +108,8 @@ interface ConfiguredModel {
 }
 
 /**
- * Settings by identity: the key `changefeed` of a model's definition wins over `models` in the config. `elsewhere` are the
- * models of other databases, which the config may name as well.
+ * Settings by identity. The key `changefeed` in a model's definition takes precedence over `models` in the config.
+ * `elsewhere`: models of other databases, which the config may name as well.
  */
 export function modelSettings(
   models: readonly ConfiguredModel[],
@@ -117,7 +117,7 @@ export function modelSettings(
   elsewhere: ReadonlySet<string> = new Set(),
 ): Record<string, boolean | ModelOptions> {
   const listed = Array.isArray(configured) ? new Set(configured.map(lower)) : undefined
-  const named = listed ? whatIsNotListed(models, listed) : lowerKeys((configured ?? {}) as ByIdentity)
+  const named = listed ? settingsOfList(models, listed) : lowerKeys((configured ?? {}) as ByIdentity)
   const own = models.filter(({ changefeed }) => changefeed !== undefined)
   const here = Object.entries(named).filter(([identity]) => !elsewhere.has(identity))
   return Object.fromEntries([...here, ...own.map(model => [model.identity, model.changefeed as boolean] as const)])
@@ -125,8 +125,8 @@ export function modelSettings(
 
 type ByIdentity = Record<string, boolean | ModelOptions>
 
-/** Junction tables go with the models at their ends. */
-function whatIsNotListed(models: readonly ConfiguredModel[], listed: ReadonlySet<string>): ByIdentity {
+/** Junction tables are not excluded here: they follow the models at their ends. */
+function settingsOfList(models: readonly ConfiguredModel[], listed: ReadonlySet<string>): ByIdentity {
   const unlisted = models.filter(({ identity, junctionTable }) => !junctionTable && !listed.has(identity))
   return {
     ...Object.fromEntries([...listed].map(identity => [identity, {}])),
@@ -142,10 +142,10 @@ const lowerKeys = (record: ByIdentity): ByIdentity =>
 const notSettings = () =>
   new ChangefeedError(
     'E_OPTIONS',
-    '`sails.config.changefeed` must be an object with settings, or false to turn it off.',
+    '`sails.config.changefeed` must be an object with settings, or false to disable the feed.',
   )
 
-function unfit({ issues }: z.ZodError): ChangefeedError {
-  const complaints = issues.map(({ path, message }) => `\`sails.config.changefeed.${path.join('.')}\` ${message}.`)
-  return new ChangefeedError('E_OPTIONS', complaints.join(' '))
+function invalid({ issues }: z.ZodError): ChangefeedError {
+  const messages = issues.map(({ path, message }) => `\`sails.config.changefeed.${path.join('.')}\` ${message}.`)
+  return new ChangefeedError('E_OPTIONS', messages.join(' '))
 }

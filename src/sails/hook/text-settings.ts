@@ -1,9 +1,9 @@
-/** Settings that are text whatever they look like: a schema may be called `2024`. */
+/** Settings that are never parsed: a schema may be named `2024`. */
 const ALWAYS_TEXT = new Set(['connectionString', 'schema'])
 
 /**
- * Settings as they were meant where they come as text, such as `'false'`, `'60000'` or `'["user"]'`: an app.js may read
- * variables like `sails_changefeed__retentionMs` without Sails' own reader, which would know numbers from text.
+ * Parses settings that are given as text, such as `'false'`, `'60000'` or `'["user"]'`. An app.js may pass environment
+ * variables like `sails_changefeed__retentionMs` without Sails' own parsing.
  */
 export function fromText(value: unknown): unknown {
   if (typeof value === 'string') return parsed(value)

@@ -4,7 +4,7 @@ const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { Sails } = require('sails')
 
-/** A small real Sails app: shadow routes, associations of every kind, secrets, and actions that write by themselves. */
+/** A small Sails app with shadow routes, associations of every kind, secrets and custom actions. */
 const models = {
   owner: { attributes: { name: { type: 'string', required: true }, pets: { collection: 'pet', via: 'owner' } } },
   pet: {
@@ -40,7 +40,7 @@ const actions = {
     await this.models.pet.updateOne({ id: req.param('id') }).set({ name: req.param('name') })
     return res.ok()
   },
-  // Not awaited natively: the promises of Waterline, a timer and a transaction in between.
+  // Without native `await`: Waterline promises, a timer and a transaction.
   'pet/rename-by-detours': function renameByDetours(req, res) {
     const { pet } = this.models
     pet
@@ -56,7 +56,7 @@ const actions = {
       )
       .then(() => res.ok(), res.serverError)
   },
-  // Both requests of a pair go on in one turn of the event loop.
+  // Both requests of a pair continue in the same turn of the event loop.
   'pet/rename-in-pairs': function renameInPairs(req, res) {
     const { pet } = this.models
     const { constructor: Bluebird } = pet.findOne({ id: req.param('id') }).toPromise()
@@ -73,7 +73,7 @@ const actions = {
     ways[req.param('way')]().then(() => res.ok(), res.serverError)
     if (pair.length === 2) for (const proceed of pair.splice(0)) proceed()
   },
-  // What an app sends by itself need not name the record as blueprints do.
+  // Messages that an app sends by itself may identify the record differently than blueprints do.
   'pet/destroy-and-publish': async function destroyAndPublish(req, res) {
     const previous = await this.models.pet.destroyOne({ id: req.param('id') })
     this.models.pet.publish([previous.id], { verb: 'destroyed', previous })
@@ -86,7 +86,7 @@ const actions = {
   },
 }
 
-/** The parts of a config that every test has, over which `config` is laid. `hook` is the built hook, or none. */
+/** The config that all tests share, merged with `config`. `hook`: the built hook, if any. */
 function configOf({ url, hook, changefeed, folder, config = {}, more = {} }) {
   const appPath = mkdtempSync(join(folder ?? tmpdir(), 'changefeed-app-'))
   writeFileSync(join(appPath, 'package.json'), '{"name":"app","dependencies":{}}')
@@ -128,7 +128,7 @@ function configOf({ url, hook, changefeed, folder, config = {}, more = {} }) {
   }
 }
 
-/** The ORM can be reloaded only where it can read the definitions again. */
+/** The ORM can only reload if it can read the definitions again. */
 function writeModels(appPath, definitions) {
   const folder = join(appPath, 'api/models')
   mkdirSync(folder, { recursive: true })
@@ -138,7 +138,7 @@ function writeModels(appPath, definitions) {
   }
 }
 
-/** Sails writes into definitions. */
+/** A copy, because Sails modifies definitions. */
 const structuredCloneOf = definitions =>
   Object.fromEntries(
     Object.entries(definitions).map(([identity, model]) => [
@@ -164,7 +164,7 @@ const routes = {
 async function lift(options) {
   const app = new Sails()
   const config = configOf(options)
-  config.port = await freePort() // Sails takes 0 for its default
+  config.port = await freePort() // Sails replaces 0 by its default
   config.controllers = { moduleDefinitions: bound(app) }
   config.routes = routes
   try {

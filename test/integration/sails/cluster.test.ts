@@ -18,7 +18,7 @@ const cases = [
 ] as const
 
 test.each(cases)(
-  'two processes: each socket hears of each change once, wherever it and the writer are (%s, adapter %s)',
+  "two processes: each socket receives each change once, on the writer's node and on the other (%s, adapter %s)",
   async (blueprints, adapter) => {
     const { database, nodes, clients } = await twoProcesses(adapter, blueprints)
     const [here, there] = clients
@@ -34,11 +34,11 @@ test.each(cases)(
       ['pet created 1', 'pet destroyed 2', 'pet updated 1', 'pet updated 2'].concat(END).sort(),
     )
     const asked = nodes.flatMap(({ program }) => program.lines.filter(line => line === 'asked of all: join'))
-    expect(asked.length).toBeLessThan(10) // what one server asks of another is not asked of all again
+    expect(asked.length).toBeLessThan(10) // requests from another server are not forwarded to all servers again
   },
 )
 
-test('what a blueprint of another process wrote and did not tell is told by the leader, and nothing twice', async () => {
+test('the leader publishes changes that a blueprint of another process did not publish, and no duplicates', async () => {
   const { database, clients } = await twoProcesses('@sailshq/socket.io-redis', 'keep')
   const [here, there] = clients
   await database.query(`insert into student (name) values ('sue'); insert into course (title) values ('art')`)
@@ -47,13 +47,13 @@ test('what a blueprint of another process wrote and did not tell is told by the 
   for (const client of clients) client.messages.clear()
   await there.patch('/student/1', { name: 'susan', courses: [1] })
   await settle(database, clients)
-  const told = ['course addedTo 1 students 1', 'student addedTo 1 courses 1', 'student updated 1']
-  expect(sorted(here)).toEqual([...told, ...END].sort())
+  const expected = ['course addedTo 1 students 1', 'student addedTo 1 courses 1', 'student updated 1']
+  expect(sorted(here)).toEqual([...expected, ...END].sort())
   expect(sorted(there)).toEqual(END)
 })
 
 test.each([IN_MEMORY, '@sailshq/socket.io-redis'] as const)(
-  'killing the leader costs no change (adapter %s)',
+  'no change is lost when the leader is killed (adapter %s)',
   async adapter => {
     const { database, nodes, clients } = await twoProcesses(adapter, 'keep')
     const [, there] = clients
@@ -68,7 +68,7 @@ test.each([IN_MEMORY, '@sailshq/socket.io-redis'] as const)(
   },
 )
 
-/** A last change, which arrives after all others. */
+/** A final change that arrives after all others. */
 const END = ['pet created 99', 'pet destroyed 99']
 
 async function settle(database: TestDatabase, clients: readonly SailsClient[]) {
@@ -78,7 +78,7 @@ async function settle(database: TestDatabase, clients: readonly SailsClient[]) {
   )
 }
 
-/** Who asked is left out, so the order in which the rest comes depends on the node. */
+/** The requesting socket is excluded, so the order of its messages depends on the node. */
 const sorted = (client: SailsClient) => summary(client).sort()
 
 async function twoProcesses(adapter: string, blueprints: 'keep' | 'replace') {

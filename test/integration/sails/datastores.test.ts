@@ -6,10 +6,10 @@ import { ownServer, testDatabase } from '../../helpers/database.ts'
 import { scratchFolder } from '../../helpers/folder.ts'
 import { liftApp, summary } from './fixture.ts'
 
-/** Whatever sails-postgresql itself can connect with. */
+/** Datastore settings that sails-postgresql accepts. */
 const PASSWORD = "p@ss w&rd=+é!$'"
 
-/** Asks everybody but the superuser of the tests for a password. */
+/** Requires a password for all roles except the superuser of the tests. */
 async function serverWithPasswords() {
   const folder = await scratchFolder()
   const file = join(folder, 'pg_hba.conf')
@@ -19,7 +19,7 @@ async function serverWithPasswords() {
   return await ownServer({ hba_file: file })
 }
 
-test('a datastore in parts, with a password that no URL would take as it is', async () => {
+test('a datastore with separate settings and a password that a URL would have to escape', async () => {
   const server = await serverWithPasswords()
   const database = await testDatabase({ server })
   const literal = `'${PASSWORD.replaceAll("'", "''")}'`
@@ -35,14 +35,14 @@ test('a datastore in parts, with a password that no URL would take as it is', as
   expect(summary(client)).toEqual(['pet created 1'])
 })
 
-test('the `ssl` of a datastore is what the feed connects with', async () => {
+test('the feed connects with the `ssl` settings of the datastore', async () => {
   const { hostname, port, username, password } = new URL((await testDatabase()).connectionString)
   const parts = { host: hostname, port: Number(port), user: username, ...(password && { password }) }
   const connecting = connectClient({ ...parts, ssl: { rejectUnauthorized: false }, applicationName: 'test' }, () => {})
   await expect(connecting).rejects.toThrow(/does not support SSL/)
 })
 
-test('a Unix socket is a host as well', async () => {
+test('a datastore may connect by Unix socket', async () => {
   const folder = await scratchFolder()
   await chmod(folder, 0o777) // the server may run as another user
   const server = await ownServer({ unix_socket_directories: folder, unix_socket_permissions: '0777' })

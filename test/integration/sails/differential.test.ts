@@ -6,7 +6,7 @@ import { payloads, seed, watchEverything } from './scenario.ts'
 type Request = readonly [method: string, url: string, data?: object]
 type Statement = readonly [sql: string, values: unknown[]]
 
-/** Requests after which a row says all that the blueprint knew: the same messages, in the same order, to the letter. */
+/** Requests whose row changes determine the messages completely: same messages, same order, same bytes. */
 const SAME: Request[] = [
   ['post', '/pet', { name: 'fay' }],
   ['post', '/pet', { name: 'fay', owner: 1 }],
@@ -25,10 +25,10 @@ const SAME: Request[] = [
 ]
 
 /**
- * Requests after which it cannot be known from which side they came: the same messages about the same records, in the
- * order of the writes, and `updated` with all that the row's change says.
+ * Requests whose row changes do not show from which side of the association they came: the same messages about the same
+ * records, in the order of the writes. `updated` contains the whole row change.
  */
-const SAME_NEWS: Request[] = [
+const SAME_MESSAGES: Request[] = [
   ['put', '/owner/1/pets/3'],
   ['put', '/owner/2/pets/1'],
   ['delete', '/owner/1/pets/1'],
@@ -37,43 +37,43 @@ const SAME_NEWS: Request[] = [
   ['put', '/course/3/students/2'],
 ]
 
-/** Waterline deletes all links of the collection and inserts those that are kept anew: these may be announced again. */
+/** Waterline deletes all links of the collection and reinserts those that it keeps, so these may be published again. */
 const KEPT_AGAIN: Request[] = [['put', '/student/1/courses', [2, 3]]]
 
-test('the row changes of blueprint actions, written as raw SQL, give the messages of the blueprints', async () => {
-  const told = await blueprints([...SAME, ...SAME_NEWS, ...KEPT_AGAIN])
+test('the row changes of blueprint actions, replayed as raw SQL, give the messages of the blueprints', async () => {
+  const recorded = await blueprints([...SAME, ...SAME_MESSAGES, ...KEPT_AGAIN])
   const app = await liftApp({ changefeed: { populate: true, compatibility: true } })
-  for (const [index, { request, writes, watcher }] of told.entries()) {
-    const heard = await listen(app, async () => {
+  for (const [index, { request, writes, watcher }] of recorded.entries()) {
+    const received = await listen(app, async () => {
       for (const [sql, values] of writes) await app.database.query(sql, values)
     })
-    const [exact, news] = [index < SAME.length, JSON.stringify(request)]
-    if (exact) expect([news, ...payloads(heard)]).toEqual([news, ...payloads(watcher)])
+    const [exact, label] = [index < SAME.length, JSON.stringify(request)]
+    if (exact) expect([label, ...payloads(received)]).toEqual([label, ...payloads(watcher)])
     else if (!KEPT_AGAIN.includes(request)) {
-      expect([news, ...summary(heard).sort()]).toEqual([news, ...summary(watcher).sort()])
+      expect([label, ...summary(received).sort()]).toEqual([label, ...summary(watcher).sort()])
     } else {
-      expect(summary(heard)).toEqual(expect.arrayContaining(summary(watcher)))
-      const more = summary(heard).filter(message => !summary(watcher).includes(message))
+      expect(summary(received)).toEqual(expect.arrayContaining(summary(watcher)))
+      const more = summary(received).filter(message => !summary(watcher).includes(message))
       expect(more.filter(message => !message.includes('addedTo'))).toEqual([])
     }
   }
 })
 
-test('by default messages are those of a blueprint whose records are not populated, by the names of attributes', async () => {
+test('by default messages are those of blueprints with unpopulated records and attribute names', async () => {
   const requests: Request[] = [
     ['post', '/pet', { name: 'fay', owner: 1 }],
     ['patch', '/pet/1', { nick: 'm' }],
   ]
-  const told = await blueprints(requests)
+  const recorded = await blueprints(requests)
   const app = await liftApp()
-  const heard = []
-  for (const { writes } of told) {
+  const received = []
+  for (const { writes } of recorded) {
     const client = await listen(app, async () => {
       for (const [sql, values] of writes) await app.database.query(sql, values)
     })
-    heard.push(...client.messages.of('pet').map(({ data }) => data))
+    received.push(...client.messages.of('pet').map(({ data }) => data))
   }
-  expect(heard).toEqual([
+  expect(received).toEqual([
     {
       verb: 'created',
       id: 4,
@@ -88,10 +88,10 @@ test('by default messages are those of a blueprint whose records are not populat
   ])
 })
 
-/** What an app without the feed writes for these requests, and what a socket hears. */
+/** The statements that an app without the feed runs for these requests, and the messages that a socket receives. */
 async function blueprints(requests: readonly Request[]) {
   const app = await liftApp({ hook: false })
-  const told: { request: Request; writes: Statement[]; watcher: SailsClient }[] = []
+  const recorded: { request: Request; writes: Statement[]; watcher: SailsClient }[] = []
   for (const request of requests) {
     const writes: Statement[] = []
     const [method, url, data] = request
@@ -101,10 +101,10 @@ async function blueprints(requests: readonly Request[]) {
       await actor.request({ method, url, ...(data && { data }) })
       untap()
     })
-    told.push({ request, writes, watcher })
+    recorded.push({ request, writes, watcher })
   }
   await app.lower()
-  return told
+  return recorded
 }
 
 async function listen(app: TestApp, act: () => Promise<void>): Promise<SailsClient> {

@@ -24,7 +24,7 @@ function warnings(app: { hooks?: object; config?: object }, of: Iterable<string>
   return lines
 }
 
-test('what blueprints publish although clients are not to see it is named once, with model and attribute', () => {
+test('hidden attributes that blueprints publish are logged once, with model and attribute', () => {
   expect(warnings({})).toEqual([
     expect.stringContaining(
       "account.password (hidden or changed by customToJSON), account.ssn (encrypted). Set `changefeed.blueprints` to 'replace'",
@@ -32,7 +32,7 @@ test('what blueprints publish although clients are not to see it is named once, 
   ])
 })
 
-test('nothing is said where no blueprint publishes, or nothing is hidden', () => {
+test('nothing is logged if blueprints do not publish or no attribute is hidden', () => {
   expect(warnings({ hooks: { pubsub: {} } })).toEqual([])
   expect(warnings({ hooks: { blueprints: {} } })).toEqual([])
   expect(warnings({ config: { blueprints: { rest: false, shortcuts: false } } })).toEqual([])

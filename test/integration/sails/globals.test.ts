@@ -5,10 +5,10 @@ import { testDatabase } from '../../helpers/database.ts'
 import { connectSailsClient } from '../../helpers/sails-client.ts'
 import { startApp, summary } from './fixture.ts'
 
-/** Names that Express and engine.io use, so that an app of this kind fails without us as well. */
+/** Names that Express and engine.io use: such an app fails without the feed as well. */
 const OTHERS_NEED = new Set(['Buffer', 'URL'])
 
-/** What this version of Node adds to the language: `Event`, `Response`, `Performance`, ... */
+/** Globals of this version of Node that are not part of the language: `Event`, `Response`, `Performance`, ... */
 function constructorsOfNode(): string[] {
   const ofTheLanguage = new Set<string>(runInNewContext('Object.getOwnPropertyNames(globalThis)'))
   const code = 'console.log(JSON.stringify(Object.getOwnPropertyNames(globalThis)))'
@@ -16,7 +16,7 @@ function constructorsOfNode(): string[] {
   return names.filter(name => /^[A-Z]/.test(name) && !ofTheLanguage.has(name) && !OTHERS_NEED.has(name))
 }
 
-test('models may have the names of all globals of Node, and are globals', { timeout: 120_000 }, async () => {
+test('models may have the names of all Node globals and replace them', { timeout: 120_000 }, async () => {
   const names = constructorsOfNode()
   expect(names).toEqual(
     expect.arrayContaining(['Event', 'EventTarget', 'Response', 'Request', 'File', 'AbortController']),
@@ -42,6 +42,6 @@ test('models may have the names of all globals of Node, and are globals', { time
   await database.query(`insert into event (name) values ('fair')`)
   await client.messages.next('event')
   expect(summary(client)).toEqual(['event created 1'])
-  program.kill('SIGTERM') // what is only used at the end must work as well
+  program.kill('SIGTERM') // globals that only the shutdown uses must work as well
   expect((await program.ended).code).toBe(0)
 })

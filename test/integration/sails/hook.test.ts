@@ -8,7 +8,7 @@ import { eventually } from '../../helpers/eventually.ts'
 import { startProxy } from '../../helpers/proxy.ts'
 import { freePort, type LiftedApp, liftApp, models, summary } from './fixture.ts'
 
-test('lifting is all: a raw SQL write reaches the subscribed sockets, with its cursor', async () => {
+test('a raw SQL write reaches the subscribed sockets of a lifted app, with its cursor', async () => {
   const database = await testDatabase()
   const { app, connect, settled } = await liftApp({}, database)
   const client = await connect()
@@ -40,7 +40,7 @@ test('lifting is all: a raw SQL write reaches the subscribed sockets, with its c
   })
 })
 
-test('a model that another hook brings along is captured as well', async () => {
+test('a model that another hook adds is captured as well', async () => {
   const lion = { attributes: { name: { type: 'string', required: true } } }
   const zoo = (sails: LiftedApp) => ({
     configure() {
@@ -56,7 +56,7 @@ test('a model that another hook brings along is captured as well', async () => {
   expect(app.hooks.changefeed.status().models).toContain('lion')
 })
 
-test('sockets that are ready later than the ORM are waited for', async () => {
+test('the hook waits for sockets that are ready later than the ORM', async () => {
   const socketsHook = createRequire(import.meta.url)('sails-hook-sockets')
   const late = (sails: LiftedApp) => {
     const hook = socketsHook(sails)
@@ -73,7 +73,7 @@ test('sockets that are ready later than the ORM are waited for', async () => {
   expect(summary(client)).toEqual(['pet created 1'])
 })
 
-test('created and updated in one transaction both arrive, though the socket knew nothing of the record', async () => {
+test('a socket that watches the model receives created, updated and destroyed of one transaction', async () => {
   const { database, connect, settled } = await liftApp()
   const client = await connect()
   await client.get('/pet')
@@ -82,7 +82,7 @@ test('created and updated in one transaction both arrive, though the socket knew
   expect(summary(client)).toEqual(['pet created 1', 'pet updated 1', 'pet destroyed 1'])
 })
 
-test('secrets stay where they are: neither what customToJSON hides nor what is encrypted is sent', async () => {
+test('neither attributes that customToJSON hides nor encrypted ones are sent', async () => {
   const { app, connect, settled } = await liftApp()
   const client = await connect()
   await client.get('/account')
@@ -94,7 +94,7 @@ test('secrets stay where they are: neither what customToJSON hides nor what is e
   expect(JSON.stringify(client.messages.all)).not.toMatch(/password|pass-word|other|ssn|YWVz/)
 })
 
-test('what an app does in its own publish functions is done for every change', async () => {
+test('publish callbacks of the app run for every change', async () => {
   const called: unknown[] = []
   const pet = {
     ...models.pet,
@@ -108,7 +108,7 @@ test('what an app does in its own publish functions is done for every change', a
   expect(app.models.pet.publishCreate()).toBe('of the app')
 })
 
-test('what fails in a publish function after its message keeps nothing back: Sails’ own, over `through`', async () => {
+test('an error in a publish function after its message does not stop the feed: Sails’ own, over `through`', async () => {
   const name = { type: 'string' }
   const definitions = {
     driver: { attributes: { name, taxis: { collection: 'taxi', via: 'driver', through: 'ride' } } },
@@ -128,7 +128,7 @@ test('what fails in a publish function after its message keeps nothing back: Sai
   expect(client.messages.of('driver')[0]?.data).toMatchObject({ previous: { taxis: [{ id: 1, name: 't' }] } })
 })
 
-test('the names of v0.12 work on the models', async () => {
+test('the pub-sub methods of v0.12 work on the models', async () => {
   const { app, connect, settled } = await liftApp()
   const client = await connect()
   await client.get('/pet')
@@ -144,7 +144,7 @@ test('the names of v0.12 work on the models', async () => {
   expect(summary(client)).toEqual(['pet created 7', 'pet messaged 7', 'pet updated 7', 'pet destroyed 7'])
 })
 
-test('the feed can be turned off', async () => {
+test('`changefeed: false` disables the feed', async () => {
   const { app, database, settled } = await liftApp({ changefeed: false }, await testDatabase())
   expect(app.hooks.changefeed.status()).toEqual({ state: 'off', models: [], feeds: [] })
   await settled()
@@ -157,11 +157,11 @@ test.each([
   [{ models: { pett: false } }, /names `pett`, which is no model/],
   [{ nonsense: 1 }, /no option `nonsense`/],
   ['yes', /must be an object with settings, or false/],
-])('settings that do not fit keep the app from being lifted: %j', async (changefeed, complaint) => {
+])('invalid settings prevent the app from lifting: %j', async (changefeed, complaint) => {
   await expect(liftApp({ changefeed })).rejects.toThrow(complaint)
 })
 
-test('models are left out, or their attributes are, in the config and in their definitions', async () => {
+test('models and attributes can be excluded in the config and in model definitions', async () => {
   const definitions = {
     ...models,
     owner: { ...models.owner, changefeed: false },
@@ -184,7 +184,7 @@ test('models are left out, or their attributes are, in the config and in their d
   expect(JSON.stringify(client.messages.all)).not.toContain('secret')
 })
 
-test('a datastore may have a schema of its own', async () => {
+test('a datastore may set its own schema', async () => {
   const database = await testDatabase()
   await database.query('create schema inventory')
   const datastore = { schemaName: 'inventory', createSchemas: false }
@@ -196,7 +196,7 @@ test('a datastore may have a schema of its own', async () => {
   expect(summary(client)).toEqual(['account created 1'])
 })
 
-test('models of several databases are captured, each database once, whatever its datastores call it', async () => {
+test('models of several databases are captured, with one feed per database even if datastores address it differently', async () => {
   const other = await testDatabase()
   const note = { datastore: 'second', attributes: { text: { type: 'string' } } }
   const config = (second: string) => ({ config: { definitions: { ...models, note }, second } })
@@ -218,7 +218,7 @@ test('models of several databases are captured, each database once, whatever its
   expect(one.app.hooks.changefeed.status().feeds).toMatchObject([{ datastores: ['default', 'second'] }])
 })
 
-test('models elsewhere than in Postgres are left alone', async () => {
+test('models that are not in Postgres are ignored', async () => {
   const definitions = { ...models, note: { datastore: 'disk', attributes: { text: { type: 'string' } } } }
   const { app, connect, settled } = await liftApp({ config: { definitions, disk: true } })
   const client = await connect()
@@ -230,7 +230,7 @@ test('models elsewhere than in Postgres are left alone', async () => {
   expect(app.hooks.changefeed.status().models).not.toContain('note')
 })
 
-test('shutting down publishes what was written before it, the app’s own last words included', async () => {
+test('shutdown publishes pending changes, including writes in the app’s beforeShutdown', async () => {
   const database = await testDatabase()
   const lastWords = { app: undefined as LiftedApp | undefined }
   const beforeShutdown = (done: () => void) => lastWords.app?.models.pet.create({ name: 'last' }).exec(done)
@@ -244,11 +244,11 @@ test('shutting down publishes what was written before it, the app’s own last w
   expect(app.hooks.changefeed.status()).toMatchObject({ state: 'off' })
 })
 
-test('a reload of the ORM is survived', async () => {
+test('the feed continues after a reload of the ORM', async () => {
   const onDisk = { pet: models.pet, owner: models.owner }
   const { app, database, connect, settled } = await liftApp({
     config: { onDisk, models: { archiveModelIdentity: false } },
-  }) // or Sails cannot reload
+  }) // Sails cannot reload otherwise
   const client = await connect()
   await client.get('/pet')
   const reloaded = once(app as unknown as EventEmitter, 'hook:changefeed:reloaded')
@@ -258,12 +258,12 @@ test('a reload of the ORM is survived', async () => {
   await database.query(`insert into pet ("createdAt", "updatedAt", name) values (1, 1, 'rex')`)
   await app.models.pet.updateOne({ name: 'rex' }).set({ name: 'max' })
   await settled(client)
-  const [pets, owners, ...written] = summary(client) // both tables were made anew, and either concerns pets
+  const [pets, owners, ...written] = summary(client) // both tables were recreated, and both affect pets
   expect([pets, owners]).toEqual(['changefeed refetch', 'changefeed refetch'])
   expect(written).toEqual(['pet created 1', 'pet updated 1'])
 })
 
-test('with migrate safe nothing is altered; what is missing is named, with the command that installs it', async () => {
+test('with migrate safe nothing is altered, and missing parts are logged with the command that installs them', async () => {
   const database = await testDatabase()
   const first = await liftApp({ hook: false }, database)
   await first.lower()
@@ -280,7 +280,7 @@ test('with migrate safe nothing is altered; what is missing is named, with the c
   expect(again.app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
 })
 
-test('uninstalled while the app runs, the feed stops and blueprints publish again; install() starts it', async () => {
+test('if uninstalled while the app runs, the feed stops and blueprints publish again; install() restarts it', async () => {
   const { app, database, connect, settled } = await liftApp({ changefeed: { blueprints: 'replace' } })
   const [watcher, actor] = [await connect(), await connect()]
   await watcher.get('/pet')
@@ -314,7 +314,7 @@ test('with `install: true` capture is installed in production as well', async ({
   expect(app.hooks.changefeed.status()).toMatchObject({ state: 'running' })
 })
 
-test('an app whose role has no rights on the schema of the feed is lifted without it', async ({ onTestFinished }) => {
+test("an app whose role lacks privileges on the feed's schema lifts without the feed", async ({ onTestFinished }) => {
   const database = await testDatabase()
   const first = await liftApp({}, database)
   await first.lower()
@@ -326,7 +326,7 @@ test('an app whose role has no rights on the schema of the feed is lifted withou
   expect(app.hooks.changefeed.status()).toMatchObject({ state: 'stopped' })
 })
 
-test('a database that only the feed cannot reach when the app is lifted is waited for', async () => {
+test('if only the feed cannot reach the database at lift, it retries', async () => {
   const database = await testDatabase()
   const first = await liftApp({}, database)
   await first.lower()

@@ -5,8 +5,8 @@ import type { SailsClient } from '../../helpers/sails-client.ts'
 import { type LiftedApp, liftApp, summary, type TestApp } from './fixture.ts'
 import { payloads, seed, watchEverything } from './scenario.ts'
 
-/** Requests whose every change blueprints tell of. */
-const TOLD = [
+/** Requests for which blueprints publish every change. */
+const PUBLISHED = [
   ['post', '/pet', { name: 'fay', owner: 1 }],
   ['post', '/owner', { name: 'eve', pets: [1, 3] }],
   ['patch', '/pet/1', { name: 'max' }],
@@ -30,12 +30,12 @@ const TOLD = [
   ['get', '/pet/create?name=gus'],
 ] as const
 
-interface Heard {
+interface Received {
   readonly watcher: string[]
   readonly actor: string[]
 }
 
-/** What two sockets hear, which both watch everything, when one of them asks for this. */
+/** The messages that two sockets receive, which both watch everything, when one of them makes this request. */
 async function ask(
   { app, database, connect, settled }: TestApp,
   [method, url, data]: readonly [string, string, unknown?],
@@ -51,16 +51,16 @@ async function ask(
   return { watcher: payloads(watcher), actor: payloads(actor) }
 }
 
-test('clients hear of what blueprints tell exactly as without the feed: no second copy, no echo', async () => {
-  const heard = async (app: TestApp) => {
-    const all: Record<string, Heard> = {}
-    for (const request of TOLD) all[JSON.stringify(request)] = await ask(app, request)
+test('clients receive the messages of blueprints exactly as without the feed: no duplicate, no echo', async () => {
+  const messagesOf = async (app: TestApp) => {
+    const all: Record<string, Received> = {}
+    for (const request of PUBLISHED) all[JSON.stringify(request)] = await ask(app, request)
     await app.lower()
     return all
   }
-  const without = await heard(await liftApp({ hook: false }))
+  const without = await messagesOf(await liftApp({ hook: false }))
   expect(Object.values(without).flatMap(({ watcher }) => watcher).length).toBeGreaterThan(40)
-  expect(await heard(await liftApp())).toEqual(without)
+  expect(await messagesOf(await liftApp())).toEqual(without)
 })
 
 test.each([
@@ -80,19 +80,22 @@ test.each([
     ['patch', '/owner/2', { pets: [1, 2] }],
     ['owner updated 2', 'owner removedFrom 1 pets 1', 'owner addedTo 2 pets 1', 'pet updated 1'],
   ],
-] as const)('what blueprints write and do not tell is told by the feed: %s', async (_name, request, expected) => {
-  const app = await liftApp()
-  await seed(app.database)
-  await app.settled()
-  const [watcher, actor] = [await app.connect(), await app.connect()]
-  for (const client of [watcher, actor]) await watchEverything(client)
-  await actor.request({ method: request[0], url: request[1], data: request[2] })
-  await app.settled(watcher, actor)
-  expect(summary(watcher).sort()).toEqual([...expected].sort())
-  expect(summary(actor)).toEqual([])
-})
+] as const)(
+  'the feed publishes changes that blueprints make but do not publish: %s',
+  async (_name, request, expected) => {
+    const app = await liftApp()
+    await seed(app.database)
+    await app.settled()
+    const [watcher, actor] = [await app.connect(), await app.connect()]
+    for (const client of [watcher, actor]) await watchEverything(client)
+    await actor.request({ method: request[0], url: request[1], data: request[2] })
+    await app.settled(watcher, actor)
+    expect(summary(watcher).sort()).toEqual([...expected].sort())
+    expect(summary(actor)).toEqual([])
+  },
+)
 
-test('of the members of a new record those are told that its message does not show', async () => {
+test('members of a new record are published only if its `created` message does not contain them', async () => {
   const parseBlueprintOptions = (req: { _sails: LiftedApp; param(name: string): unknown }) => {
     const options = req._sails.hooks.blueprints.parseBlueprintOptions(req)
     return req.param('name') === 'bare' ? { ...options, populates: {} } : options
@@ -116,7 +119,7 @@ test('of the members of a new record those are told that its message does not sh
   expect(summary(watcher)).toEqual(expect.arrayContaining(['owner created 4', 'owner addedTo 4 pets 3']))
 })
 
-test('writes of actions, of models and of SQL are told, to all but the socket that asked', async () => {
+test('writes of actions, models and SQL are published to all sockets except the requesting one', async () => {
   const app = await liftApp()
   await seed(app.database)
   await app.settled()
@@ -133,7 +136,7 @@ test('writes of actions, of models and of SQL are told, to all but the socket th
   await app.app.sendNativeQuery(`update pet set name = 'native' where id = $1`, [4])
   await app.app.getDatastore().transaction((db: unknown) => pet.destroyOne({ id: 5 }).usingConnection(db))
   await app.settled(watcher, actor)
-  const told = [
+  const expected = [
     'pet created 4',
     'pet created 5',
     'owner addedTo 1 pets 4',
@@ -144,10 +147,10 @@ test('writes of actions, of models and of SQL are told, to all but the socket th
     'pet destroyed 5',
     'owner removedFrom 1 pets 5',
   ]
-  expect([summary(watcher), summary(actor)]).toEqual([told, told])
+  expect([summary(watcher), summary(actor)]).toEqual([expected, expected])
 })
 
-test('what a policy writes is of the request that it judges', async () => {
+test('writes of a policy are attributed to its request', async () => {
   const registered: { app?: TestApp } = {}
   const noteVisit = async (_req: unknown, _res: unknown, proceed: () => void) => {
     await registered.app?.app.models.owner.updateOne({ id: 1 }).set({ name: 'visited' })
@@ -164,7 +167,7 @@ test('what a policy writes is of the request that it judges', async () => {
   expect([summary(watcher), summary(actor)]).toEqual([['owner updated 1', 'pet updated 1'], []])
 })
 
-test('an action that publishes by itself, as v0.12 shows it, is not repeated', async () => {
+test('the feed does not repeat messages of an action that publishes by itself, as in v0.12', async () => {
   const { connect, settled } = await liftApp()
   const [watcher, actor] = [await connect(), await connect()]
   for (const client of [watcher, actor]) await watchEverything(client)
@@ -173,7 +176,7 @@ test('an action that publishes by itself, as v0.12 shows it, is not repeated', a
   expect(summary(watcher)).toEqual(['pet created 1'])
 })
 
-test('a message of the app’s own that names the record in `previous` alone is not sent again', async () => {
+test('a message of the app that identifies the record only in `previous` is not duplicated', async () => {
   const { database, connect, settled } = await liftApp()
   await database.query(`insert into pet (name) values ('rex')`)
   await settled()
@@ -181,11 +184,11 @@ test('a message of the app’s own that names the record in `previous` alone is 
   await watcher.get('/pet')
   await actor.delete('/pet/1/destroy-and-publish')
   await settled(watcher, actor)
-  // Either copy may come first, and only the feed's has an `id`.
+  // Either copy may come first. Only the feed's has an `id`.
   expect(watcher.messages.of('pet').map(({ data }) => [data.verb, data.previous.id])).toEqual([['destroyed', 1]])
 })
 
-test('callbacks of models that write others are told of, in the middle of a blueprint', async () => {
+test('writes of model callbacks to other models during a blueprint are published', async () => {
   const { models } = await import('./fixture.ts')
   const audit = { attributes: { text: { type: 'string' } } }
   const registered: { app?: TestApp } = {}
@@ -206,7 +209,7 @@ test('callbacks of models that write others are told of, in the middle of a blue
   expect(summary(watcher).sort()).toEqual(['audit created 1', 'pet created 1'])
 })
 
-test('under concurrency every socket hears of the changes of all others, once, and of none of its own', async () => {
+test('under concurrency every socket receives all changes of other sockets once, and none of its own', async () => {
   const app = await liftApp({ config: { datastore: { max: 2 } } })
   const clients = await Promise.all(Array.from({ length: 8 }, () => app.connect()))
   await app.database.query(
@@ -227,7 +230,7 @@ test('under concurrency every socket hears of the changes of all others, once, a
 })
 
 test.each(['keep', 'replace'] as const)(
-  'with cascadeOnDestroy clients hear which members a destroyed record leaves, and the requester does not (%s)',
+  'with cascadeOnDestroy clients are notified of members that lose a destroyed record, except the requester (%s)',
   async blueprints => {
     const app = await liftApp({ changefeed: { blueprints }, config: { models: { cascadeOnDestroy: true } } })
     const { database, settled, connect } = app
@@ -235,7 +238,7 @@ test.each(['keep', 'replace'] as const)(
     await settled()
     const [watcher, actor] = [await connect(), await connect()]
     for (const client of [watcher, actor]) await watchEverything(client)
-    // Held up, so that the records are gone long before their links are.
+    // Locks hold the cascade back, so that the records are deleted before their links.
     const other = await database.connect()
     await other.query('begin; select from pet for update; select from course_students__student_courses for update')
     const requests = [actor.delete('/owner/1'), actor.delete('/student/1')]
@@ -244,7 +247,7 @@ test.each(['keep', 'replace'] as const)(
     await other.query('commit')
     await Promise.all(requests)
     await settled(watcher, actor)
-    // A key that is cleared may be published twice: with the destruction, and when it is cleared.
+    // A foreign key that is cleared may be published twice: with `destroyed`, and when it is cleared.
     expect([[...new Set(summary(watcher))].sort(), summary(actor)]).toEqual([
       [
         'course removedFrom 1 students 1',
@@ -259,7 +262,7 @@ test.each(['keep', 'replace'] as const)(
 )
 
 test.each(['chain', 'map', 'coroutine'])(
-  'requests whose promises Bluebird calls back together are not taken for each other (%s)',
+  'writes are attributed to the right request when Bluebird settles promises of two requests together (%s)',
   async way => {
     const app = await liftApp()
     await seed(app.database)
@@ -273,7 +276,7 @@ test.each(['chain', 'map', 'coroutine'])(
   },
 )
 
-test('a blueprint that never answers holds the others up once, not with each of its changes', async () => {
+test('a blueprint that never responds delays the feed once, not for each of its changes', async () => {
   const { models } = await import('./fixture.ts')
   const owner = { ...models.owner, afterDestroy: () => {} }
   const app = await liftApp({ config: { definitions: { ...models, owner } } })
@@ -290,7 +293,7 @@ test('a blueprint that never answers holds the others up once, not with each of 
   await watcher.messages.next('owner', ({ data }) => data.verb === 'created', 2_000)
 })
 
-test('what the feed tells late does not stand as the last word on a record', async () => {
+test('clients end on the newest state if a blueprint overtakes an earlier change of the feed', async () => {
   const { models } = await import('./fixture.ts')
   const held: { proceed?: () => void } = {}
   const owner = { ...models.owner, afterUpdate: (_: unknown, proceed: () => void) => Object.assign(held, { proceed }) }
@@ -299,7 +302,7 @@ test('what the feed tells late does not stand as the last word on a record', asy
   await app.settled()
   const [watcher, actor] = [await app.connect(), await app.connect()]
   for (const client of [watcher, actor]) await watchEverything(client)
-  const slow = actor.patch('/owner/1', { name: 'slow' }) // which the feed waits for, as it comes first
+  const slow = actor.patch('/owner/1', { name: 'slow' }) // the feed waits for this blueprint first
   await eventually(() => expect(held.proceed).toBeDefined())
   await app.database.query(`update pet set name = 'first' where id = 1`)
   await actor.patch('/pet/1', { name: 'second' })
@@ -313,7 +316,7 @@ test('what the feed tells late does not stand as the last word on a record', asy
   ])
 })
 
-test('what an app tells of other records in its own callbacks reaches their subscribers, whoever wrote', async () => {
+test('messages about other records that publish callbacks send reach their subscribers for changes of any origin', async () => {
   const { models } = await import('./fixture.ts')
   const lifted: { app?: LiftedApp } = {}
   const _afterPublishUpdate = () => lifted.app?.models.owner._publishUpdate(1, { petsChanged: true })
@@ -329,7 +332,7 @@ test('what an app tells of other records in its own callbacks reaches their subs
   expect(summary(watcher)).toEqual(['pet updated 1', 'owner updated 1', 'pet updated 1', 'owner updated 1'])
 })
 
-test('what a callback writes of the record itself, before the blueprint does, is told beside it', async () => {
+test("a write of a lifecycle callback to the record itself is published in addition to the blueprint's message", async () => {
   const { models } = await import('./fixture.ts')
   const lifted: { app?: LiftedApp } = {}
   const beforeUpdate = (_: unknown, proceed: () => void) =>
@@ -342,8 +345,8 @@ test('what a callback writes of the record itself, before the blueprint does, is
   await watchEverything(watcher)
   await actor.patch('/pet/1', { name: 'max' })
   await app.settled(watcher)
-  const told = watcher.messages.of('pet').map(({ data }) => [data.data.name, data.data.nick])
-  expect(told).toEqual([
+  const received = watcher.messages.of('pet').map(({ data }) => [data.data.name, data.data.nick])
+  expect(received).toEqual([
     ['max', undefined],
     [undefined, 'touched'],
   ])

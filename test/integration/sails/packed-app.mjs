@@ -20,7 +20,7 @@ const require = createRequire(import.meta.url)
 
 async function development(url) {
   const app = await lift({})
-  assert.match(app.output(), /changefeed: publishes the changes of pet/)
+  assert.match(app.output(), /changefeed: publishing changes of pet/)
   assert.equal(app.output().match(/changefeed:/g).length, 1)
   const message = await firstMessage(app.port, async () => {
     await query(url, `insert into pet (name) values ('rex')`)
@@ -40,7 +40,7 @@ const PRODUCTION = {
 async function production(url) {
   await query(url, 'drop schema changefeed cascade')
   const app = await lift(PRODUCTION)
-  assert.match(app.output(), /changefeed: not everything is captured.*pet/)
+  assert.match(app.output(), /changefeed: capture is incomplete.*pet/)
   assert.match(app.output(), /npx waterline-changefeed install/)
   const { rows } = await query(url, `select from pg_namespace where nspname = 'changefeed'`)
   assert.equal(rows.length, 0)
@@ -50,7 +50,7 @@ async function production(url) {
 async function installed() {
   await run('npx', ['--no-install', 'waterline-changefeed', 'install'], { cwd: folder })
   const app = await lift({ ...PRODUCTION, sails_log__level: 'info' })
-  assert.match(app.output(), /changefeed: publishes the changes of pet/)
+  assert.match(app.output(), /changefeed: publishing changes of pet/)
   assert.doesNotMatch(app.output(), /changefeed: (not everything|does not)/)
   await app.end()
 }
@@ -67,7 +67,7 @@ async function configured(url) {
     sails_changefeed__duplicateWindowMs: '250',
     sails_changefeed__populate: 'true',
   })
-  assert.match(app.output(), /changefeed: publishes the changes of pet/)
+  assert.match(app.output(), /changefeed: publishing changes of pet/)
   const { rows } = await query(url, `select from pg_namespace where nspname = 'feed'`)
   assert.equal(rows.length, 1)
   await app.end()

@@ -4,7 +4,7 @@ import { liftApp, models, summary } from './fixture.ts'
 const pet = { ...models.pet, changefeed: { rooms: () => 'kennel' } }
 
 test.each(['keep', 'replace'])(
-  'rooms of the app receive what blueprints and others write, once (%s)',
+  'rooms of the app receive changes of blueprints and of SQL once (%s)',
   async blueprints => {
     const { app, database, connect, settled } = await liftApp({
       config: { definitions: { ...models, pet } },

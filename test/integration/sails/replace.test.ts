@@ -4,7 +4,7 @@ import { liftApp, models, summary } from './fixture.ts'
 
 const REPLACE = { changefeed: { blueprints: 'replace' } }
 
-test('the feed alone publishes: once, in the order of the commits, and not to the socket that asked', async () => {
+test('only the feed publishes: once, in commit order, and not to the requesting socket', async () => {
   const { connect, settled, database } = await liftApp(REPLACE)
   const [watcher, actor] = [await connect(), await connect()]
   for (const client of [watcher, actor]) for (const path of ['/owner', '/pet']) await client.get(path)
@@ -15,14 +15,14 @@ test('the feed alone publishes: once, in the order of the commits, and not to th
   await database.query(`update pet set name = 'raw'`)
   await actor.patch('/pet/1/rename', { name: 'by an action' })
   await actor.delete('/owner/1')
-  await settled(watcher, actor) // its pets are looked up when its destruction is published
+  await settled(watcher, actor) // its pets are looked up when `destroyed` is published
   await actor.delete('/pet/1')
   await settled(watcher, actor)
   expect(summary(watcher)).toEqual([
     'owner created 1',
     'owner addedTo 1 pets 1',
     'pet created 1',
-    'pet updated 1', // that the row was written again, with the owner that it had
+    'pet updated 1', // the blueprint rewrote the row with the same owner
     'pet updated 1',
     'pet updated 1',
     'pet updated 1',
@@ -33,10 +33,10 @@ test('the feed alone publishes: once, in the order of the commits, and not to th
   const cursors = watcher.messages.all.filter(({ event }) => event !== 'mark').map(({ meta }) => meta.cursor)
   expect(cursors.every(cursor => typeof cursor === 'string')).toBe(true)
   expect(JSON.stringify(watcher.messages.all.map(({ meta }) => meta))).not.toContain(actor.id)
-  expect(summary(actor)).toEqual(['pet updated 1']) // the raw one
+  expect(summary(actor)).toEqual(['pet updated 1']) // the raw SQL update
 })
 
-test('who asks is subscribed as ever', async () => {
+test('the requesting socket is subscribed as without the feed', async () => {
   const { app, connect } = await liftApp(REPLACE)
   await app.models.pet.create({ name: 'rex' })
   await app.models.owner.create({ name: 'ann' })
@@ -47,7 +47,7 @@ test('who asks is subscribed as ever', async () => {
   expect(rooms).toEqual(['sails_model_owner_1:owner', 'sails_model_pet_1:pet', 'sails_model_pet_2:pet'])
 })
 
-test('with mirror the socket that asked is told as well', async () => {
+test('with mirror the requesting socket receives its own changes as well', async () => {
   const { connect, settled } = await liftApp({ ...REPLACE, more: { blueprints: { mirror: true } } })
   const actor = await connect()
   await actor.get('/pet')
@@ -58,7 +58,7 @@ test('with mirror the socket that asked is told as well', async () => {
   expect(summary(actor)).toEqual(['pet created 1', 'pet updated 1', 'pet destroyed 1'])
 })
 
-test('an action that publishes by itself, as v0.12 shows it, is not repeated', async () => {
+test('messages of an action that publishes by itself, as in v0.12, are not duplicated', async () => {
   const { connect, settled } = await liftApp(REPLACE)
   const [watcher, actor] = [await connect(), await connect()]
   for (const client of [watcher, actor]) await client.get('/pet')
@@ -67,7 +67,7 @@ test('an action that publishes by itself, as v0.12 shows it, is not repeated', a
   expect([summary(watcher), summary(actor)]).toEqual([['pet created 1'], []])
 })
 
-test('models that are not captured are left to their blueprints', async () => {
+test('blueprints publish models that are excluded from capture', async () => {
   const { connect, settled } = await liftApp({ changefeed: { blueprints: 'replace', models: { pet: false } } })
   const [watcher, actor] = [await connect(), await connect()]
   for (const client of [watcher, actor]) await client.get('/pet')
@@ -78,9 +78,9 @@ test('models that are not captured are left to their blueprints', async () => {
 })
 
 test.each([
-  ['in a database where nothing is installed', {}, false],
-  ['that came after the installation', { dog: { attributes: { name: { type: 'string' } } } }, undefined],
-] as const)('models that nothing captures yet are left to their blueprints: %s', async (_name, more, hook) => {
+  ['nothing is installed in the database', {}, false],
+  ['the model was added after the installation', { dog: { attributes: { name: { type: 'string' } } } }, undefined],
+] as const)('blueprints publish models that are not captured yet: %s', async (_name, more, hook) => {
   const database = await testDatabase()
   const { lower } = await liftApp({ ...(hook === false && { hook }), config: { definitions: models } }, database)
   await database.query('create table dog (id serial primary key, name text, "createdAt" bigint, "updatedAt" bigint)')
@@ -95,7 +95,7 @@ test.each([
   expect(summary(watcher)).toEqual([`${identity} created 1`])
 })
 
-test('what clients are not to see is not sent, whoever writes it: nothing of a blueprint goes out by itself', async () => {
+test('hidden attributes are not sent for changes of any origin, because blueprints do not publish', async () => {
   const { app, connect, settled } = await liftApp(REPLACE)
   const [watcher, actor] = [await connect(), await connect()]
   for (const client of [watcher, actor]) await client.get('/account')

@@ -7,14 +7,14 @@ import type { ActionRequest, SailsApp } from '../../../src/sails/hook/sails-app.
 import { type LiftedApp, liftApp, summary } from './fixture.ts'
 
 function fail(): never {
-  throw new Error('a fault of ours')
+  throw new Error('injected error')
 }
 
-/** Injected where the app's own work goes through our code. */
+/** Errors are injected where operations of the app pass through the hook. */
 test.each<[string, 'keep' | 'replace', (app: LiftedApp) => void]>([
-  ['while sockets are moved', 'keep', app => Object.defineProperty(app.io, 'local', { get: fail })],
-  ['while a new member is subscribed to', 'replace', app => Object.assign(app.models.pet, { subscribe: fail })],
-])('a fault of ours %s (%s) keeps no request from its answer', async (_name, blueprints, inject) => {
+  ['while sockets change rooms', 'keep', app => Object.defineProperty(app.io, 'local', { get: fail })],
+  ['while subscribing to a new member', 'replace', app => Object.assign(app.models.pet, { subscribe: fail })],
+])('an error in the hook %s (%s) does not fail requests', async (_name, blueprints, inject) => {
   const { app, connect } = await liftApp({ changefeed: { blueprints } })
   const client = await connect()
   await client.post('/owner', { name: 'ann' })
@@ -26,7 +26,7 @@ test.each<[string, 'keep' | 'replace', (app: LiftedApp) => void]>([
   expect(await client.delete('/owner/1')).toMatchObject({ statusCode: 200 })
 })
 
-test('a message of the app that cannot be compared is sent all the same', async () => {
+test('a message of the app that cannot be compared is still sent', async () => {
   const { app, connect, settled } = await liftApp()
   const client = await connect()
   await client.get('/pet')
@@ -36,7 +36,7 @@ test('a message of the app that cannot be compared is sent all the same', async 
   expect(summary(client)).toEqual(['pet created 7'])
 })
 
-test('a fault while statements are tagged or messages announced neither fails a query nor ends the process', async () => {
+test('an error while tagging statements or announcing messages neither fails a query nor ends the process', async () => {
   const logged: unknown[] = []
   const sails = {
     config: {},
@@ -65,7 +65,7 @@ test('a fault while statements are tagged or messages announced neither fails a 
   ])
 })
 
-test('a request that cannot be followed goes on to its action', () => {
+test('a request that cannot be tracked still reaches its action', () => {
   const logged: unknown[] = []
   const log = { error: (message: unknown) => logged.push(message) }
   const requests = new ActionRequests({ config: {}, log, getActions: fail, after() {} } as unknown as SailsApp)

@@ -1,7 +1,7 @@
 import type { TestDatabase } from '../../helpers/database.ts'
 import type { SailsClient } from '../../helpers/sails-client.ts'
 
-/** The same few records, with the same ids, whatever was there before. */
+/** Replaces all records with the same few, with the same ids. */
 export async function seed(database: TestDatabase) {
   await database.query('truncate owner, pet, student, course, course_students__student_courses restart identity')
   await database.query(`
@@ -16,7 +16,7 @@ export async function watchEverything(client: SailsClient) {
   for (const path of ['/owner', '/pet', '/student', '/course']) await client.get(path)
 }
 
-/** What a socket has heard, as text; the times of writing, which differ from run to run, are all `now`. */
+/** The messages of a socket as text, with all timestamps replaced by `now`. */
 export const payloads = (client: SailsClient): string[] =>
   client.messages.all
     .filter(({ event }) => event !== 'mark')

@@ -19,7 +19,7 @@ function runIn(folder: string, args: readonly string[], env: Readonly<Record<str
   return startProgram('/bin/sh', command, { CHANGEFEED_HTTP_PORT: 'off', ...env })
 }
 
-test('a hook whose listener is separate tags the writes of the app, and the listener publishes them, each once', async () => {
+test('with a separate listener the hook tags writes, and the listener publishes each once', async () => {
   const database = await testDatabase()
   const redis = (await startRedis()).url
   const changefeed = { listener: 'separate', blueprints: 'replace', install: true }
@@ -48,7 +48,7 @@ test('a hook whose listener is separate tags the writes of the app, and the list
   expect(nodes).toEqual([{ role: 'leader', sockets: null }])
 })
 
-test('such a hook says so, and cannot be waited for', async () => {
+test('with a separate listener the status is `separate` and settled() rejects', async () => {
   const { app } = await liftApp({ changefeed: { listener: 'separate' } })
   expect(app.hooks.changefeed.status()).toMatchObject({ state: 'separate', feeds: [{ state: 'stopped' }] })
   await expect(app.hooks.changefeed.settled()).rejects.toMatchObject({
@@ -57,7 +57,7 @@ test('such a hook says so, and cannot be waited for', async () => {
   })
 })
 
-test('no listener starts beside a hook that publishes by itself', { timeout: 120_000 }, async () => {
+test('a listener refuses to start while a hook publishes by itself', { timeout: 120_000 }, async () => {
   const database = await testDatabase()
   await database.query(`
     create table "user" (id serial primary key, email text, password text);

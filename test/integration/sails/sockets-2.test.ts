@@ -6,7 +6,7 @@ import { liftApp, summary } from './fixture.ts'
 
 const require = createRequire(import.meta.url)
 
-test('an app with sails-hook-sockets 2 is told what the feed needs, and works as it would without it', async () => {
+test('an app with sails-hook-sockets 2 logs the requirement and lifts without the feed', async () => {
   const errors: string[] = []
   const custom = Object.fromEntries(
     ['silly', 'verbose', 'info', 'debug', 'log', 'blank', 'warn'].map(level => [level, () => {}]),

@@ -15,7 +15,7 @@ import { RemotePublications } from '../../../src/sails/deduplication/remote-publ
 import type { ActionRequest, SailsApp, SailsSockets } from '../../../src/sails/hook/sails-app.ts'
 import { eventually } from '../../helpers/eventually.ts'
 
-test('an origin says of which request, action and socket a change is', () => {
+test('an origin identifies the request, the kind of action and the socket of a change', () => {
   const origin = { node: 'a1', request: '2z', blueprint: true, mirror: false, socketId: 'Ab-_9' }
   expect(parseOrigin(formatOrigin(origin))).toEqual(origin)
   const overHttp = { node: 'a1', request: '0', blueprint: false, mirror: true }
@@ -25,7 +25,7 @@ test('an origin says of which request, action and socket a change is', () => {
   }
 })
 
-test('nothing that could end the comment, or begin SQL, gets into an origin', () => {
+test('an origin contains no characters that could end the comment or inject SQL', () => {
   for (const socketId of ['*/ drop table pet; --', 'a b', "'", '\n', 'x'.repeat(65), '*/']) {
     const text = formatOrigin({ node: 'a1', request: '1', blueprint: false, mirror: false, socketId })
     expect(text).toBe('sails:a1:1:a:')
@@ -43,7 +43,7 @@ function pool(sent: unknown[]) {
   return { connect: (done: (error: null, client: object) => void) => setImmediate(() => done(null, client)) }
 }
 
-test('statements that write get the origin, and only these', async () => {
+test('only writing statements get the origin', async () => {
   const sent: unknown[] = []
   const tagged = pool(sent)
   let origin: string | undefined = 'o1'
@@ -62,7 +62,7 @@ test('statements that write get the origin, and only these', async () => {
   client.query('-- update')
   client.query('begin')
   client.query({ name: 'prepared', text: 'delete from pet' })
-  expect(originNow).toHaveBeenCalledTimes(5) // who only reads need not be remembered
+  expect(originNow).toHaveBeenCalledTimes(5) // requests that only read are not remembered
   origin = undefined
   client.query('delete from pet')
   expect(sent).toEqual([
@@ -79,28 +79,28 @@ test('statements that write get the origin, and only these', async () => {
   ])
 })
 
-test('callbacks go on in the name of their caller, whatever woke them', async () => {
+test('callbacks run in the async context of their caller', async () => {
   const storage = new AsyncLocalStorage<string>()
   const waiting: (() => void)[] = []
   const client = { query: (_sql: string, done: () => void) => waiting.push(done) }
   const tagged = { connect: (done: (error: null, client: object) => void) => waiting.push(() => done(null, client)) }
   tagStatements(tagged, () => storage.getStore())
-  const heard: unknown[] = []
+  const contexts: unknown[] = []
   for (const name of ['one', 'two']) {
     storage.run(name, () =>
       tagged.connect((_error, mine) => {
-        heard.push(storage.getStore())
-        ;(mine as typeof client).query('select 1', () => heard.push(storage.getStore()))
+        contexts.push(storage.getStore())
+        ;(mine as typeof client).query('select 1', () => contexts.push(storage.getStore()))
       }),
     )
   }
   storage.run('another', () => {
     while (waiting.length > 0) waiting.shift()?.()
   })
-  expect(heard).toEqual(['one', 'two', 'one', 'two'])
+  expect(contexts).toEqual(['one', 'two', 'one', 'two'])
 })
 
-test('what events back in the name of a request long after its answer is nobodyâ€™s', ({ onTestFinished }) => {
+test('callbacks long after the response are not attributed to the request', ({ onTestFinished }) => {
   vi.useFakeTimers({ toFake: ['Date'] })
   onTestFinished(() => void vi.useRealTimers())
   const requests = new ActionRequests({
@@ -114,7 +114,7 @@ test('what events back in the name of a request long after its answer is nobodyâ
   requests.enter(req, res, () => (callback = AsyncResource.bind(() => [requests.originNow(), requests.current])))
   const own = [`sails:${requests.node}:0:a:`, expect.anything()]
   vi.advanceTimersByTime(60 * 60_000)
-  expect(callback()).toEqual(own) // it takes long, but was not answered
+  expect(callback()).toEqual(own) // the request is still open
   response.emit('finish')
   vi.advanceTimersByTime(60_000)
   expect(callback()).toEqual(own)
@@ -122,7 +122,9 @@ test('what events back in the name of a request long after its answer is nobodyâ
   expect(callback()).toEqual([undefined, undefined])
 })
 
-test('what a publish function has left running speaks for the app again, a while after', async ({ onTestFinished }) => {
+test('async work that a publish function left running is not attributed to the feed after a minute', async ({
+  onTestFinished,
+}) => {
   vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())
   const sent: unknown[] = []
@@ -155,15 +157,15 @@ test('what a publish function has left running speaks for the app again, a while
   expect(sent).toHaveLength(1)
 })
 
-test('what is no pool is refused', () => {
+test('objects that are not pools are not tagged', () => {
   for (const no of [undefined, null, {}, 'pool']) expect(tagStatements(no, () => 'o')).toBe(false)
 })
 
-test('of each message one copy is sent, whoever is first; as many as there are changes', async () => {
+test('the first copy of each message is sent, one per change', async () => {
   const published: unknown[] = []
   const publications = new Publications({ expected: true, onPublished: keys => published.push(keys) })
   expect([publications.byAction(['a']), publications.byFeed(['a'])]).toEqual([true, 'duplicate'])
-  expect(publications.byFeed(['a'])).toBe('new') // another change of the same record, of which the action says nothing
+  expect(publications.byFeed(['a'])).toBe('new') // another change of the same record, which the action does not publish
   expect([publications.byFeed(['b']), publications.byAction(['b']), publications.byAction(['b'])]).toEqual([
     'new',
     false,
@@ -180,9 +182,7 @@ test('of each message one copy is sent, whoever is first; as many as there are c
   expect(publications.byFeed(['e'], performance.now())).toBe('outOfOrder')
 })
 
-test('an action is waited for once, however many changes it made, and not for long after it wrote', async ({
-  onTestFinished,
-}) => {
+test('the wait for an action is limited, and shared by all its changes', async ({ onTestFinished }) => {
   vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] })
   onTestFinished(() => void vi.useRealTimers())
   const passed = async (ms: number, waiting: Promise<unknown>) => {
@@ -199,16 +199,14 @@ test('an action is waited for once, however many changes it made, and not for lo
   expect(await passed(1, new Publications({ expected: true }).completed(written))).toBe(true)
 })
 
-test('a process that has not answered once is waited for again, when it has written since', async ({
-  onTestFinished,
-}) => {
+test('after a timeout, later requests of the same process are still waited for', async ({ onTestFinished }) => {
   vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] })
   onTestFinished(() => void vi.useRealTimers())
   const peer = new EventEmitter()
   const announcements = new RemotePublications({
-    tell: () => {},
-    listen: heard => {
-      peer.on('duplicate', heard)
+    announce: () => {},
+    listen: onAnnounced => {
+      peer.on('duplicate', onAnnounced)
       return () => {}
     },
   })
@@ -222,13 +220,13 @@ test('a process that has not answered once is waited for again, when it has writ
   expect((await answering)?.byFeed(['a'])).toBe('duplicate')
 })
 
-test('of a request that writes a great many records the latest are remembered', () => {
+test('the latest 10,000 feed messages of a request are remembered', () => {
   const publications = new Publications({ expected: false })
   for (let n = 1; n <= 10_001; n++) publications.byFeed([`${n}`])
   expect([publications.byAction(['1']), publications.byAction(['2'])]).toEqual([true, false])
 })
 
-test('within the window, and only there, two messages alike are one', async () => {
+test('equal messages are deduplicated only within the window', async () => {
   const recent = new RecentPublications(30)
   expect([recent.byAction(['a']), recent.byFeed(['a']), recent.byFeed(['a'])]).toEqual([true, 'duplicate', 'new'])
   expect([recent.byFeed(['b']), recent.byAction(['b'])]).toEqual(['new', false])

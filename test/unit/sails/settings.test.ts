@@ -2,15 +2,15 @@ import { expect, test } from 'vitest'
 import { ChangefeedError } from '../../../src/errors.ts'
 import { readSettings } from '../../../src/sails/hook/settings.ts'
 
-test.each([false, 'false'])('the feed can be turned off: %j', config => {
+test.each([false, 'false'])('the feed can be disabled: %j', config => {
   expect(readSettings(config)).toBeUndefined()
 })
 
-test.each([undefined, {}, true, 'true'])('the feed is on otherwise: %j', config => {
+test.each([undefined, {}, true, 'true'])('the feed is enabled by default: %j', config => {
   expect(readSettings(config)).toMatchObject({ install: 'auto', blueprints: 'keep', duplicateWindowMs: 0 })
 })
 
-test('settings may come as text, as from variables of the environment', () => {
+test('settings may be text, as from environment variables', () => {
   const text = {
     install: 'true',
     duplicateWindowMs: '500',
@@ -32,6 +32,9 @@ test('settings may come as text, as from variables of the environment', () => {
   expect(readSettings({ install: 'auto', models: '["user"]' })).toMatchObject({ install: 'auto', models: ['user'] })
 })
 
-test.each(['yes', 7, null, { install: 'perhaps' }, { duplicateWindowMs: 'soon' }])('%j is refused', config => {
-  expect(() => readSettings(config)).toThrow(ChangefeedError)
-})
+test.each(['yes', 7, null, { install: 'perhaps' }, { duplicateWindowMs: 'soon' }])(
+  'invalid settings are rejected: %j',
+  config => {
+    expect(() => readSettings(config)).toThrow(ChangefeedError)
+  },
+)
