@@ -22,15 +22,15 @@ const FREE_MS = 2_000
 /** How long one request for the gate waits before the pace is looked at again. */
 const PATIENCE_MS = 2_000
 
-/** What a session gives its lead. */
+/** What a session gives its leader duties. */
 export interface LeaderDutiesParts {
   readonly election: Election
-  readonly alarm: WakeSignal
+  readonly wake: WakeSignal
   onLost(error: Error): void
   /** Called when the backlog has outgrown its limit. */
   abandonBacklog(): void
   /** Up to where the log is published. */
-  position(): Position | null
+  position(): Position
 }
 
 /** What the leader has and does beyond publishing: the gate and the pace of reading, the lease, the freeing of space. */
@@ -97,7 +97,7 @@ export class LeaderDuties {
     if (this.#ended) return
     if (granted) {
       this.#policy = gateGranted(this.#policy)
-      this.#parts.alarm.ring() // what committed before the grant did not notify
+      this.#parts.wake.ring() // what committed before the grant did not notify
       return
     }
     const [policy, command] = gateRefused(this.#policy, performance.now())
@@ -125,9 +125,7 @@ export class LeaderDuties {
     if (freed.length > 0) logger.debug('Freed old slots of the change log', { slots: freed.length })
     if ((await logBytes(db)) <= settings.backlogLimitBytes) return
     await freePublishedSlots(db)
-    const position = this.#parts.position()
-    if (!position) return
-    const bytes = await unpublishedBytes(db, position)
+    const bytes = await unpublishedBytes(db, this.#parts.position())
     if (bytes <= settings.backlogLimitBytes) return
     logger.error('The backlog of the change log has passed backlogLimitBytes: giving it up', { bytes })
     this.#parts.abandonBacklog()

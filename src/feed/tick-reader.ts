@@ -35,8 +35,8 @@ export class TickReader {
     return this.#position
   }
 
-  /** The clients know that something before the position is missing. */
-  toldOfGap(): void {
+  /** The clients were notified of the gap before the position. */
+  gapDeclared(): void {
     const { gap: _, ...position } = this.#position
     this.#position = position
   }

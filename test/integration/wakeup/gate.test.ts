@@ -74,7 +74,8 @@ test('every change of bursts, pauses and single writes is found by its wake-up, 
   const modes = new Set<unknown>()
   const clients = await Promise.all(Array.from({ length: 4 }, () => database.connect()))
   let id = 0
-  for (let round = 0; round < 6; round++) {
+  // On a busy machine the first bursts may be too slow to make the feed poll.
+  for (let round = 0; round < 6 || (!modes.has('polling') && round < 30); round++) {
     await Promise.all(
       clients.map(async client => {
         for (let write = 0; write < 60; write++) {
