@@ -4,6 +4,8 @@ import { expect, test } from 'vitest'
 import { openPage } from '../helpers/browser.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { manifest, startExample } from '../helpers/example-app.ts'
+import { freePort } from '../helpers/port.ts'
+import { connectSailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
 
 test('the examples depend on the versions that are tested', async () => {
@@ -45,4 +47,27 @@ test('so does its page', async () => {
   await database.query('delete from todo')
   await page.getByText('buy <milk>').waitFor({ state: 'detached' })
   expect(logged).toEqual([])
+})
+
+test('a Sails app with the hook sends to sails.io.js what SQL and its blueprints write', async () => {
+  const database = await testDatabase()
+  const port = await freePort()
+  const app = await startExample('sails', { DATABASE_URL: database.connectionString, PORT: `${port}` })
+  const url = await app.line(/^http/, 60_000)
+  const [asking, other] = [await connectSailsClient({ port }), await connectSailsClient({ port })]
+  const { page } = await openPage(url)
+  for (const client of [asking, other]) {
+    for (const model of ['user', 'pet']) expect((await client.get(`/${model}`)).statusCode).toBe(200)
+  }
+  await database.query(`insert into "user" (name, phone) values ('Ada', '123')`)
+  await database.query(`insert into pet (name, owner) values ('Rex', 1)`)
+  expect((await asking.messages.next('user')).data).toMatchObject({ verb: 'created', id: 1, data: { name: 'Ada' } })
+  expect((await asking.messages.next('user')).data).toMatchObject({ verb: 'addedTo', attribute: 'pets', addedId: 1 })
+  await page.getByText("Rex, Ada's").waitFor()
+  expect((await asking.patch('/pet/1', { name: 'Max' })).statusCode).toBe(200)
+  await page.getByText("Max, Ada's").waitFor()
+  const updated = await other.messages.next('pet', ({ data }) => data.verb === 'updated')
+  expect(updated.data).toMatchObject({ id: 1, data: { name: 'Max' } })
+  expect(JSON.stringify([asking.messages.all, other.messages.all])).not.toMatch(/phone|123/)
+  expect(asking.messages.of('pet').map(({ data }) => data.verb)).toEqual(['created'])
 })

@@ -1,0 +1,6 @@
+module.exports = {
+  attributes: {
+    name: { type: 'string', required: true },
+    owner: { model: 'user' },
+  },
+}

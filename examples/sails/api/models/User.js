@@ -1,0 +1,7 @@
+module.exports = {
+  attributes: {
+    name: { type: 'string', required: true },
+    phone: { type: 'string' },
+    pets: { collection: 'pet', via: 'owner' },
+  },
+}

@@ -1,0 +1,1 @@
+module.exports.blueprints = { rest: true, shortcuts: false }
