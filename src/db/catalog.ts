@@ -5,8 +5,8 @@ import type { ColumnShape, TableShape, TypeShape } from './table-shape.ts'
 export type TableRef = { readonly schema: string; readonly name: string } | { readonly oid: number }
 
 /**
- * Reads what the catalog says of each table, in the given order; undefined for one that does not exist.
- * Two queries, however many tables there are. Needs no right on the tables themselves.
+ * Reads the shapes of the tables from the catalog, in the given order; undefined for a table that does not exist. Two
+ * queries, whatever the number of tables. Needs no privilege on the tables.
  */
 export async function readTableShapes(db: Queryable, tables: readonly TableRef[]): Promise<(TableShape | undefined)[]> {
   const rows = await readJson<TableRow>(db, TABLES, [
@@ -44,16 +44,16 @@ interface TypeRow {
   readonly oid: number
   readonly name: string
   readonly typtype: string
-  /** Of a domain. */
+  /** Set for a domain. */
   readonly baseOid: number
-  /** Of an array; 0 for everything else, also for int2vector and its like. */
+  /** Set for an array. 0 for every other type, including int2vector and oidvector. */
   readonly elementOid: number
   readonly delimiter: string
-  /** Of a composite. */
+  /** Set for a composite. */
   readonly fields: readonly { readonly name: string; readonly typeOid: number }[]
 }
 
-/** Rows travel as one JSON text each: the app may have changed node-postgres' parsers of the types that we read. */
+/** Rows are read as JSON text, because the app may have changed node-postgres' parsers for the types involved. */
 async function readJson<Row>(db: Queryable, sql: string, params: unknown[]): Promise<Row[]> {
   const { rows } = await db.query<{ row: string }>(sql, params)
   return rows.map(({ row }) => JSON.parse(row) as Row)
@@ -69,7 +69,7 @@ function tableShape(row: TableRow, typeOf: (oid: number) => TypeShape): TableSha
   return { oid, schema, name, kind, isPartition, unlogged, columns: new Map(columns.map(c => [c.name, c])), uniqueKeys }
 }
 
-/** Postgres refuses a type that contains itself, so this ends. */
+/** Terminates, because Postgres refuses a type that contains itself. */
 function typeBuilder(rows: readonly TypeRow[]): (oid: number) => TypeShape {
   const byOid = new Map(rows.map(row => [row.oid, row]))
   return function typeOf(oid): TypeShape {
@@ -100,8 +100,7 @@ const SIMPLE_KINDS = new Map<string, 'enum' | 'range' | 'multirange'>([
   ['m', 'multirange'],
 ])
 
-// An index proves uniqueness for capture only if no row escapes it (predicate), at any time (deferrable), whatever
-// the expression.
+// Only an index that covers every row (no predicate) at all times (not deferrable) on plain columns proves uniqueness.
 const TABLES = `
   select pg_catalog.json_build_object(
     'place', wanted.place,
@@ -148,7 +147,7 @@ const TABLES = `
   ))
   join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace`
 
-// A true array is its element's array type: int2vector and oidvector have an element, too, but a text form of their own.
+// A true array is the array type of its element. int2vector and oidvector have an element too, but another text form.
 const TYPES = `
   with recursive part (oid) as (
     select pg_catalog.unnest($1::pg_catalog.oid[])

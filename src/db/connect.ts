@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import pg, { type ClientBase } from 'pg'
 import { ChangefeedError } from '../errors.ts'
-import { assertOwnSession, type Probe } from './pooler.ts'
+import { assertDedicatedSession, type Probe } from './pooler.ts'
 import { assertSchemaTrusted } from './schema-trust.ts'
 import { assertReadable, malformed } from './server-url.ts'
 import { configureSession, ownTypes } from './session-settings.ts'
@@ -14,41 +14,43 @@ export type { Queryable } from './queryable.ts'
 export type Client = pg.Client
 export type Pool = pg.Pool
 
-/** node-postgres' registry of parsers (`pg.types`), asked anew for every value: an app may change it at any time. */
+/**
+ * node-postgres' registry of parsers (`pg.types`). Looked up for every value, since an app may change it at any time.
+ */
 export interface TypeParsers {
   getTypeParser(oid: number): (text: string) => unknown
 }
 
-/** Those of our own copy of node-postgres. */
+/** The parsers of this package's copy of node-postgres. */
 export const typeParsers: TypeParsers = pg.types
 
-/** Where a database is, as a URL or in parts. In parts nothing has to be encoded, and `ssl` may be an object. */
+/** Address of a database, as a URL or in parts. Parts need no encoding, and `ssl` may be an object. */
 export type ServerAddress = { readonly connectionString: string } | AddressParts
 
 export interface AddressParts {
-  /** A host name, an address, or the folder of a Unix socket. */
+  /** A host name, an IP address, or the directory of a Unix socket. */
   readonly host: string
   readonly port?: number
   readonly user?: string
   readonly password?: string
   readonly database?: string
-  /** As node-postgres takes it: true, or what `tls.connect()` takes, such as `{ ca, rejectUnauthorized }`. */
+  /** As in node-postgres: true, or options of `tls.connect()` such as `{ ca, rejectUnauthorized }`. */
   readonly ssl?: boolean | ConnectionOptions
 }
 
 export type ConnectionSettings = ServerAddress & {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
-  /** A role that may own our schema besides those that are trusted anyhow: see {@link assertSchemaTrusted}. */
+  /** A role that may own our schema in addition to those that are always trusted; see {@link assertSchemaTrusted}. */
   readonly schemaOwner?: string | undefined
-  /** No answer within this time means a dead connection. Default 30,000 ms; 0 for a session that may wait for a lock. */
+  /** A query without a response after this time fails. Default 30,000 ms; 0 for a session that may wait for a lock. */
   readonly queryTimeoutMs?: number
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_AFTER_MS = 10_000
 
-/** The settings that every connection of ours shares; also what pg-listen gets. */
+/** Settings of every connection, including those of pg-listen. */
 export function clientConfig(settings: ConnectionSettings) {
   const { applicationName, schemaOwner: _, queryTimeoutMs = 30_000, ...address } = settings
   if ('connectionString' in address) assertReadable(address.connectionString)
@@ -64,8 +66,9 @@ export function clientConfig(settings: ConnectionSettings) {
 }
 
 /**
- * One connection of its own. `onLost` hears of its end once, whatever the cause; without it an `error` event would end
- * the process. Throws `E_CONNECT` with the cause, never with the connection string, and `E_POOLER`.
+ * Opens one dedicated connection. `onLost` is called once when it ends, whatever the cause; without a listener, an
+ * `error` event would end the process. Throws `E_CONNECT` with the cause but never the connection string, and
+ * `E_POOLER`.
  */
 export async function connectClient(settings: ConnectionSettings, onLost: (error: Error) => void): Promise<Client> {
   const client = createClient(settings)
@@ -78,7 +81,7 @@ export async function connectClient(settings: ConnectionSettings, onLost: (error
   client.on('end', () => lose(new Error('The connection to Postgres ended.')))
   try {
     await client.connect()
-    await settleOwnSession(client, settings)
+    await configureOwnSession(client, settings)
     return client
   } catch (error) {
     lost = true
@@ -88,14 +91,14 @@ export async function connectClient(settings: ConnectionSettings, onLost: (error
 }
 
 /**
- * The first thing on a connection. A pooler answers a new connection by a process number of its own. Then nothing is set
- * before it is known that no other client gets the session: in transaction mode the app would run with our settings.
- * Throws `E_POOLER`.
+ * Configures a new connection; must run before any other statement. A pooler reports a process id of its own. In that
+ * case nothing is set until the session is known to be exclusive: in transaction mode, the app would run with our
+ * settings. Throws `E_POOLER`.
  */
-export async function settleOwnSession(client: ClientBase, settings: ConnectionSettings): Promise<void> {
+export async function configureOwnSession(client: ClientBase, settings: ConnectionSettings): Promise<void> {
   const { processID } = client as ClientBase & { readonly processID: number | null }
   if (await configureSession(client, processID)) return
-  await assertOwnSession(client, () => connectProbe(settings))
+  await assertDedicatedSession(client, () => connectProbe(settings))
   await configureSession(client)
 }
 
@@ -108,17 +111,17 @@ async function connectProbe(settings: ConnectionSettings): Promise<Probe> {
   return { client, close: () => endClient(client) }
 }
 
-/** A connection that is broken without a sign would never end by itself. */
+/** A half-open connection would never finish closing. */
 const END_DEADLINE_MS = 2_000
 
-/** Ends a connection; one that does not answer is cut. */
+/** Ends a connection. Destroys its socket if the server does not respond. */
 export async function endClient(client: Client): Promise<void> {
   const timer = setTimeout(() => cutClient(client), END_DEADLINE_MS)
   await client.end().catch(() => {})
   clearTimeout(timer)
 }
 
-/** Ends a connection without a word to the server. Its queries reject at once. */
+/** Destroys the socket without notifying the server. Pending queries reject at once. */
 export function cutClient(client: Client): void {
   const { connection } = client as unknown as { connection: { stream: Duplex } }
   connection.stream.destroy()
@@ -128,18 +131,18 @@ export interface Database {
   /** Name of our schema, unquoted. */
   readonly schema: string
   readonly pool: Pool
-  /** Queries on our own schema. */
+  /** Query builder for our own schema. */
   readonly kysely: Kysely<Tables>
-  /** The qualified name of a table or function of ours, for raw SQL, which Kysely's schema does not reach. */
+  /** The qualified name of one of our tables or functions, for raw SQL, to which Kysely does not apply the schema. */
   our(name: string): RawBuilder<unknown>
-  /** Goes on with fresh connections. Those of before, which may hang, are cut, and their queries reject. */
+  /** Replaces the pool. The old connections, which may hang, are destroyed, and their queries reject. */
   renew(): void
   close(): Promise<void>
 }
 
 /**
- * A small pool for everything that is not the hot path. Connects lazily; a lost idle connection is replaced. No connection
- * is lent out before our schema is known to be ours: queries throw `E_SCHEMA_OWNER` otherwise.
+ * Opens a small pool for everything outside the hot path. It connects lazily and replaces lost idle connections. Before
+ * a connection is used, our schema is verified; queries throw `E_SCHEMA_OWNER` otherwise.
  */
 export function openDatabase(settings: ConnectionSettings, schema: string): Database {
   let current = createPool(settings, schema)
@@ -169,7 +172,7 @@ function createPool(settings: ConnectionSettings, schema: string) {
     idleTimeoutMillis: 30_000,
     allowExitOnIdle: true,
     onConnect: async (client: ClientBase) => {
-      await settleOwnSession(client, settings)
+      await configureOwnSession(client, settings)
       await assertSchemaTrusted(client, { schema, schemaOwner: settings.schemaOwner })
     },
   }
@@ -177,10 +180,10 @@ function createPool(settings: ConnectionSettings, schema: string) {
   const clients = new Set<Client>()
   pool.on('connect', client => {
     clients.add(client)
-    client.on('error', () => {}) // while it is lent out the pool does not listen, and an unheard `error` ends the process
+    client.on('error', () => {}) // the pool has no listener on a checked-out client, and an unhandled `error` ends the process
   })
   pool.on('remove', client => clients.delete(client))
-  pool.on('error', () => {}) // an idle connection that breaks is replaced; a query that breaks rejects on its own
+  pool.on('error', () => {}) // the pool replaces a broken idle connection; a failed query rejects by itself
   const cut = () => {
     pool.end().catch(() => {})
     for (const client of clients) cutClient(client)
@@ -188,19 +191,19 @@ function createPool(settings: ConnectionSettings, schema: string) {
   return { pool, cut }
 }
 
-/** Not connected yet. Throws `E_CONNECT` when the connection string cannot be read. */
+/** Creates a client that is not connected yet. Throws `E_CONNECT` when the connection string cannot be parsed. */
 export function createClient(settings: ConnectionSettings): Client {
   const config = clientConfig(settings)
   return wellFormed(() => new pg.Client(config))
 }
 
-/** Where a connection would go, in words and without any secret. Throws `E_CONNECT` for a URL that cannot be read. */
+/** Describes the address without any secret. Throws `E_CONNECT` for a URL that cannot be parsed. */
 export function describeAddress(address: ServerAddress): string {
   const { database, host, port } = createClient({ ...address, applicationName: '' })
   return `database ${database} on ${host}:${port}`
 }
 
-/** pg throws when it cannot read the connection string. */
+/** pg throws when it cannot parse the connection string. */
 function wellFormed<T>(create: () => T): T {
   try {
     return create()
@@ -209,7 +212,7 @@ function wellFormed<T>(create: () => T): T {
   }
 }
 
-/** That of a pool, which passes on what connecting throws. */
+/** The client class of the pool, which rethrows what connecting throws. */
 class PooledClient extends pg.Client {
   override connect(): Promise<Client>
   override connect(callback: (error: Error) => void): void
@@ -223,7 +226,7 @@ class PooledClient extends pg.Client {
   }
 }
 
-/** Turns what pg throws when connecting into an error that says what to mend. */
+/** Converts an error of connecting into one that includes the remedy. */
 export function connectError(cause: unknown): ChangefeedError {
   if (cause instanceof ChangefeedError) return cause
   const remedy = REMEDIES[sqlstateOf(cause) ?? socketCode(cause) ?? ''] ?? 'See the cause.'
@@ -235,11 +238,11 @@ const socketCode = (error: unknown) =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
 const REMEDIES: Record<string, string> = {
-  ECONNREFUSED: 'Is the server running, and are host and port of the connection string right?',
-  ENOTFOUND: 'The host name of the connection string does not resolve.',
-  ETIMEDOUT: 'The server does not answer: check host, port and firewall.',
+  ECONNREFUSED: 'Check that the server is running, and the host and port of the connection string.',
+  ENOTFOUND: 'The host name cannot be resolved: check the connection string.',
+  ETIMEDOUT: 'The server does not respond: check host, port and firewall.',
   [SQLSTATE.invalidPassword]:
-    'Check user and password of the connection string; in a URL, special characters of a password are percent-encoded.',
+    'Check the user and the password of the connection string. In a URL, percent-encode special characters of the password.',
   [SQLSTATE.invalidAuthorization]: 'Check user, database and pg_hba.conf.',
   [SQLSTATE.invalidCatalogName]: 'Create that database, or name an existing one in the connection string.',
   [SQLSTATE.tooManyConnections]: 'Raise max_connections, or free connections.',

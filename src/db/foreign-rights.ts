@@ -1,21 +1,22 @@
 import type { Queryable } from './queryable.ts'
 import { quoteName } from './quote.ts'
 
-/** A right on something of ours that a role other than its owner has. */
+/** A privilege on one of our objects that is granted to a role other than its owner. */
 export interface ForeignRight {
-  /** Null for every role. */
+  /** Null for PUBLIC. */
   readonly role: string | null
-  /** As `select`. */
+  /** For example `select`. */
   readonly right: string
-  /** As `table changefeed.change`. */
+  /** For example `table changefeed.change`. */
   readonly object: string
   /** The oid of the schema, relation or function. */
   readonly oid: number
 }
 
 /**
- * Every right on our schema and what is in it that somebody else than its owner has. Not those of a role that owns
- * something in it: the trigger functions of an installing role log with its rights. Reads the catalog only.
+ * Lists privileges on our schema and its objects that roles other than the owner hold. Excludes roles that own an
+ * object in the schema, because the trigger functions of an installing role run with its privileges. Reads only the
+ * catalog.
  */
 export async function foreignRights(db: Queryable, schema: string): Promise<ForeignRight[]> {
   const { rows } = await db.query<{ it: string }>(FOREIGN_RIGHTS, [schema])
@@ -23,16 +24,16 @@ export async function foreignRights(db: Queryable, schema: string): Promise<Fore
 }
 
 /**
- * Default privileges of the installing role (`alter default privileges ... grant select on tables to ...`) open whatever
- * it creates. So what a migration has created is closed to everyone but its owner. What was there before it (`except`)
- * keeps its rights: those that somebody granted on purpose survive an update.
+ * Revokes the privileges of other roles on new objects. Default privileges of the installing role (`alter default
+ * privileges ... grant select on tables to ...`) may have granted them. Objects that existed before (`except`) keep
+ * their grants, so that deliberate grants survive an update.
  */
 export async function revokeForeignRights(db: Queryable, schema: string, except: ReadonlySet<number>): Promise<void> {
   const rights = (await foreignRights(db, schema)).filter(({ oid }) => !except.has(oid))
   for (const statement of new Set(rights.map(revokeAll))) await db.query(statement)
 }
 
-/** The oids of our schema and of all that is in it. */
+/** The oids of our schema and its objects. */
 export async function ownObjects(db: Queryable, schema: string): Promise<Set<number>> {
   const { rows } = await db.query<{ it: string }>(OBJECTS, [schema])
   return new Set(JSON.parse(rows[0]?.it ?? '[]'))
@@ -41,7 +42,7 @@ export async function ownObjects(db: Queryable, schema: string): Promise<Set<num
 export const revokeAll = ({ role, object }: Pick<ForeignRight, 'role' | 'object'>): string =>
   `revoke all on ${object} from ${role === null ? 'public' : quoteName(role)}`
 
-/** What a role needs to run a listener, where it is no member of the role that installed. */
+/** The privileges that a role needs to run a listener when it is not a member of the installing role. */
 export function listenerGrants(schema: string, role: string): string[] {
   const [ours, grantee] = [quoteName(schema), quoteName(role)]
   return [
@@ -72,9 +73,9 @@ const OURS = `
 const OBJECTS = `
   with ${OURS} select coalesce(pg_catalog.json_agg(oid::pg_catalog.int8), '[]')::pg_catalog.text as it from object`
 
-// Column rights have an ACL of their own. `slot_of` computes a number from a time; every role that installs needs it.
-// Postgres asks the owner of a captured table for EXECUTE on the trigger function when it adds a partition; a function of
-// that kind cannot be called in any other way, and without usage on our schema no trigger can be made of it.
+// Columns have their own ACL. `slot_of` computes a number from a time, and every installing role needs it. Postgres
+// requires the owner of a captured table to have EXECUTE on the trigger function when it adds a partition. A trigger
+// function cannot be called directly, and creating a trigger with it requires USAGE on our schema.
 const FOREIGN_RIGHTS = `
   with ${OURS}, entry as (
     select object.oid, owner, object, item.grantee, item.privilege_type from object, pg_catalog.aclexplode(acl) as item

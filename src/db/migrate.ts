@@ -3,7 +3,7 @@ import { Kysely, Migrator, PostgresAdapter, PostgresDialect, type PostgresPool, 
 import type pg from 'pg'
 import { migrationsFor } from '../../migrations/index.ts'
 import { ChangefeedError } from '../errors.ts'
-import { type ConnectionSettings, connectError, createClient, settleOwnSession } from './connect.ts'
+import { type ConnectionSettings, configureOwnSession, connectError, createClient } from './connect.ts'
 import { listenerGrants, ownObjects, revokeForeignRights } from './foreign-rights.ts'
 import { LOCK_ATTEMPT_MS, LOCK_PAUSE_MS, lockInstallation } from './installation-lock.ts'
 import type { Queryable } from './queryable.ts'
@@ -12,23 +12,23 @@ import { assertSchemaTrusted, type SchemaRef } from './schema-trust.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 
 const MIGRATION_TABLE = 'migration'
-/** Since this step everything that is created is closed to other roles; default privileges may have opened what was before. */
+/** Since this migration, new objects are closed to other roles. Default privileges may have opened earlier ones. */
 const CLOSED_SINCE = '0004_lease-term'
-/** How long to wait for another process that migrates, and for the locks on our tables. */
-const PATIENCE_MS = 30_000
+/** How long to wait for a concurrent migration, and for locks on our tables. */
+const LOCK_WAIT_MS = 30_000
 
 /**
- * Creates our schema or brings it up to date, in one transaction. Safe when many processes do it at once, and a plain
- * read when there is nothing to do. Returns the names of the steps that it ran.
+ * Creates our schema or migrates it, in one transaction. Safe to run concurrently; only reads when the schema is up to
+ * date. Returns the names of the migrations that it ran.
  *
- * Throws `E_PRIVILEGE` when the role may not create the schema, `E_VERSION` when the schema is newer than this package,
- * `E_SCHEMA_OWNER` when something in it belongs to a stranger, `E_LOCKED` when its tables stayed locked.
+ * Throws `E_PRIVILEGE` if the role may not create the schema, `E_VERSION` if the schema is newer than this package,
+ * `E_SCHEMA_OWNER` if an object in it belongs to an untrusted role, `E_LOCKED` if its tables stay locked.
  */
 export async function migrateSchema(settings: ConnectionSettings, schema: string): Promise<string[]> {
   return await withClient({ ...settings, queryTimeoutMs: 0 }, async client => {
     const { schemaOwner } = settings
     if ((await pendingMigrations(client, { schema, schemaOwner })).length === 0) return []
-    const deadline = Date.now() + PATIENCE_MS
+    const deadline = Date.now() + LOCK_WAIT_MS
     for (;;) {
       try {
         return await inTransaction(client, () => migrate(client, schema, schemaOwner))
@@ -42,8 +42,8 @@ export async function migrateSchema(settings: ConnectionSettings, schema: string
 }
 
 /**
- * The steps that our schema still lacks, by name; all of them where it does not exist. Reads only.
- * Throws `E_VERSION` when the schema holds a step that this package does not know, and `E_SCHEMA_OWNER`.
+ * Names the migrations that the schema lacks; all of them if it does not exist. Reads only. Throws `E_SCHEMA_OWNER`,
+ * and `E_VERSION` if the schema has a migration that this package does not know.
  */
 export async function pendingMigrations(client: Queryable, ref: SchemaRef): Promise<string[]> {
   const { schema } = ref
@@ -53,7 +53,7 @@ export async function pendingMigrations(client: Queryable, ref: SchemaRef): Prom
   if (unknown !== undefined) {
     throw new ChangefeedError(
       'E_VERSION',
-      `The schema "${schema}" was made by a newer waterline-changefeed (it has the migration ${unknown}), which this one cannot read. Update the package here, and start it again.`,
+      `The schema "${schema}" was migrated by a newer version of waterline-changefeed (migration ${unknown}), which this version cannot read. Update the package and restart.`,
     )
   }
   return known.filter(name => !done.includes(name))
@@ -75,12 +75,12 @@ async function unreadable(client: Queryable, schema: string, cause: unknown): Pr
   const role = rows[0]?.role ?? ''
   return new ChangefeedError(
     'E_PRIVILEGE',
-    `The role "${role}" may not read the schema "${schema}": ${(cause as Error).message}. Connect as the role that installed it, or let this one run a listener: ${listenerGrants(schema, role).join('; ')}`,
+    `The role "${role}" may not read the schema "${schema}": ${(cause as Error).message}. Connect as the role that installed it, or grant it the privileges of a listener: ${listenerGrants(schema, role).join('; ')}`,
     { cause },
   )
 }
 
-/** The short wait for locks is for the app: it writes to our tables, and queues behind a request for a lock on them. */
+/** Waits only briefly for locks, because the app writes to our tables and queues behind a pending lock request. */
 async function migrate(client: pg.Client, schema: string, schemaOwner: string | undefined): Promise<string[]> {
   await client.query("select pg_catalog.set_config('lock_timeout', $1, true)", [String(LOCK_ATTEMPT_MS)])
   await client.query(`create schema if not exists ${quoteName(schema)}`)
@@ -105,11 +105,13 @@ function migratorOf(client: pg.Client, schema: string): Migrator {
     migrationTableSchema: schema,
     migrationTableName: MIGRATION_TABLE,
     migrationLockTableName: 'migration_lock',
-    disableTransactions: true, // there is one around it all
+    disableTransactions: true, // the caller has opened one
   })
 }
 
-/** Kysely's own lock is an advisory one, which any role that may connect can hold for ever. Ours is taken before. */
+/**
+ * Disables Kysely's advisory lock, which any role that may connect can hold indefinitely. Our own lock is taken before.
+ */
 class OurDialect extends PostgresDialect {
   override createAdapter() {
     return new UnlockedAdapter()
@@ -121,7 +123,7 @@ class UnlockedAdapter extends PostgresAdapter {
   override async releaseMigrationLock() {}
 }
 
-/** Kysely asks for a pool; the transaction is that of one connection, so the pool has just that one. */
+/** Kysely requires a pool. The transaction belongs to one connection, so the pool holds only that one. */
 const poolOf = (client: pg.Client): PostgresPool => ({
   connect: async () => ({ query: client.query.bind(client) as PostgresPoolClient['query'], release() {} }),
   end: async () => {},
@@ -134,7 +136,7 @@ async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Prom
     await client.query('commit')
     return result
   } catch (error) {
-    await client.query('rollback').catch(() => {}) // the connection is gone, and the transaction with it
+    await client.query('rollback').catch(() => {}) // a lost connection has already rolled back
     throw error
   }
 }
@@ -144,7 +146,7 @@ async function withClient<T>(settings: ConnectionSettings, use: (client: pg.Clie
   client.on('error', () => {})
   try {
     await client.connect()
-    await settleOwnSession(client, settings)
+    await configureOwnSession(client, settings)
   } catch (error) {
     throw connectError(error)
   }
@@ -157,7 +159,7 @@ async function withClient<T>(settings: ConnectionSettings, use: (client: pg.Clie
 
 const RACES: ReadonlySet<string | undefined> = new Set([
   SQLSTATE.lockNotAvailable,
-  SQLSTATE.uniqueViolation, // `if not exists` does not wait for another transaction that creates the same
+  SQLSTATE.uniqueViolation, // `if not exists` does not wait for a concurrent creation of the same object
   SQLSTATE.duplicateSchema,
   SQLSTATE.duplicateTable,
 ])
@@ -167,7 +169,7 @@ const isRace = (error: unknown) => RACES.has(sqlstateOf(error))
 const lockedError = (cause: unknown, schema: string) =>
   new ChangefeedError(
     'E_LOCKED',
-    `The schema "${schema}" was not changed: for ${PATIENCE_MS / 1000} s another session held a lock on its tables, or was creating it (${(cause as Error).message}). pg_catalog.pg_locks tells which. Try again when it has ended.`,
+    `The schema "${schema}" was not changed: another session locked its tables, or was creating it, for ${LOCK_WAIT_MS / 1000} s (${(cause as Error).message}). Find the session in pg_catalog.pg_locks, and try again when it has ended.`,
     { cause },
   )
 
@@ -175,7 +177,7 @@ function migrationError(cause: unknown, schema: string): unknown {
   if (sqlstateOf(cause) !== SQLSTATE.insufficientPrivilege) return cause
   return new ChangefeedError(
     'E_PRIVILEGE',
-    `The role may not create the schema "${schema}": ${(cause as Error).message}. Run the installation as the owner of the database, or grant it: grant create on database ... to ...`,
+    `The role may not create the schema "${schema}": ${(cause as Error).message}. Install as the owner of the database, or run: grant create on database ... to ...`,
     { cause },
   )
 }

@@ -2,7 +2,7 @@ import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQue
 import { migrationsFor } from '../../migrations/index.ts'
 import { quoteName } from './quote.ts'
 
-/** The statements that these migrations run, for people to read. Nothing is run. */
+/** Renders the statements of these migrations as text. Runs nothing. */
 export async function migrationSql(schema: string, names: readonly string[]): Promise<string[]> {
   const statements: string[] = []
   const db = new Kysely<unknown>({
@@ -19,4 +19,4 @@ export async function migrationSql(schema: string, names: readonly string[]): Pr
   return names.length === 0 ? [] : [`create schema if not exists ${quoteName(schema)}`, ...statements, CLOSING]
 }
 
-const CLOSING = '-- and for each object made above: revoke all on it from every role but its owner'
+const CLOSING = '-- for each object created above: revoke all privileges from every role except its owner'

@@ -3,15 +3,15 @@ import { ChangefeedError } from '../errors.ts'
 
 const ROUNDS = 3
 
-/** What runs a statement of ours. */
-type Asked = Pick<ClientBase, 'query'>
+/** A connection that can run a statement. */
+type Connection = Pick<ClientBase, 'query'>
 
 /**
- * Throws `E_POOLER` if a pooler hands the statements of a connection to sessions that it shares with others, as in
- * transaction mode. `connectAnother`: a second connection by the same way. What both say of their sessions shows it: two
- * connections have the same one, or one has several.
+ * Throws `E_POOLER` if a pooler assigns the statements of a connection to shared sessions, as in transaction mode.
+ * `connectAnother` opens a second connection the same way. A pooler is detected when both connections report the same
+ * session, or when one connection reports several.
  */
-export async function assertOwnSession(client: Asked, connectAnother: () => Promise<Probe>): Promise<void> {
+export async function assertDedicatedSession(client: Connection, connectAnother: () => Promise<Probe>): Promise<void> {
   const [own, others] = [new Set<number>(), new Set<number>()]
   const other = await connectAnother().catch(() => null)
   try {
@@ -20,7 +20,7 @@ export async function assertOwnSession(client: Asked, connectAnother: () => Prom
       if (other) others.add(await sessionOf(other.client))
     }
   } catch (error) {
-    if (own.size === 0) throw error // the second one may wait for a place in the pool
+    if (own.size === 0) throw error // the second connection may wait for a free pool slot
   } finally {
     await other?.close()
   }
@@ -28,11 +28,11 @@ export async function assertOwnSession(client: Asked, connectAnother: () => Prom
 }
 
 export interface Probe {
-  readonly client: Asked
+  readonly client: Connection
   close(): Promise<void>
 }
 
-async function sessionOf(client: Asked): Promise<number> {
+async function sessionOf(client: Connection): Promise<number> {
   const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid')
   return rows[0]?.pid ?? 0
 }
@@ -40,5 +40,5 @@ async function sessionOf(client: Asked): Promise<number> {
 const shared = () =>
   new ChangefeedError(
     'E_POOLER',
-    'The connection goes through a pooler in transaction or statement mode (such as PgBouncer with pool_mode = transaction), where neither LISTEN nor locks and settings of a session hold. Let DATABASE_URL, or the option `connectionString`, name the Postgres server itself, or a pooler in session mode. The app may go on using its pooler.',
+    'The connection goes through a pooler in transaction or statement mode (such as PgBouncer with pool_mode = transaction), which does not support LISTEN, session locks or session settings. Set DATABASE_URL, or the option `connectionString`, to the Postgres server itself, or to a pooler in session mode. The app may continue to use its pooler.',
   )

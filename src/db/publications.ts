@@ -1,8 +1,8 @@
 import type { Queryable } from './queryable.ts'
 
 /**
- * Publications of logical replication that publish our tables: those for all tables, and those that name our schema.
- * Reads the catalog only.
+ * Names the publications of logical replication that include our tables: those for all tables, and those for our
+ * schema. Reads only the catalog.
  */
 export async function publicationsOf(db: Queryable, schema: string): Promise<string[]> {
   const statements = (await knowsSchemas(db)) ? [FOR_ALL_TABLES, FOR_TABLES_IN_SCHEMA] : [FOR_ALL_TABLES]
@@ -15,9 +15,9 @@ export async function publicationsOf(db: Queryable, schema: string): Promise<str
 }
 
 export const describePublication = (name: string, schema: string): string =>
-  `The publication ${name} publishes the tables of the schema "${schema}" too. A subscriber of native logical replication stops with an error at the first change of a table that it lacks. Before installing, let it publish the app's tables or schemas by name; or create the schema on the subscriber: pg_dump --schema-only --schema=${schema} SOURCE | psql SUBSCRIBER.`
+  `The publication ${name} includes the tables of the schema "${schema}". A logical replication subscriber without these tables fails at the first change. Before installing, limit the publication to the app's tables or schemas, or create the schema on the subscriber: pg_dump --schema-only --schema=${schema} SOURCE | psql SUBSCRIBER.`
 
-/** PostgreSQL 15. */
+/** True from PostgreSQL 15 on. */
 async function knowsSchemas(db: Queryable): Promise<boolean> {
   const { rows } = await db.query<{ version: number }>(
     "select pg_catalog.current_setting('server_version_num')::int as version",

@@ -1,10 +1,10 @@
 import pg from 'pg'
 
-/** A name as it must stand in SQL text. */
+/** Quotes a name for SQL. */
 export const quoteName = (name: string): string => pg.escapeIdentifier(name)
 
-/** A qualified name as it must stand in SQL text. */
+/** Quotes a qualified name for SQL. */
 export const qualify = (schema: string, name: string): string => `${quoteName(schema)}.${quoteName(name)}`
 
-/** A text as it must stand in SQL text, whatever standard_conforming_strings says. */
+/** Quotes a string for SQL, whatever the setting of standard_conforming_strings. */
 export const quoteText = (text: string): string => pg.escapeLiteral(text).trim()

@@ -1,15 +1,15 @@
 import type { TableShape, TypeShape } from './table-shape.ts'
 
 /**
- * Conditions, as SQL, on the settings of a session that writes to this table: where all hold, the output functions of its
- * columns' types write what node-postgres and an app expect. None for a table whose texts depend on no setting. Forms
- * that the parsers take alike (bytea as hex or escaped, any time zone of a timestamptz) need no condition.
+ * SQL conditions on the settings of a session that writes to this table. If all hold, the output functions of the
+ * column types produce the texts that node-postgres and the app expect. Empty if no column depends on a setting. Forms
+ * that parse to the same value (bytea as hex or escape, any time zone of a timestamptz) need no condition.
  */
 export function rowSettings(shape: TableShape): readonly string[] {
   return [...new Set([...shape.columns.values()].flatMap(({ type }) => settingsOf(type, false)))]
 }
 
-/** `nested`: the value reaches the app within the text of another, which nothing parses. */
+/** `nested`: the value is part of another value's text, which is not parsed. */
 function settingsOf(type: TypeShape, nested: boolean): readonly string[] {
   switch (type.kind) {
     case 'domain':
@@ -38,7 +38,7 @@ const ALL = [DATES, ZONE, INTERVALS, DIGITS, BYTES]
 
 const FLOATING = ['float4', 'float8', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle', 'cube']
 
-/** A range is written as the texts of its bounds; a range type of the app's own may have any. */
+/** The text of a range consists of the texts of its bounds. A custom range type may have bounds of any type. */
 const RANGES = new Map<string, readonly string[]>(
   Object.entries({
     int4: [],

@@ -4,58 +4,69 @@ import type { Queryable } from './queryable.ts'
 export interface SchemaRef {
   /** Name of our schema, unquoted. */
   readonly schema: string
-  /** A role that may own it besides those that are trusted anyhow: for a listener that is no member of the installing role. */
+  /**
+   * A role that may own it in addition to those that are always trusted, for a listener whose role is not a member of
+   * the installing role.
+   */
   readonly schemaOwner?: string | undefined
 }
 
 /**
- * Whoever may create a schema could have created ours: a view of his in place of a table runs his code with our rights,
- * and a table of his shows him what we log. So nothing in it is read, written or called before all of it is known to
- * belong to a role that we trust: the current role, a role whose rights it has as a member, a superuser, or the one that
- * is named as `schemaOwner`. A superuser has the rights of every role, so for him membership says nothing.
+ * Verifies that our schema and everything in it belong to trusted roles, before anything in it is read, written or
+ * called. Any role that may create a schema could have created ours: a view in place of a table would run its owner's
+ * code with our privileges, and a table would expose the logged rows to its owner.
  *
- * Reads the catalog only. True when the schema exists. Throws `E_SCHEMA_OWNER`, which names the object and its owner.
+ * Trusted are the current role, roles whose privileges it has as a member, superusers, and `schemaOwner`. Membership is
+ * ignored for a superuser, which has the privileges of every role.
+ *
+ * Reads only the catalog. Returns whether the schema exists. Throws `E_SCHEMA_OWNER`, which names the object and its
+ * owner.
  */
 export async function assertSchemaTrusted(db: Queryable, { schema, schemaOwner }: SchemaRef): Promise<boolean> {
-  const { rows } = await db.query<{ it: string }>(SURVEY, [schema, schemaOwner ?? null])
-  const { exists, role, strange } = JSON.parse(rows[0]?.it ?? '{}') as Survey
-  const [first] = strange
-  if (first) throw untrusted(first, strange.length, role, schema)
+  const { rows } = await db.query<{ it: string }>(INSPECTION, [schema, schemaOwner ?? null])
+  const { exists, role, untrusted } = JSON.parse(rows[0]?.it ?? '{}') as SchemaInspection
+  const [first] = untrusted
+  if (first) throw untrustedError(first, untrusted.length, role, schema)
   return exists
 }
 
-interface Survey {
+interface SchemaInspection {
   readonly exists: boolean
   readonly role: string
-  readonly strange: readonly StrangeObject[]
+  readonly untrusted: readonly UntrustedObject[]
 }
 
-interface StrangeObject {
-  /** As `table changefeed.change`. */
+interface UntrustedObject {
+  /** For example `table changefeed.change`. */
   readonly what: string
   readonly owner: string
-  /** What is wrong with it besides its owner. */
+  /** A problem other than its owner. */
   readonly flaw: string | null
 }
 
-function untrusted({ what, owner, flaw }: StrangeObject, count: number, role: string, schema: string): ChangefeedError {
+function untrustedError(
+  { what, owner, flaw }: UntrustedObject,
+  count: number,
+  role: string,
+  schema: string,
+): ChangefeedError {
   const others = count > 1 ? ` (and ${count - 1} more)` : ''
   if (flaw !== null) {
     return new ChangefeedError(
       'E_SCHEMA_OWNER',
-      `Nothing was done: ${what}${others} ${flaw}. The feed needs its schema "${schema}" as it was installed. Remove what was added, or choose another \`schema\`.`,
+      `Nothing was changed: ${what}${others} ${flaw}. The feed requires its schema "${schema}" as it was installed. Remove the added object, or choose another \`schema\`.`,
     )
   }
   return new ChangefeedError(
     'E_SCHEMA_OWNER',
-    `Nothing was done: ${what}${others} belongs to the role "${owner}", which the role "${role}" has no reason to trust: its owner could run code with the rights of this connection, or read the change log. ` +
+    `Nothing was changed: ${what}${others} belongs to the role "${owner}", which the role "${role}" does not trust. Its owner could run code with the privileges of this connection, or read the change log. ` +
       `If "${owner}" installed the feed on purpose, set \`schemaOwner\` to it, or connect as it. Otherwise drop the object, or choose another \`schema\`.`,
   )
 }
 
-// The relations that are not tables, indexes, sequences or row types have no business here, whoever made them. A trigger
-// or a foreign key on a table of ours, and a child of one, belong to whoever owns their function or their table.
-const SURVEY = `
+// Our schema contains only tables, indexes, sequences and row types; other relations are rejected whatever their owner.
+// A trigger, a foreign key or a child table is attributed to the owner of its function or table.
+const INSPECTION = `
   with me as (
     select oid, rolsuper from pg_catalog.pg_roles where rolname = current_user
   ), trusted as (
@@ -101,7 +112,7 @@ const SURVEY = `
     from pg_catalog.pg_inherits
     join relation on relation.oid = inhparent
     join pg_catalog.pg_class as child on child.oid = inhrelid
-  ), strange as (
+  ), untrusted as (
     select what, pg_catalog.pg_get_userbyid(owner) as owner,
       case when owner in (select oid from trusted) then flaw end as flaw
     from object where flaw is not null or owner not in (select oid from trusted)
@@ -110,5 +121,5 @@ const SURVEY = `
   select pg_catalog.json_build_object(
     'exists', exists (select from namespace),
     'role', current_user,
-    'strange', (select coalesce(pg_catalog.json_agg(strange), '[]') from strange)
+    'untrusted', (select coalesce(pg_catalog.json_agg(untrusted), '[]') from untrusted)
   )::pg_catalog.text as it`

@@ -1,8 +1,8 @@
 import { ChangefeedError } from '../errors.ts'
 
 /**
- * Throws `E_CONNECT` for a URL that cannot be read, or that would be read as another server than was meant: a password with
- * `/`, `?` or `#` in it ends the part of the URL that names the server. The error holds no part of the URL.
+ * Throws `E_CONNECT` for a URL that cannot be parsed, or that would name another server than intended: `/`, `?` or `#`
+ * in a password ends the host part of the URL. The error contains no part of the URL.
  */
 export function assertReadable(connectionString: string): void {
   const [, server = '', rest = ''] = /^postgres(?:ql)?:\/\/([^/?#]*)(.*)$/is.exec(connectionString) ?? []
@@ -25,12 +25,12 @@ const ENCODE =
 const unencoded = () =>
   new ChangefeedError(
     'E_CONNECT',
-    `The user or the password in the URL of the database holds a character that has a meaning in URLs: ${ENCODE}.`,
+    `The user or the password in the database URL contains a reserved character: ${ENCODE}.`,
   )
 
-/** Without the cause: the errors of URL parsers hold the URL. */
+/** Omits the cause, because errors of URL parsers contain the URL. */
 export const malformed = () =>
   new ChangefeedError(
     'E_CONNECT',
-    `The URL of the database cannot be read. Write it as postgres://user:password@host:5432/database. If the password holds special characters, ${ENCODE}.`,
+    `The database URL cannot be parsed. Write it as postgres://user:password@host:5432/database. If the password contains special characters, ${ENCODE}.`,
   )

@@ -1,21 +1,21 @@
 import pg, { type ClientBase, type CustomTypesConfig } from 'pg'
 
 /**
- * What our own queries rely on, whatever the role or the database of the listener has as its default. Read committed in
- * particular: a serializable reader of the change log would make serializable writes of the app fail, and an old
- * snapshot must not decide whether a slot may be emptied.
+ * Settings that our queries rely on, regardless of the defaults of the role or database. Read committed in particular:
+ * a serializable reader of the change log would make serializable writes of the app fail, and an old snapshot must not
+ * decide whether a slot may be freed.
  */
 const SETTINGS = {
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   default_transaction_deferrable: 'off',
-  search_path: 'pg_catalog, pg_temp', // no function or operator of another role is found before that of Postgres
+  search_path: 'pg_catalog, pg_temp', // functions and operators of Postgres take precedence
   DateStyle: 'ISO',
   TimeZone: 'UTC',
   standard_conforming_strings: 'on',
-  // A look at a table of the app runs nothing of its owner's: neither a policy, nor a view that took the table's place.
+  // Reading a table of the app must not run code of its owner: no policy, and no view that replaced the table.
   row_security: 'off',
-  restrict_nonsystem_relation_kind: 'view, foreign-table', // PostgreSQL 17, and updates of those before
+  restrict_nonsystem_relation_kind: 'view, foreign-table', // PostgreSQL 17, and minor releases of earlier versions
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
   idle_session_timeout: '0', // PostgreSQL 14
@@ -23,8 +23,8 @@ const SETTINGS = {
 }
 
 /**
- * To be called once per connection, before anything else. Settings that the server does not know are passed over. With
- * `pid` only a session of that server process is changed; false means that the connection ends in another one.
+ * Must run once per connection, before any other statement. Skips settings that the server does not know. With `pid`,
+ * changes only the session of that server process; returns false if the connection reaches another one.
  */
 export async function configureSession(client: ClientBase, pid: number | null = null): Promise<boolean> {
   const { rows } = await client.query<{ met: boolean }>(
@@ -62,7 +62,7 @@ const PARSERS = new Map<number, (text: string) => unknown>([
   [NUMERIC, text => text],
 ])
 
-/** Of the results of our own queries: an app may have told node-postgres to read numbers and times in its own way. */
+/** Type parsers for our own queries: an app may have changed the global parsers of node-postgres. */
 export const ownTypes: CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
     (format !== 'binary' && PARSERS.get(oid)) ||

@@ -1,4 +1,4 @@
-/** The SQLSTATE codes that some code of ours branches on, by their Postgres names. */
+/** The SQLSTATE codes that this package branches on, by their Postgres names. */
 export const SQLSTATE = {
   uniqueViolation: '23505',
   insufficientPrivilege: '42501',
@@ -17,7 +17,7 @@ export const SQLSTATE = {
   tooManyConnections: '53300',
 } as const
 
-/** The SQLSTATE of a Postgres error, undefined for any other error. */
+/** The SQLSTATE of a Postgres error; undefined for any other error. */
 export function sqlstateOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined

@@ -2,8 +2,8 @@
 export const NAME_BYTES_MAX = 63
 
 /**
- * A name as the catalog has it: Postgres keeps the first 63 bytes of a longer one, and never a part of a character. It
- * counts bytes of the database's encoding, here taken to be UTF8; for names in ASCII every encoding gives the same.
+ * Truncates a name as Postgres does: to 63 bytes, at a character boundary. Postgres counts bytes in the database's
+ * encoding, which is assumed to be UTF8 here; ASCII names are the same in every encoding.
  *
  * @example
  * storedName('x'.repeat(80)).length // 63

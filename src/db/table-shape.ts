@@ -1,28 +1,28 @@
-/** What the Postgres catalog says of a table, in the terms that capture and decode need. */
+/** The catalog's description of a table, as capture and decode need it. */
 export interface TableShape {
   readonly oid: number
   readonly schema: string
   readonly name: string
   readonly kind: 'table' | 'partitioned' | 'view' | 'foreign' | 'other'
   readonly isPartition: boolean
-  /** Emptied by a crash of the server. */
+  /** Its rows are lost in a crash of the server. */
   readonly unlogged: boolean
-  /** In attnum order, dropped columns left out. */
+  /** In attnum order, without dropped columns. */
   readonly columns: ReadonlyMap<string, ColumnShape>
-  /** The column lists of the valid, non-partial, non-deferrable unique indexes; the primary key first. */
+  /** Column lists of the valid, non-partial, non-deferrable unique indexes; the primary key first. */
   readonly uniqueKeys: readonly (readonly string[])[]
 }
 
 export interface ColumnShape {
   readonly name: string
-  /** pg_attribute.attnum: a column keeps it when it is renamed. */
+  /** pg_attribute.attnum, which survives a rename. */
   readonly number: number
   readonly type: TypeShape
   readonly notNull: boolean
   readonly generated: 'no' | 'stored' | 'virtual'
 }
 
-/** A type with what decides its text form: a domain carries its base, an array its element, a composite its fields. */
+/** A type and the parts that determine its text form: a domain's base, an array's element, a composite's fields. */
 export type TypeShape =
   | { readonly kind: 'base' | 'enum' | 'range' | 'multirange'; readonly oid: number; readonly name: string }
   | { readonly kind: 'domain'; readonly oid: number; readonly name: string; readonly base: TypeShape }

@@ -1,13 +1,13 @@
 import type { ColumnType, GeneratedAlways } from 'kysely'
 
-/** Our own schema, as Kysely sees it. bigint, xid8 and pg_snapshot come and go as text. */
+/** Our own schema for Kysely. bigint, xid8 and pg_snapshot are read and written as text. */
 export interface Tables {
   captured_table: {
     id: GeneratedAlways<number>
     relation: string
     identity: string
     definition: string
-    /** Columns that its trigger leaves out; null where an older version installed it. */
+    /** Columns that the trigger omits; null if an older version installed it. */
     redacted: string[] | null
   }
   model_capture: {
@@ -48,7 +48,7 @@ export interface Tables {
     sockets: number | null
     /** Ids of the captured tables that it publishes; null for a node of an older version. */
     captured: number[] | null
-    /** Of the package; null for a node of an older version. */
+    /** Package version; null for a node of an older version. */
     version: string | null
     /** JSON text; null for a node of an older version. */
     health: string | null
@@ -63,5 +63,5 @@ export interface Tables {
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>
 
-/** A node that has not been seen for this long is gone. */
+/** A node that has not reported for this long is removed. */
 export const NODE_TTL_SECONDS = 30

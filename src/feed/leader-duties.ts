@@ -20,7 +20,7 @@ import { repeat } from './repeat.ts'
 export const RENEW_MS = 2_000
 const FREE_MS = 2_000
 /** How long one request for the gate waits before the pace is looked at again. */
-const PATIENCE_MS = 2_000
+const GATE_WAIT_MS = 2_000
 
 /** What a session gives its leader duties. */
 export interface LeaderDutiesParts {
@@ -90,7 +90,7 @@ export class LeaderDuties {
 
   #command(command: GateCommand) {
     if (command === 'open') this.#gate.open().catch(this.#fail)
-    if (command === 'close') this.#gate.close(PATIENCE_MS).then(this.#answered, this.#fail)
+    if (command === 'close') this.#gate.close(GATE_WAIT_MS).then(this.#answered, this.#fail)
   }
 
   readonly #answered = (granted: boolean) => {

@@ -23,11 +23,11 @@ export class Gate {
   }
 
   /**
-   * Requests K and waits at most `patienceMs`. True: every later commit will notify, and every transaction that did not
+   * Requests K and waits at most `timeoutMs`. True: every later commit will notify, and every transaction that did not
    * notify has ended. False: a transaction that did not notify is still open.
    */
-  async close(patienceMs: number): Promise<boolean> {
-    await this.#client.query("select pg_catalog.set_config('lock_timeout', $1, false)", [String(patienceMs)])
+  async close(timeoutMs: number): Promise<boolean> {
+    await this.#client.query("select pg_catalog.set_config('lock_timeout', $1, false)", [String(timeoutMs)])
     try {
       await this.#client.query('select pg_catalog.pg_advisory_lock($1, $2)', [...this.#key])
       return true

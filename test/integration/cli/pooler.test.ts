@@ -7,10 +7,10 @@ import { DEFINITIONS, desk } from './desk.ts'
 /** PgBouncer itself sets the name of the client that had the session last. */
 const SETTINGS = `select name, setting from pg_settings where name <> 'application_name' order by name`
 
-const REMEDY = /pooler in transaction or statement mode.*name the Postgres server itself, or a pooler in session mode/
+const REMEDY = /pooler in transaction or statement mode.*to the Postgres server itself, or to a pooler in session mode/
 
 test.each(['transaction', 'statement'] as const)(
-  'behind a pooler in %s mode doctor and start name the pooler and the remedy, and nothing is changed',
+  'behind a pooler in %s mode, doctor and start report the pooler and the remedy, and change nothing',
   { timeout: 90_000 },
   async mode => {
     const shop = await openShop()

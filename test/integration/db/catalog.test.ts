@@ -55,7 +55,7 @@ async function readOne(name: string, schema = 'public'): Promise<TableShape> {
   return shape
 }
 
-test('a table with odd names: columns in order, without the dropped one; only keys that hold for every row', async () => {
+test('reads odd names, columns in order without dropped ones, and only keys that cover every row', async () => {
   const shape = await readOne('Mixed "Case', 'Odd "Sch')
   expect(shape).toMatchObject({ schema: 'Odd "Sch', name: 'Mixed "Case', kind: 'table', isPartition: false })
   expect([...shape.columns.values()].map(({ name, notNull, generated }) => [name, notNull, generated])).toEqual([
@@ -69,7 +69,7 @@ test('a table with odd names: columns in order, without the dropped one; only ke
   expect(shape.uniqueKeys).toEqual([['The "Id'], ['last', 'email']])
 })
 
-test('virtual generated columns are told apart', async context => {
+test('distinguishes virtual generated columns', async context => {
   const { rows } = await client.query<{ version: number }>(
     "select current_setting('server_version_num')::int as version",
   )
@@ -78,7 +78,7 @@ test('virtual generated columns are told apart', async context => {
   expect((await readOne('doubled')).columns.get('two')?.generated).toBe('virtual')
 })
 
-test('types carry what they are made of', async () => {
+test('includes the parts of composed types', async () => {
   const { columns } = await readOne('typed')
   const type = (name: string) => outline(columns.get(name)?.type)
   expect(type('small')).toEqual({ small: { positive: 'int4' } })
@@ -108,7 +108,7 @@ function outline(type: TypeShape | undefined): unknown {
   }
 }
 
-test('kinds of tables', async () => {
+test('distinguishes kinds of tables', async () => {
   expect(await readOne('parted')).toMatchObject({ kind: 'partitioned', isPartition: false, uniqueKeys: [['at', 'id']] })
   expect(await readOne('parted_2020')).toMatchObject({ kind: 'table', isPartition: true, uniqueKeys: [['at', 'id']] })
   expect(await readOne('seen')).toMatchObject({ kind: 'view' })
@@ -116,7 +116,7 @@ test('kinds of tables', async () => {
   expect(await readOne('pg_class_oid_index', 'pg_catalog')).toMatchObject({ kind: 'other' })
 })
 
-test('many at once come in the order asked for, by name or oid, undefined for what is missing', async () => {
+test('reads many tables by name or oid in the requested order, undefined for missing ones', async () => {
   const { oid } = await readOne('typed')
   const shapes = await read(
     { schema: 'public', name: 'seen' },
@@ -130,7 +130,7 @@ test('many at once come in the order asked for, by name or oid, undefined for wh
   expect(await read()).toEqual([])
 })
 
-test('a role without any right reads the same, whatever parsers the app has set', async () => {
+test('a role without privileges reads the same, whatever parsers the app has set', async () => {
   const { connectionString } = await database.role()
   const types = { getTypeParser: () => (value: string) => value }
   const stranger = await database.connect({ connectionString, types })
@@ -138,7 +138,7 @@ test('a role without any right reads the same, whatever parsers the app has set'
   expect(shape).toEqual(await readOne('Mixed "Case', 'Odd "Sch'))
 })
 
-describe('the settings that a row must be written under', () => {
+describe('settings that a row must be written under', () => {
   const settings = async (...columns: string[]) => {
     await client.query('drop table if exists written')
     await client.query(`create table written (${columns.map((type, index) => `c${index} ${type}`).join(', ')})`)
@@ -146,7 +146,7 @@ describe('the settings that a row must be written under', () => {
     return conditions.map(condition => /current_setting\('(\w+)'\)/.exec(condition)?.[1]).sort()
   }
 
-  test('are none for what decoding can read under any', async () => {
+  test('none for types that decode under any settings', async () => {
     const types = ['int8', 'numeric', 'text', 'bytea', 'time', 'json', 'mood', 'int4range']
     expect(await settings(...types)).toEqual([])
   })
@@ -164,7 +164,7 @@ describe('the settings that a row must be written under', () => {
     ['instants', ['DateStyle', 'TimeZone']],
     ['instant[]', ['DateStyle', 'TimeZone']],
     ['floats', ['DateStyle', 'IntervalStyle', 'TimeZone', 'bytea_output', 'extra_float_digits']],
-  ])('for %s are %j', async (type, names) => {
+  ])('for %s: %j', async (type, names) => {
     expect(await settings('text', type)).toEqual(names)
   })
 })

@@ -76,7 +76,7 @@ function withPassword(connectionString: string, password: string) {
   return url.href
 }
 
-test('a connection without the password is refused, by the host and for replication too', async () => {
+test('a connection without the password is refused, over TCP and for replication too', async () => {
   const { connectionString } = await start()
   for (const password of ['', 'postgres']) {
     const url = withPassword(connectionString, password)
@@ -88,7 +88,7 @@ test('a connection without the password is refused, by the host and for replicat
   ).toEqual([{ scram: true }])
 })
 
-test('kept data that anyone could reach asks for a password from its next start on, a new one each time', async () => {
+test('data kept from a version without passwords requires a new one from each start on', async () => {
   const dataDir = join(await scratchFolder(), 'data')
   const first = await start({ dataDir })
   await query(first.connectionString, 'alter role postgres password null; create table kept as select 1 as id')
@@ -113,7 +113,7 @@ test('kept data that anyone could reach asks for a password from its next start 
   expect(await Promise.all(['pg_hba.conf', 'postmaster.opts', 'postgresql.auto.conf'].map(holds))).not.toContain(true)
 })
 
-test('what goes wrong in a statement is logged without its values', async () => {
+test('a failed statement is logged without its values', async () => {
   const lines: string[] = []
   const debug = (_message: string, fields?: object) => void lines.push(JSON.stringify(fields))
   const server = await start({ logger: { ...silentLogger, debug } })
@@ -126,7 +126,7 @@ test('what goes wrong in a statement is logged without its values', async () => 
   expect(lines.join()).not.toContain('hush')
 })
 
-test.runIf(process.geteuid?.() === 0)('root does not run the server as root', async () => {
+test.runIf(process.geteuid?.() === 0)('the server does not run as root when root starts it', async () => {
   const { uid } = await stat(`/proc/${(await start()).pid}`)
   expect(uid).toBe((await serverAccount()).ids?.uid)
   expect(uid).not.toBe(0)
@@ -151,7 +151,7 @@ test('kept data survives a stop, a crash and a restart, with fsync on', async ()
   expect(await readdir(join(dataDir, '..'))).toEqual(['data'])
 })
 
-test('a folder of another major version, a foreign one and one in use are refused and left alone', async () => {
+test('a data folder of another major version, a foreign folder and one in use are refused and unchanged', async () => {
   const dataDir = join(await scratchFolder(), 'data')
   const server = await start({ dataDir })
   const inUse = {
@@ -173,7 +173,7 @@ test('a folder of another major version, a foreign one and one in use are refuse
   expect(await readdir(foreign)).toEqual(['letter.txt'])
 })
 
-test('a port that is taken is refused, and no server is left', async () => {
+test('a port in use is refused, and no server keeps running', async () => {
   const listener = createServer()
   afterScope(() => listener.close())
   await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
@@ -186,7 +186,7 @@ test('a port that is taken is refused, and no server is left', async () => {
 })
 
 test.runIf(process.geteuid?.() === 0)(
-  'a data folder that the server may not reach is refused by the name of its parent',
+  'an inaccessible data folder is refused, naming the blocking parent',
   async () => {
     const closed = join(await scratchFolder(), 'closed')
     await mkdir(closed, { mode: 0o700 })
@@ -196,7 +196,7 @@ test.runIf(process.geteuid?.() === 0)(
   },
 )
 
-test('a setting that Postgres refuses is told in its own words', async () => {
+test('the error for an invalid setting includes the message of Postgres', async () => {
   const wrong = {
     code: 'E_EMBEDDED',
     message: expect.stringContaining('unrecognized configuration parameter "no_such"'),
@@ -205,7 +205,7 @@ test('a setting that Postgres refuses is told in its own words', async () => {
 })
 
 test.each(['SIGKILL', 'SIGTERM'] as const)(
-  'after %s of its program no server and no temporary folder is left',
+  'no server and no temporary folder remain after %s of the parent process',
   async signal => {
     const program = startCode(`
     import { startEmbeddedPostgres } from ${JSON.stringify(built('embedded-postgres/embedded-postgres.js'))}
@@ -223,7 +223,7 @@ test.each(['SIGKILL', 'SIGTERM'] as const)(
   },
 )
 
-test('a program that forgets to stop its server may end, and its kept data can be used again at once', async () => {
+test('a process that does not stop its server can exit, and its kept data is usable at once', async () => {
   const dataDir = join(await scratchFolder(), 'data')
   const program = startCode(`
     import { startEmbeddedPostgres } from ${JSON.stringify(built('embedded-postgres/embedded-postgres.js'))}
@@ -236,7 +236,7 @@ test('a program that forgets to stop its server may end, and its kept data can b
   expect(await query(again.connectionString, 'select 1 as one')).toEqual([{ one: 1 }])
 })
 
-test('binaries without their links, in a folder closed to others, run from a complete copy that heals itself', async () => {
+test('binaries without symlinks in a private folder run from a copy that is repaired when files are missing', async () => {
   const account = await serverAccount()
   const native = await unhydrated(await scratchFolder())
   const { postgres, version, major } = await embeddedBinaries(account, native)
@@ -245,12 +245,12 @@ test('binaries without their links, in a folder closed to others, run from a com
   expect(version.split('.')[0]).toBe(major)
   const zones = join(postgres, '..', '..', 'share', 'postgresql', 'timezonesets', 'Default')
   const content = await readFile(zones, 'utf8')
-  await rm(zones) // as a sweep of the temp folder would
+  await rm(zones) // as a cleanup of the temporary folder would
   await embeddedBinaries(account, native)
   expect(await readFile(zones, 'utf8')).toBe(content)
 })
 
-test('a platform without binaries is told so, with the way out', () => {
+test('the error for a platform without binaries names the alternative', () => {
   const error = { code: 'E_EMBEDDED', message: expect.stringMatching(/sunos-sparc is not installed.*DATABASE_URL/s) }
   expect(() => nativeFolder('sunos', 'sparc')).toThrow(expect.objectContaining(error))
 })

@@ -7,7 +7,7 @@ import { migrateSchema } from '../../../src/db/migrate.ts'
 import { type TestDatabase, testDatabase } from '../../helpers/database.ts'
 import { openShop } from '../feed/fixture.ts'
 
-/** As an administrator does who lets a role read whatever is created from now on. */
+/** As an administrator grants a role access to all future objects. */
 async function openDefaults(database: TestDatabase) {
   const reader = await database.role()
   for (const objects of ['tables', 'sequences', 'functions', 'schemas']) {
@@ -16,7 +16,7 @@ async function openDefaults(database: TestDatabase) {
   return reader
 }
 
-test('default privileges open nothing of what is installed', async () => {
+test('default privileges grant no access to installed objects', async () => {
   const shop = await openShop()
   const reader = await openDefaults(shop.database)
   await shop.feed().install()
@@ -27,7 +27,7 @@ test('default privileges open nothing of what is installed', async () => {
   await expect(stranger.query('select new from changefeed.change')).rejects.toThrow(/permission denied/)
 })
 
-test('an update closes what it creates, and leaves the rights that somebody granted', async () => {
+test('a migration revokes access to new objects, and keeps grants on existing ones', async () => {
   const database = await testDatabase()
   await migrateSchema({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
   const client = await database.connect()
@@ -45,7 +45,7 @@ test('an update closes what it creates, and leaves the rights that somebody gran
   expect(await foreignRights(client, 'changefeed')).toEqual(granted)
 })
 
-test('what a version before this one left open is closed by its update', async () => {
+test('a migration revokes access that an earlier version left open', async () => {
   const database = await testDatabase()
   const reader = await openDefaults(database)
   const settings = { connectionString: database.connectionString, applicationName: 'test' }
@@ -57,7 +57,7 @@ test('what a version before this one left open is closed by its update', async (
   expect(await foreignRights(client, 'changefeed')).toEqual([])
 })
 
-/** The schema as version 0.1.0 left it. */
+/** The schema as version 0.1.0 created it. */
 async function migrateAsVersion010({ connectionString }: TestDatabase) {
   const pool = new pg.Pool({ connectionString })
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })

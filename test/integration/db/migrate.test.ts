@@ -12,7 +12,7 @@ async function pending(connectionString: string, schema: string): Promise<string
 }
 
 test.each(['changefeed', 'Odd "Sch'])(
-  'eight processes make the schema %s at once; later ones find nothing to do',
+  'eight processes create the schema %s concurrently; later ones have nothing to do',
   async schema => {
     const { connectionString } = await testDatabase()
     const names = Object.keys(migrationsFor(schema))
@@ -24,11 +24,11 @@ test.each(['changefeed', 'Odd "Sch'])(
   },
 )
 
-test('nothing of ours is open to other roles', async () => {
+test('other roles have no access to the schema', async () => {
   const database = await testDatabase()
   const role = await database.role()
   await migrateSchema(settings(database.connectionString), 'changefeed')
-  await database.query('grant usage on schema changefeed to public') // even then
+  await database.query('grant usage on schema changefeed to public') // must not help
   const tables = await database.query<{ name: string }>(
     `select c.oid::regclass::text as name from pg_class c
      where relnamespace = 'changefeed'::regnamespace and relkind in ('r', 'p', 'S') and relname not like 'migration%'`,
@@ -43,7 +43,7 @@ test('nothing of ours is open to other roles', async () => {
   }
 })
 
-test('a role that may not create a schema is told what to do, and leaves nothing', async () => {
+test('a role that may not create a schema gets an error with the grant, and creates nothing', async () => {
   const database = await testDatabase()
   const role = await database.role()
   await expect(migrateSchema(settings(role.connectionString), 'changefeed')).rejects.toMatchObject({

@@ -6,7 +6,7 @@ import { openShop } from '../feed/fixture.ts'
 
 const untrusted = (what: RegExp) => ({ code: 'E_SCHEMA_OWNER', message: expect.stringMatching(what) })
 
-/** A stranger who may create schemas, and whose function makes its owner a superuser when one of them calls it. */
+/** A role that may create schemas, with a function that makes it a superuser if a superuser calls it. */
 async function openSquat(database: TestDatabase) {
   const squatter = await database.role()
   await database.query(`grant create on database ${database.name} to ${squatter.name}`)
@@ -22,7 +22,7 @@ async function openSquat(database: TestDatabase) {
   return { squatter, client, escalated }
 }
 
-test('a schema that another role has made is left alone, and its owner named', async () => {
+test('a schema of another role is not used, and the error names its owner', async () => {
   const shop = await openShop()
   const { squatter, client, escalated } = await openSquat(shop.database)
   await client.query(`
@@ -49,7 +49,7 @@ test.each([
     /function changefeed/,
   ],
   ['a sequence', 'create sequence changefeed.ids', /sequence changefeed.ids/],
-])('%s of another role in a schema of ours is found before it is used', async (_name, squat, message) => {
+])('%s of another role in our schema is detected before it is used', async (_name, squat, message) => {
   const database = await testDatabase()
   const role = await database.role()
   await database.query(`create schema changefeed; grant create, usage on schema changefeed to ${role.name}`)
@@ -61,7 +61,7 @@ test.each([
   await expect(migrateSchema(settings, 'changefeed')).rejects.toMatchObject(untrusted(message))
 })
 
-test('what was added to our tables is found: triggers, foreign keys, views, row-level security', async () => {
+test('detects triggers, foreign keys, views and row-level security added to our tables', async () => {
   const { database, feed: newFeed } = await openShop()
   const feed = newFeed()
   await feed.install()
@@ -104,7 +104,7 @@ test('what was added to our tables is found: triggers, foreign keys, views, row-
   await feed.plan()
 })
 
-test('trusted are the role itself, roles that it is a member of, superusers, and the one that is named', async () => {
+test('trusts the role itself, roles that it is a member of, superusers, and `schemaOwner`', async () => {
   const shop = await openShop()
   const { database } = shop
   const [installer, listener] = [await database.role(), await database.role()]
@@ -130,7 +130,7 @@ test('trusted are the role itself, roles that it is a member of, superusers, and
   await database.query(`alter role ${installer.name} nosuperuser; grant ${installer.name} to ${listener.name}`)
 })
 
-test('a function or an operator that somebody put into the search path is not found by our queries', async () => {
+test('our queries do not use functions or operators that other roles put into the search path', async () => {
   const shop = await openShop()
   const role = await shop.database.role()
   await shop.database.query(`create schema trap authorization ${role.name}`)

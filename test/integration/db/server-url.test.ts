@@ -15,7 +15,7 @@ test.each([
   'postgres://ann:s3#cret@127.0.0.1/shop',
   'postgres://ann:s3%cret@127.0.0.1/shop',
   'postgresql://ann:s3%@cret@127.0.0.1/shop',
-])('%s: a password that is not encoded is named as the cause, and not shown', async connectionString => {
+])('%s: the error names the unencoded password as the cause without showing it', async connectionString => {
   const settings = { connectionString, applicationName }
   for (const attempt of [
     () => connectClient(settings, () => {}),
@@ -37,9 +37,9 @@ test.each([
   'postgres:///shop?host=/run/postgresql',
   'postgres://ann@/shop?host=/run/postgresql',
   'socket:/run/postgresql?db=shop',
-])('%s can be read', connectionString => expect(() => assertReadable(connectionString)).not.toThrow())
+])('%s is accepted', connectionString => expect(() => assertReadable(connectionString)).not.toThrow())
 
-test('a pool says as any connection does why it cannot connect', async () => {
+test('a pool reports a failed connection with the same error as a single connection', async () => {
   const database = await testDatabase()
   for (const [part, wrong] of [
     ['pathname', '/nowhere'],

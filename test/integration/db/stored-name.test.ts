@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { storedName } from '../../../src/db/stored-name.ts'
 import { testDatabase } from '../../helpers/database.ts'
 
-test('a name is cut where Postgres cuts it', async () => {
+test('truncates a name as Postgres does', async () => {
   const database = await testDatabase()
   const names = [
     'id',

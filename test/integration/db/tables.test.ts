@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { migrateSchema } from '../../../src/db/migrate.ts'
 import { testDatabase } from '../../helpers/database.ts'
 
-/** What the hand-written types say of a column may be narrower than what Postgres knows; that it is there may not be wrong. */
+/** The declared column types may be narrower than those of Postgres, but the columns must exist. */
 async function declaredColumns(): Promise<Map<string, string[]>> {
   const source = await readFile(new URL('../../../src/db/tables.ts', import.meta.url), 'utf8')
   const [, body = ''] = /export interface Tables \{\n([\s\S]*?)\n\}\n/.exec(source) ?? []
@@ -13,7 +13,7 @@ async function declaredColumns(): Promise<Map<string, string[]>> {
   )
 }
 
-test('the row types name the columns that the migrations make', async () => {
+test('the row types list the columns that the migrations create', async () => {
   const database = await testDatabase()
   await migrateSchema({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
   const declared = await declaredColumns()
