@@ -1,7 +1,7 @@
 import type { LoggedChange } from './change.ts'
 import type { TickRange } from './tick.ts'
 
-/** A row of the change log as node-postgres hands it over. */
+/** A row of the change log as node-postgres returns it. */
 export interface ChangeRow {
   seq: string
   xid: string
@@ -45,7 +45,7 @@ export function toChange({ epoch, to }: TickRange, row: ChangeRow): LoggedChange
 const EARLIER_FORMAT = 'logged by an earlier version of this package'
 
 /**
- * Earlier versions wrote `row_to_json`, which has no spaces: its texts are not those of the types, and are not decoded. A
- * column's name may hold anything, but no text that ends the pattern too early.
+ * Earlier versions wrote `row_to_json`, which has no spaces. Its texts differ from those of the types, so they are not
+ * decoded. A column name may contain any text, but cannot end the pattern early.
  */
 const isObjectOfTexts = (text: string) => /^\{"(?:[^"\\]|\\.)*" : (?:"|null)/.test(text)

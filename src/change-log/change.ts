@@ -2,36 +2,36 @@ import type { Cursor } from './cursor.ts'
 
 export type Operation = 'insert' | 'update' | 'delete' | 'truncate'
 
-/** One change as the change log holds it: a row inserted, updated or deleted, or a table truncated. */
+/** A change in the change log: an inserted, updated or deleted row, or a truncated table. */
 export interface LoggedChange {
   readonly cursor: Cursor
-  /** Top-level transaction id (xid8, decimal): the same for all changes of one transaction. */
+  /** Top-level transaction id (xid8, decimal), shared by all changes of a transaction. */
   readonly xid: string
-  /** Key of the captured table in our `captured_table`; stable over renames, partitions, dump and restore. */
+  /** Id in `captured_table`, stable across renames, partitions, dump and restore. */
   readonly tableId: number
-  /** `gap`: no change, but the place up to which changes of the table may be missing, as its capture was off. */
+  /** `gap`: not a change. Capture was off, so changes of the table before this point may be missing. */
   readonly operation: Operation | 'gap'
-  /** Whether a trigger made it: then it may be logged before a change that happened earlier. */
+  /** Whether a trigger made the change. Such a change may be logged before one that happened earlier. */
   readonly nested: boolean
-  /** The row before as a JSON object of texts, null for insert and truncate. Redacted columns are not in it. */
+  /** The old row as a JSON object of texts, without redacted columns; null for insert and truncate. */
   readonly old: string | null
-  /** The row after, null for delete and truncate. */
+  /** The new row; null for delete and truncate. */
   readonly new: string | null
   /** The transaction's `changefeed.origin`, or null. */
   readonly origin: string | null
   /** The transaction's `changefeed.annotations`, or null. */
   readonly annotations: string | null
-  /** When the row changed (clock of the database server). */
+  /** When the row changed, on the database server's clock. */
   readonly at: Date
   /**
-   * Null for a whole change. Otherwise the row could not be logged or cannot be read (too large, bytes without a UTF-8
-   * form, an earlier format): the text is the reason, and `old`/`new` hold only the primary key, or are null.
-   * Of a `gap` it is what was wrong with capture.
+   * Null for a complete change. Otherwise the reason why the row could not be logged or read (too large, bytes without
+   * a UTF-8 form, an earlier format); `old` and `new` then hold only the primary key or are null. For a `gap`, what was
+   * wrong with capture.
    */
   readonly defect: string | null
 }
 
-/** A change whose row was logged as a whole. */
+/** A change whose row was logged completely. */
 export type LoggedRow = LoggedChange & { readonly operation: Operation; readonly defect: null }
 
 export const isWhole = (change: LoggedChange): change is LoggedRow =>

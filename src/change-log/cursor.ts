@@ -1,8 +1,8 @@
 import { ChangefeedError } from '../errors.ts'
 
 /**
- * A place in the change feed. `epoch` changes when a database is restored or cloned, `tick` counts the leader's cuts,
- * `seq` orders changes within a tick. The same change has the same cursor on every node.
+ * A position in the change feed. `epoch` changes when a database is restored or cloned, `tick` is the id of a tick,
+ * `seq` orders changes within a tick. A change has the same cursor on every node.
  */
 export interface Cursor {
   readonly epoch: number
@@ -10,7 +10,7 @@ export interface Cursor {
   readonly seq: bigint
 }
 
-/** The opaque text that messages carry: three base-36 numbers, `1.2s.7x`. */
+/** The opaque text in messages: three base-36 numbers, `1.2s.7x`. */
 export function formatCursor({ epoch, tick, seq }: Cursor): string {
   return `${epoch.toString(36)}.${tick.toString(36)}.${seq.toString(36)}`
 }
@@ -18,7 +18,7 @@ export function formatCursor({ epoch, tick, seq }: Cursor): string {
 /** Throws `E_USAGE` for anything that {@link formatCursor} did not write. */
 export function parseCursor(text: string): Cursor {
   const parts = /^([0-9a-z]{1,7})\.([0-9a-z]{1,13})\.([0-9a-z]{1,13})$/.exec(typeof text === 'string' ? text : '')
-  if (!parts) throw new ChangefeedError('E_USAGE', 'Not a cursor: pass on the text that a message carried, unchanged.')
+  if (!parts) throw new ChangefeedError('E_USAGE', 'Malformed cursor: pass the cursor of a message unchanged.')
   return { epoch: Number(base36(parts[1])), tick: base36(parts[2]), seq: base36(parts[3]) }
 }
 

@@ -3,18 +3,18 @@ import type { Database } from '../db/connect.ts'
 import { type Position, storedPosition } from './position.ts'
 import { snapshotBounds } from './snapshot.ts'
 
-/** How far a reader is behind what has been committed. */
+/** How far a reader is behind the committed changes. */
 export interface Lag {
   readonly changes: number
-  /** True where there are more changes than `changes`: counting stops somewhere. */
+  /** True if there are more than `changes`, since counting stops at a limit. */
   readonly orMore: boolean
-  /** Age of the oldest of them, by the clock of the database server; 0 where there are none. */
+  /** Age of the oldest pending change, on the database server's clock; 0 if there is none. */
   readonly seconds: number
 }
 
 const COUNTED = 100_000
 
-/** Of what has been published for all, as far as that has been stored: which happens once a second. */
+/** The lag behind the stored position, which is updated once a second. */
 export async function readStoredLag(db: Database): Promise<Lag> {
   return await readLag(db, (await storedPosition(db, 0)) ?? BEFORE_ALL)
 }
@@ -22,7 +22,7 @@ export async function readStoredLag(db: Database): Promise<Lag> {
 /** Transaction ids start at 3. */
 const BEFORE_ALL: Position = { epoch: 0, tick: { id: 0n, snapshot: '2:2:' } }
 
-/** Leaves out what a position has behind it of a tick that is not done as a whole. */
+/** A condition that excludes the published part of a partially published tick. */
 export function withoutPartial(tick: RawBuilder<unknown>, partial: Position['partial']): RawBuilder<unknown> {
   if (!partial) return sql``
   return sql`and not (seq <= ${String(partial.seq)}::bigint and pg_catalog.pg_visible_in_snapshot(xid,

@@ -6,23 +6,23 @@ import { type Tick, WHOLE_TICK } from './tick.ts'
 /** How far a reader has published. */
 export interface Position {
   readonly epoch: number
-  /** The last tick that is done as a whole. */
+  /** The last tick that was published completely. */
   readonly tick: Tick
-  /** Within the tick after it: everything up to this seq is done too. */
+  /** In the next tick, changes up to this seq were published too. */
   readonly partial?: { readonly tick: bigint; readonly seq: bigint }
-  /** Something before it is missing, and the clients have not been told yet. */
+  /** A gap before this position that clients have not been notified of. */
   readonly gap?: Gap
 }
 
-/** `epoch`: of another history of the database. */
+/** `epoch`: the missing changes belong to another history of the database. */
 export type Gap = 'gap' | 'epoch'
 
-/** The one consumer whose position is kept: whoever leads publishes for all. */
+/** The only consumer with a stored position. The leader publishes for all nodes. */
 const PUBLISHER = 'publisher'
 
 /**
- * Changes nothing when the term of this leader is over: one that was stopped and wakes up must not undo what its
- * successor did. The lock on the lease makes a successor wait until this is committed.
+ * Stores the position, unless the leader's term has ended: a stopped process that resumes must not overwrite the
+ * position of its successor. The lock on the lease makes the successor wait for the commit.
  */
 export async function storePosition(
   { kysely }: Database,
@@ -43,7 +43,7 @@ export async function storePosition(
     .execute()
 }
 
-/** Null when the ticks that the stored position needs are gone: what lies between is a gap. */
+/** Null if the ticks of the stored position have been freed, which is a gap. */
 export async function storedPosition(db: Database, epoch: number): Promise<Position | null> {
   const stored = await db.kysely
     .selectFrom('consumer')
@@ -62,13 +62,13 @@ export async function storedPosition(db: Database, epoch: number): Promise<Posit
   }
 }
 
-/** The stored position of the present epoch. */
+/** The stored position, in the current epoch. */
 export async function publishedPosition(db: Database): Promise<Position | null> {
   const { epoch } = await db.kysely.selectFrom('state').select('epoch').executeTakeFirstOrThrow()
   return await storedPosition(db, epoch)
 }
 
-/** The newest tick, or the newest up to an id. */
+/** The newest tick, or the newest with an id up to `upTo`. */
 export async function newestTick({ kysely }: Database, upTo: bigint = WHOLE_TICK): Promise<Tick | undefined> {
   const row = await kysely
     .selectFrom('tick')
@@ -80,7 +80,7 @@ export async function newestTick({ kysely }: Database, upTo: bigint = WHOLE_TICK
   return row && { id: BigInt(row.id), snapshot: row.snapshot }
 }
 
-/** The ticks after one, oldest first, at most `limit`. */
+/** Up to `limit` ticks after the given one, oldest first. */
 export async function ticksAfter({ kysely }: Database, id: bigint, limit: number): Promise<Tick[]> {
   const rows = await kysely
     .selectFrom('tick')
@@ -92,7 +92,7 @@ export async function ticksAfter({ kysely }: Database, id: bigint, limit: number
   return rows.map(row => ({ id: BigInt(row.id), snapshot: row.snapshot }))
 }
 
-/** What the log still has. A position before `oldest` has a gap after it, as what followed may have been freed. */
+/** The current epoch and the oldest tick of the log. Changes after an earlier position may have been freed. */
 export async function extentOfLog({ kysely }: Database): Promise<{ epoch: number; oldest: bigint }> {
   const state = await kysely.selectFrom('state').select(['epoch', 'oldest_tick']).executeTakeFirstOrThrow()
   return { epoch: state.epoch, oldest: BigInt(state.oldest_tick) }
@@ -105,7 +105,7 @@ export async function currentSnapshot({ kysely }: Database): Promise<string> {
   return rows[0]?.snapshot ?? ''
 }
 
-/** Whether a change is seen by the snapshot `to` that `from` does not see. */
+/** Whether a change is visible in the snapshot `to` and not in `from`. */
 export async function hasChangesBetween({ kysely, our }: Database, from: string, to: string): Promise<boolean> {
   const { xmax, running } = snapshotBounds(from)
   const until = sql`pg_catalog.pg_visible_in_snapshot(xid, ${to}::pg_snapshot)`

@@ -6,18 +6,18 @@ import { snapshotBounds } from './snapshot.ts'
 import { changeLogStatements } from './statements.ts'
 import type { Tick, TickRange } from './tick.ts'
 
-/** A page ends with the row that passes either bound: memory is bounded whatever a transaction wrote. */
+/** A page ends with the row that exceeds either limit, so memory is bounded for any transaction. */
 export const PAGE_ROWS = 500
 export const PAGE_BYTES = 4 * 1024 * 1024
 
-export interface Cut {
+export interface NewTick {
   readonly range: TickRange
   readonly page: readonly LoggedChange[]
-  /** The page bound was reached: the rest of the tick is read with {@link ChangeLogReader.pages}. */
+  /** The page limit was reached. The rest of the tick is read with {@link ChangeLogReader.pages}. */
   readonly more: boolean
 }
 
-/** Reads the change log over one connection, which it has to itself. */
+/** Reads the change log over a dedicated connection. */
 export class ChangeLogReader {
   readonly #client: Client
   readonly #sql: ReturnType<typeof changeLogStatements>
@@ -28,25 +28,25 @@ export class ChangeLogReader {
   }
 
   /**
-   * Cuts the next tick and reads its first page, in one statement and so in one snapshot. Null, and nothing written,
-   * when nothing was committed since `previous`, or when the term of this leader is over. Where a change cannot be read, the
-   * page is empty, and the whole tick is read with {@link ChangeLogReader.pages}.
+   * Creates the next tick and reads its first page, in one statement and therefore one snapshot. Returns null, and
+   * writes nothing, if nothing was committed since `previous` or the leader's term has ended. If a change cannot be
+   * read, the page is empty and the whole tick is to be read with {@link ChangeLogReader.pages}.
    */
-  async cut(epoch: number, previous: Tick, term: string): Promise<Cut | null> {
+  async createTick(epoch: number, previous: Tick, term: string): Promise<NewTick | null> {
     try {
-      return await this.#cutWithPage(epoch, previous, term)
+      return await this.#createTickWithPage(epoch, previous, term)
     } catch (error) {
       if (!isUnreadable(error)) throw error
-      return { range: { epoch, from: previous, to: await this.cutEmpty(previous, term) }, page: [], more: true }
+      return { range: { epoch, from: previous, to: await this.createEmptyTick(previous, term) }, page: [], more: true }
     }
   }
 
-  async #cutWithPage(epoch: number, previous: Tick, term: string): Promise<Cut | null> {
+  async #createTickWithPage(epoch: number, previous: Tick, term: string): Promise<NewTick | null> {
     const { xmax, running } = snapshotBounds(previous.snapshot)
     const id = previous.id + 1n
     const { rows } = await this.#client.query<ChangeRow & { snapshot: string }>({
-      name: 'changefeed_cut',
-      text: this.#sql.cut,
+      name: 'changefeed_create_tick',
+      text: this.#sql.createTick,
       values: [xmax, running, PAGE_ROWS, PAGE_BYTES, String(id), term],
     })
     const [first] = rows
@@ -56,9 +56,10 @@ export class ChangeLogReader {
   }
 
   /**
-   * The tables of which a tick logs a record's changes out of order: a trigger of the app wrote to a row whose own change
-   * by the outer statement was logged later. Within a page that is put right, so only pairs in two pages count; and those
-   * before `pageStarts`, the first seq of each page that was read, as their pages are not known.
+   * Tables for which a tick logs a record's changes out of order: a trigger of the app wrote to a row whose change by
+   * the outer statement was logged later. {@link reorderByRowImages} corrects the order within a page, so this reports
+   * only pairs that span two pages, and those before the first of `pageStarts` (the first seq of each page that was
+   * read).
    */
   async disorderedTables(range: TickRange, pageStarts: readonly bigint[]): Promise<number[]> {
     const values = this.#rangeValues(range, 0n)
@@ -68,16 +69,16 @@ export class ChangeLogReader {
     ])
     const { rows } = await disordered.catch((error: unknown) => {
       if (!isUnreadable(error)) throw error
-      return this.#client.query<{ table_id: number }>(this.#sql.nested, values) // any of them may be
+      return this.#client.query<{ table_id: number }>(this.#sql.nested, values) // any of them may be out of order
     })
     return rows.map(row => row.table_id)
   }
 
-  /** Cuts a tick if there is nothing to read, so that the position of an idle feed does not grow old. */
-  async cutIdle(previous: Tick, term: string): Promise<Tick | null> {
+  /** Creates a tick if there is nothing to read, so that the position of an idle feed stays recent. */
+  async createIdleTick(previous: Tick, term: string): Promise<Tick | null> {
     const { xmax, running } = snapshotBounds(previous.snapshot)
     const id = previous.id + 1n
-    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutIdle, [
+    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.createIdleTick, [
       xmax,
       running,
       String(id),
@@ -86,17 +87,17 @@ export class ChangeLogReader {
     return rows[0] ? { id, snapshot: rows[0].snapshot } : null
   }
 
-  /** Cuts a tick whatever there is to read: what was not read before is passed over. Throws when the term is over. */
-  async cutEmpty(previous: Tick, term: string): Promise<Tick> {
+  /** Creates a tick unconditionally, skipping changes that were not read. Throws when the term has ended. */
+  async createEmptyTick(previous: Tick, term: string): Promise<Tick> {
     const id = previous.id + 1n
-    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.cutEmpty, [String(id), term])
+    const { rows } = await this.#client.query<{ snapshot: string }>(this.#sql.createEmptyTick, [String(id), term])
     if (!rows[0]) throw new Error('Leadership lost: another node holds the lease.')
     return { id, snapshot: rows[0].snapshot }
   }
 
   /**
-   * The changes of a tick after `afterSeq`, in order. The snapshot that a long tick is read with ends with the iteration.
-   * Where a page cannot be read, because of one row mostly, its rows are read one by one.
+   * Yields the changes of a tick after `afterSeq`, in order. The snapshot used for a long tick is released when the
+   * iteration ends. If a page cannot be read, usually because of one row, its rows are read one by one.
    */
   async *pages(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
     let reached = afterSeq
@@ -133,7 +134,7 @@ export class ChangeLogReader {
     if (last && isFull(rows)) yield* this.#longTick(range, last.cursor.seq)
   }
 
-  /** A page that ends early enough for its bytes; what cannot be read is a change with a defect. */
+  /** Reads a page row by row, up to the byte limit. An unreadable row becomes a change with a defect. */
   async #rowByRow(range: TickRange, afterSeq: bigint): Promise<LoggedChange[]> {
     const values = [...this.#rangeValues(range, afterSeq), PAGE_ROWS]
     const places = await this.#client.query<{ seq: string; xid: string }>(this.#sql.places, values)
@@ -157,7 +158,10 @@ export class ChangeLogReader {
     return rows[0]
   }
 
-  /** By cursors of the server: the tick is sorted once, however many pages it has. One tells how long the next page is. */
+  /**
+   * Reads through server-side cursors, so that the tick is sorted only once. One cursor returns the row sizes, which
+   * determine the length of each page.
+   */
   async *#longTick(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
     await this.#client.query('begin read only')
     try {
@@ -186,7 +190,7 @@ export class ChangeLogReader {
   }
 }
 
-/** Settings of a reader's session: the statistics of a queue are always stale, so the planner is told what it cannot know. */
+/** Session settings of a reader. The statistics of a queue are always stale, so the planner gets fixed choices. */
 export const READER_SETTINGS = `
   set enable_seqscan = off;
   set jit = off;
@@ -196,7 +200,7 @@ export const READER_SETTINGS = `
   set statement_timeout = 0`
 
 /**
- * Whether a value in the log is the cause: one that has no UTF-8 form (class 22), is too large (53200, class 54), or is
+ * Whether a logged value caused the error: it has no UTF-8 form (class 22), is too large (53200, class 54), or is
  * damaged (class XX).
  */
 const isUnreadable = (error: unknown) => /^(22|54|XX|53200)/.test(sqlstateOf(error) ?? '')
@@ -204,7 +208,7 @@ const isUnreadable = (error: unknown) => /^(22|54|XX|53200)/.test(sqlstateOf(err
 const isFull = (rows: readonly ChangeRow[]) =>
   rows.length >= PAGE_ROWS || Number(rows.at(-1)?.running_bytes ?? 0) > PAGE_BYTES
 
-/** Takes the sizes of one page off the list, and returns how many rows that are. */
+/** Removes the sizes of one page from the list, and returns its number of rows. */
 function takePage(sizes: number[]): number {
   let [rows, bytes] = [0, 0]
   while (rows < Math.min(sizes.length, PAGE_ROWS) && bytes <= PAGE_BYTES) bytes += sizes[rows++] ?? 0

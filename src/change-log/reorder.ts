@@ -1,21 +1,20 @@
 import type { LoggedChange } from './change.ts'
 
-/** A page of changes, each record's own in the order in which they happened. */
+/** A page of changes, with the changes of each record in the order in which they happened. */
 export interface OrderedPage {
   readonly changes: readonly LoggedChange[]
-  /** Tables of which the order of some record's changes cannot be known. */
+  /** Tables with a record whose order of changes cannot be determined. */
   readonly unresolved: ReadonlySet<number>
 }
 
 /**
- * Puts the changes of one record in the order in which they happened, where the log has them otherwise. An AFTER ROW
- * trigger of the app that writes to its own table is done with that write before our trigger has seen the rest of the
- * outer statement, so a record can be logged new first, old second. The images tell: each change begins with what the
- * former one ended with.
+ * Restores the order in which the changes of a record happened. An AFTER ROW trigger of the app that writes to its own
+ * table completes its write before our trigger sees the row of the outer statement, so the later change can be logged
+ * first. The row images determine the order: the old image of each change is the new image of the one before.
  *
- * Looks at one page, and within it at one transaction and record at a time (`recordOf` gives the record's key, null to
- * leave a change alone). A record takes only the places that it had before. Where its images do not make one chain, or
- * make a circle that may begin in two places, it stays as it was and its table is `unresolved`.
+ * Works within one page, per transaction and record (`recordOf` returns the record's key, or null to skip a change).
+ * The changes of a record are permuted among their own positions. If the images do not form one chain, or form a cycle
+ * with two possible starts, the order is kept and the table is reported as `unresolved`.
  */
 export function reorderByRowImages(
   page: readonly LoggedChange[],
@@ -35,13 +34,16 @@ export function reorderByRowImages(
   return { changes, unresolved }
 }
 
-/** Whether a change begins with an image that a later change of its transaction ends with; a glance, as most pages have none. */
+/**
+ * Whether a change starts with the new image of a later change in its transaction. A cheap check, since most pages have
+ * none.
+ */
 function hasLateBeginning(page: readonly LoggedChange[]): boolean {
   const lastEnd = new Map(page.map(({ xid, new: image }, place) => [`${xid} ${image}`, place]))
   return page.some(({ xid, old }, place) => old !== null && (lastEnd.get(`${xid} ${old}`) ?? -1) > place)
 }
 
-/** Of records that one transaction changed more than once. */
+/** Positions of the records that a transaction changed more than once. */
 function placesByRecord(page: readonly LoggedChange[], recordOf: (change: LoggedChange) => string | null): number[][] {
   const places = new Map<string, number[]>()
   page.forEach((change, place) => {
@@ -55,7 +57,10 @@ function placesByRecord(page: readonly LoggedChange[], recordOf: (change: Logged
   return [...places.values()].filter(list => list.length > 1)
 }
 
-/** Begins with the change that no other leads to; ties go to the one logged first. Undefined where the order is not certain. */
+/**
+ * Starts with the change that no other change leads to, or the first logged of several. Undefined if the order is
+ * ambiguous.
+ */
 function chainOf(changes: readonly LoggedChange[]): readonly LoggedChange[] | undefined {
   if (isChain(changes)) return mayBeginElsewhere(changes) ? undefined : changes
   const left = [...changes]
@@ -73,7 +78,7 @@ function chainOf(changes: readonly LoggedChange[]): readonly LoggedChange[] | un
 const isChain = (changes: readonly LoggedChange[]) =>
   changes.every((change, index) => index === 0 || change.old === changes[index - 1]?.new)
 
-/** A trigger's write that begins where a later change ends: it may have been made after that one, and logged before it. */
+/** A trigger's write that starts with the new image of a later change may have happened after it. */
 const mayBeginElsewhere = (changes: readonly LoggedChange[]) =>
   changes.some(
     (inner, place) =>

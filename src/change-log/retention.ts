@@ -6,19 +6,19 @@ import { withoutPartial } from './lag.ts'
 import type { Position } from './position.ts'
 
 const SLOTS = 16
-/** The slots kept behind the present one; the other two are being emptied, each for the length of a slot. */
+/** Slots kept behind the current one. The other two are being emptied. */
 const KEPT = SLOTS - 3
 
-/** Length of a slot, in seconds, such that at least `retentionMs` is kept. */
+/** Length of a slot in seconds that keeps changes for at least `retentionMs`. */
 export const slotSeconds = (retentionMs: number) => Math.max(1, Math.ceil(retentionMs / 1000 / KEPT))
 
-/** Sets the length of a slot. The new ring may keep some changes longer or shorter until it has turned once. */
+/** Sets the length of a slot. Until the ring has completed one turn, changes may be kept for longer or shorter. */
 export async function setRetention({ kysely, our }: Database, retentionMs: number): Promise<void> {
   const seconds = slotSeconds(retentionMs)
   const state = kysely.selectFrom('state').select('slot_seconds')
   if ((await state.executeTakeFirstOrThrow()).slot_seconds === seconds) return
   await kysely.transaction().execute(async trx => {
-    await trx.selectFrom('state').select('slot_seconds').forUpdate().execute() // two at once would fail on the function
+    await trx.selectFrom('state').select('slot_seconds').forUpdate().execute() // concurrent updates of the function would fail
     const body = `select (pg_catalog.floor(pg_catalog.date_part('epoch', at) / ${seconds})::bigint % ${SLOTS})::smallint`
     await sql`
       create or replace function ${our('slot_of')}(at timestamptz) returns smallint
@@ -28,9 +28,9 @@ export async function setRetention({ kysely, our }: Database, retentionMs: numbe
 }
 
 /**
- * Frees the slots that the ring is about to reach again, by TRUNCATE of whole partitions: a delete would leave dead
- * rows for as long as any snapshot is open. Never waits for a lock and makes nobody wait for longer than the statement
- * takes: a slot that is in use is tried again later. Returns the slots that were freed.
+ * Frees the slots that will be written to next, by TRUNCATE of whole partitions; DELETE would leave dead rows for as
+ * long as any snapshot is open. Never waits for a lock, and blocks others only for the statement itself: a slot in use
+ * is retried later. Returns the freed slots.
  */
 export async function freeOldSlots(db: Database, retentionMs: number): Promise<number[]> {
   const freed: number[] = []
@@ -78,7 +78,7 @@ async function holdsRows(trx: Transaction<Tables>, ...tables: RawBuilder<unknown
   return rows[0]?.any === true
 }
 
-/** The newest tick that is both consumed and older than the retention: what it sees may go. */
+/** The newest tick that was consumed and is older than the retention. Changes visible in its snapshot may be freed. */
 async function expiredTick({ our }: Database, trx: Transaction<Tables>, retentionMs: number) {
   const { rows } = await sql<{ id: string; snapshot: string }>`
     select id, snapshot::text from ${our('tick')}
@@ -88,7 +88,10 @@ async function expiredTick({ our }: Database, trx: Transaction<Tables>, retentio
   return rows[0]
 }
 
-/** With the partition locked nobody is writing to it; what is in it must be seen by the limit, which itself must stay. */
+/**
+ * Whether everything in the slot is visible in the limit's snapshot. The slot is locked, so nothing is being written to
+ * it, and the limit itself must not be in it.
+ */
 async function isBehind(
   trx: Transaction<Tables>,
   change: RawBuilder<unknown>,
@@ -105,17 +108,17 @@ async function isBehind(
   return rows[0]?.behind === true
 }
 
-/** What the change log takes up, in bytes, indexes and toasted values included. */
+/** Size of the change log in bytes, including indexes and toasted values. */
 export async function logBytes(db: Database): Promise<number> {
   return (await slotSizes(db)).reduce((sum, { total }) => sum + total, 0)
 }
 
-/** Blocks of a slot that are looked at to estimate how much of it is published. */
+/** Blocks sampled per slot to estimate the unpublished share. */
 const SAMPLED_BLOCKS = 200
 
 /**
- * The bytes of the change log that a position has not published yet: what freeing could not touch. An estimate by a
- * sample of each slot, as the log may hold gigabytes; slots of up to a few megabytes are read as a whole.
+ * Bytes of the change log that a position has not published, which cannot be freed. Estimated from a sample of each
+ * slot, since the log may hold gigabytes. Slots of a few megabytes are read completely.
  */
 export async function unpublishedBytes(db: Database, { tick, partial }: Position): Promise<number> {
   const unpublished = sql`
@@ -132,13 +135,13 @@ export async function unpublishedBytes(db: Database, { tick, partial }: Position
   return Math.round(bytes)
 }
 
-/** Of one change with its values as they are stored, which reads none of those that are stored out of line. */
+/** Bytes of a change as stored. Does not read values that are stored out of line. */
 const STORED_BYTES = sql`(100 + coalesce(pg_catalog.pg_column_size(old), 0) + coalesce(pg_catalog.pg_column_size(new), 0))`
 
 interface SlotSize {
   readonly name: string
   readonly blocks: number
-  /** Bytes, indexes and toasted values included. */
+  /** Bytes, including indexes and toasted values. */
   readonly total: number
 }
 
@@ -151,7 +154,7 @@ async function slotSizes({ kysely, schema }: Database): Promise<SlotSize[]> {
   return rows.map(({ name, blocks, total }) => ({ name, blocks: Number(blocks), total: Number(total) }))
 }
 
-/** Frees every slot that has been published, whatever its age, but the one that is being written: for when space is needed. */
+/** Frees all published slots regardless of age, except the current one. For use when disk space runs out. */
 export async function freePublishedSlots(db: Database): Promise<number[]> {
   const present = await presentSlot(db)
   const freed: number[] = []

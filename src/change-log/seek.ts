@@ -6,25 +6,28 @@ import { withoutPartial } from './lag.ts'
 import { extentOfLog, newestTick, type Position } from './position.ts'
 import type { Tick } from './tick.ts'
 
-/** The position right after a cursor. Throws `E_USAGE` for one that the log no longer reaches back to. */
+/** The position after a cursor. Throws `E_USAGE` if the cursor is older than the log. */
 export async function positionAfter(db: Database, cursor: Cursor): Promise<Position> {
   const epoch = await currentEpoch(db)
   const before = await newestTick(db, cursor.tick - 1n)
   if (cursor.epoch !== epoch) {
-    throw new ChangefeedError('E_USAGE', 'The cursor is of another epoch: the database was restored or cloned since.')
+    throw new ChangefeedError(
+      'E_USAGE',
+      'The cursor belongs to another epoch: the database was restored or cloned since. Start from a time or a newer cursor.',
+    )
   }
   if (!before || before.id < (await extentOfLog(db)).oldest) {
     throw new ChangefeedError(
       'E_USAGE',
-      `The cursor is older than the change log, which begins at ${await beginning(db)}.`,
+      `The cursor is older than the change log, which starts at ${await startOfLog(db)}.`,
     )
   }
   return { epoch, tick: before, partial: { tick: cursor.tick, seq: cursor.seq } }
 }
 
 /**
- * A position before every change from that time on. What lies between begins with the last tick before it. Throws
- * `E_USAGE` for a time that the log no longer reaches back to.
+ * The position before all changes from that time on: the last tick before it. Throws `E_USAGE` if the time is older
+ * than the log.
  */
 export async function positionAt(db: Database, time: Date): Promise<Position> {
   const { rows } = await sql<{ id: string; snapshot: string }>`
@@ -35,20 +38,20 @@ export async function positionAt(db: Database, time: Date): Promise<Position> {
   if (!tick) {
     throw new ChangefeedError(
       'E_USAGE',
-      `The change log does not go back to ${time.toISOString()}: it begins at ${await beginning(db)}.`,
+      `${time.toISOString()} is older than the change log, which starts at ${await startOfLog(db)}.`,
     )
   }
   return { epoch: await currentEpoch(db), tick: { id: BigInt(tick.id), snapshot: tick.snapshot } }
 }
 
-/** The end of what has been cut into ticks. */
+/** The position after the newest tick. */
 export async function positionNow(db: Database): Promise<Position> {
   const tick = await newestTick(db)
   if (!tick) throw new ChangefeedError('E_NOT_INSTALLED', 'The change log has no tick: uninstall and install again.')
   return { epoch: await currentEpoch(db), tick }
 }
 
-/** How many changes each table has between a position and a tick. */
+/** Counts the changes of each table between a position and a tick. */
 export async function countBetween(db: Database, from: Position, to: Tick, times: TimeRange): Promise<TableCount[]> {
   const { partial, tick } = from
   const { rows } = await sql<{ table_id: number; operation: string; changes: string }>`
@@ -76,7 +79,7 @@ async function currentEpoch({ kysely }: Database): Promise<number> {
   return (await kysely.selectFrom('state').select('epoch').executeTakeFirstOrThrow()).epoch
 }
 
-async function beginning({ kysely, our }: Database): Promise<string> {
+async function startOfLog({ kysely, our }: Database): Promise<string> {
   const { rows } = await sql<{ at: Date | null }>`
     select min(at) as at from ${our('tick')} where id >= (select oldest_tick from ${our('state')})`.execute(kysely)
   return rows[0]?.at?.toISOString() ?? 'its next change'

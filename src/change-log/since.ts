@@ -4,16 +4,19 @@ import { parseCursor } from './cursor.ts'
 import type { Position } from './position.ts'
 import { positionAfter, positionAt } from './seek.ts'
 
-/** A place in the change log as a person names it. */
+/** A starting point in the change log, as a user specifies it. */
 export interface Since {
   readonly position: Position
-  /** Changes of before are left out: the position is at the tick before them. Null with a cursor. */
+  /** Changes before this time are skipped, since the position is at the tick before it. Null for a cursor. */
   readonly time: Date | null
 }
 
 const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** A cursor as messages carry it, a time (`2026-01-31T12:00:00Z`), or how long ago (`10m`, `2h`). Throws `E_USAGE`. */
+/**
+ * Parses a cursor from a message, a time (`2026-01-31T12:00:00Z`) or a duration before now (`10m`, `2h`). Throws
+ * `E_USAGE`.
+ */
 export async function parseSince(db: Database, text: string): Promise<Since> {
   if (/^[0-9a-z]+\.[0-9a-z]+\.[0-9a-z]+$/.test(text)) {
     return { position: await positionAfter(db, parseCursor(text)), time: null }
@@ -28,6 +31,6 @@ export function parseTime(text: string): Date {
   if (!Number.isNaN(time.getTime())) return time
   throw new ChangefeedError(
     'E_USAGE',
-    `"${text}" is neither a cursor, nor a time such as 2026-01-31T12:00:00Z, nor a while such as 10m or 2h.`,
+    `"${text}" is neither a cursor, nor a time such as 2026-01-31T12:00:00Z, nor a duration such as 10m or 2h.`,
   )
 }

@@ -1,11 +1,11 @@
 /**
- * A `pg_snapshot` as text, `xmin:xmax:xip,xip`: which transactions had ended when it was taken. Transaction ids are
- * 64 bit and stay text: they only travel back to the server, which compares them.
+ * A parsed `pg_snapshot` (`xmin:xmax:xip,xip`): the transactions that had ended when it was taken. Transaction ids have
+ * 64 bits and stay text, since only the server compares them.
  */
 export interface SnapshotBounds {
-  /** Every transaction from this id on was not visible. */
+  /** Transactions with this id or a higher one were not visible. */
   readonly xmax: string
-  /** The transactions below xmax that were still running. */
+  /** Transactions below xmax that were still running. */
   readonly running: readonly string[]
 }
 

@@ -1,21 +1,18 @@
 import { qualify } from '../db/quote.ts'
 import { ANNOTATION_BYTES_MAX, ORIGIN_BYTES_MAX, ROW_BYTES_MAX } from './limits.ts'
 
-/**
- * The statements of the reading path, for one schema. They are prepared once per connection, hence text and not a
- * query builder's tree.
- */
+/** Statements that read the change log of one schema. They are text because they are prepared once per connection. */
 export function changeLogStatements(schema: string) {
   const our = (name: string) => qualify(schema, name)
   const change = our('change')
 
-  // Two ranges of one index: what began after the former snapshot, and what was running in it.
+  // Two ranges of one index: transactions that started after the previous snapshot, and those that were running in it.
   const since = (condition: string, columns = COLUMNS) => `
     select ${columns} from ${change} where xid >= $1::xid8 ${condition}
     union all
     select ${columns} from ${change} where xid = any($2::xid8[]) ${condition}`
   const until = 'and xid < $3::xid8 and pg_catalog.pg_visible_in_snapshot(xid, $4::pg_snapshot) and seq > $5::bigint'
-  // Refused when the term of the leader is over; the lock makes a successor wait until the tick is committed.
+  // Returns no row when the leader's term has ended. The lock makes a successor wait until the tick is committed.
   const held = (term: string) => `held as (
         select from ${our('lease')} where term = ${term}::bigint for share
       )`
@@ -25,7 +22,7 @@ export function changeLogStatements(schema: string) {
     from pg_catalog.clock_timestamp() as at where ${condition} exists (select from held)`
 
   return {
-    cut: `
+    createTick: `
       with fresh as materialized (
         select * from (${since('')}) as committed order by seq limit $3::int
       ), bounded as materialized (
@@ -34,10 +31,10 @@ export function changeLogStatements(schema: string) {
         ${insertTick('$5', 'exists (select from fresh) and')} returning snapshot
       )
       select tick.snapshot::text, bounded.* from bounded cross join tick order by bounded.seq`,
-    cutIdle: `
+    createIdleTick: `
       with fresh as materialized (${since('')} limit 1), ${held('$4')}
       ${insertTick('$3', 'not exists (select from fresh) and')} returning snapshot::text`,
-    cutEmpty: `with ${held('$2')} ${insertTick('$1')} returning snapshot::text`,
+    createEmptyTick: `with ${held('$2')} ${insertTick('$1')} returning snapshot::text`,
     page: `
       with fresh as materialized (
         select * from (${since(until)}) as committed order by seq limit $6::int
@@ -70,12 +67,12 @@ export function changeLogStatements(schema: string) {
 
 const PLACE = 'seq, xid, table_id, operation, nested, extract(epoch from at) * 1000 as at'
 
-/** Reads no toasted value, however long. */
+/** Does not read toasted values. */
 const SIZE = 'coalesce(octet_length(old), 0) + coalesce(octet_length(new), 0)'
 
 /**
- * The trigger has the same limits. The log may hold more, of an earlier version or written by hand, and one value of 540 MB
- * would end this process at each start.
+ * The trigger enforces the same limits, but an earlier version or a manual insert may have logged more. A value of 540
+ * MB would crash this process at every start.
  */
 const COLUMNS = `${PLACE},
       case when ${SIZE} <= ${ROW_BYTES_MAX} then old end as old,
@@ -86,10 +83,10 @@ const COLUMNS = `${PLACE},
 
 const WITHOUT_TEXTS = `${PLACE}, null as old, null as new, null as origin, null as annotations, 'unreadable' as defect`
 
-/** Of a row as it is read. */
+/** Bytes of a row as it is read. */
 const READ_SIZE = `${SIZE} + coalesce(octet_length(origin), 0) + coalesce(octet_length(annotations), 0)`
 
-/** Keeps the rows up to and including the one that passes the bound, with the bytes so far. */
+/** Keeps the rows up to the one that exceeds the limit, with their cumulative size. */
 const boundedBy = (rows: string, bytes: string) => `
       select * from (
         select *, sum(size) over (order by seq) as running_bytes

@@ -51,7 +51,7 @@ export class TickReader {
 
   /** Cuts a tick, as the leader who has followed all others, and goes along it. True when it had changes. */
   async publishNextTick(to: Destination, term: string, onCut: () => void): Promise<boolean> {
-    const cut = await this.#reader.cut(this.#position.epoch, this.#position.tick, term)
+    const cut = await this.#reader.createTick(this.#position.epoch, this.#position.tick, term)
     if (!cut) return false
     onCut()
     await to.deliver(cut.page, seq => this.#reach(cut.range.to, seq))
@@ -63,14 +63,14 @@ export class TickReader {
   /** Moves on with the time where nothing is written: what the position no longer needs can be freed. */
   async keepUp(slotMs: number, term: string): Promise<void> {
     if (performance.now() - this.#tickedAt < slotMs) return
-    const tick = await this.#reader.cutIdle(this.#position.tick, term)
+    const tick = await this.#reader.createIdleTick(this.#position.tick, term)
     if (tick) this.#complete(tick)
   }
 
   /** Leaves everything behind that is not published: the position is a new tick. */
   async skipToNow(term: string): Promise<void> {
     const newest = (await newestTick(this.#db)) ?? this.#position.tick
-    const tick = await this.#reader.cutEmpty(newest, term)
+    const tick = await this.#reader.createEmptyTick(newest, term)
     this.#position = { epoch: this.#position.epoch, tick, gap: 'gap' }
   }
 

@@ -33,10 +33,10 @@ test.each([
   ['large rows among small ones', Array.from({ length: 120 }, () => [...small(9), ...large(1)]).flat()],
 ])('a page holds no more than its bounds and one row: %s', { timeout: 60_000 }, async (_name, lengths) => {
   const reader = await logRows(lengths)
-  const cut = await reader.cut(1, BEFORE_ALL, '1')
-  if (!cut) throw new Error('there is something to read')
-  const pages = [cut.page]
-  for await (const page of reader.pages(cut.range, cut.page.at(-1)?.cursor.seq ?? 0n)) pages.push(page)
+  const tick = await reader.createTick(1, BEFORE_ALL, '1')
+  if (!tick) throw new Error('there is something to read')
+  const pages = [tick.page]
+  for await (const page of reader.pages(tick.range, tick.page.at(-1)?.cursor.seq ?? 0n)) pages.push(page)
   for (const page of pages) {
     expect(page.length).toBeLessThanOrEqual(PAGE_ROWS)
     expect(bytesOf(page.slice(0, -1))).toBeLessThanOrEqual(PAGE_BYTES)

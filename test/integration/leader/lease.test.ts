@@ -61,11 +61,11 @@ test('a leader that stops renewing is replaced, and its later statements have no
   await storePosition(first.db, { epoch: 1, tick: { id: 7n, snapshot: '9:9:' } }, stale)
   expect(await storedPosition(first.db, 1)).toEqual(before)
   const reader = new ChangeLogReader(first.client, 'changefeed')
-  expect(await reader.cut(1, START, stale)).toBeNull()
-  expect(await reader.cutIdle({ id: 0n, snapshot: '9999999999:9999999999:' }, stale)).toBeNull()
-  await expect(reader.cutEmpty(START, stale)).rejects.toThrow(/Leadership lost/)
+  expect(await reader.createTick(1, START, stale)).toBeNull()
+  expect(await reader.createIdleTick({ id: 0n, snapshot: '9999999999:9999999999:' }, stale)).toBeNull()
+  await expect(reader.createEmptyTick(START, stale)).rejects.toThrow(/Leadership lost/)
   const term = second.election.term ?? ''
-  expect((await new ChangeLogReader(second.client, 'changefeed').cut(1, START, term))?.page).toHaveLength(1)
+  expect((await new ChangeLogReader(second.client, 'changefeed').createTick(1, START, term))?.page).toHaveLength(1)
 })
 
 test('a new leader waits for the running statement of its predecessor', async () => {
@@ -74,7 +74,7 @@ test('a new leader waits for the running statement of its predecessor', async ()
   await first.election.campaign()
   await expire()
   const busy = await database.connect()
-  await busy.query('begin; select from changefeed.lease for share') // as cutting a tick does
+  await busy.query('begin; select from changefeed.lease for share') // as creating a tick does
   const campaign = second.election.campaign()
   const waiting = `select from pg_stat_activity where application_name = 'node 1' and wait_event_type = 'Lock'`
   await expect.poll(async () => (await database.query(waiting)).length).toBe(1)

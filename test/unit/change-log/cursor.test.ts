@@ -8,7 +8,7 @@ const cursors = fc.record({
   seq: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
 })
 
-test('a cursor is read back as it was written', () => {
+test('parses formatted cursors', () => {
   fc.assert(
     fc.property(cursors, cursor => {
       expect(parseCursor(formatCursor(cursor))).toEqual(cursor)
@@ -16,7 +16,7 @@ test('a cursor is read back as it was written', () => {
   )
 })
 
-test('cursors are short, and in the order of epoch, tick, seq', () => {
+test('cursors are short, and ordered by epoch, tick and seq', () => {
   const a = { epoch: 1, tick: 100n, seq: 5_000n }
   expect(formatCursor(a)).toBe('1.2s.3uw')
   expect(compareCursors(a, { ...a, seq: 5_001n })).toBe(-1)
