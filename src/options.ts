@@ -4,6 +4,7 @@ import type { AddressParts, ServerAddress } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import type { ModelOptions, ModelSelection } from './models/selection.ts'
+import { describeOption, parseBySchema } from './parse-by-schema.ts'
 import { commandFormatter, type FormatCommand } from './printed-command.ts'
 import type { Publisher } from './publish/publisher.ts'
 import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/socketio/client-buffers.ts'
@@ -189,9 +190,9 @@ function hasHost(value: unknown): value is AddressParts {
 
 /** Throws `E_OPTIONS`, naming each option that does not fit and what it must be. */
 export function parseOptions(options: ChangefeedOptions): Settings {
-  const parsed = (options?.connection === undefined ? schema : schemaWithParts).safeParse(options)
-  if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error))
-  const { models, io, publisher, schemaOwner, connectionString, connection, ...rest } = parsed.data
+  const fitting = options?.connection === undefined ? schema : schemaWithParts
+  const parsed = parseBySchema(fitting, options, { describe })
+  const { models, io, publisher, schemaOwner, connectionString, connection, ...rest } = parsed
   if (io && publisher) {
     throw new ChangefeedError('E_OPTIONS', 'Option `publisher` takes the place of `io`: pass one of them.')
   }
@@ -209,15 +210,9 @@ export function parseOptions(options: ChangefeedOptions): Settings {
   })
 }
 
-function describe({ issues }: z.ZodError): string {
-  return issues
-    .map(({ path, message, code, ...issue }) => {
-      if (code === 'unrecognized_keys' && 'keys' in issue) {
-        return `There is no option ${(issue.keys as string[]).map(key => `\`${[...path, key].join('.')}\``).join(', ')}. Known options: ${Object.keys(schema.shape).join(', ')}.`
-      }
-      return path.length === 0 ? 'Pass an object with options.' : `Option \`${path.join('.')}\` ${message}.`
-    })
-    .join(' ')
+function describe(issue: z.core.$ZodIssue): string {
+  const known = issue.code === 'unrecognized_keys' ? ` Known options: ${Object.keys(schema.shape).join(', ')}.` : ''
+  return describeOption(issue) + known
 }
 
 function selectionOf(models: z.infer<typeof schema>['models']): ModelSelection {

@@ -3,6 +3,7 @@ import type { Server } from 'socket.io'
 import { z } from 'zod'
 import { ChangefeedError } from '../errors.ts'
 import type { ChangefeedOptions } from '../options.ts'
+import { parseBySchema } from '../parse-by-schema.ts'
 import type { RealtimeOptions } from '../realtime/realtime-options.ts'
 import type { ConfigFile } from './config-file.ts'
 import { LOG_LEVELS } from './log-level.ts'
@@ -142,10 +143,9 @@ export function resolveSettings(
   const only = given.get('models')?.value as readonly string[] | undefined
   for (const [name, { value }] of given)
     if (name !== 'models') merged[name] = name === 'serve' && value === true ? own.serve || value : value
-  const parsed = definition.safeParse(merged)
-  if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error, given, file))
+  const parsed = parseBySchema(definition, merged, { describe: issue => describe(issue, given, file) })
   const feed = Object.fromEntries(Object.entries(content).filter(([name]) => OF_THE_FEED.has(name)))
-  const settings = withAbsolutePaths(parsed.data, given, file)
+  const settings = withAbsolutePaths(parsed, given, file)
   return checkTogether({ ...settings, only, feed, configPath: file?.path ?? null, commonFlags, json })
 }
 
@@ -165,13 +165,13 @@ function contentOf(file: ConfigFile | null): Record<string, unknown> {
   return file.content as Record<string, unknown>
 }
 
-function describe({ issues }: z.ZodError, given: ReadonlyMap<SettingName, Given>, file: ConfigFile | null): string {
-  return issues
-    .map(({ path, message }) => {
-      const from = given.get(path[0] as SettingName)?.from
-      return from ? `${from} ${message}.` : `Setting \`${path.join('.')}\` ${message} (${file?.path}).`
-    })
-    .join(' ')
+function describe(
+  { path, message }: z.core.$ZodIssue,
+  given: ReadonlyMap<SettingName, Given>,
+  file: ConfigFile | null,
+) {
+  const from = given.get(path[0] as SettingName)?.from
+  return from ? `${from} ${message}.` : `Setting \`${path.join('.')}\` ${message} (${file?.path}).`
 }
 
 /** A path in the file starts at the file, one on the command line where the person is. */

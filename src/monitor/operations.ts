@@ -7,6 +7,7 @@ import { asError, ChangefeedError, type ErrorCode } from '../errors.ts'
 import { capturedIdentities } from '../feed/captured-identities.ts'
 import { readReplay } from '../feed/replay.ts'
 import type { Logger } from '../logger.ts'
+import { parseBySchema } from '../parse-by-schema.ts'
 import { pauseModels, resumeModels } from '../pipeline/pauses.ts'
 import type { ReplayRunner } from './replay-runner.ts'
 
@@ -90,10 +91,8 @@ async function bodyOf<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
   const body: unknown = await context.req.json().catch(cause => {
     throw new ChangefeedError('E_USAGE', 'The body is not JSON.', { cause })
   })
-  const parsed = schema.safeParse(body)
-  if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.map(({ path, message }) => `${['body', ...path].join('.')}: ${message}`)
-  throw new ChangefeedError('E_USAGE', faults.join('; '))
+  const describe = ({ path, message }: z.core.$ZodIssue) => `${['body', ...path].join('.')}: ${message}.`
+  return parseBySchema(schema, body, { code: 'E_USAGE', describe })
 }
 
 const refuse = (context: Context, status: 400 | 409 | 413 | 415 | 500, message: string) =>

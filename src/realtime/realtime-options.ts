@@ -3,6 +3,7 @@ import type { Server, Socket } from 'socket.io'
 import { z } from 'zod'
 import { ChangefeedError } from '../errors.ts'
 import { type Logger, silentLogger } from '../logger.ts'
+import { parseBySchema } from '../parse-by-schema.ts'
 import { DEFAULT_MAX_BUFFERED_BYTES, type SlowClient } from '../publish/socketio/client-buffers.ts'
 import { type ModelAccess, WRITE_ACTIONS } from './blueprints/access.ts'
 import type { BeforeConnect } from './requests/admission.ts'
@@ -165,14 +166,12 @@ export const schema = z.strictObject({
 
 /** Throws `E_OPTIONS`, naming each option that does not fit and what it must be. */
 export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings {
-  const parsed = schema.safeParse(options)
-  if (!parsed.success) throw new ChangefeedError('E_OPTIONS', describe(parsed.error))
+  const { path, mirror, allowedHosts, maxBufferedBytes, allowEIO3 } = parseBySchema(schema, options)
   if (!options.server && !options.io) {
     throw new ChangefeedError('E_OPTIONS', 'Option `server` is required, an http.Server; or `io`, a socket.io Server.')
   }
   refuseLeaks(options)
   const { limits = {}, logger = silentLogger, models = {} } = options
-  const { path, mirror, allowedHosts, maxBufferedBytes, allowEIO3 } = parsed.data
   const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
   const access = byIdentity(models)
   return Object.freeze({
@@ -209,15 +208,3 @@ function refuseLeaks({ feed, models = {} }: RealtimeOptions) {
     )
   }
 }
-
-const describe = ({ issues }: z.ZodError) =>
-  issues
-    .map(issue => {
-      if (issue.code === 'unrecognized_keys') {
-        return `There is no option ${issue.keys.map(key => `\`${[...issue.path, key].join('.')}\``).join(', ')}.`
-      }
-      return issue.path.length === 0
-        ? 'Pass an object with options.'
-        : `Option \`${issue.path.join('.')}\` ${issue.message}.`
-    })
-    .join(' ')

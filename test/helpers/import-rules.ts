@@ -9,7 +9,7 @@ export type Sources = ReadonlyMap<string, string>
  */
 const ROOMS: readonly (readonly string[])[] = [
   ['errors.ts', 'logger.ts', 'node-globals.ts', 'printed-command.ts', 'version.ts', 'pages', 'client'],
-  ['db'],
+  ['db', 'parse-by-schema.ts'],
   ['embedded-postgres', 'change-log', 'wakeup', 'models'],
   ['capture', 'leader'],
   ['publish'],

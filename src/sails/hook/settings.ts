@@ -3,6 +3,7 @@ import type { ServerAddress } from '../../db/connect.ts'
 import { ChangefeedError } from '../../errors.ts'
 import type { ModelOptions } from '../../models/selection.ts'
 import type { ChangefeedOptions } from '../../options.ts'
+import { parseBySchema } from '../../parse-by-schema.ts'
 import { fromText } from './text-settings.ts'
 
 /** `sails.config.changefeed`. */
@@ -93,10 +94,9 @@ export function readSettings(given: unknown = {}): SailsSettings | undefined {
   } = config as SailsChangefeedConfig & {
     _hookTimeout?: number
   }
-  const parsed = own.safeParse({ install, blueprints, duplicateWindowMs, listener })
-  if (!parsed.success) throw invalid(parsed.error)
+  const parsed = parseBySchema(own, { install, blueprints, duplicateWindowMs, listener }, { describe })
   const address = connection ?? (connectionString === undefined ? undefined : { connectionString })
-  return { ...parsed.data, models, address, feed }
+  return { ...parsed, models, address, feed }
 }
 
 /** The part of a model that determines its settings. */
@@ -145,7 +145,4 @@ const notSettings = () =>
     '`sails.config.changefeed` must be an object with settings, or false to disable the feed.',
   )
 
-function invalid({ issues }: z.ZodError): ChangefeedError {
-  const messages = issues.map(({ path, message }) => `\`sails.config.changefeed.${path.join('.')}\` ${message}.`)
-  return new ChangefeedError('E_OPTIONS', messages.join(' '))
-}
+const describe = ({ path, message }: z.core.$ZodIssue) => `\`sails.config.changefeed.${path.join('.')}\` ${message}.`
