@@ -3,7 +3,7 @@ import { identitiesOfRoom } from './socketio/rooms.ts'
 
 type Adapter = ReturnType<Server['of']>['adapter']
 
-/** Of which models a server has rooms with a member, without a look at all rooms: the adapter says which come and go. */
+/** Tracks which models have a room with a member, by the adapter's events, so that it need not scan all rooms. */
 export class ModelRooms {
   static readonly #known = new WeakMap<Adapter, ModelRooms>()
   readonly #rooms = new Map<string, number>()
@@ -14,7 +14,7 @@ export class ModelRooms {
     adapter.on('delete-room', room => this.#count(room, -1))
   }
 
-  /** Of the sockets of this process. One for each adapter, as it cannot be told to end. */
+  /** For the sockets of this process. One instance per adapter, because its listeners are never removed. */
   static of(io: Server): ModelRooms {
     const { adapter } = io.of('/')
     const rooms = ModelRooms.#known.get(adapter) ?? new ModelRooms(adapter)
@@ -22,7 +22,7 @@ export class ModelRooms {
     return rooms
   }
 
-  /** May be true for a model whose name begins like that of another one. */
+  /** May be true if only a model with the same name prefix has rooms. */
   has(identity: string): boolean {
     return this.#rooms.has(identity)
   }

@@ -3,8 +3,8 @@ import type { Publisher } from './publisher.ts'
 import { wrapPublisher } from './wrap-publisher.ts'
 
 /**
- * Lets several callers share a publisher, which takes one event at a time: an event that comes while another is being published
- * waits for it. Without another caller it adds no wait.
+ * Lets several callers share a publisher that accepts one event at a time: an event waits while another is being published.
+ * With a single caller it adds no delay.
  */
 export function serialPublisher(publisher: Publisher): Publisher {
   let underway: Promise<unknown> | null = null
@@ -12,7 +12,7 @@ export function serialPublisher(publisher: Publisher): Publisher {
     const result = underway ? underway.then(() => publisher.publish(event, meta)) : publisher.publish(event, meta)
     if (!result) return
     const settled: Promise<unknown> = result
-      .catch(() => {}) // its caller is told
+      .catch(() => {}) // its caller handles the error
       .then(() => {
         if (underway === settled) underway = null
       })
@@ -21,7 +21,7 @@ export function serialPublisher(publisher: Publisher): Publisher {
   }
   const serial = wrapPublisher(publisher, publish)
   const { hasReceivers } = serial
-  /** The event that is waited for may bring sockets into rooms. */
+  /** True while another event is being published, because it may add sockets to rooms. */
   const mayHaveReceivers = (event: RecordEvent) => underway !== null || hasReceivers?.(event) === true
   return { ...serial, ...(hasReceivers && { hasReceivers: mayHaveReceivers }) }
 }

@@ -1,9 +1,9 @@
-/** How long publishing keeps the event loop to itself, in milliseconds. The writes that it causes take as long again. */
+/** How long publishing may block the event loop, in milliseconds. The resulting socket writes take about as long again. */
 const SLICE_MS = 4
 
 /**
- * Divides work by time, so that timers, requests and the writes of sockets get their turn however much there is to
- * publish. By time and not by count: one message to 2,000 sockets costs as much as 2,000 messages to one.
+ * Divides work into time slices, so that timers, requests and socket writes run during long publishing. By time rather than
+ * by count, because one message to 2,000 sockets costs as much as 2,000 messages to one.
  */
 export class TimeSlice {
   #endsAt = 0
@@ -16,12 +16,12 @@ export class TimeSlice {
     this.#endsAt = performance.now() + SLICE_MS
   }
 
-  /** Lets the event loop go round once, and begins the next slice. */
+  /** Yields to the event loop and begins the next slice. */
   async next(): Promise<void> {
     await eventLoopTurn()
     this.begin()
   }
 }
 
-/** Resolves after the event loop has polled for I/O: a resolved promise alone would not let it. */
+/** Resolves after the event loop has polled for I/O, for which a resolved promise alone is not enough. */
 export const eventLoopTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))

@@ -2,7 +2,7 @@ import type { Publisher } from './publisher.ts'
 
 type OptionalMethod = Exclude<keyof Publisher, 'publish'>
 
-/** The type asks for a name that is missing here. */
+/** Typed so that a new optional method of `Publisher` must be added here. */
 const OPTIONAL_METHODS: Readonly<Record<OptionalMethod, true>> = {
   drained: true,
   check: true,
@@ -10,7 +10,7 @@ const OPTIONAL_METHODS: Readonly<Record<OptionalMethod, true>> = {
   sockets: true,
 }
 
-/** A publisher that differs in `publish` alone: it has every other method that `publisher` has, and no more. */
+/** Replaces `publish` of a publisher. The other methods that it has are kept, and none is added. */
 export function wrapPublisher(publisher: Publisher, publish: Publisher['publish']): Publisher {
   const names = Object.keys(OPTIONAL_METHODS) as OptionalMethod[]
   return { publish, ...Object.fromEntries(names.flatMap(name => bound(publisher, name))) }

@@ -4,8 +4,8 @@ import type { AddedToEvent, RecordEvent, RemovedFromEvent } from './record-event
 import { castId } from './record-id.ts'
 
 /**
- * What the members of a record's collection are told when they join or leave it: their foreign key, or the record's coming
- * and going in their own collection over the same links. Nothing where the association is one-way.
+ * The events of records that join or leave a collection: `updated` with their foreign key, or `addedTo` and `removedFrom`
+ * of their own collection over the same links. Empty for a one-way association.
  */
 export function memberEvents(
   parent: Model,
@@ -25,7 +25,7 @@ export function memberEvents(
   })
 }
 
-/** The child's attribute that leads back: its foreign key, or its own collection over the same links. */
+/** The inverse attribute of the child: its foreign key, or its collection over the same links. */
 export function backReference(parent: Model, collection: Collection, models: Models): string | undefined {
   if (collection.through === undefined) return collection.via
   const ends = models.get(collection.through)?.junction?.ends

@@ -2,8 +2,8 @@ import type { Association, Model, ModelRecord, Models, RecordId } from '../../mo
 import { castId, isRecordId } from './record-id.ts'
 
 /**
- * One statement that a row makes: "`childId` is a member of the collection `alias` of record `id`". A foreign key makes
- * one for its parent, a junction row one for each end that has a collection. `through` is the attribute that says so.
+ * A membership that a row defines: record `childId` is a member of the collection `alias` of record `id`. A foreign key
+ * defines one for its parent, a junction row one for each end that has a collection. `through` is the defining attribute.
  */
 export interface Membership {
   readonly identity: string
@@ -16,8 +16,8 @@ export interface Membership {
 export type Collection = Extract<Association, { type: 'collection' }>
 
 /**
- * What a row says about membership, in a stable order: association by association. Of a made-up junction table the end
- * whose attribute sorts last comes first, as it cannot be known from which side the row was written.
+ * The memberships that a row defines, in a stable order: association by association. In a generated junction table the end
+ * whose attribute sorts last comes first, because the row does not show from which side it was written.
  */
 export function memberships(model: Model, row: ModelRecord, models: Models): Membership[] {
   const stated = model.junction ? ofJunction(model, row) : ofForeignKeys(model, row, models)
@@ -27,7 +27,7 @@ export function memberships(model: Model, row: ModelRecord, models: Models): Mem
 export const sameMembership = (a: Membership) => (b: Membership) =>
   a.identity === b.identity && a.alias === b.alias && a.id === b.id && a.childId === b.childId
 
-/** The collections of other models (or of `model` itself) whose members the rows of `model` state. */
+/** The collections of all models whose members the rows of `model` define. */
 export function statedCollections(model: Model, models: Models): readonly StatedCollection[] {
   const known = found.get(models) ?? new Map<Model, readonly StatedCollection[]>()
   found.set(models, known)
@@ -41,7 +41,7 @@ export interface StatedCollection {
   readonly collection: Collection
 }
 
-/** Asked for every change, and the same for as long as the models are. */
+/** Cache, because it is needed for every change and only depends on the models. */
 const found = new WeakMap<Models, Map<Model, readonly StatedCollection[]>>()
 
 function findStatedCollections(model: Model, models: Models): StatedCollection[] {

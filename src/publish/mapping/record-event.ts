@@ -1,10 +1,9 @@
 import type { ModelRecord, RecordId } from '../../models/model.ts'
 
 /**
- * What happened to one record, keyed by the verb of the message that clients receive. No event implies another one, except
- * that `created.reverse` lists the `addedTo` events that are published *before* the new record itself. A publisher that
- * calls a Sails model's `_publishCreate` skips that list, as the function announces them by itself; our own publisher
- * publishes it.
+ * An event of one record, keyed by the verb of the message that clients receive. Events are independent, except that
+ * `created.reverse` lists the `addedTo` events that are published *before* the new record. A publisher that calls a Sails
+ * model's `_publishCreate` skips that list, because the function publishes them itself; our own publisher publishes it.
  */
 export type RecordEvent = CreatedEvent | UpdatedEvent | DestroyedEvent | AddedToEvent | RemovedFromEvent | RefetchEvent
 
@@ -16,7 +15,7 @@ export interface CreatedEvent {
   readonly verb: 'created'
   readonly identity: string
   readonly id: RecordId
-  /** JSON-ready: customToJSON applied, hidden, encrypted and redacted attributes gone. */
+  /** JSON-ready: `customToJSON` applied, without hidden, encrypted and redacted attributes. */
   readonly record: ModelRecord
   readonly reverse: readonly RecordEvent[]
   /** Rooms of the app that receive the message as well: the model's option `rooms`. */
@@ -28,7 +27,7 @@ export interface UpdatedEvent {
   readonly identity: string
   readonly id: RecordId
   readonly changes: ModelRecord
-  /** Absent where only the other end of an association changed. */
+  /** Absent if only the other end of an association changed. */
   readonly previous?: ModelRecord
   readonly rooms?: readonly string[]
 }
@@ -47,7 +46,7 @@ export interface AddedToEvent {
   readonly id: RecordId
   readonly alias: string
   readonly childId: RecordId
-  /** The child itself, where the caller of a publish function passed it. JSON-ready. */
+  /** The child record, if the caller of a publish function passed it. JSON-ready. */
   readonly added?: ModelRecord
   /** A blueprint replaced a collection and kept this member: it deleted the link and inserted it again. */
   readonly kept?: true
@@ -61,14 +60,14 @@ export interface RemovedFromEvent {
   readonly childId: RecordId
 }
 
-/** Not a Sails verb: everything that a client holds of this model may be stale (TRUNCATE, a declared gap, bulk policy). */
+/** Not a Sails verb: all records of this model that a client holds may be stale (TRUNCATE, a declared gap, bulk policy). */
 export interface RefetchEvent {
   readonly verb: 'refetch'
   readonly identity: string
   readonly reason: 'truncate' | 'gap' | 'bulk' | 'epoch'
 }
 
-/** The second argument of every message; today's clients ignore it. */
+/** The second argument of every message. sails.io.js ignores it. */
 export interface MessageMeta {
   readonly cursor: string
   /** Milliseconds since the epoch. */

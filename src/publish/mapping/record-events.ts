@@ -8,17 +8,17 @@ import type { RowChange } from './row-change.ts'
 
 export interface PublishContext {
   readonly models: Models
-  /** The answers to `relatedRowsNeeds(change, models)`, in the same order. */
+  /** The results for `relatedRowsNeeds(change, models)`, in the same order. */
   readonly related?: readonly RelatedRows[]
 }
 
 /**
- * The events that one row change stands for, in the order in which they are published. Pure.
+ * The events of one row change, in publishing order. Pure.
  *
  * - insert: addedTo on the parents, then created;
- * - update: per foreign key that changed removedFrom, addedTo; then updated. Another primary key: destroyed + created;
- * - delete: destroyed, then association by association removedFrom on the parents, or news for the children left behind;
- * - a row of a made-up junction: addedTo or removedFrom on each end that has a collection, and nothing else;
+ * - update: removedFrom and addedTo for each changed foreign key, then updated. With a changed primary key: destroyed, created;
+ * - delete: destroyed, then per association removedFrom on the parents, or the events of children that still reference it;
+ * - a row of a generated junction table: only addedTo or removedFrom on each end that has a collection;
  * - truncate: refetch.
  */
 export function recordEvents(change: RowChange, context: PublishContext): RecordEvent[] {
@@ -33,9 +33,8 @@ export function recordEvents(change: RowChange, context: PublishContext): Record
 }
 
 /**
- * The models whose clients are stale when changes of `model` are missing: its own, those whose collections its rows
- * fill, directly or as links, and those whose records refer to it and are notified when a record is destroyed.
- * A made-up junction has no clients of its own.
+ * The models whose clients are stale if changes of `model` are missing: the model itself, models whose collections contain
+ * its rows or are linked by them, and models whose records reference it. A generated junction has no clients of its own.
  */
 export function affectedModels(model: Model, models: Models): string[] {
   const parents = statedCollections(model, models).map(({ parent }) => parent.identity)
@@ -51,7 +50,7 @@ const refetch = (identity: string, reason: RefetchEvent['reason']): RefetchEvent
   reason,
 })
 
-/** The rows of the other models are still there: only what is linked to them is gone. */
+/** Other models get `bulk`: their rows still exist, and only their links are deleted. */
 function truncatedEvents(model: Model, models: Models): RefetchEvent[] {
   const reasonFor = (identity: string) => (identity === model.identity ? 'truncate' : 'bulk')
   return affectedModels(model, models).map(identity => refetch(identity, reasonFor(identity)))
@@ -70,7 +69,7 @@ function createdEvents({ model, new: row = {}, record = {} }: RowChange, models:
   return [...added.filter(membership => !announced.includes(membership)).map(addedTo), create]
 }
 
-/** `publishCreate` finds parents through the record that it is given, and knows nothing of through models. */
+/** `publishCreate` finds parents by the foreign keys in the record, and ignores through models. */
 function isAnnouncedByCreate(
   { identity, alias, through }: Membership,
   model: Model,
@@ -93,17 +92,17 @@ function updatedEvent(change: RowChange): RecordEvent {
   return previous ? { ...event, previous } : event
 }
 
-/** The id and what changed, of what may be seen; values that `customToJSON` made up are compared themselves. */
+/** The id and the changed attributes in public form. Keys that `customToJSON` adds are compared by value. */
 function changesOf({ model, changed, record = {}, previous = {} }: RowChange): ModelRecord {
-  const isNews = (key: string) =>
+  const isChanged = (key: string) =>
     key === model.primaryKey ||
     (model.attributes.has(key) ? changed.has(key) : JSON.stringify(record[key]) !== JSON.stringify(previous[key]))
   const changes: ModelRecord = {}
-  for (const key of Object.keys(record)) if (isNews(key)) changes[key] = record[key]
+  for (const key of Object.keys(record)) if (isChanged(key)) changes[key] = record[key]
   return changes
 }
 
-/** removedFrom and addedTo for what the row said before and says no longer, attribute by attribute. */
+/** removedFrom and addedTo for the memberships that the row gave up and gained, attribute by attribute. */
 function membershipEvents({ model, old, new: row }: RowChange, models: Models): RecordEvent[] {
   const before = old ? memberships(model, old, models) : []
   const after = row ? memberships(model, row, models) : []
@@ -115,7 +114,7 @@ function membershipEvents({ model, old, new: row }: RowChange, models: Models): 
   ])
 }
 
-/** The removedFrom among the events that a row change stands for by itself. */
+/** The `removedFrom` events that follow from the row change alone, without lookups. */
 export function removals(change: RowChange, models: Models): RemovedFromEvent[] {
   const { new: row, ...before } = change
   const isGone = !row || (removesRecord(change) && !change.model.junction)
@@ -138,7 +137,7 @@ function destroyedEvents(
   ]
 }
 
-/** Of more members than could be looked up only their model is told. */
+/** If there are more members than the lookup limit, their model gets `refetch` instead. */
 export function leftBehindEvents({ need, members, complete }: RelatedRows, models: Models): RecordEvent[] {
   if (!complete) return [refetch(need.collection.collection, 'bulk')]
   const id = castId(need.parent, need.value)

@@ -2,8 +2,8 @@ import { ChangefeedError } from '../../errors.ts'
 import type { Model, ModelRecord, RecordId } from '../../models/model.ts'
 
 /**
- * An id as clients expect it in a message: by the declared type of the model's primary key. An id beyond the exact
- * range of a double stays text, where the reference's `parseInt` would name another record.
+ * An id as clients expect it in a message, cast to the declared type of the model's primary key. An id beyond the exact
+ * range of a double stays text: `parseInt`, as Sails uses it, would give the id of another record.
  */
 export function castId(model: Model | undefined, id: RecordId): RecordId {
   const type = model?.attributes.get(model.primaryKey)?.type
@@ -13,7 +13,7 @@ export function castId(model: Model | undefined, id: RecordId): RecordId {
   return Number.isSafeInteger(number) || !/^[-+]?\d+$/.test(id) ? (Number.isNaN(number) ? id : number) : id
 }
 
-/** The primary key value of a row. Throws `E_DECODE` where it is not text or a number. */
+/** The primary key value of a row. Throws `E_DECODE` if it is neither text nor a number. */
 export function idOf(model: Model, row: ModelRecord): RecordId {
   const id = row[model.primaryKey]
   if (isRecordId(id)) return id

@@ -5,12 +5,12 @@ import { idOf } from './record-id.ts'
 import type { RowChange } from './row-change.ts'
 
 /**
- * A look-up that the mapping of a destroyed record needs, as it does no I/O itself: the rows of `model` whose `attribute`
- * still equals `value`, and of each the value of `member`.
+ * A lookup that the mapping of a destroyed record needs, because it does no I/O itself: the `member` values of the rows of
+ * `model` whose `attribute` still equals `value`.
  *
- * The rule that keeps a child from being told twice: only rows that *still* point at the destroyed record are looked up.
- * A row that ON DELETE CASCADE or SET NULL (or anybody) has changed no longer does, and has a change of its own to be told
- * by. Where a record with this key exists again (`parent`), nothing dangles and the answer is no rows at all.
+ * Only rows that *still* reference the destroyed record are looked up, so that a child is notified once. A row that ON
+ * DELETE CASCADE, SET NULL or another statement has changed has a change of its own. If a record with this key exists again
+ * (`parent`), the result is empty.
  */
 export interface RelatedRowsNeed {
   readonly model: Model
@@ -19,7 +19,7 @@ export interface RelatedRowsNeed {
   readonly member: string
   /** The destroyed record's model: its primary key must not equal `value` now. */
   readonly parent: Model
-  /** Read at most this many; an answer with more to come says `complete: false`. */
+  /** Maximum number of rows. If there are more, the result has `complete: false`. */
   readonly limit: number
   /** The collection of the destroyed record whose members these are. */
   readonly collection: Collection
@@ -27,14 +27,14 @@ export interface RelatedRowsNeed {
 
 export interface RelatedRows {
   readonly need: RelatedRowsNeed
-  /** Values of `need.member`, nulls left out. */
+  /** Values of `need.member` without nulls. */
   readonly members: readonly RecordId[]
   readonly complete: boolean
 }
 
 const LIMIT = 1000
 
-/** Which rows the caller must look up before {@link recordEvents} can tell everyone; empty for most changes. */
+/** The lookups that {@link recordEvents} needs for this change. Empty for most changes. */
 export function relatedRowsNeeds(change: RowChange, models: Models): RelatedRowsNeed[] {
   const { model, old } = change
   if (!old || model.junction || !removesRecord(change)) return []
@@ -46,7 +46,7 @@ export function relatedRowsNeeds(change: RowChange, models: Models): RelatedRows
   })
 }
 
-/** The attributes by which {@link relatedRowsNeeds} has rows looked up, with the model whose records are destroyed. */
+/** The attributes that {@link relatedRowsNeeds} looks rows up by, with the model of the destroyed records. */
 export function referencesLookedUp(models: Models): readonly Reference[] {
   return [...models.values()].flatMap(parent =>
     parent.associations.flatMap(association => {
@@ -59,7 +59,7 @@ export function referencesLookedUp(models: Models): readonly Reference[] {
 
 export type Reference = Pick<RelatedRowsNeed, 'model' | 'attribute' | 'parent'>
 
-/** True for a delete, and for an update that gave the row another primary key. */
+/** True for a delete, and for an update that changed the primary key. */
 export function removesRecord({ model, operation, old, new: row }: RowChange): boolean {
   if (operation === 'delete') return true
   return operation === 'update' && !!old && !!row && String(old[model.primaryKey]) !== String(row[model.primaryKey])
@@ -67,7 +67,7 @@ export function removesRecord({ model, operation, old, new: row }: RowChange): b
 
 type Place = Pick<RelatedRowsNeed, 'model' | 'attribute' | 'member'>
 
-/** Where the links of a collection are stored; undefined where nobody at the far end would be told. */
+/** Where the links of a collection are stored. Undefined if the far end has no attribute to notify about. */
 function placeOfLinks(parent: Model, collection: Collection, models: Models): Place | undefined {
   const links = models.get(collection.through ?? collection.collection)
   if (!links || backReference(parent, collection, models) === undefined) return undefined

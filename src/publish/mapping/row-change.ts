@@ -2,9 +2,8 @@ import type { Operation } from '../../change-log/change.ts'
 import type { Model, ModelRecord } from '../../models/model.ts'
 
 /**
- * One row change in the terms of its model: what decode makes of a logged change, and what the mapping to publish
- * calls reads. `old` and `new` are for keys and foreign keys only and never leave the process; what is published comes
- * from `previous` and `record`.
+ * One row change in the terms of its model: the output of decoding and the input of {@link recordEvents}. `old` and `new`
+ * are only used for keys and foreign keys and never leave the process. Messages contain `previous` and `record`.
  */
 export interface RowChange {
   readonly model: Model
@@ -13,7 +12,7 @@ export interface RowChange {
   readonly old?: ModelRecord
   /** Every column attribute after the change. Insert and update. */
   readonly new?: ModelRecord
-  /** The public form of `old`: JSON-ready, `customToJSON` applied, hidden, encrypted and redacted attributes gone. */
+  /** The public form of `old`: JSON-ready, `customToJSON` applied, without hidden, encrypted and redacted attributes. */
   readonly previous?: ModelRecord
   /** The public form of `new`. */
   readonly record?: ModelRecord

@@ -1,20 +1,20 @@
 import type { Server } from 'socket.io'
 
-/** Whose sockets are meant: those of this process, or those of all that share the adapter. */
+/** `local`: the sockets of this process. `cluster`: the sockets of all processes that share the adapter. */
 export type Scope = 'local' | 'cluster'
 
-/** socket.io's own adapters, which know the sockets of one process only. */
+/** Class names of socket.io's in-memory adapters, which serve one process. */
 const IN_MEMORY = new Set(['Adapter', 'SessionAwareAdapter'])
 
-/** Whether a message emitted on this server reaches its own sockets alone, as no cluster adapter passes it on. */
+/** Whether messages emitted on this server reach only its own sockets, because it has no cluster adapter. */
 export const isInMemory = (io: Server): boolean => IN_MEMORY.has(io.of('/').adapter.constructor.name)
 
-/** Whether the rooms of this process say who receives a message on this server: its sockets alone, as they are now. */
+/** Whether the local rooms determine all receivers of a message: no other servers, no messages kept for later. */
 export const knowsReceivers = (io: Server, scope: Scope): boolean =>
   scope === 'local' && isInMemory(io) && !keepsMessages(io)
 
-/** Whether messages are kept for sockets that come back, which are members of no room meanwhile. */
+/** Whether the adapter keeps messages for disconnected sockets, which are in no room until they reconnect. */
 export const keepsMessages = (io: Server): boolean => io.of('/').adapter.constructor.name === 'SessionAwareAdapter'
 
-/** Null for a server without a port, as of a listener that reaches the sockets of others through an adapter. */
+/** Null for a server without a port, such as a listener that reaches the sockets of other servers through an adapter. */
 export const socketsConnectedTo = (io: Server): number | null => io.engine?.clientsCount ?? null

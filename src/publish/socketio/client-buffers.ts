@@ -4,16 +4,16 @@ import { type Logger, silentLogger } from '../../logger.ts'
 import { bufferedBytes, cutConnection } from './connection.ts'
 import { batchWrites } from './write-batches.ts'
 
-/** Above this, what waits for one client costs more than to read everything again. */
+/** A larger buffer costs more than a reconnect that reads everything again. */
 export const DEFAULT_MAX_BUFFERED_BYTES = 16 * 2 ** 20
-/** What waits for all clients at once, as a multiple of what may wait for one. */
+/** Limit for all clients together, as a multiple of the limit for one client. */
 const ALL_CLIENTS = 16
-/** The least time between two looks at all sockets, in milliseconds. */
+/** Minimum interval between two checks of all sockets, in milliseconds. */
 const SAMPLE_MS = 50
 const POLL_MS = 10
-/** How long clients may hold up the others at once, and which part of the time in the long run. */
-const PATIENCE_MS = 2_000
-const PATIENCE_SHARE = 0.1
+/** Maximum time that slow clients delay the others at once, and their maximum share of the time in the long run. */
+const WAIT_MS = 2_000
+const WAIT_SHARE = 0.1
 
 export interface ClientBuffersOptions {
   /** Above this a client is disconnected. @default 16 MiB */
@@ -23,10 +23,10 @@ export interface ClientBuffersOptions {
   readonly onDisconnect?: (client: SlowClient) => void
 }
 
-/** A client that did not read what it was sent. */
+/** A client that did not read its messages. */
 export interface SlowClient {
   readonly socketId: string
-  /** What was buffered for it. */
+  /** Bytes that were buffered for it. */
   readonly bytes: number
 }
 
@@ -36,9 +36,8 @@ interface Buffer {
 }
 
 /**
- * Bounds what a server keeps in memory for clients that read more slowly than it sends, as socket.io does not. First the
- * sender waits: for a while, as the others must not be held up for long. Then those who are above the limit are
- * disconnected; they come back and read again.
+ * Limits the memory for clients that read more slowly than the server sends, which socket.io does not limit. First the
+ * sender waits, for a limited time. Then clients above the limit are disconnected; they reconnect and read again.
  */
 export class ClientBuffers {
   readonly #io: Server
@@ -46,9 +45,9 @@ export class ClientBuffers {
   readonly #logger: Logger
   readonly #onDisconnect: (client: SlowClient) => void
   #sampledAt = Number.NEGATIVE_INFINITY
-  #patienceMs = PATIENCE_MS
-  /** Clients that are not waited for any more, until they have caught up. */
-  #givenUp: WeakSet<Socket> = new WeakSet()
+  #remainingWaitMs = WAIT_MS
+  /** Clients that the sender no longer waits for, until they have caught up. */
+  #ignored: WeakSet<Socket> = new WeakSet()
 
   constructor(io: Server, options: ClientBuffersOptions = {}) {
     this.#io = io
@@ -58,51 +57,51 @@ export class ClientBuffers {
     this.#onDisconnect = options.onDisconnect ?? (() => {})
   }
 
-  /** Resolves when clients have room for more, or have been waited for long enough. Costs nothing if called often. */
+  /** Resolves when the buffers have room, or after the maximum wait. Cheap to call often. */
   async drained(): Promise<void> {
     const sinceMs = performance.now() - this.#sampledAt
     if (sinceMs < SAMPLE_MS) return
-    this.#patienceMs = Math.min(PATIENCE_MS, this.#patienceMs + sinceMs * PATIENCE_SHARE)
+    this.#remainingWaitMs = Math.min(WAIT_MS, this.#remainingWaitMs + sinceMs * WAIT_SHARE)
     let buffers = this.#sample()
-    while (this.#patienceMs > 0 && this.#areHigh(buffers)) {
+    while (this.#remainingWaitMs > 0 && this.#areHigh(buffers)) {
       await sleep(POLL_MS)
-      this.#patienceMs -= performance.now() - this.#sampledAt
+      this.#remainingWaitMs -= performance.now() - this.#sampledAt
       buffers = this.#sample()
     }
-    this.#giveUp(buffers)
+    this.#ignoreSlow(buffers)
     this.#disconnectSlow(buffers)
   }
 
-  /** Disconnects who is above the limit, without waiting. */
+  /** Disconnects clients above the limit, without waiting. */
   check(): void {
     this.#disconnectSlow(this.#sample())
   }
 
-  /** The clients that have not received everything. */
+  /** The clients with buffered bytes. */
   #sample(): Buffer[] {
     this.#sampledAt = performance.now()
     const buffers: Buffer[] = []
     for (const socket of this.#io.of('/').sockets.values()) {
       const bytes = bufferedBytes(socket.conn)
       if (bytes > 0) buffers.push({ socket, bytes })
-      else this.#givenUp.delete(socket)
+      else this.#ignored.delete(socket)
     }
     return buffers
   }
 
   #areHigh(buffers: readonly Buffer[]): boolean {
-    const awaited = buffers.filter(({ socket }) => !this.#givenUp.has(socket))
+    const awaited = buffers.filter(({ socket }) => !this.#ignored.has(socket))
     return (
       awaited.some(({ bytes }) => bytes > this.#maxBytes / 2) || total(awaited) > (this.#maxBytes * ALL_CLIENTS) / 2
     )
   }
 
-  #giveUp(buffers: readonly Buffer[]) {
-    if (this.#patienceMs > 0) return
-    for (const { socket, bytes } of buffers) if (bytes > this.#maxBytes / 2) this.#givenUp.add(socket)
+  #ignoreSlow(buffers: readonly Buffer[]) {
+    if (this.#remainingWaitMs > 0) return
+    for (const { socket, bytes } of buffers) if (bytes > this.#maxBytes / 2) this.#ignored.add(socket)
   }
 
-  /** Those above the limit; and while all together are above theirs, the one with most. */
+  /** Disconnects clients above the limit, then, while the total is above its limit, those with the largest buffers. */
   #disconnectSlow(buffers: readonly Buffer[]) {
     let left = total(buffers)
     for (const { socket, bytes } of buffers.toSorted((a, b) => b.bytes - a.bytes)) {
@@ -113,7 +112,7 @@ export class ClientBuffers {
   }
 
   #disconnect(socket: Socket, bytes: number) {
-    const message = 'A client does not read what it is sent and is disconnected: see `maxBufferedBytes`'
+    const message = 'Disconnected a client that does not read its messages. It will reconnect. See `maxBufferedBytes`'
     this.#logger.warn(message, { socketId: socket.id, bytes, maxBufferedBytes: this.#maxBytes })
     cutConnection(socket.conn)
     this.#onDisconnect({ socketId: socket.id, bytes })

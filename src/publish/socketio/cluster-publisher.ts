@@ -6,15 +6,15 @@ import { flushTrackerOf } from './flush-tracker.ts'
 import { type SocketPublisherOptions, socketPublisher } from './socket-publisher.ts'
 
 /**
- * How long one attempt waits for the adapter's backend; after that the feed may be stopped, and otherwise asks again. In a
- * Sails app up to 3 s of it are spent on the blueprint that wrote.
+ * Timeout of one attempt, so that the feed can stop; it retries otherwise. In a Sails app up to 3 s of it are the wait for
+ * a blueprint to publish.
  */
-const PATIENCE_MS = 4_000
+const ATTEMPT_TIMEOUT_MS = 4_000
 
 /**
- * Publishes to the sockets of all servers that share a cluster adapter, and is done with an event when the adapter's backend
- * has it. While the backend is down `publish` rejects with an error whose `retryable` is true. `io` need not listen
- * anywhere: a server without a port that carries the same adapter reaches the sockets of the others.
+ * Publishes to the sockets of all servers that share a cluster adapter. `publish` resolves when the adapter's backend has
+ * accepted the event, and rejects with an error whose `retryable` is true while the backend is down. `io` needs no port: a
+ * server with the same adapter reaches the sockets of the others.
  *
  * @example
  * const io = new Server()
@@ -31,15 +31,15 @@ export function clusterPublisher(io: Server, options: Omit<SocketPublisherOption
   return withFlush(io, publisher)
 }
 
-/** Who only holds records is told to read again as well, so it must be known who holds which; asked for then, as it is rare. */
+/** `refetch` also goes to the rooms of single records, which other servers know. Fetched on demand, because it is rare. */
 async function roomsOfAll(io: Server): Promise<ReadonlySet<string>> {
   const sockets = await io.fetchSockets().catch(cause => {
-    throw notReady(cause)
+    throw unavailable(cause)
   })
   return new Set(sockets.flatMap(socket => [...socket.rooms]))
 }
 
-/** Makes a publisher that emits through the cluster adapter of `io` wait, event by event, until the adapter's backend has it. */
+/** Wraps a publisher that emits through the cluster adapter of `io`: each event waits until the adapter's backend accepted it. */
 export function withFlush(io: Server, publisher: Publisher): Publisher {
   const flushTracker = flushTrackerOf(io)
   if (!flushTracker) return publisher
@@ -49,49 +49,52 @@ export function withFlush(io: Server, publisher: Publisher): Publisher {
     try {
       await publisher.publish(event, meta)
     } catch (cause) {
-      throw flushTracker.interrupted ? cause : new Refused('The publisher refused an event.', { cause })
+      throw flushTracker.interrupted ? cause : new PublishFailed('The publisher threw.', { cause })
     }
     await flushTracker.flush()
-    if (flushTracker.interrupted) throw new Error('Its connection was lost on the way.')
+    if (flushTracker.interrupted) throw new Error('The connection was lost before the event was accepted.')
   }
-  /** An event that is still on its way when it comes again is not sent twice: the client library keeps it in a queue. */
+  /** A retry of an event that is still in the client library's queue waits for it instead of sending it again. */
   const publish = async (event: RecordEvent, meta: MessageMeta) => {
     if (underway?.event !== event) underway = { event, done: send(event, meta) }
     const { done } = underway
     done.catch(() => {})
     try {
-      await withinPatience(done)
+      await withTimeout(done)
       underway = null
     } catch (cause) {
-      if (!(cause instanceof Impatient)) underway = null
-      throw cause instanceof Refused ? cause.cause : notReady(cause)
+      if (!(cause instanceof TimedOut)) underway = null
+      throw cause instanceof PublishFailed ? cause.cause : unavailable(cause)
     }
   }
   const check = async () => {
     await publisher.check?.()
-    await withinPatience(flushTracker.check()).catch(cause => {
-      throw notReady(cause)
+    await withTimeout(flushTracker.check()).catch(cause => {
+      throw unavailable(cause)
     })
   }
   return { ...wrapPublisher(publisher, publish), check }
 }
 
-class Impatient extends Error {}
+class TimedOut extends Error {}
 
-/** The publisher itself threw while the backend was there: a fault of the event, which trying again would not mend. */
-class Refused extends Error {}
+/** The publisher threw while the backend was available, so a retry of the event would fail again. */
+class PublishFailed extends Error {}
 
-async function withinPatience(done: Promise<void>): Promise<void> {
+async function withTimeout(done: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Impatient('It does not answer.')), PATIENCE_MS)
+    timer = setTimeout(
+      () => reject(new TimedOut(`No response within ${ATTEMPT_TIMEOUT_MS / 1000} s.`)),
+      ATTEMPT_TIMEOUT_MS,
+    )
   })
   await Promise.race([done, late]).finally(() => clearTimeout(timer))
 }
 
-const notReady = (cause: unknown) =>
+const unavailable = (cause: unknown) =>
   Object.assign(
-    new Error(`The backend of the socket.io adapter takes no messages. ${(cause as Error)?.message ?? cause}`, {
+    new Error(`The backend of the socket.io adapter does not accept messages. ${(cause as Error)?.message ?? cause}`, {
       cause,
     }),
     { retryable: true },

@@ -1,14 +1,14 @@
 import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 
-/** An engine.io socket. What is used of it is the same in every version that socket.io 4 comes with. */
+/** An engine.io socket. The parts used here are the same in all versions that socket.io 4 depends on. */
 export type Connection = Socket['conn']
 
-/** What an engine.io transport holds of a connection; which of it, its kind decides. */
+/** An engine.io transport: WebSocket has `socket`, polling has `req`. */
 interface Transport {
-  /** That of `ws`. */
+  /** The socket of `ws`. */
   readonly socket?: { readonly bufferedAmount?: number; terminate?(): void }
-  /** The poll that waits for an answer. */
+  /** The pending poll. */
   readonly req?: { readonly socket: TcpSocket } | null
 }
 
@@ -16,13 +16,13 @@ interface Packet {
   readonly data?: string | { readonly byteLength: number }
 }
 
-/** What a queued packet costs besides its data. */
+/** Estimated overhead of a queued packet. */
 const PACKET_BYTES = 128
 
-/** The TCP connection of a client's last poll: what it was answered may still wait in it. */
+/** The TCP connection of a client's last poll, which may still buffer the response. */
 const polled = new WeakMap<Connection, TcpSocket>()
 
-/** What was sent to a client and has not left this process. */
+/** Bytes sent to a client that have not left this process. */
 export function bufferedBytes(connection: Connection): number {
   const { socket } = connection.transport as Transport
   return queuedBytes(connection) + (socket?.bufferedAmount ?? pollBytes(connection))
@@ -43,7 +43,7 @@ function pollBytes(connection: Connection): number {
   return polled.get(connection)?.writableLength ?? 0
 }
 
-/** Ends a connection at once: an orderly end would wait behind everything that the client does not read. */
+/** Terminates a connection immediately. A graceful close would wait for the client to read its buffer. */
 export function cutConnection(connection: Connection): void {
   const { socket } = connection.transport as Transport
   connection.close(true)

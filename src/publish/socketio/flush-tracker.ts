@@ -3,46 +3,43 @@ import { promisify } from 'node:util'
 import type { Server } from 'socket.io'
 
 /**
- * What stands behind a cluster adapter, as far as handing messages over goes. socket.io itself tells nobody whether a
- * message has left the process.
+ * Tracks whether the backend of a cluster adapter has accepted messages. socket.io does not report whether a message has
+ * left the process.
  */
 export interface FlushTracker {
-  /** Resolves with what became of everything that was emitted since the last call; rejects when any of it failed. */
+  /** Resolves when all messages emitted since the last call are accepted. Rejects if any failed. */
   flush(): Promise<void>
-  /** Whether the connection was lost since {@link recovered}: other servers may not have been there to receive. */
+  /** Whether the connection was lost since {@link recovered}, so that other servers may have missed messages. */
   readonly interrupted: boolean
-  /** Resolves when the other servers are back too, as far as can be seen, or when waiting longer makes no sense. */
+  /** Resolves when the other servers have reconnected, as far as is known, or after a timeout. */
   recovered(): Promise<void>
-  /** Rejects, or does not settle, while the backend is away; so that an outage is known when nothing is to be sent. */
+  /** Rejects, or does not settle, while the backend is unavailable. Detects an outage when there are no messages. */
   check(): Promise<void>
 }
 
-/** Null for an adapter that is not known: nothing can be said about its messages. */
+/** Null for an unknown adapter, whose messages cannot be tracked. */
 export function flushTrackerOf(io: Server): FlushTracker | null {
   const adapter = io.of('/').adapter as unknown as RedisLike & PostgresLike
-  if (adapter.pubClient) return redisHandover(adapter)
-  if (adapter.client?.pool) return postgresHandover(adapter.client)
+  if (adapter.pubClient) return redisFlushTracker(adapter)
+  if (adapter.client?.pool) return postgresFlushTracker(adapter.client)
   return null
 }
 
-/**
- * The Redis adapters, over any client library: those of socket.io, and socket.io-redis that they come from, which Sails has
- * as @sailshq/socket.io-redis.
- */
+/** A Redis adapter with any client library: one of socket.io, or their predecessor socket.io-redis (@sailshq/socket.io-redis). */
 interface RedisLike {
   pubClient?: RedisClient
   serverCount?(): Promise<number>
-  /** What socket.io-redis has instead. */
+  /** The equivalent in socket.io-redis. */
   getNumSub?(): Promise<number>
 }
 
 interface RedisClient {
   on?(event: string, listener: () => void): unknown
-  /** Node-redis had it until version 3, when commands took callbacks and gave no promises. */
+  /** Only in node-redis up to version 3, whose commands take callbacks instead of returning promises. */
   readonly connected?: boolean
 }
 
-/** The Postgres adapter: `client.client` is its listening connection, absent while it is lost. */
+/** The Postgres adapter. `client.client` is its listening connection, undefined while it is lost. */
 interface PostgresLike {
   client?: PubSubClient
 }
@@ -53,15 +50,15 @@ interface PubSubClient {
 }
 
 const PEERS_BACK_MS = 10_000
-const PEERS_LOOK_MS = 5_000
+const PEERS_COUNT_MS = 5_000
 const POLL_MS = 100
 /** A Postgres adapter that lost its connection listens again after 1 to 3 seconds. */
 const POSTGRES_PEERS_BACK_MS = 3_000
 
-function redisHandover(adapter: RedisLike): FlushTracker {
+function redisFlushTracker(adapter: RedisLike): FlushTracker {
   const outgoing = new Outgoing()
   let peers = 0
-  let lookedAt = Number.NEGATIVE_INFINITY
+  let countedAt = Number.NEGATIVE_INFINITY
   let interrupted = false
   const interrupt = () => {
     interrupted = true
@@ -71,10 +68,10 @@ function redisHandover(adapter: RedisLike): FlushTracker {
   const promising = client.connected === undefined ? <T>(method: T) => method : promisify
   adapter.pubClient = outgoing.recording(client, name => /^s?publish$/i.test(name), promising)
   const serverCount = async () => await (adapter.serverCount?.() ?? adapter.getNumSub?.() ?? 0)
-  /** How many there are in good times, so that it is known how many should come back after bad ones. */
+  /** Counts the servers while the connection is up, to know how many must reconnect after an interruption. */
   const countPeers = async () => {
-    if (interrupted || performance.now() - lookedAt < PEERS_LOOK_MS) return
-    lookedAt = performance.now()
+    if (interrupted || performance.now() - countedAt < PEERS_COUNT_MS) return
+    countedAt = performance.now()
     const count = await serverCount()
     if (!interrupted) peers = count
   }
@@ -98,7 +95,7 @@ function redisHandover(adapter: RedisLike): FlushTracker {
   }
 }
 
-function postgresHandover(client: PubSubClient): FlushTracker {
+function postgresFlushTracker(client: PubSubClient): FlushTracker {
   const outgoing = new Outgoing()
   let interrupted = false
   client.pool = outgoing.recording(client.pool, (name, [text]) => name === 'query' && isSending(text))
@@ -118,29 +115,29 @@ function postgresHandover(client: PubSubClient): FlushTracker {
       interrupted = false
     },
     async check() {
-      if (client.client === undefined) throw new Error('Its connection is lost.')
+      if (client.client === undefined) throw new Error('The connection is lost.')
     },
   }
 }
 
-/** Not the reading and cleaning up of attachments. */
+/** Whether the statement sends a message. Reading and deleting attachments does not count. */
 const isSending = (text: unknown) => typeof text === 'string' && /^\s*(select pg_notify|insert)/i.test(text)
 
 type Method = (...args: unknown[]) => unknown
 const isMethod = (value: unknown): value is Method => typeof value === 'function'
 
-/** A message with an attachment is sent in two steps, of which the second begins when the first is done. */
+/** A message with an attachment takes two consecutive queries. */
 const STEPS = 2
 
 /**
- * The promises that sending returns and that the adapters drop. The app's own messages are among them, on nodes that never
- * publish too: what has been sent is forgotten, and what comes while the feed waits is not waited for.
+ * Keeps the promises of sending, which the adapters ignore. They include the app's own messages, also on nodes that do not
+ * publish, so settled promises are dropped, and `flush` does not wait for messages sent after it began.
  */
 class Outgoing {
   readonly #pending = new Set<Promise<unknown>>()
   #failure: { readonly reason: unknown } | null = null
 
-  /** The same object; what the chosen methods return, made such that they give promises, is kept until it settles. */
+  /** Wraps `target`: promises that the chosen methods return are kept until they settle. `promising` converts callback methods. */
   recording<T extends object>(
     target: T,
     isChosen: (name: string, args: unknown[]) => boolean,

@@ -9,17 +9,17 @@ import type {
 } from '../mapping/record-event.ts'
 import { classRoom, contextRoom, recordRoom } from './rooms.ts'
 
-/** What is to happen to sockets for one event, in order. */
+/** One operation on sockets. An event has a list of them, performed in order. */
 export type Step =
   | EmitStep
-  /** The members of `from` join `to`, before anything else is emitted. */
-  | { readonly do: 'introduce'; readonly from: string; readonly to: string }
-  /** Everyone leaves the rooms of the record. */
-  | { readonly do: 'retire'; readonly identity: string; readonly id: RecordId }
-  /** Everyone who is in any room of this model is told to read again. */
+  /** The members of `from` join `to`, before the next message is emitted. */
+  | { readonly do: 'subscribe'; readonly from: string; readonly to: string }
+  /** All sockets leave the rooms of the record. */
+  | { readonly do: 'unsubscribe'; readonly identity: string; readonly id: RecordId }
+  /** All sockets in any room of this model receive `refetch`. */
   | { readonly do: 'refetch'; readonly identity: string; readonly payload: RefetchPayload }
 
-/** Once to each socket that is in any of the rooms. */
+/** Sends one message to each socket that is in any of the rooms. */
 export interface EmitStep {
   readonly do: 'emit'
   readonly rooms: string[]
@@ -33,16 +33,16 @@ export interface RefetchPayload {
   readonly reason: string
 }
 
-/** The event of messages that are about the feed itself and not about a record. */
+/** The event name of messages about the feed itself. */
 export const FEED_EVENT = 'changefeed'
 
-/** The messages and room changes of one event. Pure; payload keys in the order in which Sails sends them. */
+/** The messages and room changes of one event. Pure. Payload keys have the same order as in Sails. */
 export function stepsOf(event: RecordEvent): Step[] {
   switch (event.verb) {
     case 'created':
       return [...event.reverse.flatMap(stepsOf), ...createSteps(event)]
     case 'destroyed':
-      return [toRecord(event, 'destroy', destroyedPayload(event)), retireStep(event)]
+      return [toRecord(event, 'destroy', destroyedPayload(event)), unsubscribeStep(event)]
     case 'updated':
       return [toRecord(event, 'update', updatedPayload(event))]
     case 'addedTo':
@@ -56,7 +56,7 @@ export function stepsOf(event: RecordEvent): Step[] {
   }
 }
 
-/** The message of one event to the app's own rooms alone, and the rooms whose members receive it anyway. */
+/** The message of one event to the app's own rooms, and the model's rooms, whose members receive it separately. */
 export function toRoomsOfApp(event: RecordEvent): { readonly step: EmitStep; readonly except: string[] } | undefined {
   const own: readonly string[] = ('rooms' in event && event.rooms) || []
   const step = stepsOf(event.verb === 'created' ? { ...event, reverse: [] } : event)[0]
@@ -68,7 +68,7 @@ function createSteps({ identity, id, record, rooms = [] }: CreatedEvent): Step[]
   const from = classRoom(identity)
   return [
     { do: 'emit', rooms: [from, ...rooms], event: identity, payload: { verb: 'created', data: record, id } },
-    { do: 'introduce', from, to: recordRoom(identity, id) },
+    { do: 'subscribe', from, to: recordRoom(identity, id) },
   ]
 }
 
@@ -78,7 +78,7 @@ interface OfRecord {
   readonly rooms?: readonly string[]
 }
 
-/** One message to everyone who is subscribed to the record, or to this kind of message about it. */
+/** A message to the subscribers of the record, and to the subscribers of this context of the record. */
 export const toRecord = ({ identity, id, rooms = [] }: OfRecord, context: string, payload: object): EmitStep => ({
   do: 'emit',
   rooms: [recordRoom(identity, id), contextRoom(identity, id, context), ...rooms],
@@ -86,7 +86,7 @@ export const toRecord = ({ identity, id, rooms = [] }: OfRecord, context: string
   payload,
 })
 
-const retireStep = ({ identity, id }: OfRecord): Step => ({ do: 'retire', identity, id })
+const unsubscribeStep = ({ identity, id }: OfRecord): Step => ({ do: 'unsubscribe', identity, id })
 
 const updatedPayload = ({ id, changes, previous }: UpdatedEvent) => ({
   verb: 'updated',

@@ -3,15 +3,15 @@ import { socketNamed } from '../origin.ts'
 import type { Scope } from './adapter.ts'
 
 /**
- * Ids of the sockets that a change with this origin leaves out. An origin is free text that a writer chooses, and socket.io
- * leaves out the members of any room that it is given: what names a room would silence the room.
+ * Ids of the sockets that do not receive changes with this origin. Only ids of sockets count: an origin is free text, and
+ * if it named a room, socket.io would exclude all members of the room.
  */
 export function socketsLeftOut(io: Server, scope: Scope, origin: string | undefined): string[] {
   const id = socketNamed(origin)
   return id !== undefined && isSocket(io, scope, id) ? [id] : []
 }
 
-/** A socket of another server is known by the form of its id alone. Our rooms never count, nor rooms that exist here. */
+/** Sockets of other servers are recognized by the format of their id. Rooms of models and local rooms are excluded. */
 function isSocket(io: Server, scope: Scope, id: string): boolean {
   const { sockets, adapter } = io.of('/')
   if (sockets.has(id)) return true

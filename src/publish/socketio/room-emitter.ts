@@ -2,21 +2,21 @@ import type { Server } from 'socket.io'
 import { eventLoopTurn } from '../time-slice.ts'
 import { keepsMessages, type Scope } from './adapter.ts'
 
-/** Sockets that one emit serves: some 5 ms of work. */
+/** Maximum number of sockets per emit, about 5 ms of work. */
 const SOCKETS_PER_EMIT = 500
 
 export interface Message {
   readonly rooms: readonly string[]
   readonly event: string
   readonly args: readonly unknown[]
-  /** Ids of sockets that are left out. */
+  /** Ids of excluded sockets. */
   readonly except: readonly string[]
 }
 
 /**
- * Emits to rooms, in order. Rooms without a member on this server cost nothing; a message to very many sockets of it is
- * sent in portions, between which the event loop turns, and messages that are emitted meanwhile follow it. Who receives it
- * is settled when its turn comes. With `scope: 'cluster'` the adapter sends it as a whole.
+ * Emits to rooms, in order. Rooms without a local member cost nothing. A message to many local sockets is sent in batches,
+ * with an event loop turn between them; later messages queue behind it. Its receivers are the room members when its turn
+ * comes. With `scope: 'cluster'` the adapter sends it in one emit.
  */
 export class RoomEmitter {
   readonly #io: Server
@@ -28,7 +28,7 @@ export class RoomEmitter {
     this.#scope = scope
   }
 
-  /** Resolves when everything that was emitted is sent; undefined when it is already. */
+  /** Resolves when all emitted messages are sent. Undefined if none is pending. */
   get pending(): Promise<void> | undefined {
     return this.#pending
   }
@@ -39,7 +39,7 @@ export class RoomEmitter {
     const pending = sending.finally(() => {
       if (this.#pending === pending) this.#pending = undefined
     })
-    pending.catch(() => {}) // it is for those who wait for it
+    pending.catch(() => {}) // handled by the code that awaits `pending`
     this.#pending = pending
   }
 
@@ -48,7 +48,7 @@ export class RoomEmitter {
     if (this.#scope === 'cluster' || keepsMessages(this.#io)) return this.#emit(message, rooms)
     const size = rooms.reduce((sum, room) => sum + this.#members(room).size, 0)
     if (size === 0) return undefined
-    return size <= SOCKETS_PER_EMIT ? this.#emit(message, rooms) : this.#emitInPortions(message)
+    return size <= SOCKETS_PER_EMIT ? this.#emit(message, rooms) : this.#emitInBatches(message)
   }
 
   #emit({ event, args, except }: Message, to: readonly string[]): undefined {
@@ -59,8 +59,8 @@ export class RoomEmitter {
       .emit(event, ...args)
   }
 
-  /** Each socket is in a room of its own, which its id names. */
-  async #emitInPortions(message: Message) {
+  /** Emits to socket ids, as each socket is in a room named by its id. */
+  async #emitInBatches(message: Message) {
     const ids = [...new Set(message.rooms.flatMap(room => [...this.#members(room)]))]
     for (let start = 0; start < ids.length; start += SOCKETS_PER_EMIT) {
       if (start > 0) await eventLoopTurn()
@@ -69,8 +69,8 @@ export class RoomEmitter {
   }
 
   #members(room: string): ReadonlySet<string> {
-    return this.#io.of('/').adapter.rooms.get(room) ?? NOBODY
+    return this.#io.of('/').adapter.rooms.get(room) ?? NO_MEMBERS
   }
 }
 
-const NOBODY: ReadonlySet<string> = new Set()
+const NO_MEMBERS: ReadonlySet<string> = new Set()

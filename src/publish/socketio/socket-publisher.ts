@@ -11,11 +11,11 @@ import { type Delivery, StepPerformer } from './step-performer.ts'
 
 export interface SocketPublisherOptions {
   readonly models: Models
-  /** Those of this server's own sockets: they are waited for and bounded. @default none: it has no sockets */
+  /** Buffers of this server's own sockets, to wait for and to limit. @default none: the server has no sockets */
   readonly buffers?: ClientBuffers
   /**
-   * Whose sockets hear of a change: this server's own (`local`: every node runs a feed, whatever the adapter), or those of
-   * all servers of the adapter (`cluster`: only the leader publishes). @default 'local'
+   * Which sockets receive messages. `local`: those of this server, because every node runs a feed. `cluster`: those of all
+   * servers of the adapter, because only the leader publishes. @default 'local'
    */
   readonly scope?: Scope
   /** The rooms that have a member. @default those with a member on this server */
@@ -24,8 +24,8 @@ export interface SocketPublisherOptions {
 
 /**
  * Publishes on a socket.io server with the rooms, events and payloads of Sails. Each message carries `meta` as its second
- * argument. A socket in the class room is in the new record's room before `publish` returns. It returns a promise only
- * where a message has very many receivers.
+ * argument. Sockets in the class room have joined a new record's room when `publish` returns. It returns a promise only for
+ * messages with many receivers.
  *
  * @example
  * const publisher = socketPublisher(io, { models: readModels(ontology.collections), buffers: new ClientBuffers(io) })

@@ -10,24 +10,24 @@ import { RoomEmitter } from './room-emitter.ts'
 import { classRoom, contextRoom, contextsOf, idInRoom, recordRoom } from './rooms.ts'
 
 export interface Delivery {
-  /** Sent as the second argument, where there is any. */
+  /** The second argument of messages, if any. */
   readonly meta?: MessageMeta
-  /** Ids of sockets that are left out. */
+  /** Ids of excluded sockets. */
   readonly except: readonly string[]
 }
 
 export interface StepPerformerOptions {
   readonly models: Models
   readonly scope: Scope
-  /** Shared with whoever else emits messages of the feed, whose order is kept. @default one of its own */
+  /** Share it with other code that emits feed messages, to keep their order. @default a new one */
   readonly emitter?: RoomEmitter
   /** The rooms that have a member. @default those with a member on this server */
   readonly knownRooms?: () => Iterable<string>
 }
 
 /**
- * Does to the sockets of a server what the steps say. This server's own sockets have changed rooms when `perform` returns,
- * so that the next message finds them; through a cluster adapter those of other servers follow in the order of the messages.
+ * Performs steps on the sockets of a server. Local sockets have changed rooms when `perform` returns, so that they receive
+ * the next message. Sockets of other servers change rooms in message order, through the cluster adapter.
  */
 export class StepPerformer {
   readonly #io: Server
@@ -41,15 +41,15 @@ export class StepPerformer {
     this.#emitter = options.emitter ?? new RoomEmitter(io, options.scope)
   }
 
-  /** Whether performing the step would have an effect on any socket; true where that is not known. */
+  /** Whether the step would affect any socket. True if that is unknown. */
   hasReceivers(step: Step): boolean {
     if (!knowsReceivers(this.#io, this.#options.scope)) return true
     switch (step.do) {
       case 'emit':
         return this.#hasMembers(step.rooms)
-      case 'introduce':
+      case 'subscribe':
         return this.#hasMembers([step.from])
-      case 'retire':
+      case 'unsubscribe':
         return this.#hasMembers(roomsOfRecord(this.#options.models, step.identity, step.id))
       case 'refetch':
         return ModelRooms.of(this.#io).has(step.identity)
@@ -61,21 +61,21 @@ export class StepPerformer {
     return rooms.some(room => known.has(room))
   }
 
-  /** A promise where it takes longer than a time slice may. */
+  /** Returns a promise if the step takes longer than a time slice. */
   perform(step: Step, delivery: Delivery): Promise<void> | undefined {
     switch (step.do) {
       case 'emit':
         return this.#emit(step.rooms, step.event, step.payload, delivery)
-      case 'introduce':
-        return this.#introduce(step.from, step.to)
-      case 'retire':
-        return this.#retire(roomsOfRecord(this.#options.models, step.identity, step.id))
+      case 'subscribe':
+        return this.#join(step.from, step.to)
+      case 'unsubscribe':
+        return this.#leave(roomsOfRecord(this.#options.models, step.identity, step.id))
       case 'refetch':
         return this.#refetch(step.payload, delivery)
     }
   }
 
-  /** Tells everyone who is in any room of a model to read again. */
+  /** Sends `refetch` to all sockets in any room of the model. */
   async #refetch(payload: RefetchPayload, delivery: Delivery): Promise<void> {
     this.#slice.begin()
     const rooms = await this.#recordRooms(payload.identity)
@@ -83,7 +83,7 @@ export class StepPerformer {
     if (payload.reason === 'truncate') await this.#destroyAll(payload.identity, [...rooms.keys()], delivery)
   }
 
-  /** Clients that know nothing of `refetch` still learn that what they show is gone. */
+  /** For clients that do not handle `refetch`: publishes `destroyed` for each record with a room. */
   async #destroyAll(identity: string, ids: readonly string[], delivery: Delivery) {
     const model = this.#options.models.get(identity)
     for (const id of ids) {
@@ -110,12 +110,12 @@ export class StepPerformer {
     return this.#emitter.pending
   }
 
-  #introduce(from: string, rooms: string | string[]): undefined {
+  #join(from: string, rooms: string | string[]): undefined {
     this.#io.local.in(from).socketsJoin(rooms)
     if (this.#options.scope === 'cluster') this.#io.in(from).socketsJoin(rooms)
   }
 
-  #retire(rooms: string[]): undefined {
+  #leave(rooms: string[]): undefined {
     this.#io.local.in(rooms).socketsLeave(rooms)
     if (this.#options.scope === 'cluster') this.#io.in(rooms).socketsLeave(rooms)
   }

@@ -5,10 +5,10 @@ import type { Connection } from './connection.ts'
 const batching = new WeakSet<object>()
 
 /**
- * Gives each connection one system call for all frames that engine.io hands over together, in place of one for each frame.
+ * Writes all frames that engine.io flushes together with one system call per connection instead of one per frame.
  * Idempotent. A server that is not attached yet is batched from its first connection on.
  *
- * Source: `writable.cork()` as the Node.js documentation recommends it, undone in `process.nextTick`.
+ * Source: `writable.cork()`, uncorked in `process.nextTick` as the Node.js documentation recommends.
  */
 export function batchWrites(io: Server): void {
   if (!io.engine) {
@@ -25,6 +25,6 @@ export function batchWrites(io: Server): void {
   })
 }
 
-/** That of a WebSocket by `ws`; none for polling, whose answers are written at once. */
+/** The TCP socket of a `ws` WebSocket. Undefined for polling, which writes each response at once. */
 const tcpSocketOf = (transport: unknown) =>
   (transport as { readonly socket?: { readonly _socket?: TcpSocket } }).socket?._socket

@@ -21,7 +21,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
   const reverse = reverseEvents(model, models)
   const isSilent = () => context.isPublishedByFeed(identity)
 
-  const deliver = (event: RecordEvent, req: unknown, skip?: 'introduce') => {
+  const deliver = (event: RecordEvent, req: unknown, skip?: 'subscribe') => {
     for (const step of stepsOf(event)) {
       if (step.do !== skip) void performer.perform(step, { except: omitted(req) })
     }
@@ -55,7 +55,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       record: presentable(context, identity, record),
       reverse: [],
     } as const
-    deliver(event, req, noIntroduce ? 'introduce' : undefined)
+    deliver(event, req, noIntroduce ? 'subscribe' : undefined)
     callback.after()
   }
 

@@ -56,7 +56,7 @@ export function roomMethods(context: PubSubContext): RoomMethods {
       const id = idOfRecord(model, record)
       void sockets.addRoomMembersToRooms(self()._classRoom(), roomsOf(self(), identity, id))
     },
-    _retire: record => perform({ do: 'retire', identity, id: idOfRecord(model, record) }),
+    _retire: record => perform({ do: 'unsubscribe', identity, id: idOfRecord(model, record) }),
     _room: id => {
       if (isRecordId(id)) return recordRoom(identity, id)
       logger.error(`${identity}._room() needs an id`)

@@ -34,7 +34,7 @@ test('an adapter that goes away while nothing is written is reported, and so is 
   await away
   expect(feed.status().outage).toEqual({
     since: expect.any(Number),
-    reason: expect.stringMatching(/takes no messages/),
+    reason: expect.stringMatching(/does not accept messages/),
   })
   await eventually(async () => expect(await problems()).toEqual(['error publisher']))
   const returned = eventOf(feed, 'outage', { withinMs: 20_000 })

@@ -75,5 +75,5 @@ test('a request that cannot be tracked still reaches its action', () => {
   enter('first')
   enter('second')
   expect(entered).toEqual(['first', 'second'])
-  expect(logged).toEqual([expect.stringContaining('following a request failed')])
+  expect(logged).toEqual([expect.stringContaining('tracking a request failed')])
 })

@@ -13,7 +13,7 @@ import { socketServer } from '../../integration/realtime/socket-server.ts'
 const MIB = 2 ** 20
 const meta = { cursor: '1.1.1', at: 1 }
 
-/** A server whose clients may leave 2 MiB unread, and what it did to them. */
+/** A server that buffers at most 2 MiB per client, with the clients that it disconnected. */
 async function publishing() {
   const server = await socketServer()
   const cut: SlowClient[] = []
@@ -21,7 +21,7 @@ async function publishing() {
   const logger = { error() {}, warn: (...line: unknown[]) => logged.push(line), info() {}, debug() {} }
   const buffers = new ClientBuffers(server.io, { maxBytes: 2 * MIB, logger, onDisconnect: client => cut.push(client) })
   const publisher = socketPublisher(server.io, { models, buffers })
-  /** Publishes so many MiB to the watchers of pets, as a feed does. */
+  /** Publishes this many MiB to the watchers of pets, as a feed does. */
   const publish = async (mib: number) => {
     const record = { id: 1, name: 'x'.repeat(MIB / 16) }
     for (let n = 0; n < mib * 16; n++) {
@@ -33,7 +33,7 @@ async function publishing() {
   return { ...server, publisher, publish, join, cut, logged, sockets: server.io.of('/').sockets }
 }
 
-/** A client of this version of the protocol that can stop to read from its connection. */
+/** A client of this protocol version that can stop reading from its connection. */
 async function websocketClient(port: number) {
   const client = connect(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true, reconnection: false })
   afterScope(() => client.disconnect())
@@ -60,7 +60,7 @@ async function pollingClient(port: number, protocol: 3 | 4) {
   return sid
 }
 
-/** Publishes until the buffers are looked at, which is not done at each message. */
+/** Publishes until the buffers are checked, which does not happen for each message. */
 async function publishUntil(publish: (mib: number) => Promise<void>, isDone: () => boolean) {
   await eventually(async () => {
     await publish(1)
@@ -83,24 +83,27 @@ test('a client that reads nothing is disconnected above the limit; the others re
   await eventually(() => expect(other.received).toBeGreaterThanOrEqual(before + 16))
 })
 
-test.each([3, 4] as const)('so is one that has stopped polling (protocol %i)', async protocol => {
-  const { port, publish, cut, sockets, io } = await publishing()
-  const connected = once(io, 'connection')
-  await pollingClient(port, protocol)
-  const [socket] = await connected
-  await socket.join(classRoom('pet'))
-  await publishUntil(publish, () => cut.length > 0)
-  expect(cut.map(({ socketId }) => socketId)).toEqual([socket.id])
-  expect(sockets.size).toBe(0)
-})
+test.each([3, 4] as const)(
+  'a client that has stopped polling is disconnected above the limit (protocol %i)',
+  async protocol => {
+    const { port, publish, cut, sockets, io } = await publishing()
+    const connected = once(io, 'connection')
+    await pollingClient(port, protocol)
+    const [socket] = await connected
+    await socket.join(classRoom('pet'))
+    await publishUntil(publish, () => cut.length > 0)
+    expect(cut.map(({ socketId }) => socketId)).toEqual([socket.id])
+    expect(sockets.size).toBe(0)
+  },
+)
 
-test('a client that is slow for a moment is waited for and stays', async () => {
+test('a client that is slow for a moment stays connected', async () => {
   const { port, publish, join, cut, sockets } = await publishing()
   const slow = await websocketClient(port)
   join(slow.id)
   slow.pause()
   const { conn } = sockets.get(slow.id) ?? {}
-  // As soon as something waits for it, it reads again.
+  // Resumes reading as soon as its buffer is not empty.
   const watching = setInterval(() => {
     if (!conn || bufferedBytes(conn) === 0) return
     clearInterval(watching)
@@ -108,7 +111,7 @@ test('a client that is slow for a moment is waited for and stays', async () => {
   }, 1)
   afterScope(() => clearInterval(watching))
   await publish(12)
-  slow.resume() // where the operating system has held all of it
+  slow.resume() // if the operating system buffered all of it
   await eventually(() => expect(slow.received).toBe(12 * 16), { withinMs: 20_000 })
   expect(cut).toEqual([])
 })

@@ -12,28 +12,28 @@ const destroy = (id: number): RecordEvent => ({ verb: 'destroyed', identity: 'pe
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** A server with what is looked at of a Redis adapter. */
+/** A server with the parts of a Redis adapter that are used. */
 function serverOver(pubClient: object): Server & { readonly adapter: { readonly pubClient: { publish(): unknown } } } {
   const adapter = { pubClient, serverCount: async () => 1 }
   return { adapter, of: () => ({ adapter }) } as never
 }
 
-test('what the publisher itself throws is the fault of that event: it is not asked for again', async () => {
-  const told: unknown[] = []
+test('an error of the publisher itself is not retryable', async () => {
+  const published: unknown[] = []
   const publisher = withFlush(serverOver({ publish: async () => 1 }), {
     publish(event) {
       if ('id' in event && event.id === 1) throw new Error('an override of the app')
-      told.push(event)
+      published.push(event)
     },
   })
   const refused = publisher.publish(destroy(1), meta)
   await expect(refused).rejects.toThrow('an override of the app')
   await expect(refused).rejects.not.toHaveProperty('retryable')
   await publisher.publish(destroy(2), meta)
-  expect(told).toEqual([destroy(2)])
+  expect(published).toEqual([destroy(2)])
 })
 
-test('what the backend does not take is asked for again', async () => {
+test('an error of the backend is retryable', async () => {
   let isDown = true
   const io = serverOver({ publish: () => (isDown ? Promise.reject(new Error('closed')) : Promise.resolve(1)) })
   const publisher = withFlush(io, { publish: () => void io.adapter.pubClient.publish() })
@@ -42,7 +42,7 @@ test('what the backend does not take is asked for again', async () => {
   await publisher.publish(destroy(1), meta)
 })
 
-test("the app's own messages are not remembered on a node that does not publish", async () => {
+test("on a node that does not publish, the app's own messages are not retained", async () => {
   const io = serverOver({ publish: async () => 1 })
   withFlush(io, { publish() {} })
   const sent = Array.from({ length: 1_000 }, () => new WeakRef(io.adapter.pubClient.publish() as object))
@@ -52,7 +52,7 @@ test("the app's own messages are not remembered on a node that does not publish"
   })
 })
 
-test('an app that sends all the time does not hold the feed up', async () => {
+test('an app that sends continuously does not block the feed', async () => {
   const io = serverOver({ publish: () => new Promise(resolve => setTimeout(resolve, 5)) })
   const publisher = withFlush(io, { publish: () => void io.adapter.pubClient.publish() })
   const sending = setInterval(() => io.adapter.pubClient.publish(), 1)

@@ -34,7 +34,7 @@ const truncated = (identity: string): RowChange => ({
   changed: new Set(),
 })
 
-/** `owner 1 pets +4`, `pet 4 created`: one line an event, so that a case can be read. */
+/** One readable line per event: `owner 1 pets +4`, `pet 4 created`. */
 function line(event: RecordEvent): string[] {
   switch (event.verb) {
     case 'created':
@@ -52,7 +52,7 @@ function line(event: RecordEvent): string[] {
   }
 }
 
-/** Answers the look-ups of a change: by collection of the destroyed record, the members that are left. */
+/** The results of the lookups of a change. `left`: remaining members by collection of the destroyed record. */
 function related(change: RowChange, left: Record<string, RecordId[]>, complete = true) {
   return relatedRowsNeeds(change, models).map(need => ({ need, members: left[need.collection.alias] ?? [], complete }))
 }
@@ -67,7 +67,11 @@ const rex = { id: 1, name: 'rex', owner: 1, breed: 9 }
 describe('one-to-many', () => {
   const cases: [string, RowChange, string[]][] = [
     ['a parent', inserted('owner', { id: 3, name: 'eve' }), ['owner 3 created']],
-    ['a child tells its parent first', inserted('pet', { ...rex, id: 4 }), ['(owner 1 pets +4)', 'pet 4 created']],
+    [
+      'a child, after addedTo on its parent',
+      inserted('pet', { ...rex, id: 4 }),
+      ['(owner 1 pets +4)', 'pet 4 created'],
+    ],
     ['a child without parent', inserted('pet', { ...rex, owner: null }), ['pet 1 created']],
     ['a scalar', updated('pet', rex, { name: 'max' }), ['pet 1 {"id":1,"name":"max"} previous']],
     ['nothing', updated('pet', rex, {}), ['pet 1 {"id":1} previous']],
@@ -86,7 +90,11 @@ describe('one-to-many', () => {
       updated('pet', { ...rex, owner: null }, { owner: 2 }),
       ['owner 2 pets +1', 'pet 1 {"id":1,"owner":2} previous'],
     ],
-    ['a one-way parent hears nothing', updated('pet', rex, { breed: 8 }), ['pet 1 {"id":1,"breed":8} previous']],
+    [
+      'a one-way parent, without events for it',
+      updated('pet', rex, { breed: 8 }),
+      ['pet 1 {"id":1,"breed":8} previous'],
+    ],
     ['a destroyed child', deleted('pet', rex), ['pet 1 destroyed', 'owner 1 pets -1']],
     ['the target of a one-way association', deleted('breed', { id: 9, label: 'pug' }), ['breed 9 destroyed']],
     [
@@ -98,7 +106,7 @@ describe('one-to-many', () => {
   ]
   test.each(cases)('%s', (_name, change, expected) => expect(lines(change)).toEqual(expected))
 
-  test('children that still point at a destroyed parent are told', () => {
+  test('children that still reference a destroyed parent are updated', () => {
     const gone = deleted('owner', { id: 1, name: 'ann' })
     expect(lines(gone, { pets: [1, 2] })).toEqual(['owner 1 destroyed', 'pet 1 {"owner":null}', 'pet 2 {"owner":null}'])
     expect(relatedRowsNeeds(gone, models)).toMatchObject([
@@ -106,17 +114,17 @@ describe('one-to-many', () => {
     ])
   })
 
-  test('more children than the look-up may read are told to read again', () =>
+  test('more children than the lookup limit receive refetch', () =>
     expect(lines(deleted('owner', { id: 1 }), { pets: [1] }, false)).toEqual(['owner 1 destroyed', 'pet refetch bulk']))
 
-  test('a parent that took another key leaves its children as a destroyed one does', () =>
+  test('a parent with a changed primary key updates its children as a destroyed one does', () =>
     expect(lines(updated('owner', { id: 1 }, { id: 5 }), { pets: [1] })).toEqual([
       'owner 1 destroyed',
       'pet 1 {"owner":null}',
       'owner 5 created',
     ]))
 
-  test('nothing is looked up for a change that leaves nothing behind', () =>
+  test('nothing is looked up for changes without dangling references', () =>
     expect(
       [inserted('owner', { id: 1 }), updated('owner', { id: 1 }, { name: 'a' }), deleted('pet', rex)].flatMap(change =>
         relatedRowsNeeds(change, models),
@@ -130,21 +138,21 @@ describe('links in a table of their own', () => {
   const venue = { id: 5, driver: 2, taxi: '7' }
   const cases: [string, RowChange, string[]][] = [
     [
-      'both ends hear of a new link',
+      'a new link, for both ends',
       inserted('course_students__student_courses', link),
       ['student 2 courses +3', 'course 3 students +2'],
     ],
     [
-      'both ends hear of a link gone',
+      'a deleted link, for both ends',
       deleted('course_students__student_courses', link),
       ['student 2 courses -3', 'course 3 students -2'],
     ],
     [
-      'a link moved by hand',
+      'an updated link',
       updated('course_students__student_courses', link, { course_students: 4 }),
       ['student 2 courses -3', 'student 2 courses +4', 'course 3 students -2', 'course 4 students +2'],
     ],
-    ['a link touched by hand', updated('course_students__student_courses', link, {}), []],
+    ['an update of a link that changes nothing', updated('course_students__student_courses', link, {}), []],
     ['a half-empty link', inserted('course_students__student_courses', { ...link, student_courses: null }), []],
     ['only the end with a collection', inserted('author_favorites__book', favorite), ['author 1 favorites +3']],
     [
@@ -168,7 +176,7 @@ describe('links in a table of their own', () => {
   ]
   test.each(cases)('%s', (_name, change, expected) => expect(lines(change)).toEqual(expected))
 
-  test('members of a destroyed record lose it', () => {
+  test('members of a destroyed record receive removedFrom', () => {
     expect(lines(deleted('student', { id: 1 }), { courses: [1, 2] })).toEqual([
       'student 1 destroyed',
       'course 1 students -1',
@@ -177,7 +185,7 @@ describe('links in a table of their own', () => {
     expect(lines(deleted('driver', { id: 1 }), { taxis: [4] })).toEqual(['driver 1 destroyed', 'taxi 4 drivers -1'])
   })
 
-  test('nobody is told where the far end has no collection', () => {
+  test('no events if the far end has no collection', () => {
     expect(relatedRowsNeeds(deleted('author', { id: 1 }), models)).toEqual([])
     expect(relatedRowsNeeds(deleted('book', { id: 1 }), models)).toEqual([])
   })
@@ -202,7 +210,7 @@ describe('two associations over one model', () => {
   ]
   test.each(cases)('%s', (_name, change, expected) => expect(lines(change)).toEqual(expected))
 
-  test('each child is told of the right foreign key', () =>
+  test('each child is updated with the right foreign key', () =>
     expect(lines(deleted('person', { id: 1, boss: null, mentor: null }), { reports: [3], pupils: [4] })).toEqual([
       'person 1 destroyed',
       'person 3 {"boss":null}',
@@ -210,8 +218,8 @@ describe('two associations over one model', () => {
     ]))
 })
 
-describe('what is said of a record', () => {
-  test('an update says what may be seen and changed, under attribute names', () => {
+describe('the content of events', () => {
+  test('an update contains visible changed attributes by attribute name', () => {
     const old = { id: 1, name: 'rex', owner: null, breed: null }
     const change = {
       ...updated('pet', old, { name: 'max' }),
@@ -229,7 +237,7 @@ describe('what is said of a record', () => {
     ])
   })
 
-  test('a created record and its id are sent as they are, other ids as the model declares them', () => {
+  test('a created record and its id are unchanged, other ids are cast as the model declares', () => {
     expect(events(inserted('pet', { ...rex, id: '4', owner: '1' }))).toEqual([
       {
         verb: 'created',
@@ -244,15 +252,15 @@ describe('what is said of a record', () => {
     ])
   })
 
-  test('a parent is told of a child whose foreign key is hidden, without the help of publishCreate', () =>
+  test('addedTo is a separate event if publishCreate cannot see the hidden foreign key', () =>
     expect(lines(inserted('pet', rex, { id: 1, name: 'rex' }))).toEqual(['owner 1 pets +1', 'pet 1 created']))
 
-  test('a row without a key is refused', () =>
+  test('a row without a primary key is rejected', () =>
     expect(() => events(inserted('pet', { name: 'x' }))).toThrow(expect.objectContaining({ code: 'E_DECODE' })))
 })
 
-describe('everything at once', () => {
-  test('truncate: the model is gone, its neighbours have lost members', () => {
+describe('whole tables', () => {
+  test('truncate: refetch for the model and for models that lost members', () => {
     expect(lines(truncated('pet'))).toEqual(['pet refetch truncate', 'owner refetch bulk'])
     expect(lines(truncated('owner'))).toEqual(['owner refetch truncate', 'pet refetch bulk'])
     expect(lines(truncated('course_students__student_courses'))).toEqual([

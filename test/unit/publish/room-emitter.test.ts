@@ -7,7 +7,7 @@ import { socketServer } from '../../integration/realtime/socket-server.ts'
 
 const CLIENTS = 600
 
-/** So many sockets in one room, over one connection each. */
+/** This many sockets in one room, with one connection each. */
 async function crowd() {
   const server = await socketServer()
   const clients = Array.from({ length: CLIENTS }, () =>
@@ -26,7 +26,7 @@ async function crowd() {
   return { ...server, clients, received }
 }
 
-test('a message to very many sockets lets the event loop turn; what is emitted meanwhile follows it', async () => {
+test('a message to many sockets yields to the event loop, and later messages follow it', async () => {
   const { io, clients, received } = await crowd()
   const [writer] = clients
   const emitter = new RoomEmitter(io, 'local')
@@ -52,7 +52,7 @@ test('a message to very many sockets lets the event loop turn; what is emitted m
   for (const events of received.slice(1)) expect(events).toEqual(['first', 'second', 'end'])
 })
 
-test('rooms without a member on this server cost nothing: the payload is not even looked at', async () => {
+test('the payload of a message to rooms without a local member is not read', async () => {
   const { io, member } = await socketServer()
   const emitter = new RoomEmitter(io, 'local')
   const payload = {

@@ -6,7 +6,7 @@ import { serialPublisher } from '../../../src/publish/serial-publisher.ts'
 const META = { cursor: '1.1.1', at: 0 }
 const event = (id: number): RecordEvent => ({ verb: 'destroyed', identity: 'pet', id })
 
-test('events of two callers never overlap, and a failure is told to its own caller', async () => {
+test('events of two callers never overlap, and a failure rejects only its own caller', async () => {
   const log: string[] = []
   const events = new EventEmitter()
   const gates = new Map([1, 2, 3].map(id => [id, once(events, `open ${id}`)]))
@@ -28,7 +28,7 @@ test('events of two callers never overlap, and a failure is told to its own call
   expect(log).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2', 'begin 3', 'end 3'])
 })
 
-test('alone, an event that is done at once stays without a promise, also after one that was not', async () => {
+test('a single caller gets no promise for a synchronous event, also after an asynchronous one', async () => {
   const results: (Promise<void> | undefined)[] = [undefined, Promise.resolve(), undefined]
   const publisher = serialPublisher({ publish: () => results.shift() })
   expect(publisher.publish(event(1), META)).toBeUndefined()
@@ -37,7 +37,7 @@ test('alone, an event that is done at once stays without a promise, also after o
   expect(publisher.publish(event(3), META)).toBeUndefined()
 })
 
-test('while another event is being published, any event may have receivers when its turn comes', async () => {
+test('hasReceivers is true while another event is being published', async () => {
   const publisher = serialPublisher({ publish: () => new Promise(setImmediate), hasReceivers: () => false })
   expect(publisher.hasReceivers?.(event(1))).toBe(false)
   const underway = publisher.publish(event(1), META)

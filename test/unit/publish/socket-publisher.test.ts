@@ -29,34 +29,31 @@ const updated = (id: number): RecordEvent => ({
   changes: { id, name: 'max' },
 })
 
-test.each(['local', 'cluster'] as const)(
-  'each event is one message to its room, with its place in the feed (%s)',
-  async scope => {
-    const { publish, member } = await publishing({ scope })
-    const watcher = await member(classRoom('pet'), recordRoom('owner', 1), recordRoom('pet', 9))
-    await publish({
-      ...created(1),
-      reverse: [{ verb: 'addedTo', identity: 'owner', id: 1, alias: 'pets', childId: 1 }],
-    } as RecordEvent)
-    await publish(updated(1))
-    await publish({ verb: 'removedFrom', identity: 'owner', id: 1, alias: 'pets', childId: 1 })
-    await publish({ verb: 'destroyed', identity: 'pet', id: 1, previous: { id: 1, name: 'max' } })
-    await publish(updated(9))
-    await publish(updated(8))
-    const heard = await watcher.heard()
-    expect(heard.map(({ event, data }) => `${event} ${JSON.stringify(data)}`)).toEqual([
-      'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":1}',
-      'pet {"verb":"created","data":{"id":1,"name":"rex"},"id":1}',
-      'pet {"verb":"updated","data":{"id":1,"name":"max"},"id":1}',
-      'owner {"id":1,"verb":"removedFrom","attribute":"pets","removedId":1}',
-      'pet {"verb":"destroyed","id":1,"previous":{"id":1,"name":"max"}}',
-      'pet {"verb":"updated","data":{"id":9,"name":"max"},"id":9}',
-    ])
-    expect(heard.map(message => message.meta)).toEqual(heard.map(() => meta))
-  },
-)
+test.each(['local', 'cluster'] as const)('each event is one message to its room, with its cursor (%s)', async scope => {
+  const { publish, member } = await publishing({ scope })
+  const watcher = await member(classRoom('pet'), recordRoom('owner', 1), recordRoom('pet', 9))
+  await publish({
+    ...created(1),
+    reverse: [{ verb: 'addedTo', identity: 'owner', id: 1, alias: 'pets', childId: 1 }],
+  } as RecordEvent)
+  await publish(updated(1))
+  await publish({ verb: 'removedFrom', identity: 'owner', id: 1, alias: 'pets', childId: 1 })
+  await publish({ verb: 'destroyed', identity: 'pet', id: 1, previous: { id: 1, name: 'max' } })
+  await publish(updated(9))
+  await publish(updated(8))
+  const heard = await watcher.heard()
+  expect(heard.map(({ event, data }) => `${event} ${JSON.stringify(data)}`)).toEqual([
+    'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":1}',
+    'pet {"verb":"created","data":{"id":1,"name":"rex"},"id":1}',
+    'pet {"verb":"updated","data":{"id":1,"name":"max"},"id":1}',
+    'owner {"id":1,"verb":"removedFrom","attribute":"pets","removedId":1}',
+    'pet {"verb":"destroyed","id":1,"previous":{"id":1,"name":"max"}}',
+    'pet {"verb":"updated","data":{"id":9,"name":"max"},"id":9}',
+  ])
+  expect(heard.map(message => message.meta)).toEqual(heard.map(() => meta))
+})
 
-test('watchers are in the room of a new record at once, and everyone leaves that of a destroyed one', async () => {
+test('watchers join the room of a new record at once, and all sockets leave the room of a destroyed one', async () => {
   const { publish, member } = await publishing()
   const watcher = await member(classRoom('pet'))
   const subscriber = await member(recordRoom('pet', 1))
@@ -69,7 +66,7 @@ test('watchers are in the room of a new record at once, and everyone leaves that
   expect((await subscriber.heard()).map(({ data }) => data)).toEqual([{ verb: 'destroyed', id: 1 }])
 })
 
-test.each(['local', 'cluster'] as const)('the socket that a write came from is left out (%s)', async scope => {
+test.each(['local', 'cluster'] as const)('the requesting socket is excluded (%s)', async scope => {
   const { publish, member } = await publishing({ scope })
   const [writer, other] = [await member(classRoom('pet')), await member(classRoom('pet'))]
   await publish(created(1), { origin: writer.socket.id })
@@ -79,7 +76,7 @@ test.each(['local', 'cluster'] as const)('the socket that a write came from is l
   expect(await verbs(other)).toEqual(['created', 'updated'])
 })
 
-test.each(['local', 'cluster'] as const)('an origin that names a room leaves nobody out (%s)', async scope => {
+test.each(['local', 'cluster'] as const)('an origin that names a room excludes no socket (%s)', async scope => {
   const { io, publish, member } = await publishing({ scope })
   const watcher = await member(classRoom('pet'), 'a-room-of-20-letters')
   expect(classRoom('u')).toHaveLength(watcher.socket.id.length)
@@ -93,7 +90,7 @@ test.each(['local', 'cluster'] as const)('an origin that names a room leaves nob
   io.in('a-room-of-20-letters').socketsLeave(rooms)
 })
 
-test('the socket of a request that has disconnected since is no reason to leave anybody out', async () => {
+test('no socket is excluded if the requesting socket has disconnected', async () => {
   const { publish, member } = await publishing()
   const [gone, watcher] = [await member(classRoom('pet')), await member(classRoom('pet'))]
   gone.socket.disconnect(true)
@@ -102,7 +99,7 @@ test('the socket of a request that has disconnected since is no reason to leave 
   expect(await watcher.heard()).toHaveLength(1)
 })
 
-test('everyone who knows a model is told to read it again, once', async () => {
+test('refetch is sent once to each socket in a room of the model', async () => {
   const { publish, member } = await publishing()
   const watcher = await member(classRoom('pet'), recordRoom('pet', 1))
   const subscriber = await member(recordRoom('pet', 2))
@@ -114,7 +111,7 @@ test('everyone who knows a model is told to read it again, once', async () => {
   expect(await stranger.heard()).toEqual([])
 })
 
-test('after a truncate each known record is destroyed as well', async () => {
+test('a truncate also publishes destroyed for each record with a room', async () => {
   const { publish, member } = await publishing()
   const watcher = await member(classRoom('pet'), recordRoom('pet', 1), recordRoom('owner', 1))
   await publish({ verb: 'refetch', identity: 'pet', reason: 'truncate' })
@@ -137,10 +134,10 @@ test.each([
   ['of another record', recordRoom('pet', 2), [refetch]],
   ['of a model', classRoom('pet'), [created(1), announced, refetch]],
   ['of a parent', recordRoom('owner', 1), [announced, added]],
-  // Whoever is in it leaves it with `destroyed`.
+  // Its members leave it with `destroyed`.
   ['of one kind of message', contextRoom('pet', 1, 'update'), [updated(1), toLobby, destroyed, refetch]],
   ['of the app', 'lobby', [toLobby]],
-])('it is known which events a member of a room %s receives', async (_, room, received) => {
+])('hasReceivers is true for the events that a member of a room %s receives', async (_, room, received) => {
   const { hasReceivers, member } = await publishing()
   const { socket } = await member()
   expect(events.filter(hasReceivers)).toEqual([])
@@ -155,13 +152,13 @@ test.each([
 
 test.each([
   ['sockets of other servers', { scope: 'cluster' }, {}],
-  ['sockets that are away and come back', {}, { connectionStateRecovery: {} }],
-] as const)('%s may receive any event', async (_, options, settings) => {
+  ['sockets that recover their connection', {}, { connectionStateRecovery: {} }],
+] as const)('hasReceivers is true for any event with %s', async (_, options, settings) => {
   const { hasReceivers } = await publishing(options, settings)
   expect(events.every(hasReceivers)).toBe(true)
 })
 
-test('another adapter of the same server is heeded', async () => {
+test("hasReceivers follows a change of the server's adapter", async () => {
   const { hasReceivers, io, member } = await publishing()
   expect(hasReceivers(refetch)).toBe(false)
   io.adapter(io.of('/').adapter.constructor as Parameters<typeof io.adapter>[0])

@@ -12,7 +12,7 @@ import { visiblePublisher } from '../../../src/realtime/pubsub/visibility.ts'
 const META = { cursor: '1.1.1', at: 0 }
 const EVENT: RecordEvent = { verb: 'destroyed', identity: 'pet', id: 1 }
 
-/** Its methods need their `this`, as those of a class do. */
+/** Its methods depend on `this`. */
 class WholePublisher implements Required<Publisher> {
   readonly #called: string[] = []
 
@@ -43,7 +43,7 @@ class WholePublisher implements Required<Publisher> {
   }
 }
 
-/** A server over an adapter whose backend takes what it is given. */
+/** A server with a Redis adapter whose backend accepts all messages. */
 function serverOverRedis(): Server {
   const adapter = { pubClient: { publish: async () => 1 }, serverCount: async () => 1 }
   return { adapter, of: () => ({ adapter }) } as never

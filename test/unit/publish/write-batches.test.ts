@@ -9,7 +9,7 @@ import { heard, socketServer } from '../../integration/realtime/socket-server.ts
 const numbers = Array.from({ length: 200 }, (_, n) => n)
 const WRITES = ['writev', 'writeBuffer', 'writeAsciiString', 'writeLatin1String', 'writeUtf8String', 'writeUcs2String']
 
-/** Counts the system calls by which the server writes to a client's WebSocket. */
+/** Counts the system calls that write to a client's WebSocket. */
 function countWrites({ conn }: { readonly conn: unknown }) {
   const { transport } = conn as { transport: { socket: { _socket: TcpSocket } } }
   const { _handle: handle } = transport.socket._socket as unknown as {
@@ -26,7 +26,7 @@ function countWrites({ conn }: { readonly conn: unknown }) {
   return () => count
 }
 
-test('messages that are emitted together reach a client in order, by few writes', async () => {
+test('messages that are emitted together reach a client in order, with few writes', async () => {
   const { io, member } = await socketServer()
   for (let times = 0; times < 2; times++) batchWrites(io)
   const { socket, heard: all } = await member('crowd')
