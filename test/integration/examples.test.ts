@@ -8,6 +8,9 @@ import { freePort } from '../helpers/port.ts'
 import { connectSailsClient } from '../helpers/sails-client.ts'
 import { afterScope } from '../helpers/scope.ts'
 
+/** Of sails.io.js, in the console of a page. */
+const GREETING = expect.stringContaining('Now connected to')
+
 test('the examples depend on the versions that are tested', async () => {
   const { dependencies, devDependencies } = await manifest()
   const tested = { ...dependencies, ...devDependencies, 'waterline-changefeed': 'file:../..' }
@@ -55,7 +58,7 @@ test('a Sails app with the hook sends to sails.io.js what SQL and its blueprints
   const app = await startExample('sails', { DATABASE_URL: database.connectionString, PORT: `${port}` })
   const url = await app.line(/^http/, 60_000)
   const [asking, other] = [await connectSailsClient({ port }), await connectSailsClient({ port })]
-  const { page } = await openPage(url)
+  const { page, logged } = await openPage(url)
   for (const client of [asking, other]) {
     for (const model of ['user', 'pet']) expect((await client.get(`/${model}`)).statusCode).toBe(200)
   }
@@ -70,4 +73,30 @@ test('a Sails app with the hook sends to sails.io.js what SQL and its blueprints
   expect(updated.data).toMatchObject({ id: 1, data: { name: 'Max' } })
   expect(JSON.stringify([asking.messages.all, other.messages.all])).not.toMatch(/phone|123/)
   expect(asking.messages.of('pet').map(({ data }) => data.verb)).toEqual(['created'])
+  expect(logged).toEqual([GREETING])
+})
+
+test('an Express app gives sails.io.js the realtime of Sails, and sends what SQL and its own routes write', async () => {
+  const database = await testDatabase()
+  const app = await startExample('waterline-express', { DATABASE_URL: database.connectionString, PORT: '0' })
+  const url = await app.line(/^http/)
+  const client = await connectSailsClient({ port: Number(new URL(url).port) })
+  expect((await client.get('/user')).body).toEqual([{ id: 1, name: 'Ada', pets: [] }])
+  expect((await client.get('/pet')).body).toEqual([])
+  const { page, logged } = await openPage(url)
+  await page.waitForFunction('records.user.size === 1')
+  await database.query(`insert into pet (name) values ('Rex')`)
+  const created = await client.messages.next('pet')
+  expect(created.data).toMatchObject({ verb: 'created', id: 1, data: { name: 'Rex', owner: null } })
+  await page.getByRole('button', { name: 'adopt' }).click()
+  await page.getByText("Rex, Ada's").waitFor()
+  expect((await client.messages.next('user')).data).toMatchObject({ verb: 'addedTo', attribute: 'pets', addedId: 1 })
+  await page.getByLabel('Name').fill('Max')
+  await page.getByRole('button', { name: 'Add a pet' }).click()
+  await page.getByText("Max, nobody's").waitFor()
+  await client.messages.next('pet', ({ data }) => data.verb === 'created' && data.data.name === 'Max')
+  expect((await client.post('/pet/2/adopt', { name: 'nobody' })).statusCode).toBe(404)
+  expect((await client.post('/user', { name: 'Eve' })).statusCode).toBe(404)
+  expect(JSON.stringify(client.messages.all)).not.toMatch(/phone|555/)
+  expect(logged).toEqual([GREETING])
 })
