@@ -1,20 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { BoundedMap } from '../bounded-map.ts'
 
 /** Browsers that are signed in, by random ids; hashes are kept, so that memory shows no id that could be used. */
 export class Sessions {
-  readonly #ends = new Map<string, number>()
+  readonly #ends: BoundedMap<string, number>
   readonly #limits: SessionLimits
 
   constructor(limits: SessionLimits) {
     this.#limits = limits
+    this.#ends = new BoundedMap({ count: limits.count })
   }
 
   /** The id of a new session. With too many, the oldest ends. */
   open(now = Date.now()): string {
     const id = randomBytes(32).toString('base64url')
     this.#ends.set(hash(id), now + this.#limits.lifetimeMs)
-    const [oldest] = this.#ends.keys()
-    if (this.#ends.size > this.#limits.count && oldest !== undefined) this.#ends.delete(oldest)
     return id
   }
 

@@ -8,7 +8,16 @@ export type Sources = ReadonlyMap<string, string>
  * one line is side by side: neither may know the other.
  */
 const ROOMS: readonly (readonly string[])[] = [
-  ['errors.ts', 'logger.ts', 'node-globals.ts', 'printed-command.ts', 'version.ts', 'pages', 'client'],
+  [
+    'bounded-map.ts',
+    'errors.ts',
+    'logger.ts',
+    'node-globals.ts',
+    'printed-command.ts',
+    'version.ts',
+    'pages',
+    'client',
+  ],
   ['db', 'parse-by-schema.ts'],
   ['embedded-postgres', 'change-log', 'wakeup', 'models'],
   ['capture', 'leader'],

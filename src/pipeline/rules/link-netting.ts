@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts'
 import type { Models } from '../../models/model.ts'
 import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import { parseOrigin } from '../../publish/origin.ts'
@@ -23,8 +24,8 @@ export class LinkNetting implements Stage {
   readonly #models: Models
   readonly #hasReceivers: HasReceivers
   readonly #lookUps: LinkLookUps
-  /** By request and link, oldest first. */
-  readonly #deletedByBlueprint = new Set<string>()
+  /** By request and link. */
+  readonly #deletedByBlueprint = new BoundedMap<string, true>({ count: REMEMBERED })
 
   constructor(parts: LinkNettingParts) {
     this.#models = parts.models
@@ -57,11 +58,7 @@ export class LinkNetting implements Stage {
 
   #noteDeletion(link: Link, { meta }: StageContext) {
     if (!parseOrigin(meta.origin)?.blueprint) return
-    this.#deletedByBlueprint.add(keyOf(link, meta.origin))
-    for (const oldest of this.#deletedByBlueprint) {
-      if (this.#deletedByBlueprint.size <= REMEMBERED) return
-      this.#deletedByBlueprint.delete(oldest)
-    }
+    this.#deletedByBlueprint.set(keyOf(link, meta.origin), true)
   }
 
   /** Whether the request that inserts the link had deleted it, and no message said so. */

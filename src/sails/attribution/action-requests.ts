@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { BoundedMap } from '../../bounded-map.ts'
 import { formatOrigin } from '../../publish/origin.ts'
 import type { MessageKey } from '../deduplication/message-key.ts'
 import { Publications } from '../deduplication/publication-log.ts'
@@ -38,8 +39,8 @@ export class ActionRequests {
   /** Called with the keys of the messages that an action publishes by itself, if the action has written something. */
   onPublished: (origin: string, keys: readonly MessageKey[]) => void = () => {}
   readonly #current = new AsyncLocalStorage<KnownRequest>()
-  /** By origin, oldest first. Only requests that wrote something. */
-  readonly #known = new Map<string, KnownRequest>()
+  /** By origin. Only requests that wrote something. */
+  readonly #known = new BoundedMap<string, KnownRequest>({ count: REMEMBERED, ageMs: REMEMBERED_MS })
   #count = 0
 
   constructor(sails: SailsApp) {
@@ -104,12 +105,7 @@ export class ActionRequests {
 
   #remember(request: KnownRequest) {
     request.seenAt = Date.now()
-    this.#known.delete(request.origin)
     this.#known.set(request.origin, request)
-    for (const [origin, { seenAt }] of this.#known) {
-      if (this.#known.size <= REMEMBERED && request.seenAt - seenAt < REMEMBERED_MS) break
-      this.#known.delete(origin)
-    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts'
 import type { MessageKey } from './message-key.ts'
 
 /** How long the feed waits for a blueprint to publish after its last write, in milliseconds. Then the feed publishes. */
@@ -34,7 +35,8 @@ export class Publications {
   readonly #onPublished: (keys: readonly MessageKey[]) => unknown
   /** Publication times by `performance.now()`. */
   readonly #byAction = new Map<MessageKey, number[]>()
-  readonly #byFeed = new Map<MessageKey, number>()
+  /** How often. */
+  readonly #byFeed = new BoundedMap<MessageKey, number>({ count: REMEMBERED })
   readonly #complete: Promise<void>
   #resolve: () => void = () => {}
   #latest: MessageKey[] = []
@@ -72,7 +74,6 @@ export class Publications {
     const byActionAt = keys.flatMap(key => this.#takeByAction(key) ?? [])
     if (byActionAt.length > 0) return Math.max(...byActionAt) < lastByFeed ? 'outOfOrder' : 'duplicate'
     for (const key of keys) this.#byFeed.set(key, (this.#byFeed.get(key) ?? 0) + 1)
-    while (this.#byFeed.size > REMEMBERED) this.#byFeed.delete(this.#byFeed.keys().next().value ?? '')
     return 'new'
   }
 
@@ -101,7 +102,7 @@ export class Publications {
   }
 }
 
-function take(counts: Map<MessageKey, number>, key: MessageKey): boolean {
+function take(counts: BoundedMap<MessageKey, number>, key: MessageKey): boolean {
   const count = counts.get(key) ?? 0
   if (count > 1) counts.set(key, count - 1)
   else counts.delete(key)

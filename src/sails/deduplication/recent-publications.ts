@@ -1,5 +1,9 @@
+import { BoundedMap } from '../../bounded-map.ts'
 import type { MessageKey } from './message-key.ts'
 import type { Decision, RequestPublications } from './publication-log.ts'
+
+/** By `performance.now()`. */
+type PublicationTimes = BoundedMap<MessageKey, number>
 
 /**
  * Deduplicates changes that are not attributed to a request: a message of the app and one of the feed with the same key are
@@ -8,12 +12,13 @@ import type { Decision, RequestPublications } from './publication-log.ts'
 export class RecentPublications implements RequestPublications {
   readonly expected = false
   readonly #windowMs: number
-  /** Publication times, oldest first. */
-  readonly #byAction = new Map<MessageKey, number>()
-  readonly #byFeed = new Map<MessageKey, number>()
+  readonly #byAction: PublicationTimes
+  readonly #byFeed: PublicationTimes
 
   constructor(windowMs: number) {
     this.#windowMs = windowMs
+    this.#byAction = new BoundedMap({ ageMs: windowMs })
+    this.#byFeed = new BoundedMap({ ageMs: windowMs })
   }
 
   /** Records that the app is about to publish. Returns false if the feed has published the same within the window. */
@@ -26,21 +31,16 @@ export class RecentPublications implements RequestPublications {
     return this.#record(keys, this.#byAction, this.#byFeed) ? 'new' : 'duplicate'
   }
 
-  #record(keys: readonly MessageKey[], others: Map<MessageKey, number>, own: Map<MessageKey, number>): boolean {
+  #record(keys: readonly MessageKey[], others: PublicationTimes, own: PublicationTimes): boolean {
     const now = performance.now()
-    for (const times of [others, own]) this.#forget(times, now)
-    if (keys.filter(key => others.delete(key)).length > 0) return false
-    for (const key of keys) {
-      own.delete(key)
-      own.set(key, now)
-    }
+    if (keys.filter(key => this.#take(others, key, now)).length > 0) return false
+    for (const key of keys) own.set(key, now)
     return true
   }
 
-  #forget(times: Map<MessageKey, number>, now: number) {
-    for (const [key, at] of times) {
-      if (now - at <= this.#windowMs) return
-      times.delete(key)
-    }
+  #take(times: PublicationTimes, key: MessageKey, now: number): boolean {
+    const at = times.get(key)
+    times.delete(key)
+    return at !== undefined && now - at <= this.#windowMs
   }
 }

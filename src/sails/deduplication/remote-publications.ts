@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts'
 import { parseOrigin } from '../../publish/origin.ts'
 import type { ClusterBus } from './cluster-bus.ts'
 import type { MessageKey } from './message-key.ts'
@@ -12,8 +13,8 @@ const REMEMBERED = 10_000
  */
 export class RemotePublications {
   readonly #bus: ClusterBus | undefined
-  /** By origin, oldest first. */
-  readonly #known = new Map<string, Publications>()
+  /** By origin. */
+  readonly #known = new BoundedMap<string, Publications>({ count: REMEMBERED })
   #stopListening: (() => void) | undefined
 
   /** Without a bus, blueprints of other processes are assumed to have published all their messages. */
@@ -55,12 +56,7 @@ export class RemotePublications {
 
   #publications(origin: string, expected: boolean): Publications {
     const publications = this.#known.get(origin) ?? new Publications({ expected })
-    this.#known.delete(origin)
     this.#known.set(origin, publications)
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= REMEMBERED) break
-      this.#known.delete(oldest)
-    }
     return publications
   }
 }

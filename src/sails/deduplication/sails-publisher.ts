@@ -1,4 +1,5 @@
 import type { Server } from 'socket.io'
+import { BoundedMap } from '../../bounded-map.ts'
 import type { Models } from '../../models/model.ts'
 import type { MessageMeta, RecordEvent, RefetchEvent } from '../../publish/mapping/record-event.ts'
 import { parseOrigin, shownMeta } from '../../publish/origin.ts'
@@ -45,8 +46,8 @@ const SUBJECTS_MAX = 10_000
  */
 export class SailsPublisher implements Publisher {
   readonly #options: SailsPublisherOptions
-  /** `performance.now()` of the last publication by subject, oldest first. */
-  readonly #publishedAt = new Map<string, number>()
+  /** `performance.now()` of the last publication by subject. */
+  readonly #publishedAt = new BoundedMap<string, number>({ count: SUBJECTS_MAX })
 
   constructor(options: SailsPublisherOptions) {
     this.#options = options
@@ -149,12 +150,7 @@ export class SailsPublisher implements Publisher {
 
   #remember(events: readonly RecordEvent[]) {
     for (const subject of events.flatMap(event => this.#keysOf(event)).map(subjectOf)) {
-      this.#publishedAt.delete(subject)
       this.#publishedAt.set(subject, performance.now())
-    }
-    for (const oldest of this.#publishedAt.keys()) {
-      if (this.#publishedAt.size <= SUBJECTS_MAX) break
-      this.#publishedAt.delete(oldest)
     }
   }
 
