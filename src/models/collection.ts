@@ -1,13 +1,13 @@
 import type { TypeParsers } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 
-/** What we rely on in a live Waterline model (`ontology.collections.user`, `sails.models.user`). */
+/** The parts of a live Waterline model (`ontology.collections.user`, `sails.models.user`) that are used here. */
 export interface WaterlineCollection {
   readonly identity: string
   readonly tableName: string
   readonly primaryKey: string
   readonly datastore: string
-  /** As the app wrote them. */
+  /** As written in the model's definition. */
   readonly attributes: Readonly<Record<string, WaterlineAttribute>>
   /** As waterline-schema completed them: column names, references. */
   readonly schema: Readonly<Record<string, WaterlineAttribute>>
@@ -18,7 +18,7 @@ export interface WaterlineCollection {
   }
 }
 
-/** What sails-postgresql keeps of a datastore. */
+/** A datastore of sails-postgresql. */
 export interface WaterlineDatastore {
   readonly config?: { readonly schemaName?: string }
   readonly driver?: { readonly pg?: { readonly types?: TypeParsers } }
@@ -27,9 +27,9 @@ export interface WaterlineDatastore {
 export interface WaterlineAttribute {
   readonly type?: string
   readonly columnName?: string
-  /** `true`, or the name of the key. */
+  /** `true`, or the id of the encryption key. */
   readonly encrypt?: boolean | string
-  /** Sails' own mark of what is not for clients, such as a password. */
+  /** Sails' own marker for attributes that clients must not receive, such as passwords. */
   readonly protect?: boolean
   readonly autoCreatedAt?: boolean
   readonly autoUpdatedAt?: boolean
@@ -43,8 +43,8 @@ export interface WaterlineAttribute {
 }
 
 /**
- * The collections in an `ontology`, an `ontology.collections` or a `sails.models`. Throws `E_MODEL` for anything else, so
- * that definitions which Waterline has not seen yet are not taken for models.
+ * The collections of an `ontology`, `ontology.collections` or `sails.models`. Throws `E_MODEL` for anything else, such as
+ * model definitions that Waterline has not loaded.
  */
 export function collectionsOf(source: object): WaterlineCollection[] {
   const { collections } = (source ?? {}) as { collections?: unknown }
@@ -67,11 +67,10 @@ function isCollection(value: unknown): value is WaterlineCollection {
 
 const isDictionary = (value: unknown): value is object => value !== null && typeof value === 'object'
 
-const HAND_OVER =
+const EXPECTED =
   'Pass `ontology.collections` of an initialised Waterline, or `sails.models` once the ORM hook has loaded.'
 
-const noCollections = () =>
-  new ChangefeedError('E_MODEL', `There are no Waterline collections in what was passed. ${HAND_OVER}`)
+const noCollections = () => new ChangefeedError('E_MODEL', `The object contains no Waterline collections. ${EXPECTED}`)
 
 const notACollection = (key: string) =>
-  new ChangefeedError('E_MODEL', `\`${key}\` is not an initialised Waterline collection. ${HAND_OVER}`)
+  new ChangefeedError('E_MODEL', `\`${key}\` is not an initialised Waterline collection. ${EXPECTED}`)

@@ -8,22 +8,22 @@ import { mayBeOf, wireTypeOid } from './type-text.ts'
 export interface DecodeTarget {
   readonly model: Model
   readonly shape: TableShape
-  /** {@link adapterTypeParsers}, else our own `pg.types`. */
+  /** {@link adapterTypeParsers}, or our own `pg.types`. */
   readonly parsers: TypeParsers
-  /** Columns that never leave the table: whatever the row says of them is dropped. */
+  /** Columns that are always omitted. */
   readonly redacted: ReadonlySet<string>
 }
 
 export interface DecodedRow {
   readonly record: ModelRecord
-  /** Why attributes are missing from the record that should be in it, one message each; it quotes no value. */
+  /** One message for each attribute that could not be decoded. They contain no values. */
   readonly faults: readonly string[]
 }
 
 /**
- * The record that `Model.findOne()` returns for this row, key order included. Left out are redacted columns, columns that
- * the row or the table does not have, virtual generated columns, of which a trigger sees nothing, and, as `faults`, values
- * that the parser of their type refuses. Throws `E_DECODE` where that is the primary key or a foreign key.
+ * The record that `Model.findOne()` returns for this row, in the same key order. Omits redacted columns, columns that the row
+ * or the table does not have, and virtual generated columns, which triggers see as null. Values that the parser rejects are
+ * omitted and reported in `faults`. Throws `E_DECODE` if such a value is the primary key or a foreign key.
  *
  * @example
  * const { record } = decodeRow({ model, shape, parsers: pg.types, redacted: new Set() }, parseRow(change.new, model))
@@ -39,7 +39,7 @@ export function decodeRow(target: DecodeTarget, row: RawRow): DecodedRow {
     try {
       record[attribute.name] = decodeValue(target, attribute, column, text)
     } catch {
-      const fault = undecodable(model, column) // without the error of the parser, which may quote the value
+      const fault = undecodable(model, column) // without the parser's error, which may quote the value
       if (isKey(attribute, model)) throw new ChangefeedError('E_DECODE', fault)
       faults.push(fault)
     }
@@ -48,8 +48,8 @@ export function decodeRow(target: DecodeTarget, row: RawRow): DecodedRow {
 }
 
 /**
- * False for a row of a table that has changed since its shape was read: read the shape again, then decode. A row from
- * before a column was dropped, or had its type changed, does not fit either way, and is decoded as far as it goes.
+ * False if the table has changed since its shape was read: read the shape again, then decode. A row from before a column
+ * was dropped or changed its type does not fit the new shape either, and is decoded partially.
  */
 export function fitsShape(shape: TableShape, row: RawRow): boolean {
   if (row.has(LOOKED_UP)) return false
@@ -60,7 +60,7 @@ export function fitsShape(shape: TableShape, row: RawRow): boolean {
   return true
 }
 
-/** In a row of which the trigger had to look up the columns, as the table may have been altered: see `row_text` in our schema. */
+/** Key in rows whose columns the trigger looked up, because the table may have been altered. See `row_text` in our schema. */
 const LOOKED_UP = ''
 
 const isKey = ({ name, model: parent }: Attribute, { primaryKey }: Model) => name === primaryKey || parent !== undefined
@@ -75,5 +75,5 @@ function decodeValue({ parsers }: DecodeTarget, attribute: Attribute, { type }: 
 }
 
 const undecodable = ({ identity }: Model, { name, type }: ColumnShape) =>
-  `Column "${name}" (${type.name}) of model \`${identity}\` cannot be decoded: its text is not what this type writes. ` +
-  'If the type of the column has changed, install again; otherwise leave this column out with the option `omit`.'
+  `Column "${name}" (${type.name}) of model \`${identity}\` cannot be decoded: its text is not valid for this type. ` +
+  'If the type of the column has changed, install again. Otherwise exclude the column with the option `omit`.'

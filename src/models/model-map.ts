@@ -5,13 +5,13 @@ import type { Association, Attribute, Junction, JunctionEnd, Model, Models } fro
 import { columnClashes, tableClashes } from './name-clashes.ts'
 
 export interface ReadModelsOptions {
-  /** Postgres schema by datastore name, where it is not to be read from the datastore's own `schemaName`. */
+  /** Postgres schema by datastore name. @default the datastore's `schemaName` */
   readonly schemas?: Readonly<Record<string, string>>
 }
 
 /**
- * Reads the models of an initialised Waterline: its `ontology`, the `ontology.collections` in it, or `sails.models`, with the
- * junction tables that Waterline made up. Throws `E_MODEL` for anything else.
+ * Reads the models of an initialised Waterline: its `ontology`, `ontology.collections`, or `sails.models`, including the
+ * junction tables that Waterline generated. Throws `E_MODEL` for anything else.
  *
  * @example
  * const models = readModels(ontology.collections)
@@ -57,12 +57,12 @@ function clashesOf(collection: WaterlineCollection, collections: Collections): s
   ]
 }
 
-/** sails-postgresql looks at the datastore only: a model's `meta.schemaName` has no effect on its queries. */
+/** sails-postgresql only uses the datastore's setting: a model's `meta.schemaName` has no effect on its queries. */
 function schemaOf({ _adapter, datastore }: WaterlineCollection): string {
   return _adapter?.datastores?.[datastore]?.config?.schemaName || 'public'
 }
 
-/** In the order of Waterline's own transformer, which is the key order of the records that it returns. */
+/** In the order of Waterline's transformer, which determines the key order of records. */
 function readAttributes(collection: WaterlineCollection, collections: Collections): Map<string, Attribute> {
   return new Map(
     columnsOf(collection).map(([name, definition]) => [name, readAttribute(name, definition, collections)]),
@@ -84,7 +84,7 @@ function readAttribute(name: string, definition: WaterlineAttribute, collections
   }
 }
 
-/** waterline-schema may give a foreign key its parent's *column* type as type; what counts is the parent's primary key. */
+/** The type of the parent's primary key for foreign keys, because waterline-schema may set their *column* type as type. */
 function typeOf({ type, model }: WaterlineAttribute, collections: Collections): Attribute['type'] {
   const known = TYPES.find(each => each === type)
   const parent = collections.get(model ?? '')
@@ -94,7 +94,7 @@ function typeOf({ type, model }: WaterlineAttribute, collections: Collections): 
 
 const TYPES = ['string', 'number', 'boolean', 'json', 'ref'] as const
 
-/** Plural associations come from `attributes`, as the app wrote them: Waterline rewrites `via` and `through` in `schema`. */
+/** Reads plural associations from `attributes`, because Waterline rewrites `via` and `through` in `schema`. */
 function readAssociations(collection: WaterlineCollection, collections: Collections): Association[] {
   return Object.entries(collection.attributes).flatMap(([alias, written]): Association[] => {
     if (written.model) return [{ type: 'model', alias, model: written.model.toLowerCase() }]
@@ -130,7 +130,7 @@ function readJunction(junction: WaterlineCollection, collections: Collections): 
   return { ends: [one, other] }
 }
 
-/** The collection attribute whose members are found by this column of the junction: Waterline notes it as `on`. */
+/** The collection attribute that joins on this column of the junction. Waterline stores the column as `on`. */
 function aliasOver(junction: WaterlineCollection, column: string, owner?: WaterlineCollection): string | undefined {
   const aliases = Object.entries(owner?.schema ?? {})
   return aliases.find(

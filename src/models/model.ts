@@ -1,35 +1,35 @@
 /**
- * A Waterline model as the feed sees it: the same shape whether Sails loaded it or plain Waterline did. Built once by
- * `readModels()` in model-map.ts; plain data but for `customToJSON`.
+ * A Waterline model, in the same shape for Sails and plain Waterline. Built once by `readModels()`. Plain data except for
+ * `customToJSON`.
  */
 export interface Model {
   /** Lower case, as in event and room names: `user`. */
   readonly identity: string
   readonly datastore: string
-  /** Postgres schema (the datastore's `schemaName`, else `public`) and table, unquoted, as the catalog has them. */
+  /** Postgres schema (the datastore's `schemaName`, or `public`) and table, unquoted, as in the catalog. */
   readonly schema: string
   readonly table: string
   /** Name of the primary key *attribute*. */
   readonly primaryKey: string
-  /** Attributes that are columns, by attribute name. Plural associations are not here, see `associations`. */
+  /** Attributes that are columns, by attribute name. For plural associations see `associations`. */
   readonly attributes: ReadonlyMap<string, Attribute>
   readonly associations: readonly Association[]
-  /** Set for a junction table that Waterline made up for a many-to-many or via-less collection. */
+  /** Set for a junction table that Waterline generated for a many-to-many or via-less collection. */
   readonly junction?: Junction
   readonly customToJSON?: (this: object) => unknown
-  /** Names that the app tells apart and Postgres does not, each as a sentence. */
+  /** Names that are distinct in the app and equal in Postgres, each as a sentence. */
   readonly nameClashes?: readonly string[]
 }
 
 export interface Attribute {
   readonly name: string
-  /** As the catalog has it. */
+  /** As in the catalog. */
   readonly column: string
   readonly type: 'string' | 'number' | 'boolean' | 'json' | 'ref'
   readonly encrypt: boolean
   /** Marked `protect: true`: omitted unless the model's option `include` names it. */
   readonly protect?: true
-  /** `autoCreatedAt` or `autoUpdatedAt`: a number timestamp arrives as a string from bigint columns, and is turned back. */
+  /** `autoCreatedAt` or `autoUpdatedAt`. A number timestamp in a bigint column is read as a string and converted. */
   readonly autoTimestamp: boolean
   /** Identity of the other side of a to-one association. */
   readonly model?: string
@@ -42,13 +42,13 @@ export type Association =
       readonly alias: string
       /** Identity of the children. */
       readonly collection: string
-      /** Attribute of the children (of the through model, with `through`) that points back; absent for a via-less collection. */
+      /** Attribute of the children (with `through`: of the through model) that references the parent; absent for a via-less collection. */
       readonly via?: string
-      /** Identity of the model whose rows are the links: an explicit through model or a made-up junction. Absent for one-to-many. */
+      /** Identity of the model whose rows are the links: an explicit through model or a generated junction. Absent for one-to-many. */
       readonly through?: string
     }
 
-/** The two ends of a made-up junction table; `alias` is absent on the far end of a via-less collection. */
+/** The two ends of a generated junction table; `alias` is absent on the far end of a via-less collection. */
 export interface Junction {
   readonly ends: readonly [JunctionEnd, JunctionEnd]
 }
@@ -57,7 +57,7 @@ export interface JunctionEnd {
   /** Attribute of the junction model that holds this end's primary key value. */
   readonly attribute: string
   readonly identity: string
-  /** The collection attribute of `identity` whose members these rows are. */
+  /** The collection attribute of `identity` whose members these rows define. */
   readonly alias?: string
 }
 

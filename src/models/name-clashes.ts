@@ -1,14 +1,13 @@
 import { NAME_BYTES_MAX, storedName } from '../db/stored-name.ts'
 
 /**
- * Of the names beside `name`, those that become the same name in Postgres, which keeps {@link NAME_BYTES_MAX} bytes of
- * each.
+ * The names in `others` that are equal to `name` in Postgres, which truncates names to {@link NAME_BYTES_MAX} bytes.
  */
 export const clashing = (name: string, others: Iterable<string>): string[] => [
   ...new Set([...others].filter(other => other !== name && storedName(other) === storedName(name))),
 ]
 
-/** Each group of column names that are one column in Postgres, as a sentence about the model. */
+/** A sentence for each group of column names that are one column in Postgres. */
 export function columnClashes(columns: readonly string[]): string[] {
   return columns.flatMap((column, index) => {
     const later = clashing(column, columns.slice(index + 1))

@@ -1,4 +1,4 @@
-/** The known names that come nearest to a misspelt one, the nearest first. A name that holds the other counts as near. */
+/** The known names nearest to a misspelt one, nearest first. Names that contain each other count as near. */
 export function nearestNames(name: string, known: Iterable<string>, limit = 3): string[] {
   const distanceTo = (other: string) => (other.includes(name) || name.includes(other) ? 1 : editDistance(name, other))
   return [...new Set(known)]
@@ -15,7 +15,7 @@ export function nearestSentence(name: string, known: Iterable<string>, what = 'm
   return `Nearest of ${names.size} ${what}: ${nearestNames(name, names).join(', ')}.`
 }
 
-/** Levenshtein's: characters to insert, delete or replace. */
+/** The Levenshtein distance: number of characters to insert, delete or replace. */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (const [i, character] of [...from].entries()) {

@@ -1,13 +1,13 @@
 import type { ModelRecord, Models } from './model.ts'
 import { toPublic } from './public-record.ts'
 
-/** What is needed to show records to clients. */
+/** The data needed to present records to clients. */
 export interface Presentation {
   readonly models: Models
   readonly redactedColumns: (identity: string) => ReadonlySet<string>
 }
 
-/** A record as clients may see it, and so the records populated in it. */
+/** A record as clients may see it, including its populated records. */
 export function presentable(presentation: Presentation, identity: string, record: ModelRecord): ModelRecord {
   const model = presentation.models.get(identity)
   if (!model) return record

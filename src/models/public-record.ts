@@ -2,10 +2,10 @@ import { asError, ChangefeedError } from '../errors.ts'
 import type { Attribute, Model, ModelRecord } from './model.ts'
 
 /**
- * What a client may see of a record, ready for JSON: what `JSON.parse(JSON.stringify(record))` gives for a record of
- * `Model.findOne()`, but for Buffers, which stay (socket.io sends them as binary), and for `encrypt` and redacted
- * attributes, which are gone before `customToJSON` runs and, by name, after it. The record itself is left as it is.
- * Throws `E_MODEL` where `customToJSON` does not give an object; passes on what it throws.
+ * The public form of a record, ready for JSON: the result of `JSON.parse(JSON.stringify(record))` for a record of
+ * `Model.findOne()`, with two differences. Buffers are kept, because socket.io sends them as binary. `encrypt` and redacted
+ * attributes are removed before `customToJSON` runs and, by name, after it. The record itself is not changed.
+ * Throws `E_MODEL` if `customToJSON` does not return an object; rethrows its errors.
  */
 export function toPublic(
   model: Model,
@@ -34,13 +34,13 @@ function without(record: ModelRecord, leaveOut: (key: string) => boolean): Model
   return rest
 }
 
-/** A json column may well hold the key `__proto__`. */
+/** A json column may contain the key `__proto__`. */
 function setOwn(record: ModelRecord, key: string, value: unknown) {
   if (key !== '__proto__') record[key] = value
   else Object.defineProperty(record, key, { value, writable: true, enumerable: true, configurable: true })
 }
 
-/** Waterline hangs `customToJSON` on each record as a hidden `toJSON`. On a copy, as the function may change its `this`. */
+/** Waterline adds `customToJSON` to each record as a non-enumerable `toJSON`. On a copy, because it may modify `this`. */
 function asFound(record: ModelRecord, customToJSON: NonNullable<Model['customToJSON']>): ModelRecord {
   return Object.defineProperty(copied(record), 'toJSON', { value: customToJSON, writable: true })
 }
@@ -55,7 +55,7 @@ function copied(value: unknown): unknown {
   return Object.setPrototypeOf(Object.fromEntries(entries), Object.getPrototypeOf(value))
 }
 
-/** As JSON.stringify sees a value: undefined for what it leaves out. */
+/** A value as JSON.stringify would write it. Undefined for values that it omits. */
 function toJson(value: unknown, key: string): unknown {
   const shown = hasToJson(value) ? value.toJSON(key) : value
   switch (typeof shown) {
@@ -100,16 +100,16 @@ const isDictionary = (value: unknown): value is ModelRecord =>
 const notAnObject = ({ identity }: Model) =>
   new ChangefeedError(
     'E_MODEL',
-    `\`customToJSON\` of model \`${identity}\` did not give an object. Let it return the record as clients may see it.`,
+    `\`customToJSON\` of model \`${identity}\` did not return an object. It must return the record as clients may see it.`,
   )
 
-/** What `customToJSON` threw, with the model and the remedy. */
+/** An error of `customToJSON`, with the model and the remedy. */
 export const cannotShow = ({ identity }: Model, cause: unknown): ChangefeedError =>
   cause instanceof ChangefeedError
     ? cause
     : new ChangefeedError(
         'E_MODEL',
-        `A record of model \`${identity}\` cannot be shown to clients: ${asError(cause).message}. ` +
-          'Let its `customToJSON` give an object for every row that the table may hold.',
+        `\`customToJSON\` failed for a record of model \`${identity}\`: ${asError(cause).message}. ` +
+          'It must return an object for every row that the table may contain.',
         { cause },
       )

@@ -4,17 +4,17 @@ import { nearestSentence } from './nearest-names.ts'
 
 export interface ModelOptions<Shown = ModelRecord> {
   /**
-   * Attributes that never leave the table: the trigger leaves their columns out. `encrypt` attributes are always omitted, those
-   * marked `protect: true` unless `include` names them.
+   * Attributes that the trigger does not log and the feed does not publish. `encrypt` attributes are always omitted, and
+   * attributes marked `protect: true` unless they are in `include`.
    */
   readonly omit?: readonly string[] | undefined
-  /** Attributes that are published though they are marked `protect: true`, or are named like a secret. */
+  /** Attributes to publish although they are marked `protect: true` or named like a secret. */
   readonly include?: readonly string[] | undefined
-  /** Whether an UPDATE that changes nothing is published, for this model. */
+  /** Whether to publish an UPDATE of this model that changes nothing. */
   readonly noopUpdates?: 'publish' | 'ignore' | undefined
   /**
-   * Rooms of the app that receive `created`, `updated` and `destroyed` of a record besides the model's own rooms. The record is
-   * the new one, or the one that was destroyed, as clients may see it; the rooms receive the same message.
+   * Rooms of the app that receive the same `created`, `updated` and `destroyed` messages as the model's own rooms. `record` is
+   * the new or the destroyed record, as clients may see it.
    *
    * @example
    * rooms: task => `board ${task.board}`
@@ -22,7 +22,7 @@ export interface ModelOptions<Shown = ModelRecord> {
   readonly rooms?: ((record: Shown, change: RoomChange<Shown>) => string | readonly string[]) | undefined
 }
 
-/** The change that a message is about, as clients may see it. */
+/** The change of a message, as clients may see it. */
 export interface RoomChange<Shown = ModelRecord> {
   readonly operation: 'insert' | 'update' | 'delete'
   /** Update and delete. */
@@ -33,20 +33,20 @@ export interface RoomChange<Shown = ModelRecord> {
   readonly changed: readonly string[]
 }
 
-/** Which models, and the settings of single ones, by identity. */
+/** The selected models and the settings of single models, by identity. */
 export interface ModelSelection {
-  /** The list of those that are in, where there is one. */
+  /** If set, only these models are included. */
   readonly only: ReadonlySet<string> | null
   readonly except: ReadonlySet<string>
   readonly options: ReadonlyMap<string, ModelOptions>
 }
 
-/** Waterline's own model for `archive()`: its rows hold whole records of other models, what is hidden there included. */
+/** Waterline's own model for `archive()`. Its rows contain whole records of other models, including their hidden attributes. */
 const ARCHIVE = 'archive'
 
 /**
- * The models that the options ask for. A made-up junction table goes with the models at its ends: it is in as long as
- * one of them is. Waterline's `archive` is in only where it is named. Throws `E_OPTIONS` for an identity that no model has.
+ * The models that the options select. A generated junction table is included if one of the models at its ends is.
+ * Waterline's `archive` is included only if it is named. Throws `E_OPTIONS` for an unknown identity.
  */
 export function selectModels(models: Models, { only, except, options }: ModelSelection): Models {
   const named = [...(only ?? []), ...except, ...options.keys()]
@@ -65,8 +65,8 @@ export function selectModels(models: Models, { only, except, options }: ModelSel
 }
 
 /**
- * The columns that never leave the table, by model identity: those of `encrypt` and `protect` attributes and of the option
- * `omit`. Throws `E_OPTIONS` for attributes that the model does not have, and for a primary key.
+ * The columns that are not logged, by model identity: those of `encrypt` and `protect` attributes and of the option `omit`.
+ * Throws `E_OPTIONS` for unknown attributes and for a primary key.
  */
 export function redactedColumns(
   models: Models,
@@ -83,7 +83,7 @@ export function redactedColumns(
   )
 }
 
-/** Two models may share a table: what one of them leaves out, the other, which does not know it, must not log either. */
+/** If two models share a table, columns that one omits must not be logged for the other, which has no attribute for them. */
 function unknownTo({ attributes }: Model, columns: readonly string[]): string[] {
   if (columns.length === 0) return []
   const known = new Set([...attributes.values()].map(({ column }) => column))
@@ -99,7 +99,7 @@ function redactedOf(model: Model, { omit = [], include = [] }: ModelOptions = {}
   if (omit.includes(primaryKey)) {
     throw new ChangefeedError(
       'E_OPTIONS',
-      `Option \`models.${identity}.omit\` names the primary key \`${primaryKey}\`, without which no record can be told from another.`,
+      `Option \`models.${identity}.omit\` names the primary key \`${primaryKey}\`, which cannot be omitted because it identifies records.`,
     )
   }
   const isProtected = ({ name, protect }: Attribute) => protect && name !== primaryKey && !include.includes(name)
@@ -114,7 +114,7 @@ function assertAttributes({ identity, attributes }: Model, option: 'omit' | 'inc
   if (unknown.length === 0) return
   throw new ChangefeedError(
     'E_OPTIONS',
-    `Option \`models.${identity}.${option}\` names ${quoted(unknown)}, which is no attribute with a column. Attributes: ${[...attributes.keys()].join(', ')}.`,
+    `Option \`models.${identity}.${option}\` names ${quoted(unknown)}, which is not an attribute with a column. Attributes: ${[...attributes.keys()].join(', ')}.`,
   )
 }
 

@@ -2,26 +2,25 @@ import type { Attribute, Model, ModelRecord } from './model.ts'
 import { toPublic } from './public-record.ts'
 
 /**
- * Attributes that clients are shown as they are stored. One that `customToJSON` changes or leaves out is not among them: its
- * value could be guessed by searching for it. `customToJSON` is asked with records made up for this; where it throws for each
- * of them nothing is known, and only the primary key is left.
+ * Attributes that clients see as stored, and may therefore search by. Attributes that `customToJSON` changes or omits are
+ * excluded, because searches would reveal their values. Determined by calling `customToJSON` with sample records. If it
+ * throws for all of them, only the primary key is returned.
  */
 export function attributesShownAsStored(model: Model, redacted: ReadonlySet<string>): Set<string> {
-  const verdicts = PROBES.flatMap(probe => {
+  const masks = PROBES.flatMap(probe => {
     const record = Object.fromEntries([...model.attributes.values()].map(each => [each.name, probe(each)]))
     try {
       return [maskedAttributes(model, record, redacted)]
     } catch {
-      return [] // an app's code cannot be asked to work for every value
+      return [] // customToJSON need not support every sample value
     }
   })
-  if (verdicts.length === 0) return new Set([model.primaryKey])
-  return new Set([...model.attributes.keys()].filter(name => !verdicts.some(masked => masked.has(name))))
+  if (masks.length === 0) return new Set([model.primaryKey])
+  return new Set([...model.attributes.keys()].filter(name => !masks.some(masked => masked.has(name))))
 }
 
 /**
- * Attributes of a record, as `findOne` gives it, that clients are not shown as they are stored. Throws what `customToJSON`
- * throws.
+ * Attributes of a record, as `findOne` returns it, that clients do not see as stored. Rethrows errors of `customToJSON`.
  */
 export function maskedAttributes(model: Model, record: ModelRecord, redacted: ReadonlySet<string>): Set<string> {
   const shown = toPublic(model, record, { redacted })
@@ -33,7 +32,7 @@ const isSame = (stored: unknown, shown: unknown) =>
 
 type Probe = (attribute: Attribute) => unknown
 
-/** Values of each type, so that what a function does to some of them only is seen as well. */
+/** Several values per type, to detect a `customToJSON` that only changes some values. */
 const PROBES: readonly Probe[] = [
   () => null,
   ({ type, model }) => VALUES[model === undefined ? type : 'number'][0],

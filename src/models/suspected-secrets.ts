@@ -2,7 +2,7 @@ import type { Attribute, Model, Models } from './model.ts'
 import { type ModelSelection, redactedColumns } from './selection.ts'
 import { attributesShownAsStored } from './shown-attributes.ts'
 
-/** Attributes of one model that are published and named like a secret. */
+/** Published attributes of one model that are named like secrets. */
 export interface SuspectedSecrets {
   readonly identity: string
   readonly attributes: readonly string[]
@@ -10,7 +10,7 @@ export interface SuspectedSecrets {
 
 const SECRET = /password|passwd|passphrase|secret|token|apikey|privatekey/
 
-/** By names such as `password`, `resetToken`, `client_secret`, `apiKey`; not those that `include` names or `customToJSON` hides. */
+/** Detected by names such as `password`, `resetToken`, `client_secret`, `apiKey`, except those in `include` or hidden by `customToJSON`. */
 export function suspectedSecrets(models: Models, selection: Pick<ModelSelection, 'options'>): SuspectedSecrets[] {
   const redacted = redactedColumns(models, selection)
   return [...models.values()].flatMap(model => {
@@ -25,7 +25,7 @@ export function suspectedSecrets(models: Models, selection: Pick<ModelSelection,
   })
 }
 
-/** What is a number or a boolean says something about a secret (`tokenExpiresAt`); a foreign key is an id. */
+/** Numbers and booleans only describe a secret (`tokenExpiresAt`), and foreign keys are ids. */
 function secretsOf({ attributes, primaryKey }: Model): Attribute[] {
   return [...attributes.values()].filter(
     ({ name, type, model }) =>
@@ -36,7 +36,7 @@ function secretsOf({ attributes, primaryKey }: Model): Attribute[] {
   )
 }
 
-/** What the secrets are, with the line that omits them and the one that says that they are no secrets. No text without any. */
+/** A message that lists the attributes, with the settings that omit or include them. Empty if there are none. */
 export function describeSecrets(secrets: readonly SuspectedSecrets[]): string[] {
   const [first, ...others] = secrets
   if (!first) return []
@@ -45,8 +45,8 @@ export function describeSecrets(secrets: readonly SuspectedSecrets[]): string[] 
   const names = secrets.flatMap(each => each.attributes.map(name => `${each.identity}.${name}`)).join(', ')
   const omit = `set \`changefeed: { omit: ${list} }\` in the model, or \`models: { ${identity}: { omit: ${list} } }\` in the options`
   return [
-    `Attributes are named like secrets, and subscribers receive them: ${names}. ` +
+    `Subscribers receive attributes that are named like secrets: ${names}. ` +
       `To omit those of \`${identity}\`, ${omit}${others.length > 0 ? '; likewise for the others' : ''}. ` +
-      'If they are no secrets, name them in `include` instead.',
+      'If they are not secrets, list them in `include` instead.',
   ]
 }

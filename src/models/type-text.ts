@@ -1,13 +1,13 @@
 import type { TypeShape } from '../db/table-shape.ts'
 
-/** The oid by which node-postgres looks up a parser: the wire protocol names the base type of a domain. */
+/** The oid that selects node-postgres' parser. For a domain, the wire protocol sends the oid of its base type. */
 export function wireTypeOid(type: TypeShape): number {
   return type.kind === 'domain' ? wireTypeOid(type.base) : type.oid
 }
 
 /**
- * False for a text that the output function of this type does not write. Parsers make something of nearly any text (of
- * 1.75, read as an integer, 1), so they do not notice that the type of a column has changed.
+ * False for a text that the output function of this type cannot produce. Parsers accept nearly any text (1.75 becomes the
+ * integer 1), so they do not detect that the type of a column has changed.
  */
 export function mayBeOf(text: string | null, type: TypeShape): boolean {
   if (text === null) return true

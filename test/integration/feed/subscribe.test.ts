@@ -57,7 +57,7 @@ test('a plain client hears of new records, of what becomes of them, and of the r
 })
 
 test.each([
-  ['an unknown model', ['dog'], /no model `dog`. Its models: user, pet\./],
+  ['an unknown model', ['dog'], /Model `dog` is not part of the feed. Use one of: user, pet\./],
   ['an id that is none', ['pet', [null]], /id of `pet`.*not null/],
   ['a record in place of its id', ['pet', { id: 1 }], /id of `pet`.*not object/],
   ['an id that is undefined', ['pet', undefined], /id of `pet`.*not undefined/],

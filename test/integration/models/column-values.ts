@@ -1,4 +1,4 @@
-/** Types made before the table of {@link columnValues}. */
+/** Types created before the table of {@link columnValues}. */
 export const typeDefinitions = `
   create extension citext;
   create extension hstore;
@@ -15,7 +15,7 @@ export const typeDefinitions = `
   );
 `
 
-/** Column types with the values to try, as SQL. Each type is one column; null is tried for all of them. */
+/** Column types with their test values as SQL. Each type is one column; null is tested for all. */
 export const columnValues: Readonly<Record<string, readonly string[]>> = {
   int2: ['-32768', '32767'],
   int4: ['0', '-2147483648', '2147483647'],

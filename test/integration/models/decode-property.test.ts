@@ -27,7 +27,7 @@ const flag = fc.constantFrom('true', 'false')
 const orNull = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { freq: 6 })
 const list = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.array(orNull(arbitrary), { maxLength: 4 })
 
-/** Column, how a parameter becomes its value, and what to put in. */
+/** Column, the expression for its value, and the generator of parameters. */
 const columns: readonly (readonly [type: string, expression: (parameter: string) => string, fc.Arbitrary<unknown>])[] =
   [
     ['text', parameter => `${parameter}::text`, orNull(tricky)],

@@ -28,7 +28,7 @@ describe('a record that Waterline wrote', () => {
     })
     await pet.create({ tag: 'rex', owner: 2 })
     await database.query(`update people set "createdAt" = null where id = 1`)
-    vi.spyOn(console, 'warn').mockImplementation(() => {}) // Waterline's opinion of that
+    vi.spyOn(console, 'warn').mockImplementation(() => {}) // Waterline warns about that
 
     for (const [identity, ids] of [
       ['user', [1, 2]],
@@ -112,7 +112,7 @@ function modelWith(...attributes: (Partial<Attribute> & { readonly name: string 
 const decode = (model: Model, shape: TableShape, row: string, redacted: string[] = [], parsers = pg.types) =>
   decodeRow({ model, shape, parsers, redacted: new Set(redacted) }, parseRow(row, model)).record
 
-describe('left out of a record', () => {
+describe('omitted from a record', () => {
   const shape = shapeWith(
     column('id', int8),
     column('full_name', text),
@@ -125,7 +125,7 @@ describe('left out of a record', () => {
     expect(decode(model, shape, '{"id":"1","full_name":"Ann","pin":"1"}')).toEqual({ name: 'Ann' })
   })
 
-  test('redacted columns, whatever the row holds', () => {
+  test('redacted columns, even if the row contains them', () => {
     const model = modelWith({ name: 'id' }, { name: 'secret', column: 'pin' })
     expect(decode(model, shape, '{"id":"1","pin":"1"}', ['pin'])).toEqual({ id: '1' })
     expect(decode(model, shape, '{"id":"1","pin":null}', ['pin'])).toEqual({ id: '1' })
@@ -145,14 +145,14 @@ describe('left out of a record', () => {
   })
 })
 
-test('the parsers of the moment decide', () => {
+test('values are decoded with the parsers that are currently set', () => {
   const parsers = { ...pg.types, getTypeParser: () => (value: string) => BigInt(value) } as unknown as typeof pg.types
   expect(decode(modelWith({ name: 'id' }), shapeWith(column('id', int8)), '{"id":"1"}', [], parsers)).toEqual({
     id: 1n,
   })
 })
 
-test('a number timestamp is a number, a null one 0, as sails-postgresql has it; a string one stays', () => {
+test('timestamps decode as in sails-postgresql: a number to a number, null to 0, a string unchanged', () => {
   const model = modelWith(
     { name: 'createdAt', type: 'number', autoTimestamp: true },
     { name: 'updatedAt', type: 'string', autoTimestamp: true },
@@ -177,22 +177,17 @@ describe('a value that cannot be decoded', () => {
   }
 
   test.each<[string, TypeShape, string, RegExp]>([
-    ['JSON that is none', json, 'secret', /"the_doc" \(json\) of model `user`/],
-    ['a number that is none', int8, '1.75', /"the_doc" \(int8\)/],
-    [
-      'an array that is none',
-      { kind: 'array', oid: 1007, name: '_int4', element: int8, delimiter: ',' },
-      'secret',
-      /_int4/,
-    ],
-  ])('%s: the record is without it, and it is named without its value', (_, type, text, message) => {
+    ['invalid JSON', json, 'secret', /"the_doc" \(json\) of model `user`/],
+    ['an invalid number', int8, '1.75', /"the_doc" \(int8\)/],
+    ['an invalid array', { kind: 'array', oid: 1007, name: '_int4', element: int8, delimiter: ',' }, 'secret', /_int4/],
+  ])('%s: the record omits it, and the fault does not contain the value', (_, type, text, message) => {
     const { record, faults } = withDoc(type, text)()
     expect(record).toEqual({ id: '1' })
     expect(faults).toEqual([expect.stringMatching(message)])
     expect(faults.join()).not.toMatch(/secret|1\.75/)
   })
 
-  test('a key: there is no record', () => {
+  test('a key: decoding throws', () => {
     const attempt = withDoc(int8, 'secret', { model: 'parent' })
     expect(attempt).toThrow(expect.objectContaining({ code: 'E_DECODE', message: expect.stringMatching(/the_doc/) }))
     expect(attempt).not.toThrow(/secret/)

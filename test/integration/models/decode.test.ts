@@ -14,9 +14,9 @@ import { columnValues, typeDefinitions } from './column-values.ts'
 
 const columnTypes = Object.keys(columnValues)
 const attributeNames = columnTypes.map((_, index) => `attribute${index}`)
-const rowCount = Math.max(...Object.values(columnValues).map(values => values.length)) + 1 // the last row is all null
+const rowCount = Math.max(...Object.values(columnValues).map(values => values.length)) + 1 // all columns of the last row are null
 
-/** What the writing session may have set. Where a condition of `rowSettings` fails, the trigger sets its own. */
+/** Settings of the writing session. If a condition of `rowSettings` fails, the trigger sets its own. */
 const sessions: Record<string, Record<string, string>> = {
   'with the defaults': {},
   'German and verbose': {
@@ -109,7 +109,7 @@ describe.each(Object.entries(sessions))('a row written by a session %s', (_, set
     expect(differences).toEqual([])
   })
 
-  test('is published as findOne would be serialised', async () => {
+  test('has the same public form as the serialised record of findOne', async () => {
     for (const [index, row] of (await writtenRows(settings)).entries()) {
       const published = toPublic(model, decode(row), { redacted: new Set() })
       expect(JSON.stringify(published)).toBe(JSON.stringify(found[index]))
@@ -117,7 +117,7 @@ describe.each(Object.entries(sessions))('a row written by a session %s', (_, set
   })
 })
 
-/** Named by type, as a difference in a hundred columns is not to be found in a diff of two records. */
+/** Lists differences by type, because a diff of two records with a hundred columns is hard to read. */
 function differing(decoded: ModelRecord, expected: ModelRecord) {
   return attributeNames.flatMap((name, index) => {
     const same = Object.is(decoded[name], expected[name]) || isEqual(decoded[name], expected[name])

@@ -113,7 +113,7 @@ const attributesOf = (models: Models, identity: string) =>
 const junctionOf = (models: Models, identity: string) =>
   [...(models.get(identity)?.junction?.ends ?? [])].sort((a, b) => (a.attribute < b.attribute ? -1 : 1))
 
-test('the record whose collection a junction column feeds is the one that Waterline writes there', async () => {
+test('junction columns are mapped to the collections for which Waterline writes them', async () => {
   const { connectionString, query } = await database()
   const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
   const models = readModels(collections)
@@ -134,7 +134,7 @@ async function database() {
   return { connectionString: opened.connectionString, query: (sql: string) => opened.query(sql) }
 }
 
-test("the schema is the datastore's, and may be given by the caller", async () => {
+test("the schema is the datastore's unless the caller passes one", async () => {
   const { connectionString } = await testDatabase()
   const { orm } = await startWaterline({
     connectionString,
@@ -147,7 +147,7 @@ test("the schema is the datastore's, and may be given by the caller", async () =
   expect(readModels(orm, { schemas }).get('pet')?.schema).toBe('elsewhere')
 })
 
-test("the parsers are those of the adapter's own driver", async () => {
+test("the parsers are those of the adapter's driver", async () => {
   const { connectionString } = await testDatabase()
   const { orm } = await startWaterline({ connectionString, models: { pet: { attributes: {} } } })
   const datastore = readModels(orm).get('pet')?.datastore ?? ''
@@ -155,12 +155,12 @@ test("the parsers are those of the adapter's own driver", async () => {
   expect(adapterTypeParsers(orm, 'another')).toBeUndefined()
 })
 
-describe('refused with what to pass instead:', () => {
+describe('rejected with what to pass instead:', () => {
   test.each([
     ['nothing', {}, 'no Waterline collections'],
     ['undefined', undefined, 'no Waterline collections'],
     ['an ontology without models', { collections: {} }, 'no Waterline collections'],
-    ['definitions that Waterline has not seen', definitions, '`user` is not an initialised'],
+    ['definitions that Waterline has not loaded', definitions, '`user` is not an initialised'],
     ['one collection instead of all of them', { identity: 'user', attributes: {} }, '`identity` is not an initialised'],
   ])('%s', (_, source, message) => {
     expect(() => readModels(source as object)).toThrow(
@@ -169,7 +169,7 @@ describe('refused with what to pass instead:', () => {
     expect(() => readModels(source as object)).toThrow('Pass `ontology.collections`')
   })
 
-  test('a primary key that is no attribute', async () => {
+  test('a primary key that is not an attribute', async () => {
     const collection = {
       identity: 'user',
       tableName: 'user',

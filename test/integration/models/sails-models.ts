@@ -8,7 +8,7 @@ import type { ModelDefinition } from '../../helpers/waterline.ts'
 
 const require = createRequire(import.meta.url)
 
-/** `sails.models` of a Sails app that has these models and its ORM, and nothing else. */
+/** `sails.models` of a Sails app with these models and only the ORM hook. */
 export async function loadSailsModels(
   connectionString: string,
   models: Readonly<Record<string, ModelDefinition>>,

@@ -32,7 +32,7 @@ const cases: [string, ToJson | undefined, string[]][] = [
     ALL,
   ],
   [
-    'one that is left out',
+    'an omitted attribute',
     function (this: object) {
       const { name, ...rest } = this as User
       return rest
@@ -40,7 +40,7 @@ const cases: [string, ToJson | undefined, string[]][] = [
     without('name'),
   ],
   [
-    'one that is undefined',
+    'an undefined attribute',
     function (this: object) {
       return { ...this, name: undefined }
     },
@@ -62,7 +62,7 @@ const cases: [string, ToJson | undefined, string[]][] = [
     without('email'),
   ],
   [
-    'long text cut off',
+    'truncated long text',
     function (this: object) {
       return { ...this, name: (this as User).name?.slice(0, 40) }
     },
@@ -77,7 +77,7 @@ const cases: [string, ToJson | undefined, string[]][] = [
     without('age', 'friend').concat('friend').sort(),
   ],
   [
-    'hidden where another is true',
+    'hidden if another attribute is true',
     function (this: object) {
       const { email, ...rest } = this as User
       return rest.isPrivate ? rest : this
@@ -85,7 +85,7 @@ const cases: [string, ToJson | undefined, string[]][] = [
     without('email'),
   ],
   [
-    'hidden where another is false',
+    'hidden if another attribute is false',
     function (this: object) {
       const { email, ...rest } = this as User
       return rest.isPrivate ? this : rest
@@ -129,7 +129,7 @@ test.each(cases)('%s', async (_name, customToJSON, shown) => {
   expect([...attributesShownAsStored(user, new Set())]).not.toContain('pin')
 })
 
-test('of a real record: dates and JSON are compared as they are sent', async () => {
+test('dates and JSON of a real record are compared as sent', async () => {
   const model = {
     identity: 'event',
     datastore: 'd',

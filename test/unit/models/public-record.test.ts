@@ -23,13 +23,13 @@ function modelWith(customToJSON?: Model['customToJSON']): Model {
   }
 }
 
-/** As Waterline hands it out. */
+/** A record as Waterline returns it. */
 function asFound(record: ModelRecord, customToJSON: () => unknown): ModelRecord {
   return Object.defineProperty({ ...record }, 'toJSON', { writable: true, value: customToJSON })
 }
 
 describe('without customToJSON', () => {
-  test('values are those of JSON, and a Buffer stays', () => {
+  test('values are as in JSON, except Buffers, which are kept', () => {
     const record = {
       id: 1,
       at: new Date(Date.UTC(2020, 1, 29)),
@@ -51,7 +51,7 @@ describe('without customToJSON', () => {
     expect(JSON.stringify(shown)).toBe(JSON.stringify(record))
   })
 
-  test('encrypted and redacted attributes are gone', () => {
+  test('encrypted and redacted attributes are removed', () => {
     const record = { id: 1, name: 'Ann', pin: '1234', ssn: 'ciphertext' }
     expect(toPublic(modelWith(), record, none)).toEqual({ id: 1, name: 'Ann', pin: '1234' })
     expect(toPublic(modelWith(), record, { redacted: new Set(['secret_pin']) })).toEqual({ id: 1, name: 'Ann' })
@@ -87,12 +87,12 @@ describe('customToJSON', () => {
     expect(JSON.stringify(toPublic(model, record, none))).toBe(JSON.stringify(asFound(visible, customToJSON)))
   })
 
-  test('cannot bring back what is hidden, by attribute or by column', () => {
+  test('cannot restore hidden attributes, by attribute or column name', () => {
     const model = modelWith(() => ({ name: 'Ann', ssn: 'x', pin: 'y', secret_pin: 'z', full_name: 'Ann' }))
     expect(toPublic(model, record, { redacted: new Set(['secret_pin']) })).toEqual({ name: 'Ann', full_name: 'Ann' })
   })
 
-  test('does not see what is hidden', () => {
+  test('does not receive hidden attributes', () => {
     const model = modelWith(function () {
       return { seen: Object.keys(this) }
     })
@@ -101,7 +101,7 @@ describe('customToJSON', () => {
     })
   })
 
-  test('may change its record without changing ours', () => {
+  test('may modify its record without modifying the original', () => {
     const model = modelWith(function () {
       const own = this as { name?: string; doc: { list: number[] }; at: Date }
       delete own.name
@@ -113,7 +113,7 @@ describe('customToJSON', () => {
     expect(record).toMatchObject({ name: 'Ann', doc: { list: [1] }, at: new Date(0) })
   })
 
-  test.each([undefined, null, 'text', 1, [1]])('that gives %j is refused', value => {
+  test.each([undefined, null, 'text', 1, [1]])('that returns %j is rejected', value => {
     expect(() =>
       toPublic(
         modelWith(() => value),
@@ -123,14 +123,14 @@ describe('customToJSON', () => {
     ).toThrow(expect.objectContaining({ code: 'E_MODEL', message: expect.stringContaining('`user`') }))
   })
 
-  test('that throws, throws', () => {
+  test('may throw, and the error is rethrown', () => {
     const model = modelWith(() => {
       throw new Error('no')
     })
     expect(() => toPublic(model, record, none)).toThrow('no')
   })
 
-  test('cannot pass on a BigInt', () => {
+  test('cannot return a BigInt', () => {
     expect(() =>
       toPublic(
         modelWith(() => ({ big: 1n })),

@@ -18,7 +18,7 @@ const model: Model = {
 }
 
 describe('a row', () => {
-  test('is the texts of its columns', () => {
+  test('maps columns to their text', () => {
     const row = String.raw`{"id" : "9007199254740993", "odd \"key\"" : "a\\", "doc" : "{\"b\": 1.50}", "__proto__" : "x", "none" : null}`
     expect([...parseRow(row, model)]).toEqual([
       ['id', '9007199254740993'],
@@ -34,7 +34,7 @@ describe('a row', () => {
   })
 
   test.each(['', 'null', '[]', '"secret"', '{', '{"a":"secret}', '{"a":1}', '{"a":["secret"]}', '{"a":{}}'])(
-    'is refused when it is %j, without saying what it held',
+    'is rejected when it is %j, with an error that does not quote it',
     text => {
       expect(() => parseRow(text, model)).toThrow(
         expect.objectContaining({ code: 'E_DECODE', message: expect.stringMatching(/`user`(?!.*secret)/) }),
@@ -48,14 +48,14 @@ describe('changed attributes', () => {
     ...changedAttributes(model, parseRow(before, model), parseRow(after, model)),
   ]
 
-  test('are those whose column has another text', () => {
+  test('are those whose column text differs', () => {
     expect(changed('{"id_column":"1","name_column":"a"}', '{"id_column":"1","name_column":"b"}')).toEqual(['name'])
     expect(changed('{"id_column":"9007199254740992"}', '{"id_column":"9007199254740993"}')).toEqual(['id'])
     expect(changed('{"settings_column":"{\\"a\\":1}"}', '{"settings_column":"{\\"a\\": 1}"}')).toEqual(['settings'])
     expect(changed('{"name_column":null}', '{"name_column":"null"}')).toEqual(['name'])
   })
 
-  test('are none of the columns that the model does not have', () => {
+  test('ignore columns that the model does not have', () => {
     expect(changed('{"id_column":"1","other":"1"}', '{"id_column":"1","other":"2"}')).toEqual([])
   })
 })
