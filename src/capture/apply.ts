@@ -12,11 +12,11 @@ import { inspectCapture } from './inspect.ts'
 import { type CapturePlan, type CaptureStep, pendingSteps, planCapture, planRemoval } from './plan.ts'
 
 export interface InstallOptions extends CaptureOptions, InstallFlags {
-  /** How long to try for the locks on the app's tables, in milliseconds. @default 5_000 */
+  /** How long to wait for locks on the app's tables, in milliseconds. @default 5_000 */
   readonly lockTimeoutMs?: number
 }
 
-/** Reads the catalog and plans; changes nothing. Our schema need not exist yet. */
+/** Reads the catalog and plans. Changes nothing; our schema need not exist. */
 export async function readCapturePlan(
   db: Queryable,
   models: Models,
@@ -29,10 +29,11 @@ export async function readCapturePlan(
 }
 
 /**
- * Makes the database capture these models, in one transaction, and returns the plan that it followed. Where nothing is to be done it takes no lock. `db` is one connection, without an open transaction.
+ * Captures these models in one transaction, and returns the plan that was applied. Takes no lock if nothing is pending.
+ * `db` is one connection without an open transaction.
  *
- * Throws the code of the first problem in the plan, `E_LOCKED` when a table stayed locked, `E_NOT_INSTALLED` without our
- * schema; then nothing has been changed.
+ * Throws the code of the plan's first problem, `E_LOCKED` if a table stays locked, `E_NOT_INSTALLED` without our
+ * schema. Nothing has been changed then.
  */
 export async function installCapture(db: Queryable, models: Models, options: InstallOptions): Promise<CapturePlan> {
   const plan = await readCapturePlan(db, models, options)
@@ -40,12 +41,12 @@ export async function installCapture(db: Queryable, models: Models, options: Ins
   return pendingSteps(plan).length === 0 ? plan : await applyCapture(db, models, options)
 }
 
-/** As {@link installCapture}, for a caller that has read a plan with something to do. */
+/** As {@link installCapture}, for a caller whose plan has pending steps. */
 export async function applyCapture(db: Queryable, models: Models, options: InstallOptions): Promise<CapturePlan> {
   return await applyAlone(db, options, () => readCapturePlan(db, models, options))
 }
 
-/** Takes all triggers and functions of ours away; the log itself stays. Otherwise as {@link installCapture}. */
+/** Removes all our triggers and functions, and keeps the log. Otherwise as {@link installCapture}. */
 export async function uninstallCapture(db: Queryable, options: ApplyOptions): Promise<CapturePlan> {
   const { schema } = options
   const { migrated } = await inspectCapture(db, options, [])
@@ -62,7 +63,7 @@ async function readShapes(db: Queryable, models: Models): Promise<Map<string, Ta
 
 type ApplyOptions = Pick<InstallOptions, 'schema' | 'schemaOwner' | 'lockTimeoutMs'>
 
-/** One process at a time; whoever comes second plans on what the first one left. */
+/** Runs in one process at a time. A concurrent process plans on the result of the first. */
 async function applyAlone(
   db: Queryable,
   options: ApplyOptions,
@@ -75,18 +76,18 @@ async function applyAlone(
     refuseProblems(plan)
     const before = await ownObjects(db, options.schema)
     await applySteps(db, pendingSteps(plan), options)
-    await revokeForeignRights(db, options.schema, before) // a function that is made is open to all by default
+    await revokeForeignRights(db, options.schema, before) // new functions are executable by PUBLIC by default
     await db.query('commit')
     return plan
   } catch (error) {
-    await db.query('rollback').catch(() => {}) // the connection is gone, and the transaction with it
+    await db.query('rollback').catch(() => {}) // a lost connection has already rolled back
     throw applyError(error, options)
   }
 }
 
 /**
- * A request for a lock holds up every writer behind it, and the locks of several tables can cross with the app's. So all
- * steps are tried with a short wait, and undone before trying again, until the time is over.
+ * Applies all steps with a short lock timeout, and retries from the start until the deadline. A pending lock request
+ * blocks all later writers, and locks of several tables could deadlock with the app's.
  */
 async function applySteps(db: Queryable, steps: readonly CaptureStep[], { lockTimeoutMs = 5_000 }: ApplyOptions) {
   const deadline = Date.now() + lockTimeoutMs
@@ -114,7 +115,7 @@ async function applyStep(db: Queryable, step: CaptureStep) {
   }
 }
 
-/** A table that some other transaction holds. */
+/** Another transaction holds a lock on the table. */
 class Locked extends Error {
   readonly step: CaptureStep
 
@@ -132,7 +133,7 @@ async function lockOthersOut(db: Queryable, { schema, lockTimeoutMs = 5_000 }: A
     if (sqlstateOf(error) !== SQLSTATE.lockNotAvailable) throw error
     throw new ChangefeedError(
       'E_LOCKED',
-      `Nothing was changed: another session was installing into the schema "${schema}" for ${lockTimeoutMs} ms. Try again when it has ended, or raise \`lockTimeoutMs\`. See pg_catalog.pg_locks for who it is.`,
+      `Nothing was changed: another session was installing into the schema "${schema}" for ${lockTimeoutMs} ms. Try again when it has ended, or raise \`lockTimeoutMs\`. Find the session in pg_catalog.pg_locks.`,
       { cause: error },
     )
   }
@@ -148,7 +149,7 @@ function applyError(error: unknown, { schema, lockTimeoutMs = 5_000 }: ApplyOpti
   if (error instanceof Locked) {
     const message =
       `Nothing was changed: another transaction held ${error.step.table} for ${lockTimeoutMs} ms. ` +
-      'Try again when it has ended, or raise `lockTimeoutMs`. See pg_catalog.pg_locks for who holds it.'
+      'Try again when it has ended, or raise `lockTimeoutMs`. Find the transaction in pg_catalog.pg_locks.'
     return new ChangefeedError('E_LOCKED', message, { cause: error.cause })
   }
   switch (sqlstateOf(error)) {
@@ -162,7 +163,7 @@ function applyError(error: unknown, { schema, lockTimeoutMs = 5_000 }: ApplyOpti
     case SQLSTATE.invalidSchemaName:
       return new ChangefeedError(
         'E_NOT_INSTALLED',
-        `Nothing was changed: ${(error as Error).message}. Create or update the feed's schema "${schema}" first: run the installation as a whole.`,
+        `Nothing was changed: ${(error as Error).message}. Create or update the feed's schema "${schema}" first: run a complete installation.`,
         { cause: error },
       )
     default:

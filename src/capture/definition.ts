@@ -7,15 +7,15 @@ import type { Relation, TableTree } from './installed.ts'
 import { functionName, qualified, triggerName } from './names.ts'
 import { rowFunctionBody } from './row-function.ts'
 
-/** Everything that captures one model's table: a function, and the triggers that call it. */
+/** The capture of one model's table: a function, and the triggers that call it. */
 export interface CaptureDefinition {
   readonly tableId: number
   readonly functionBody: string
-  /** Settings that hold while the function runs, by name. */
+  /** Settings of the function, by name. */
   readonly functionSettings: ReadonlyMap<string, string>
   readonly functionSql: string
   readonly triggers: readonly TriggerDefinition[]
-  /** Kept with the captured table, to be compared. */
+  /** Stored with the captured table, for comparison. */
   readonly fingerprint: string
 }
 
@@ -27,7 +27,7 @@ export interface TriggerDefinition {
   readonly conditional: boolean
   /** As pg_trigger.tgenabled. */
   readonly enabled: 'O' | 'A'
-  /** Partitions to which Postgres clones it. */
+  /** Partitions that Postgres clones it to. */
   readonly clonedTo: readonly Relation[]
   readonly sql: readonly string[]
 }
@@ -36,7 +36,7 @@ export interface CaptureSource {
   readonly model: Model
   readonly shape: TableShape
   readonly tree: TableTree
-  /** Columns that the trigger leaves out. */
+  /** Columns that the trigger omits. */
   readonly redacted: ReadonlySet<string>
   readonly options: CaptureOptions
 }
@@ -56,7 +56,7 @@ export function defineCapture(tableId: number, source: CaptureSource): CaptureDe
   return { tableId, functionBody, functionSettings, functionSql, triggers, fingerprint }
 }
 
-/** Of what the options and the columns decide; a renamed table or a new partition does not change it. */
+/** Covers options and columns. Renaming the table or adding a partition does not change it. */
 const fingerprintOf = (parts: unknown[]) => createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 
 function bodyOf(tableId: number, { model, shape, redacted, options }: CaptureSource): string {
@@ -71,15 +71,16 @@ function bodyOf(tableId: number, { model, shape, redacted, options }: CaptureSou
 }
 
 /**
- * SECURITY DEFINER: whoever may write to the app's table need have no right on ours. EXECUTE stays with everyone, since
- * Postgres asks it of the owner of a captured table who creates a partition; our schema is closed to them.
+ * SECURITY DEFINER, so that roles that write to the app's table need no privilege on ours. EXECUTE stays with PUBLIC,
+ * since Postgres requires it of the owner of a captured table who creates a partition. Our schema is closed to other
+ * roles.
  */
 function createFunction(name: string, body: string, settings: ReadonlyMap<string, string>): string {
   const clauses = [...settings].map(([setting, value]) => `set ${quoteName(setting)} = ${settingText(setting, value)}`)
   return `create or replace function ${name}() returns trigger language plpgsql security definer ${clauses.join(' ')} as ${quoteText(body)}`
 }
 
-/** A list of schemas is not one string. */
+/** search_path is a list of schemas, not one string. */
 const settingText = (setting: string, value: string) => (setting === 'search_path' ? value : quoteText(value))
 
 const TYPE = { row: 1, before: 2, insert: 4, delete: 8, update: 16, truncate: 32 } as const
@@ -120,7 +121,7 @@ function rowTriggers({ model, options }: CaptureSource) {
   }
   return [
     { kind: 'row', events: 'after insert or delete', type: TYPE.row | TYPE.insert | TYPE.delete },
-    // The comparison of bytes: `is distinct from` needs an equality that json, for one, has not.
+    // Compares bytes: `is distinct from` requires an equality operator, which json lacks.
     {
       kind: 'update',
       events: 'after update',

@@ -2,13 +2,13 @@ import type { CaptureDefinition, TriggerDefinition } from './definition.ts'
 import type { CapturedTable, InstalledTrigger, Relation } from './installed.ts'
 import { qualified } from './names.ts'
 
-/** What has to change on an installed capture. Triggers that are as they should be are left alone: they cost a lock. */
+/** Differences between installed and wanted capture. Correct triggers are kept, since replacing one requires a lock. */
 export interface TriggerDifferences {
   readonly reasons: readonly string[]
   readonly replaceFunction: boolean
   readonly drop: readonly InstalledTrigger[]
   readonly create: readonly TriggerDefinition[]
-  /** Whether changes may not have been logged. */
+  /** Whether changes may be missing from the log. */
   readonly wasOff: boolean
 }
 
@@ -39,7 +39,7 @@ export function differences(captured: CapturedTable, definition: CaptureDefiniti
 
 const ALL_EVENTS = 4 | 8 | 16 | 32 // insert, delete, update, truncate; as in pg_trigger.tgtype
 
-/** Whether every change fired a trigger, whatever the options were. */
+/** Whether triggers fired for every change, whatever the options were. */
 function isComplete({ triggers, relation: root }: CapturedTable): boolean {
   const fires = ({ enabled }: InstalledTrigger) => enabled === 'O' || enabled === 'A'
   const own = triggers.filter(({ relation }) => relation.oid === root?.oid)
@@ -47,7 +47,7 @@ function isComplete({ triggers, relation: root }: CapturedTable): boolean {
   return triggers.every(fires) && (events & ALL_EVENTS) === ALL_EVENTS
 }
 
-/** Of a partition that is newer than its capture only a TRUNCATE of it alone is not captured, which is documented. */
+/** A partition newer than its capture misses only TRUNCATE of that partition, which is documented. */
 const mattered =
   ({ triggers, relation: root }: CapturedTable) =>
   ({ wanted }: { wanted: TriggerDefinition }) =>

@@ -3,7 +3,7 @@ import type { CapturePlan, CaptureStep } from './plan.ts'
 const MARKS = { create: '+', replace: '~', drop: '-', keep: '=', surplus: '*' } as const
 
 /**
- * The plan as text for people: one line for each model, then what stands in the way.
+ * Formats the plan as text: a line per model, then the problems.
  *
  * @example
  * + user  public.user  not captured yet

@@ -2,8 +2,8 @@ import { qualify, quoteText } from '../db/quote.ts'
 import { wakeChannel } from '../wakeup/channel.ts'
 
 /**
- * Logs that changes of a captured table may be missing. Every node reads it in its place, like a change, and lets the
- * clients of the table's model read again. As a defect it is understood by listeners of earlier versions, too.
+ * Logs that changes of a captured table may be missing. Every node reads it like a change and notifies clients of the
+ * model to refetch. Listeners of earlier versions handle it as a defect.
  */
 export const gapMarker = (schema: string, tableId: number, reason: string): string[] => [
   `insert into ${qualify(schema, 'change')} (seq, xid, table_id, operation, at, defect, nested, slot)

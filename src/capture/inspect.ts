@@ -6,8 +6,8 @@ import type { CapturedTable, InstalledCapture, TableTree } from './installed.ts'
 import { functionName } from './names.ts'
 
 /**
- * Reads what is installed in our schema, and the partitions and rights of the tables that models stand for. Takes no
- * lock on the app's tables. Throws `E_SCHEMA_OWNER` before it reads anything in a schema that is not ours.
+ * Reads the installed capture, and the partitions and privileges of the models' tables. Takes no lock on the app's
+ * tables. Throws `E_SCHEMA_OWNER` before it reads from an untrusted schema.
  */
 export async function inspectCapture(
   db: Queryable,
@@ -26,9 +26,9 @@ export async function inspectCapture(
 type Usage = Pick<InstalledCapture, 'published' | 'nodes'>
 
 interface SchemaState extends Pick<InstalledCapture, 'migrated' | 'serverVersion' | 'role' | 'missingRights'> {
-  /** Whether it has what `usageOf` reads. */
+  /** Whether the schema has the tables that `usageOf` reads. */
   readonly current: boolean
-  /** Whether the role may read what is installed; a listener's may, though it may not install. */
+  /** Whether the role may read the installed capture, as a listener may without the privileges to install. */
   readonly readable: boolean
 }
 
@@ -53,14 +53,14 @@ async function inspectCaptured(db: Queryable, schema: string): Promise<CapturedT
   return await readOne<CapturedTable[]>(db, capturedTables(table), [schema, functionName(0).replace('0', '')])
 }
 
-/** Results travel as JSON text: the app may have changed node-postgres' parsers of the types that we read. */
+/** Rows are read as JSON text, because the app may have changed node-postgres' parsers for the types involved. */
 async function readOne<T>(db: Queryable, sql: string, params: unknown[] = []): Promise<T> {
   const { rows } = await db.query<{ it: string }>(sql, params)
   return JSON.parse(rows[0]?.it ?? 'null') as T
 }
 
-// A right is only asked for where its object exists. The owner of the functions is the role that installs: the rights
-// on the log are those with which every later write of the app logs its change.
+// Privileges are checked only on objects that exist. The installing role owns the trigger functions, so every write of
+// the app is logged with its privileges.
 const SCHEMA = `
   with namespace as (
     select oid from pg_catalog.pg_namespace where nspname = $1
@@ -163,7 +163,7 @@ const usageOf = (schema: string) => `
     )
   )::text as it`
 
-// By pg_inherits and not pg_partition_tree(), which locks.
+// Uses pg_inherits because pg_partition_tree() takes locks.
 const TREES = `
   with recursive tree (root, relation) as (
     select root, root from pg_catalog.unnest($1::pg_catalog.oid[]) as root

@@ -1,29 +1,29 @@
 import type { RelationName } from './names.ts'
 
-/** What the catalog holds of capture, and of the tables that are to be captured. Read by `inspectCapture()`. */
+/** The capture in the catalog, and the tables to be captured. Read by `inspectCapture()`. */
 export interface InstalledCapture {
   /** False where our schema does not exist yet. */
   readonly migrated: boolean
   readonly serverVersion: number
-  /** The role that would install. */
+  /** The installing role. */
   readonly role: string
-  /** Rights on our schema that this role lacks, as `grant` names them: `create on schema "changefeed"`. */
+  /** Privileges on our schema that this role lacks, in the form of `grant`: `create on schema "changefeed"`. */
   readonly missingRights: readonly string[]
-  /** The id that the next captured table gets. */
+  /** The id of the next captured table. */
   readonly nextId: number
   readonly captured: readonly CapturedTable[]
-  /** Identities of the models that a node has published since our schema was made. */
+  /** Identities of the models that a node has published since our schema was created. */
   readonly published: readonly string[]
   readonly nodes: readonly PublishingNode[]
-  /** By the oid of the table that a model stands for. */
+  /** By the oid of a model's table. */
   readonly trees: ReadonlyMap<number, TableTree>
 }
 
-/** A process that runs a feed in our schema now. */
+/** A running process with a feed in our schema. */
 export interface PublishingNode {
   readonly host: string
   readonly pid: number
-  /** Ids of the captured tables that it publishes; null where its version does not say. */
+  /** Ids of the captured tables that it publishes; null if its version does not report them. */
   readonly captured: readonly number[] | null
 }
 
@@ -31,9 +31,9 @@ export interface CapturedTable {
   readonly id: number
   readonly identity: string
   readonly definition: string
-  /** Columns that it leaves out; null where an older version installed it. */
+  /** Columns that it omits; null if an older version installed it. */
   readonly redacted: readonly string[] | null
-  /** Null when the table was dropped. */
+  /** Null if the table was dropped. */
   readonly relation: Relation | null
   readonly function: InstalledFunction | null
   readonly triggers: readonly InstalledTrigger[]
@@ -52,14 +52,14 @@ export interface InstalledTrigger {
   readonly type: number
   readonly conditional: boolean
   readonly enabled: string
-  /** Made by Postgres from the trigger of a partitioned table. */
+  /** Cloned by Postgres from a trigger of the partitioned table. */
   readonly cloned: boolean
 }
 
 export interface Relation extends RelationName {
   readonly oid: number
   readonly owner: string
-  /** Whether the installing role acts as the owner, who alone may drop a trigger. */
+  /** Whether the installing role has the privileges of the owner, which dropping a trigger requires. */
   readonly owned: boolean
   /** Whether the installing role may create a trigger. */
   readonly triggerRight: boolean
@@ -67,7 +67,7 @@ export interface Relation extends RelationName {
 
 export interface TableTree {
   readonly root: Relation
-  /** All of them, at any depth; none is foreign, as a table with such has no unique index. */
+  /** All partitions at any depth. None is a foreign table, since the partitioned table then has no unique index. */
   readonly partitions: readonly Relation[]
   /** Whether other tables inherit from it without being partitions. */
   readonly inherited: boolean

@@ -2,7 +2,9 @@ import { quoteName } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { CapturedTable } from './installed.ts'
 
-/** Columns of a table that its capture leaves out. An older version did not record them: then the function tells. */
+/**
+ * Columns that the capture of a table omits. For an older version that did not record them, derived from its function.
+ */
 export function redactionOf({ redacted, function: fn }: CapturedTable, shape: TableShape): string[] {
   const columns = [...shape.columns.keys()]
   if (redacted) return columns.filter(column => redacted.includes(column))

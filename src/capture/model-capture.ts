@@ -4,30 +4,27 @@ import type { Models } from '../models/model.ts'
 
 /** Why changes of a model's table are not captured. */
 export type CaptureFault =
-  | 'uncaptured' // it never was, or its capture was removed
-  | 'gone' // no table has its name
-  | 'moved' // its name stands for another table than the captured one
+  | 'uncaptured' // never captured, or capture was removed
+  | 'gone' // the table does not exist
+  | 'moved' // the name refers to another table than the captured one
   | 'missing' // triggers are missing
   | 'disabled' // triggers are disabled
 
-/** How the table that a model's name stands for is captured at a moment. */
+/** How a model's table is captured at one moment. */
 export interface ModelCapture {
   readonly identity: string
   /** The model's table, quoted and qualified. */
   readonly tableName: string
-  /** The captured table that it is; null where it is none. */
+  /** The captured table; null if it is not captured. */
   readonly table: { readonly id: number; readonly oid: number } | null
   readonly fault: CaptureFault | null
-  /** Captured tables of the model, the present one included. */
+  /** All captured tables of the model, including the current one. */
   readonly captured: readonly number[]
-  /** What a publishing node found last; null where none has looked. */
+  /** The last finding of a publishing node; null if there is none. */
   readonly recorded: { readonly tableId: number | null; readonly fault: string | null } | null
 }
 
-/**
- * Reads how each model is captured, in one statement, so that what was found last is compared with a catalog that is no
- * older.
- */
+/** Reads the capture of each model in one statement, so that the last finding is compared with a current catalog. */
 export async function readModelCaptures(db: Queryable, schema: string, models: Models): Promise<ModelCapture[]> {
   const wanted = [...models.values()]
   const { rows } = await db.query<{ it: string }>(capturesSql(schema), [
@@ -47,9 +44,9 @@ interface CaptureRow extends Pick<ModelCapture, 'identity' | 'tableName' | 'reco
 
 interface TableCapture {
   readonly id: number
-  /** Null when the table was dropped. */
+  /** Null if the table was dropped. */
   readonly oid: number | null
-  /** The events for which a trigger fires for each row, as bits of pg_trigger.tgtype. */
+  /** The events with a row trigger, as bits of pg_trigger.tgtype. */
   readonly rowEvents: number
   readonly truncates: boolean
   readonly disabled: boolean
@@ -77,7 +74,7 @@ function triggerFault({ rowEvents, truncates, disabled }: TableCapture): Capture
   return (rowEvents & ROW_EVENTS) === ROW_EVENTS && truncates ? null : 'missing'
 }
 
-// pg_trigger is read once: for the clones on partitions there is no index.
+// Reads pg_trigger once, because it has no index for the clones on partitions.
 const capturesSql = (schema: string) => `
   with capture as materialized (
     select captured.id, captured.identity, class.oid,

@@ -6,18 +6,18 @@ export interface RelationName {
   readonly name: string
 }
 
-/** A quoted, qualified name, for SQL and for messages. */
+/** A quoted, qualified name for SQL and messages. */
 export const qualified = ({ schema, name }: RelationName): string => qualify(schema, name)
 
-/** Tells the feeds of one database apart where the name of our schema does not fit. */
+/** Distinguishes the feeds of one database in names that are too short for the schema name. */
 export const nameMark = (schema: string): string => createHash('md5').update(schema).digest('hex').slice(0, 8)
 
 export const functionName = (tableId: number): string => `capture_${tableId}`
 
 /**
- * Triggers of one kind fire in the order of their names, so `!` puts ours before nearly any of the app's: a nested write
- * of an app's trigger is then logged after the write that caused it. The mark and the id keep two feeds, two models, and
- * a partition that is attached to a captured table apart.
+ * Triggers of one kind fire in alphabetical order. With `!`, ours fire before nearly all of the app's, so a nested
+ * write by an app's trigger is logged after the write that caused it. The mark and the id distinguish feeds, models,
+ * and a captured table that is attached as a partition.
  */
 export const triggerName = (schema: string, tableId: number, kind: string): string =>
   `!changefeed_${nameMark(schema)}_${tableId}_${kind}`

@@ -15,25 +15,25 @@ import { type CaptureProblem, modelProblem, modelWarnings, rightsProblem, server
 
 export type { CaptureStep }
 
-/** What has to be done so that the wanted models are captured. */
+/** The steps that capture the wanted models. */
 export interface CapturePlan {
-  /** By table, in the order in which they are applied. */
+  /** In the order in which they are applied. */
   readonly steps: readonly CaptureStep[]
-  /** With any of these, nothing is applied. */
+  /** If there are any, nothing is applied. */
   readonly problems: readonly CaptureProblem[]
   readonly warnings: readonly string[]
 }
 
 export interface CaptureRequest {
-  /** All models that are to be captured. */
+  /** All models to capture. */
   readonly models: Models
-  /** By model identity; a model without a table is absent. */
+  /** By model identity; without models that have no table. */
   readonly shapes: ReadonlyMap<string, TableShape>
   readonly installed: InstalledCapture
   readonly options: CaptureOptions & InstallFlags
 }
 
-/** Pure: compares what is wanted with what is installed. Throws `E_OPTIONS` as {@link redactedColumns} does. */
+/** Compares wanted and installed capture. Pure. Throws `E_OPTIONS` as {@link redactedColumns} does. */
 export function planCapture(request: CaptureRequest): CapturePlan {
   const { models, installed, options } = request
   const redacted = redactedColumns(models, { options: options.models })
@@ -43,9 +43,9 @@ export function planCapture(request: CaptureRequest): CapturePlan {
   return planOf([...planned, ...surplusParts(request)], installed)
 }
 
-/** The plan that takes every capture of ours away, whatever the models are. */
+/** The plan that removes all capture. */
 export function planRemoval(installed: InstalledCapture, schema: string): CapturePlan {
-  const parts = installed.captured.map(captured => planDrop(captured, 'no longer wanted', { installed, schema }))
+  const parts = installed.captured.map(captured => planDrop(captured, 'uninstalled', { installed, schema }))
   return planOf(parts, installed)
 }
 
@@ -59,11 +59,11 @@ function planOf(parts: readonly PlanPart[], installed: InstalledCapture): Captur
   }
 }
 
-/** Steps that still have to be taken. */
+/** Steps that are not done yet. */
 export const pendingSteps = ({ steps }: Pick<CapturePlan, 'steps'>): CaptureStep[] =>
   steps.filter(({ action }) => action !== 'keep' && action !== 'surplus')
 
-/** Captured tables that no model asks for, and that stay captured. */
+/** Captured tables that no model uses and that stay captured. */
 export const surplusSteps = ({ steps }: CapturePlan): CaptureStep[] =>
   steps.filter(({ action }) => action === 'surplus')
 
@@ -72,7 +72,7 @@ function surplusParts({ models, shapes, installed, options: { schema, prune = fa
     const { identity, relation } = captured
     const table = shapes.get(identity)
     if (models.has(identity) && (!table || !relation || relation.oid === table.oid)) return []
-    const other = relation && table ? `the table of the model is ${qualified(table)} now` : 'no model asks for it'
+    const other = relation && table ? `the table of the model is ${qualified(table)} now` : 'no model uses it'
     const reason = relation ? other : 'its table was dropped'
     return [planSurplus(captured, reason, prune, { installed, schema })]
   })
@@ -96,8 +96,8 @@ function planModel(model: Model, own: ReadonlySet<string>, request: CaptureReque
 }
 
 /**
- * Columns that an installation has left out before, for this model or, in another app, for another model of this table:
- * what one app keeps out of the log another does not bring into it unasked.
+ * Columns that an earlier installation omitted, for this model or for another app's model of the same table. One app
+ * must not log columns that another omits, unless it asks to.
  */
 function keptRedaction(
   { identity }: Model,
@@ -115,8 +115,8 @@ function redactionWarnings({ identity }: Model, kept: readonly string[], { revea
   if (kept.length === 0) return []
   const columns = kept.map(column => `"${column}"`).join(', ')
   const message = reveal
-    ? `${columns} was left out of the change log, and enters it from now on.`
-    : `${columns} stays out of the change log, as an installation left it out before, for this app or another. To log it, install with --reveal (in code: \`reveal: true\`).`
+    ? `${columns} was omitted from the change log, and is logged from now on.`
+    : `${columns} stays omitted from the change log, since an earlier installation of this app or another omitted it. To log it, install with --reveal (in code: \`reveal: true\`).`
   return [`Model \`${identity}\`: ${message}`]
 }
 
@@ -131,7 +131,7 @@ interface Target {
   readonly request: CaptureRequest
 }
 
-/** `former`: captured tables of this model that are gone, or that are not its table any more. */
+/** `former`: captured tables of this model that were dropped, or that it no longer uses. */
 function planCreate(former: readonly CapturedTable[], target: Target): Omit<PlanPart, 'warnings'> {
   const { model, tree, definition, request } = target
   const { root, partitions } = tree
@@ -160,7 +160,7 @@ function creationReason(former: readonly CapturedTable[], isKnown: boolean): str
 function planExisting(captured: CapturedTable, target: Target): Omit<PlanPart, 'warnings'> {
   const { model, definition, request } = target
   const found = differences(captured, definition)
-  const unrecorded = captured.redacted ? [] : ['what it leaves out was not recorded']
+  const unrecorded = captured.redacted ? [] : ['its omitted columns were not recorded']
   const reasons = [...found.reasons, ...unrecorded]
   if (reasons.length === 0) {
     return { step: { ...stepOf(target), action: 'keep', reason: 'up to date', statements: [] }, problem: null }
@@ -195,7 +195,7 @@ function replacement({ drop, create, replaceFunction, wasOff }: TriggerDifferenc
   ]
 }
 
-/** Changes may be missing up to now. Nodes need not find it out by themselves. */
+/** Records that changes may be missing up to now, so that nodes need not detect it. */
 function gap({ model, definition: { tableId }, request: { options } }: Target): string[] {
   const { schema } = options
   return [
@@ -211,7 +211,7 @@ const stepOf = ({ model, tree: { root }, definition: { tableId } }: Target) => (
   oid: root.oid,
 })
 
-/** The id is chosen by the plan, so that the plan can show what it runs; the sequence follows. */
+/** The plan chooses the id, so that it can show complete statements. The sequence is advanced accordingly. */
 function register(target: Target): string[] {
   const { model, tree, definition, request } = target
   const table = qualify(request.options.schema, 'captured_table')

@@ -9,7 +9,7 @@ interface RemovalContext {
   readonly schema: string
 }
 
-/** Capture that no model asks for: left alone unless it is to be pruned, and nobody publishes it. */
+/** Capture that no model uses is kept, unless it is to be pruned and no running process publishes it. */
 export function planSurplus(
   captured: CapturedTable,
   reason: string,
@@ -18,11 +18,11 @@ export function planSurplus(
 ): PlanPart {
   const user = prune ? context.installed.nodes.find(publishes(captured)) : undefined
   if (prune && !user) return planDrop(captured, reason, context)
-  const kept = user ? `${reason}; kept, as ${nameOf(user)} publishes it` : `${reason}; kept, as only pruning removes it`
+  const kept = user ? `${reason}; kept because ${nameOf(user)} publishes it` : `${reason}; kept until it is pruned`
   return { step: { ...stepOf(captured), action: 'surplus', reason: kept, statements: [] }, problem: null, warnings: [] }
 }
 
-/** An older version does not say what it publishes: it may be anything. */
+/** An older version does not report what it publishes, so it may publish anything. */
 const publishes =
   ({ id, relation }: CapturedTable) =>
   ({ captured }: PublishingNode) =>
@@ -42,7 +42,7 @@ export function planDrop(captured: CapturedTable, reason: string, { installed, s
   }
 }
 
-/** What is left of it once it has no triggers. */
+/** Removes what remains after the triggers. */
 export const forgetCapture = ({ id, function: fn }: CapturedTable, schema: string): string[] => [
   ...(fn ? [`drop function ${qualify(schema, functionName(id))}()`] : []),
   `delete from ${qualify(schema, 'captured_table')} where id = ${id}`,

@@ -4,21 +4,20 @@ import { gateKey, wakeChannel } from '../wakeup/channel.ts'
 import { nameMark } from './names.ts'
 import { keyTexts, type RowText, rowTexts } from './row-text.ts'
 
-/** What the trigger function of one captured table has to know; all of it becomes literals in its body. */
+/** Parameters of the trigger function of a captured table. All become literals in its body. */
 export interface RowFunction extends RowText {
-  /** Column. */
+  /** Name of its column. */
   readonly primaryKey: string
   readonly originTag: boolean
 }
 
 /**
- * The body of the trigger function, in plpgsql. It runs inside the app's writes, so it may not fail, wait, or depend on
- * what the session has set: every name is qualified, no literal holds a backslash (standard_conforming_strings), and
- * whatever can fail is in a block of its own, without a write, which therefore takes no transaction id.
+ * The plpgsql body of the trigger function. It runs inside the app's writes, so it must not fail, wait, or depend on
+ * session settings. Every name is qualified, and no literal contains a backslash (standard_conforming_strings). Code
+ * that may fail has its own block without writes, so that the block uses no transaction id.
  *
- * A change's place is that of a small record in the write-ahead log: it rises with every change of the database, no two
- * are alike, and it costs what a sequence costs. nextval() would change what lastval() tells the app, and some drivers
- * learn by it which id an INSERT was given.
+ * The position of a change is the WAL position of a small message: increasing, unique, and as cheap as a sequence.
+ * nextval() would change the result of lastval(), by which some drivers read the id of an INSERT.
  */
 export const rowFunctionBody = (fn: RowFunction): string => `
 declare
@@ -79,15 +78,15 @@ begin
   return null;
 end`
 
-/** Where the database has another encoding, a text may hold bytes that have no UTF-8 form: no client could read it. */
+/** In a database of another encoding, a text may contain bytes without a UTF-8 form, which no client could read. */
 const REFUSE_UNREADABLE = `
       if pg_catalog.getdatabaseencoding() <> 'UTF8' then
         perform pg_catalog.convert_to(pg_catalog.concat(old_row, new_row), 'UTF8');
       end if;`
 
 /**
- * TRUNCATE of a partitioned table fires the trigger of each partition as well, and a detached partition keeps its own.
- * All BEFORE triggers of a statement come before its AFTER triggers: the first of these logs it for all.
+ * TRUNCATE of a partitioned table also fires the trigger of each partition, and a detached partition keeps its own. All
+ * BEFORE triggers of a statement fire before its AFTER triggers; the first AFTER trigger logs the truncation for all.
  */
 const truncateGuard = (fn: RowFunction) => `
     if tg_when = 'BEFORE' then
@@ -119,8 +118,8 @@ const TAG_VARIABLES = `
   sent pg_catalog.text;`
 
 /**
- * current_query() copies the whole text that the client sent, so it is read once per statement of the client. What was
- * found is kept in a setting of the transaction beside the time of that statement, so that a later one never meets it.
+ * current_query() copies the whole text sent by the client, so it is read once per client statement. The result is kept
+ * in a transaction setting with the statement's timestamp, so that later statements ignore it.
  */
 const tagRead = ({ schema }: RowFunction) => {
   const setting = `'changefeed.tag_${nameMark(schema)}'`
@@ -140,9 +139,9 @@ const tagRead = ({ schema }: RowFunction) => {
 }
 
 /**
- * The listener holds the gate while it sleeps. Whoever gets a share of it need not notify: the listener cannot fall
- * asleep before this transaction has ended. A full notification queue would fail the commit, so a queue that is half
- * full gets no more; the listener's backstop finds the change.
+ * The listener holds the gate while it sleeps. A writer that gets a share of it need not notify, because the listener
+ * cannot fall asleep before the transaction ends. A full notification queue would fail the commit, so nothing is sent
+ * above half of its capacity; the listener's backstop then finds the change.
  */
 function wake({ schema }: RowFunction): string {
   const [key1, key2] = gateKey(schema)

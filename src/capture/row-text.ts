@@ -3,14 +3,15 @@ import { rowSettings } from '../db/row-settings.ts'
 import type { ColumnShape, TableShape, TypeShape } from '../db/table-shape.ts'
 
 /**
- * How a trigger function writes a row: a JSON object of texts, each what the output function of the column's type gives,
- * which is what node-postgres receives.
+ * How a trigger function serializes a row: as a JSON object of texts, each the result of the type's output function, as
+ * node-postgres receives it.
  *
- * The function has the rights of the role that installed it, and the table's owner may alter the table at any time. So
- * nothing in here may call code that the owner can define:
+ * The function runs with the privileges of the installing role, and the table's owner may alter the table at any time.
+ * So it must not call code that the owner can define:
  *
  * - casts call user code: `x::text`, `x::json`, assignments to a variable of another type, `to_json(x)`,
- *   `row_to_json(row)` and `json_build_object('x', x)` (which call a cast to json), `quote_literal(x)` (a cast to text);
+ *   `row_to_json(row)` and `json_build_object('x', x)` (which call a cast to json), `quote_literal(x)` (a cast to
+ * text);
  * - operators and functions of the type do: `x = y`, `x is distinct from y`, `row = row`, `nullif(x, y)`;
  * - assigning to a column of a row does: even null, which a domain checks;
  * - output functions do not: `concat(x)` and `format('%s', x)` call them for enums, domains (that of the base type),
@@ -21,15 +22,15 @@ export interface RowText {
   readonly schema: string
   readonly tableId: number
   readonly shape: TableShape
-  /** Names of columns that are left out. */
+  /** Names of omitted columns. */
   readonly redacted: ReadonlySet<string>
 }
 
 /**
- * Statements that set `old_row` and `new_row`. Where the table is as it was at installing, by name, number and type of
- * every column, and the session's settings are plain, the columns are known and the expression is planned once. Otherwise
- * `row_text` looks them up for each row: that takes ten times as long, but loses no change, shows no redacted column, and
- * ends when capture is installed again.
+ * Statements that set `old_row` and `new_row`. If the table's columns are as installed (name, number and type) and the
+ * session has plain settings, a fixed expression with a cached plan is used. Otherwise `row_text` looks up the columns
+ * for each row, which is ten times as slow but loses no change and reveals no redacted column. Installing again
+ * restores the fast path.
  */
 export function rowTexts(row: RowText): string {
   const { schema, tableId, shape } = row
@@ -43,7 +44,7 @@ export function rowTexts(row: RowText): string {
       end if;`
 }
 
-/** The key alone. */
+/** Only the primary key. */
 export const keyTexts = (column: ColumnShape | undefined): string =>
   onRows(row => (column ? jsonObject([column], row) : 'null'))
 
@@ -57,18 +58,18 @@ const onRows = (expression: (row: RowName) => string) => `
           new_row := ${expression('new')};
         end if;`
 
-/** The constant makes the plan depend on the table: types of columns are looked up again when it was altered. */
+/** The constant ties the plan to the table, so that column types are looked up again after an ALTER. */
 const knownColumns = ({ shape, redacted }: RowText, row: RowName) =>
   `case when ${relation(shape)} is not null then ${jsonObject(loggedColumns(shape, redacted), row)} end`
 
 const presentColumns = ({ schema, tableId, shape, redacted }: RowText, row: RowName) =>
   `${qualify(schema, 'row_text')}(${row}, ${relation(shape)}, ${tableId}, ${textArray(namesByNumber(shape))}, ${textArray([...redacted])})`
 
-/** A trigger sees nothing of a virtual generated column. */
+/** Triggers cannot read virtual generated columns. */
 const loggedColumns = ({ columns }: TableShape, redacted: ReadonlySet<string>) =>
   [...columns.values()].filter(({ name, generated }) => !redacted.has(name) && generated !== 'virtual')
 
-/** An expression for these columns of a row: names, and the texts of the values. */
+/** An expression for the names and texts of these columns of a row. */
 export function jsonObject(columns: readonly ColumnShape[], row: RowName): string {
   const values = columns.map(({ name, type }) => valueText(`${row}.${quoteName(name)}`, type))
   return `pg_catalog.json_object(${textArray(columns.map(({ name }) => name))}, array[${values.join(', ')}]::pg_catalog.text[])::pg_catalog.text`
@@ -82,11 +83,11 @@ const isComposite = (type: TypeShape): boolean =>
 
 const relation = ({ oid }: TableShape) => `'${oid}'::pg_catalog.regclass`
 
-/** As `columns_of` in our schema gives it. */
+/** In the format of `columns_of` in our schema. */
 const columnList = ({ columns }: TableShape) =>
   [...columns.values()].map(({ number, type, name }) => `${number} ${type.oid} ${name}`).join('\n')
 
-/** Null where a column was dropped. */
+/** Null for a dropped column. */
 function namesByNumber({ columns }: TableShape): (string | null)[] {
   const names: (string | null)[] = []
   for (const { number, name } of columns.values()) names[number - 1] = name

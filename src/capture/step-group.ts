@@ -1,13 +1,13 @@
 import type { CaptureStep } from './step.ts'
 
-/** Steps that do the same for the same reason, so that an app of many models is described in a few sentences. */
+/** Steps with the same action and reason, so that a plan for many models needs few lines. */
 export interface StepGroup {
   readonly action: CaptureStep['action']
   readonly reason: string
   readonly steps: readonly [CaptureStep, ...CaptureStep[]]
 }
 
-/** In the order of the first step of each. */
+/** In the order of the first step of each group. */
 export function groupSteps(steps: readonly CaptureStep[]): StepGroup[] {
   const groups = new Map<string, [CaptureStep, ...CaptureStep[]]>()
   for (const step of steps) {

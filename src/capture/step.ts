@@ -1,22 +1,22 @@
 import type { CaptureProblem } from './suitability.ts'
 
-/** What is done about one captured table, or one that is to be captured. */
+/** A step for one table that is or will be captured. */
 export interface CaptureStep {
-  /** `keep`: it is as it should be. `surplus`: no model asks for it, and it is left alone. */
+  /** `keep`: already up to date. `surplus`: no model uses it, and it is kept. */
   readonly action: 'create' | 'replace' | 'drop' | 'keep' | 'surplus'
   readonly identity: string
-  /** Quoted and qualified; null when the table is gone. */
+  /** Quoted and qualified; null if the table was dropped. */
   readonly table: string | null
-  /** Of our `captured_table`. */
+  /** Id in our `captured_table`. */
   readonly tableId: number
   readonly reason: string
-  /** To be run in one transaction. None for `keep` and `surplus`. */
+  /** To be run in one transaction. Empty for `keep` and `surplus`. */
   readonly statements: readonly string[]
 }
 
-/** What the plan has to say of one table. */
+/** The part of the plan for one table. */
 export interface PlanPart {
-  /** `oid` gives the order: every process that installs takes its locks in the same one. */
+  /** `oid` determines the order, so that all installing processes take locks in the same order. */
   readonly step: (CaptureStep & { readonly oid: number }) | null
   readonly problem: CaptureProblem | null
   readonly warnings: readonly string[]

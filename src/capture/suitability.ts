@@ -9,17 +9,17 @@ import { qualified } from './names.ts'
 /** Why something cannot be captured. */
 export interface CaptureProblem {
   readonly code: ErrorCode
-  /** What is wrong and how to mend it. */
+  /** The problem and its remedy. */
   readonly message: string
-  /** Absent where it is not about one model. */
+  /** Absent if it is not about one model. */
   readonly identity?: string
 }
 
 const FIRST_VERSION = 130_000 // xid8
 
 /**
- * What stands in the way whatever the models are. `isPending`: whether anything is to be installed; a listener's role
- * lacks the rights to install, and needs none of them while all is as it should be.
+ * Problems of the server and the role. `isPending`: whether there is something to install. A listener's role lacks the
+ * privileges to install, and does not need them while capture is up to date.
  */
 export function serverProblems(
   { serverVersion, role, missingRights }: InstalledCapture,
@@ -42,7 +42,7 @@ export function serverProblems(
   ]
 }
 
-/** What keeps one model from being captured; the first of its kind, as the others follow from it. */
+/** The first problem that prevents capture of a model; the others usually follow from it. */
 export function modelProblem(
   model: Model,
   shape: TableShape | undefined,
@@ -84,21 +84,21 @@ const isUnique = (shape: TableShape, column: string) =>
 const isUniqueAlone = ({ uniqueKeys }: TableShape, column: string) =>
   uniqueKeys.some(key => key.length === 1 && key[0] === column)
 
-/** A unique index of a partitioned table has to hold the partition key as well. */
+/** A unique index of a partitioned table must include the partition key. */
 const isPartOfPartitionedKey = ({ kind, uniqueKeys }: TableShape, column: string) =>
   kind === 'partitioned' && uniqueKeys.some(key => key.includes(column))
 
 function redactionFault(model: Model, shape: TableShape, redacted: ReadonlySet<string>): string | undefined {
   const attributes = [...model.attributes.values()].filter(({ column }) => redacted.has(column))
   if (attributes.some(({ name }) => name === model.primaryKey)) {
-    return `the primary key "${model.primaryKey}" is to be left out of the feed, which needs it. Do not encrypt it.`
+    return `the primary key "${model.primaryKey}" is omitted or encrypted, but the feed requires it. Do not omit or encrypt it.`
   }
   const missing = attributes.find(({ column }) => !shape.columns.has(column))
   if (!missing) return undefined
-  return `the attribute "${missing.name}" is to be left out, but ${qualified(shape)} has no column "${missing.column}". Create it, or correct its \`columnName\`.`
+  return `the attribute "${missing.name}" is omitted, but ${qualified(shape)} has no column "${missing.column}". Create it, or correct its \`columnName\`.`
 }
 
-/** The rights on the app's table that a step needs: triggers are created by right, and dropped by ownership. */
+/** The privileges on the app's table that a step needs: TRIGGER to create triggers, ownership to drop them. */
 export function rightsProblem(
   identity: string,
   relations: readonly Relation[],
@@ -114,26 +114,26 @@ export function rightsProblem(
   return { ...problem('E_PRIVILEGE', message), identity }
 }
 
-/** What an operator should know of a model that can be captured all the same. */
+/** Limitations that an operator should know of a model that can be captured. */
 export function modelWarnings({ model, shape, tree }: CaptureSource): string[] {
   const table = qualified(shape)
   const key = model.attributes.get(model.primaryKey)?.column ?? ''
   const warnings = [
     shape.kind === 'partitioned' &&
       !isUniqueAlone(shape, key) &&
-      `"${key}" is unique in ${table} only together with the partition key: two records with one ${key} would be taken for one.`,
+      `"${key}" is unique in ${table} only together with the partition key: records with the same ${key} are treated as one.`,
     shape.kind === 'partitioned' &&
-      `TRUNCATE of one single partition of ${table} is captured only for partitions that exist now: install again after adding some.`,
+      `TRUNCATE of a single partition of ${table} is captured only for existing partitions: install again after adding partitions.`,
     shape.unlogged &&
-      `${table} is unlogged: PostgreSQL empties it after a crash, which no trigger sees. Run: alter table ${table} set logged.`,
+      `${table} is unlogged: PostgreSQL empties it after a crash without firing triggers. Run: alter table ${table} set logged.`,
     !isIdType(shape.columns.get(key)?.type) &&
-      `"${key}" of ${table} has a type that is neither text nor a number, so that no message can name a record: each change makes clients read again.`,
+      `"${key}" of ${table} is neither text nor a number, so messages cannot identify a record: each change makes clients refetch.`,
     tree.inherited && `rows of tables that inherit from ${table} are not captured.`,
   ]
   return warnings.filter(warning => warning !== false).map(warning => `Model \`${model.identity}\`: ${warning}`)
 }
 
-/** Types whose values node-postgres parses to something else: bool, bytea, json, point, circle, dates, interval, jsonb. */
+/** Types that node-postgres parses to other values: bool, bytea, json, point, circle, dates, interval, jsonb. */
 const OTHER_VALUES = [16, 17, 114, 600, 718, 1082, 1114, 1184, 1186, 3802]
 
 const isIdType = (type: TypeShape | undefined): boolean =>

@@ -29,7 +29,7 @@ export function countTables({ steps }: CapturePlan, words = TO_DO): string[] {
     number('replace') > 0 && `${number('replace')} ${words.replace}`,
     number('drop') > 0 && `${number('drop')} ${words.drop}`,
     `${number('keep')} already installed`,
-    number('surplus') > 0 && `${number('surplus')} that no model asks for`,
+    number('surplus') > 0 && `${number('surplus')} that no model uses`,
   ]
   return parts.filter(part => part !== false)
 }

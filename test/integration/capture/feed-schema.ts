@@ -6,12 +6,12 @@ import type { Attribute, Model, Models } from '../../../src/models/model.ts'
 import type { ModelOptions } from '../../../src/models/selection.ts'
 import { copiedDatabase, type TestDatabase, testDatabase } from '../../helpers/database.ts'
 
-/** The hardest name that the option `schema` allows. */
+/** The most difficult name that the option `schema` allows. */
 export const SCHEMA = 'Odd "Sch'
 
 export const our = (name: string, schema = SCHEMA) => `${pg.escapeIdentifier(schema)}.${name}`
 
-/** A database with our schema in it, and nothing else. `encoding`: {@link TestDatabaseOptions.encoding}. */
+/** A database with only our schema. `encoding`: {@link TestDatabaseOptions.encoding}. */
 export async function feedDatabase(schema = SCHEMA, encoding = ''): Promise<TestDatabase> {
   const migrate = async (connectionString: string) =>
     void (await migrateSchema({ connectionString, applicationName: 'test' }, schema))
@@ -25,7 +25,7 @@ interface ModelParts {
   readonly table?: string
   readonly schema?: string
   readonly primaryKey?: string
-  /** Column by attribute. */
+  /** Columns by attribute. */
   readonly columns?: Readonly<Record<string, string>>
   readonly encrypt?: readonly string[]
 }
@@ -65,7 +65,7 @@ export const captureOptions = ({ of = {}, ...rest }: OptionParts = {}): CaptureO
   models: new Map(Object.entries(of)),
 })
 
-/** Installs on a connection of its own. */
+/** Installs over a separate connection. */
 export async function capture(database: TestDatabase, models: readonly Model[], options: OptionParts = {}) {
   return await installCapture(await database.connect(), modelsOf(...models), captureOptions(options))
 }
@@ -81,7 +81,7 @@ export interface Logged {
   readonly table_id: number
 }
 
-/** The change log in the order of writing. */
+/** The change log in insertion order. */
 export async function logged(database: TestDatabase, schema = SCHEMA): Promise<Logged[]> {
   const rows = await database.query<Record<keyof Logged, string | null>>(
     `select operation::text as op, old, new, origin, annotations, defect, xid::text, table_id from ${our('change', schema)} order by seq`,
@@ -89,12 +89,12 @@ export async function logged(database: TestDatabase, schema = SCHEMA): Promise<L
   return rows.map(row => ({ ...row, old: parsed(row.old), new: parsed(row.new) }) as unknown as Logged)
 }
 
-/** As {@link logged}, each change as `I null -> {...}`, short to compare. */
+/** As {@link logged}, with each change in the short form `I null -> {...}`. */
 export async function loggedChanges(database: TestDatabase, schema = SCHEMA) {
   return (await logged(database, schema)).map(change => [change.op, change.old, change.new])
 }
 
-/** Without the mark of a row of which the columns were looked up. */
+/** Without the mark of rows whose columns were looked up. */
 function parsed(text: string | null): unknown {
   if (text === null) return null
   const { '': _, ...row } = JSON.parse(text)

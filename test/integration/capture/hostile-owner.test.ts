@@ -4,8 +4,8 @@ import type { TestDatabase } from '../../helpers/database.ts'
 import { capture, feedDatabase, logged, modelOf } from './feed-schema.ts'
 
 /**
- * Whatever the owner of a captured table defines notes who called it. Our triggers have the rights of the role that
- * installed them, here a superuser, so none of it may be called by them.
+ * Everything that the owner of a captured table defines records who called it. Our triggers run with the privileges of
+ * the installing role, here a superuser, so they must call none of it.
  */
 const definitions = `
   create table called (by_role text, what text);
@@ -98,7 +98,7 @@ const written = {
 
 const withTypes = names.map((name, index) => `${name} ${Object.keys(columns)[index]}`)
 
-test('columns of types that the owner of the table defined', async () => {
+test('columns of types defined by the owner of the table', async () => {
   await owner.query(`create table item (id int primary key)`)
   await owner.query(definitions)
   await owner.query(`alter table item ${withTypes.map(column => `add ${column}`).join(', ')}`)
@@ -107,7 +107,7 @@ test('columns of types that the owner of the table defined', async () => {
   expect(await expectOnlyOwnerCalled()).toEqual(written)
 })
 
-test('columns that got such types after installing', async () => {
+test('columns changed to such types after installing', async () => {
   await owner.query(`create table item (id int primary key, ${names.map(name => `${name} text`).join(', ')})`)
   await install()
   await owner.query(`insert into item values (0)`)
@@ -123,7 +123,7 @@ test('columns that got such types after installing', async () => {
   expect(await expectOnlyOwnerCalled()).toEqual({ ...written, later: 'x' })
 })
 
-test('a session with settings of its own', async () => {
+test('a session with unusual settings', async () => {
   await owner.query(`create table item (id int primary key)`)
   await owner.query(definitions)
   await owner.query(`alter table item ${withTypes.map(column => `add ${column}`).join(', ')}`)
@@ -133,7 +133,7 @@ test('a session with settings of its own', async () => {
   expect(await expectOnlyOwnerCalled()).toEqual(written)
 })
 
-test('updates that change nothing are found without the operators of the types', async () => {
+test('no-op updates are detected without the operators of the types', async () => {
   await owner.query(`create table item (id int primary key)`)
   await owner.query(definitions)
   await owner.query(`alter table item ${withTypes.map(column => `add ${column}`).join(', ')}`)

@@ -34,7 +34,7 @@ async function expectNothingInstalled() {
   expect(await database.query(`select * from ${our('captured_table')}`)).toEqual([])
 }
 
-test('the plan shows exactly what would be done, and a second installation has nothing to do', async () => {
+test('the plan lists exactly the statements that run, and a second installation has nothing to do', async () => {
   const plan = await readCapturePlan(await database.connect(), modelsOf(user, pet), captureOptions())
   await expectNothingInstalled()
   expect(actions(plan)).toEqual({ user: 'create', pet: 'create' })
@@ -48,7 +48,7 @@ test('the plan shows exactly what would be done, and a second installation has n
   expect(rows).toEqual([{ identity: 'user' }, { identity: 'pet' }])
 })
 
-test('an installation that finds everything in place takes no lock on the tables', async () => {
+test('an installation without pending steps takes no lock on the tables', async () => {
   await capture(database, [user])
   const holder = await database.connect()
   await holder.query('begin')
@@ -56,7 +56,7 @@ test('an installation that finds everything in place takes no lock on the tables
   expect(actions(await capture(database, [user]))).toEqual({ user: 'keep' })
 })
 
-test('only the function is replaced when redaction changes: no lock on the table either', async () => {
+test('a change of redaction replaces only the function, without a lock on the table', async () => {
   await capture(database, [user])
   const holder = await database.connect()
   await holder.query('begin')
@@ -65,7 +65,7 @@ test('only the function is replaced when redaction changes: no lock on the table
   expect(plan.steps).toMatchObject([{ action: 'replace', reason: 'the function differs; recorded definition differs' }])
 })
 
-test('capture that no model asks for stays, until it is pruned; no id is given twice', async () => {
+test('capture that no model uses is kept until it is pruned; ids are not reused', async () => {
   await capture(database, [user, pet])
   const plan = await capture(database, [pet])
   expect(actions(plan)).toEqual({ user: 'surplus', pet: 'keep' })
@@ -73,7 +73,7 @@ test('capture that no model asks for stays, until it is pruned; no id is given t
     table: '"public"."user"',
     statements: [],
   })
-  expect(formatPlan(plan)).toMatch(/^\* user {2}"public"\."user" {2}no model asks for it; kept/m)
+  expect(formatPlan(plan)).toMatch(/^\* user {2}"public"\."user" {2}no model uses it; kept/m)
   expect(actions(await capture(database, [pet], { prune: true }))).toEqual({ user: 'drop', pet: 'keep' })
   expect(actions(await capture(database, [user, pet]))).toEqual({ user: 'create', pet: 'keep' })
   expect(actions(await capture(database, [user], { prune: true }))).toEqual({ user: 'keep', pet: 'drop' })
@@ -83,8 +83,8 @@ test('capture that no model asks for stays, until it is pruned; no id is given t
 
 test.each([
   ['publishes it', '{1}', 'process 7 on other publishes it'],
-  ['does not say what it publishes', null, 'process 7 on other runs an older version'],
-])('what a live node publishes is not pruned: it %s', async (_, captured, reason) => {
+  ['does not report what it publishes', null, 'process 7 on other runs an older version'],
+])('capture is not pruned while a live node %s', async (_, captured, reason) => {
   await capture(database, [user, pet])
   const node = (seenAt: string) =>
     database.query(
@@ -102,13 +102,13 @@ test.each([
 
 const secrets = async () => (await logged(database)).map(change => change.new?.password ?? null)
 
-test('what one app omits stays omitted when another installs, until it is to be revealed', async () => {
+test('a column omitted by one app stays omitted when another installs without `reveal`', async () => {
   await capture(database, [user], { of: { user: { omit: ['password'] } } })
   const write = () => database.query(`insert into "user" values ((select 1 + count(*) from "user"), 'a', 's3cret')`)
   const other = await capture(database, [user])
   expect([actions(other), other.warnings]).toEqual([
     { user: 'keep' },
-    [expect.stringMatching(/^Model `user`: "password" stays out of the change log.*--reveal/)],
+    [expect.stringMatching(/^Model `user`: "password" stays omitted from the change log.*--reveal/)],
   ])
   await capture(database, [modelOf('account', { table: 'user' })]) // another model of the same table
   await write()
@@ -118,13 +118,13 @@ test('what one app omits stays omitted when another installs, until it is to be 
   await write()
   expect(await secrets()).toEqual([null, null, null, null])
   const revealed = await capture(database, [user], { reveal: true })
-  expect(revealed.warnings).toEqual([expect.stringContaining('"password" was left out')])
+  expect(revealed.warnings).toEqual([expect.stringContaining('"password" was omitted')])
   await write()
   expect((await secrets()).at(-1)).toBe('s3cret')
   expect((await capture(database, [user])).warnings).toEqual([])
 })
 
-test('what an older version left out, and did not record, stays out', async () => {
+test('columns that an older version omitted without recording them stay omitted', async () => {
   await capture(database, [user], { of: { user: { omit: ['password'] } } })
   await database.query(`update ${our('captured_table')} set redacted = null`)
   await database.query(`
@@ -151,10 +151,10 @@ test.each([
     `create or replace function %f() returns trigger language plpgsql security definer as 'begin return null; end'`,
     'the function differs',
   ],
-  ['the function lost its rights', `alter function %f() security invoker`, 'the function was altered'],
+  ['the function lost its privileges', `alter function %f() security invoker`, 'the function was altered'],
   ['the function lost a setting', `alter function %f() reset search_path`, 'the function was altered'],
   ['the function was dropped', `drop function %f() cascade`, 'the function is missing'],
-])('drift is seen and mended, and a gap logged: %s', async (_, damage, reason) => {
+])('drift is detected and repaired, and a gap is logged: %s', async (_, damage, reason) => {
   await capture(database, [user])
   const [trigger] = (await triggersIn(database)).map(name =>
     name
@@ -175,7 +175,7 @@ test.each([
   expect((await logged(database)).map(({ op }) => op)).toEqual(['G', 'I', 'T'])
 })
 
-test('a table that was made anew is captured under a new id, with a gap', async () => {
+test('a recreated table is captured under a new id, with a gap', async () => {
   await capture(database, [user])
   await database.query('drop table "user"; create table "user" (id int primary key, name text, password text)')
   const plan = await capture(database, [user])
@@ -190,8 +190,8 @@ test('a table that was made anew is captured under a new id, with a gap', async 
   expect(await functionsIn(database)).toEqual(['capture_2'])
 })
 
-test('tables may be created in any order, and be captured one after the other', async () => {
-  await capture(database, [pet, user]) // the ids rise with the models, the locks are taken by age of the tables
+test('tables may be created in any order and captured one at a time', async () => {
+  await capture(database, [pet, user]) // ids follow the models, locks follow the age of the tables
   await database.query('create table late (id int primary key)')
   await capture(database, [pet, user, modelOf('late', { columns: { id: 'id' } })])
   expect(await database.query(`select identity from ${our('captured_table')} order by id`)).toEqual([
@@ -201,7 +201,7 @@ test('tables may be created in any order, and be captured one after the other', 
   ])
 })
 
-test('a renamed table and a renamed schema stay captured; a dropped table is cleaned up', async () => {
+test('renamed tables and schemas stay captured; the capture of a dropped table is removed', async () => {
   await capture(database, [user])
   await database.query('alter table "user" rename to person')
   await database.query('create schema moved')
@@ -216,7 +216,7 @@ test('a renamed table and a renamed schema stay captured; a dropped table is cle
   await expectNothingInstalled()
 })
 
-test('a model that changes its table is captured there; its former table stays captured until it is pruned', async () => {
+test('a model with a new table is captured there; its former table stays captured until it is pruned', async () => {
   await database.query('create table person (id int primary key)')
   await capture(database, [user])
   const person = modelOf('user', { table: 'person', columns: { id: 'id' } })
@@ -242,14 +242,14 @@ test('a model that changes its table is captured there; its former table stays c
   expect(await logged(database)).toMatchObject([{ op: 'G' }, { table_id: 2, new: { id: '2' } }])
 })
 
-test('two models on one table are captured each with its own redaction', async () => {
+test('two models of one table are captured with separate redaction', async () => {
   const account = modelOf('account', { table: 'user' })
   await capture(database, [user, account], { of: { user: { omit: ['password'] } } })
   await database.query(`insert into "user" values (1, 'a', 'p')`)
   expect((await logged(database)).map(change => change.new?.password)).toEqual([undefined, 'p'])
 })
 
-test('names may hold anything', async () => {
+test('names may contain any character', async () => {
   const schema = `Sch'ema "x" \\ $body$`
   const table = `Ta"ble 'é' ${'x'.repeat(48)}`
   const key = `I"d '\\ %s`
@@ -294,7 +294,7 @@ test.each([
     'is not unique',
   ],
   ['a missing redacted column', `alter table "user" drop password`, 'E_MODEL', 'no column "password"'],
-])('%s is refused, and nothing is installed', async (_, damage, code, message) => {
+])('refuses %s and installs nothing', async (_, damage, code, message) => {
   await database.query(damage)
   const installing = capture(database, [user, pet], { of: { user: { omit: ['password'] } } })
   await expect(installing).rejects.toMatchObject({ code, message: expect.stringContaining(message) })
@@ -304,7 +304,7 @@ test.each([
 test.each([
   ['an unknown attribute', { of: { user: { omit: ['passwort'] } } }, 'E_OPTIONS', 'passwort'],
   ['an omitted key', { of: { user: { omit: ['id'] } } }, 'E_OPTIONS', 'primary key'],
-])('options are refused: %s', async (_, options, code, message) => {
+])('refuses options: %s', async (_, options, code, message) => {
   await expect(capture(database, [user, pet], options)).rejects.toMatchObject({
     code,
     message: expect.stringContaining(message),
@@ -316,7 +316,7 @@ test('an encrypted primary key is refused', async () => {
   await expect(capture(database, [modelOf('user', { encrypt: ['id'] })])).rejects.toMatchObject({ code: 'E_MODEL' })
 })
 
-test('without our schema the plan can be read, and an installation says what is missing', async () => {
+test('without our schema a plan can be made, and installing reports what is missing', async () => {
   const bare = await testDatabase()
   await bare.query('create table "user" (id int primary key)')
   const model = modelOf('user', { columns: { id: 'id' } })
@@ -326,7 +326,7 @@ test('without our schema the plan can be read, and an installation says what is 
   await uninstallCapture(await bare.connect(), { schema: SCHEMA })
 })
 
-test('rights are asked for by name: on our schema, to create triggers, to drop them', async () => {
+test('missing privileges are named: on our schema, to create triggers, to drop triggers', async () => {
   const { name, connectionString } = await database.role()
   const client = await database.connect({ connectionString })
   const install = (options = {}) => installCapture(client, modelsOf(user), captureOptions(options))
@@ -347,7 +347,7 @@ test('rights are asked for by name: on our schema, to create triggers, to drop t
   expect(await triggersIn(database)).toHaveLength(3)
 })
 
-test('a table that stays locked is given up in time, and nothing is left behind', async () => {
+test('gives up on a locked table at the timeout and leaves nothing behind', async () => {
   const holder = await database.connect()
   await holder.query('begin')
   await holder.query('insert into pet values (1)')
@@ -363,7 +363,7 @@ test('a table that stays locked is given up in time, and nothing is left behind'
   await holder.query('commit')
 })
 
-test('an installation that waits for a lock neither stops writers for long nor makes them its deadlock victims', async () => {
+test('an installation waiting for a lock neither blocks writers for long nor causes deadlocks', async () => {
   const holder = await database.connect()
   await holder.query('begin')
   await holder.query('insert into pet values (1)')
@@ -380,7 +380,7 @@ test('an installation that waits for a lock neither stops writers for long nor m
   expect(actions(await installing)).toEqual({ user: 'create', pet: 'create' })
 })
 
-test('many processes may install at once', async () => {
+test('many processes may install concurrently', async () => {
   const plans = await Promise.all(Array.from({ length: 8 }, () => capture(database, [user, pet])))
   const created = plans.filter(plan => actions(plan).user === 'create')
   expect(created).toHaveLength(1)
@@ -391,7 +391,7 @@ test('many processes may install at once', async () => {
   expect(await triggersIn(database)).toHaveLength(6)
 })
 
-test('two feeds may capture one table, and one goes without the other', async () => {
+test('two feeds may capture one table, and one can be removed without the other', async () => {
   const { migrateSchema } = await import('../../../src/db/migrate.ts')
   await migrateSchema({ connectionString: database.connectionString, applicationName: 'test' }, 'second')
   await capture(database, [user])
@@ -406,7 +406,7 @@ test('two feeds may capture one table, and one goes without the other', async ()
   expect(await logged(database, 'second')).toHaveLength(3)
 })
 
-test('removal takes everything from the tables of the app and leaves the log', async () => {
+test('removal deletes all triggers and functions and keeps the log', async () => {
   await capture(database, [user, pet], { noopUpdates: 'ignore' })
   await database.query(`insert into "user" values (1)`)
   const plan = await uninstallCapture(await database.connect(), { schema: SCHEMA })
@@ -417,7 +417,7 @@ test('removal takes everything from the tables of the app and leaves the log', a
   expect(actions(await uninstallCapture(await database.connect(), { schema: SCHEMA }))).toEqual({})
 })
 
-test('a dump and restore in another place finds the tables by name', async () => {
+test('finds the tables by name after a restore into another database', async () => {
   await capture(database, [user])
   const rows = await database.query<{ relation: string }>(`select relation::text from ${our('captured_table')}`)
   expect(rows).toEqual([{ relation: '"user"' }])
@@ -429,7 +429,7 @@ test('an unlogged table is captured with a warning', async () => {
   expect(warnings).toEqual([expect.stringMatching(/^Model `pet`: "public"\."pet" is unlogged: PostgreSQL empties it/)])
 })
 
-test('the plan reads well', async () => {
+test('formats the plan as text', async () => {
   const view = modelOf('report')
   const plan = await readCapturePlan(await database.connect(), modelsOf(user, pet, view), captureOptions())
   const text = formatPlan(plan)

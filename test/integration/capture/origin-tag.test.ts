@@ -33,12 +33,12 @@ test.each([
   expect(await origins()).toEqual([origin])
 })
 
-test('a value at the end of a statement with parameters is no tag', async () => {
+test('a parameter value is not read as a tag', async () => {
   await client.query('insert into "user" values (1, $1)', ['/*changefeed:origin=x*/'])
   expect(await origins()).toEqual([null])
 })
 
-test('a tag holds for its statement only, also inside a transaction and for all rows', async () => {
+test('a tag applies to all rows of its statement and to no other statement of the transaction', async () => {
   await client.query('begin')
   await client.query(`/*changefeed:origin=one*/ insert into "user" values (1), (2)`)
   await client.query(`insert into "user" values (3)`)
@@ -52,7 +52,7 @@ test('a tag holds for its statement only, also inside a transaction and for all 
   expect(await origins()).toEqual(['one', 'one', null, 'three', null, null])
 })
 
-test('prepared statements carry their tag with each execution', async () => {
+test('prepared statements apply their tag at each execution', async () => {
   const insert = { name: 'tagged', text: `/*changefeed:origin=p*/ insert into "user" values ($1)` }
   await client.query({ ...insert, values: [1] })
   await client.query('insert into "user" values (2)')
@@ -60,7 +60,7 @@ test('prepared statements carry their tag with each execution', async () => {
   expect(await origins()).toEqual(['p', null, 'p'])
 })
 
-test('cascades and nested statements belong to the statement of the client', async () => {
+test('cascades and nested statements use the tag of the client statement', async () => {
   await client.query(`insert into "user" values (1); insert into pet values (1, 1), (2, 1)`)
   await client.query(`/*changefeed:origin=x*/ delete from "user"`)
   expect((await origins()).slice(3)).toEqual(['x', 'x', 'x'])
@@ -68,7 +68,7 @@ test('cascades and nested statements belong to the statement of the client', asy
   expect((await origins()).at(-1)).toBe('do')
 })
 
-test('without a tag the origin of the transaction counts, with one the tag does', async () => {
+test('a tag takes precedence over the origin of the transaction', async () => {
   await client.query(`set changefeed.origin = 'session'`)
   await client.query(`insert into "user" values (1)`)
   await client.query(`/*changefeed:origin=tag*/ insert into "user" values (2)`)
@@ -76,7 +76,7 @@ test('without a tag the origin of the transaction counts, with one the tag does'
   expect(await origins()).toEqual(['session', 'tag', 'cut', 'cut'])
 })
 
-test('without the option tags are not read', async () => {
+test('tags are ignored without the option', async () => {
   await capture(database, [modelOf('user')], { originTag: false })
   await client.query(`/*changefeed:origin=x*/ insert into "user" values (1)`)
   expect(await origins()).toEqual([null])

@@ -13,7 +13,7 @@ beforeEach(async () => {
 
 const ev = modelOf('ev', { columns: { id: 'id' } })
 
-test('writes to the table and straight to its partitions are logged once, now and in partitions to come', async () => {
+test('writes to the table and to its partitions are logged once, including partitions created later', async () => {
   const plan = await capture(database, [ev])
   expect(plan.warnings.join()).toContain('partition key')
   await database.query(`insert into ev values (1, 'a'), (2, 'b')`)
@@ -32,7 +32,7 @@ test('writes to the table and straight to its partitions are logged once, now an
   ])
 })
 
-test('a row that moves to another partition is deleted and inserted', async () => {
+test('logs a row that moves to another partition as delete and insert', async () => {
   await capture(database, [ev])
   await database.query(`insert into ev values (1, 'a')`)
   await database.query(`update ev set region = 'b'`)
@@ -42,7 +42,7 @@ test('a row that moves to another partition is deleted and inserted', async () =
   ])
 })
 
-test('truncation of the whole and of one partition is logged once each', async () => {
+test('truncation of the table and of one partition is logged once each', async () => {
   await capture(database, [ev])
   await database.query(`insert into ev values (1, 'a')`)
   await database.query('truncate ev')
@@ -53,7 +53,7 @@ test('truncation of the whole and of one partition is logged once each', async (
   expect((await logged(database)).map(({ op }) => op)).toEqual(['I', 'T', 'I', 'T', 'I', 'T'])
 })
 
-test('no truncation is swallowed in a transaction that goes on writing, savepoints or not', async () => {
+test('every truncation is logged in a transaction that continues to write, with or without savepoints', async () => {
   await capture(database, [ev])
   await database.query(`begin; truncate ev; insert into ev values (1, 'a'); truncate ev; commit`)
   expect((await logged(database)).map(({ op }) => op)).toEqual(['T', 'I', 'T'])
@@ -88,7 +88,7 @@ test('a detached partition is no longer captured, not even its truncation', asyn
   expect((await triggersIn(database)).filter(name => name.startsWith('ev_a '))).toEqual([])
 })
 
-test('a new installation adds what later partitions lack, and a captured partition can be attached', async () => {
+test('installing again adds the missing triggers of new partitions, and a captured partition can be attached', async () => {
   await capture(database, [ev])
   await database.query('create table ev_c (id int, region text, primary key (id, region))')
   const own = modelOf('ev_c', { columns: { id: 'id' } })
@@ -104,7 +104,7 @@ test('a new installation adds what later partitions lack, and a captured partiti
   expect(new Set((await logged(database)).map(({ table_id }) => table_id)).size).toBe(2)
 })
 
-test('a trigger disabled on one partition is found and mended', async () => {
+test('a trigger disabled on one partition is detected and repaired', async () => {
   await capture(database, [ev])
   await database.query('alter table ev_b1 disable trigger user')
   const plan = await capture(database, [ev])
@@ -115,7 +115,7 @@ test('a trigger disabled on one partition is found and mended', async () => {
   expect((await capture(database, [ev])).steps[0]?.action).toBe('keep')
 })
 
-test('the owner of the table, without rights on our schema, may add partitions', async () => {
+test('the owner of the table may add partitions without privileges on our schema', async () => {
   await capture(database, [ev])
   const { name, connectionString } = await database.role()
   await database.query(`grant create on schema public to ${name}`)
@@ -126,7 +126,7 @@ test('the owner of the table, without rights on our schema, may add partitions',
   expect(await logged(database)).toHaveLength(1)
 })
 
-test('always enabled triggers are so on every partition, also on later ones after an installation', async () => {
+test('triggers are always enabled on every partition, and on later ones after installing again', async () => {
   await capture(database, [ev], { enableAlways: true })
   await database.query(`create table ev_c partition of ev_b for values in ('c')`)
   await capture(database, [ev], { enableAlways: true })
@@ -145,7 +145,7 @@ test('no-op updates are ignored on partitions as well', async () => {
   expect((await logged(database)).map(({ op }) => op)).toEqual(['I', 'U'])
 })
 
-test('removal leaves nothing on any partition', async () => {
+test('removal drops the triggers of all partitions', async () => {
   await capture(database, [ev], { noopUpdates: 'ignore', enableAlways: true })
   expect(await triggersIn(database)).not.toEqual([])
   await capture(database, [], { prune: true })

@@ -11,7 +11,7 @@ beforeEach(async () => {
 const user = modelOf('user')
 const SECRET = 's3cr3t-value'
 
-/** Every column of every row of the log, as one text. */
+/** All columns of all rows of the log, as one text. */
 async function wholeLog() {
   const rows = await database.query<{ it: string }>(`select change::text as it from ${our('change')} as change`)
   expect(rows.length).toBeGreaterThan(0)
@@ -44,7 +44,7 @@ test('columns of encrypted and omitted attributes are not in the log', async () 
   ])
 })
 
-test('redaction leaves the row of the app, and what its other triggers see, as it is', async () => {
+test('redaction does not change the row of the app or what its other triggers see', async () => {
   await database.query('create table "user" (id int primary key, name text, password text)')
   await database.query('create table seen (password text)')
   await database.query(`
@@ -75,7 +75,7 @@ test.each([
   expect(changes[0]?.new).toEqual({ id: '1', kept: null, name: 'a', moment: null })
 })
 
-/** Alterations of an omitted column, and what is logged of the row that is written after them. */
+/** Alterations of an omitted column, and the logged form of a row written after them. */
 const alterations: Record<string, readonly [alter: string, row: object]> = {
   'is dropped': ['alter table "user" drop password', { id: '1', name: 'b' }],
   'is renamed': ['alter table "user" rename password to pass', { id: '1', name: 'b' }],
@@ -106,7 +106,7 @@ describe.each(Object.entries(alterations))('an omitted column that %s', (_, [alt
     await database.query(`insert into "user" values (1, 'b', '${SECRET}')`)
   })
 
-  test('in open sessions, in a transaction and in a function that writes', async () => {
+  test('in open sessions, in a transaction and in a writing function', async () => {
     const [migration, other] = [await database.connect(), await database.connect()]
     await write(other)
     await migration.query('begin')
@@ -121,7 +121,7 @@ describe.each(Object.entries(alterations))('an omitted column that %s', (_, [alt
     expect(await wholeLog()).not.toContain(SECRET)
   })
 
-  test('under the snapshot of a transaction that is older', async () => {
+  test('under the snapshot of an older transaction', async () => {
     const client = await database.connect()
     await client.query('begin isolation level repeatable read; select 1; savepoint before')
     await database.query(alter)
@@ -132,7 +132,7 @@ describe.each(Object.entries(alterations))('an omitted column that %s', (_, [alt
 
   test('in a database that is restored from a dump', async () => {
     await database.query(alter)
-    // As a restore leaves it: the table has another oid than the one that the function knows.
+    // As after a restore: the table's oid differs from the one in the function.
     const [{ oid } = { oid: '' }] = await database.query<{ oid: string }>(`select '"user"'::regclass::oid::text as oid`)
     const [{ source } = { source: '' }] = await database.query<{ source: string }>(
       `select pg_get_functiondef('${our('capture_1()')}'::regprocedure) as source`,
@@ -144,7 +144,7 @@ describe.each(Object.entries(alterations))('an omitted column that %s', (_, [alt
   })
 })
 
-test('columns that are added, dropped or change type later are followed without a new installation', async () => {
+test('added, dropped and changed columns are logged correctly without installing again', async () => {
   await database.query('create table "user" (id int primary key, name text, password text)')
   await capture(database, [user], { of: { user: { omit: ['password'] } } })
   const client = await database.connect()
@@ -164,7 +164,7 @@ test('columns that are added, dropped or change type later are followed without 
   expect((await logged(database)).map(({ defect }) => defect)).toEqual([null, null, null, null])
 })
 
-test('an open session writes a column that changes its type by its new one', async () => {
+test('an open session logs a column with its new type after the type changes', async () => {
   await database.query('create table "user" (id int primary key, name text, password text)')
   await capture(database, [user])
   const client = await database.connect()
@@ -194,17 +194,17 @@ describe('a row with bytes that have no UTF-8 form', () => {
     await client.query(sql)
   }
 
-  test('is logged by its key', async () => {
+  test('is logged with its key only', async () => {
     await asLegacy(`insert into "user" values ('1', e'bad \\x81')`)
     expect((await logged(database))[0]).toMatchObject({ old: null, new: { id: '1' }, defect: '22P05' })
   })
 
-  test('is logged without its row where the key has them too', async () => {
+  test('is logged without key if the key has such bytes', async () => {
     await asLegacy(`insert into "user" values (e'bad \\x81')`)
     expect((await logged(database))[0]).toMatchObject({ old: null, new: null, defect: '22P05' })
   })
 
-  test('is whole where only its origin and annotations have them', async () => {
+  test('is logged completely if only its origin and annotations have such bytes', async () => {
     await asLegacy(`
       begin;
       select set_config('changefeed.origin', e'bad \\x81', true), set_config('changefeed.annotations', e'\\x81', true);
@@ -217,7 +217,7 @@ describe('a row with bytes that have no UTF-8 form', () => {
   })
 })
 
-test('a row that is too large to be read is logged by its key', async () => {
+test('a row that is too large to read is logged with its key only', async () => {
   await database.query('create table "user" (id int primary key, name text, password text)')
   await capture(database, [user])
   await database.query(`insert into "user" values (1, repeat('é', 40 * 1024 * 1024))`) // 80 MB
@@ -231,7 +231,7 @@ test('a row that is too large to be read is logged by its key', async () => {
   })
 }, 120_000)
 
-test('json with a nul escape and nested odd keys is logged as it is', async () => {
+test('json with a nul escape and odd nested keys is logged unchanged', async () => {
   await database.query('create table "user" (id int primary key, doc json)')
   await capture(database, [modelOf('user', { columns: { id: 'id' } })])
   const doc = '{"\\u0000": "a\\u0000b", "": 12345678901234567890.10, "__proto__": [1e400]}'
@@ -240,7 +240,7 @@ test('json with a nul escape and nested odd keys is logged as it is', async () =
   expect(row?.new).toBe(`{"id" : "1", "doc" : ${JSON.stringify(doc)}}`)
 })
 
-test('a statement that is cancelled stays cancelled', async () => {
+test('capture does not suppress the cancellation of a statement', async () => {
   await database.query('create table "user" (id int primary key, name text, password text)')
   await capture(database, [user])
   const client = await database.connect()

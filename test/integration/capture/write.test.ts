@@ -12,7 +12,7 @@ beforeEach(async () => {
 
 const user = modelOf('user')
 
-test('each write is logged with the row before and after it', async () => {
+test('logs each write with its old and new row', async () => {
   await capture(database, [user])
   await database.query(`insert into "user" values (1, 'Ann', 'x'), (2, 'Bob', 'y')`)
   await database.query(`update "user" set name = 'Anne' where id = 1`)
@@ -27,7 +27,7 @@ test('each write is logged with the row before and after it', async () => {
   ])
 })
 
-test('a change inside a savepoint carries the id of the whole transaction, and a rolled back one is not there', async () => {
+test('a change in a savepoint has the id of the top-level transaction; a rolled back one is not logged', async () => {
   await capture(database, [user])
   const client = await database.connect()
   await client.query('begin')
@@ -46,7 +46,7 @@ test('a change inside a savepoint carries the id of the whole transaction, and a
   ])
 })
 
-test('capture takes no transaction id beside that of the write', async () => {
+test('capture uses no additional transaction id', async () => {
   await capture(database, [user])
   const client = await database.connect()
   await client.query('begin')
@@ -58,7 +58,7 @@ test('capture takes no transaction id beside that of the write', async () => {
   await client.query('rollback')
 })
 
-test('origin and annotations of the transaction are logged, and end with it', async () => {
+test('origin and annotations are logged for their transaction only', async () => {
   await capture(database, [user])
   const client = await database.connect()
   await client.query('begin')
@@ -74,7 +74,7 @@ test('origin and annotations of the transaction are logged, and end with it', as
   ])
 })
 
-test('a role without any right on our schema writes as before', async () => {
+test('a role without privileges on our schema can write', async () => {
   await capture(database, [user])
   const role = await database.role()
   await database.query(`grant all on "user" to ${role.name}`)
@@ -87,7 +87,7 @@ test('a role without any right on our schema writes as before', async () => {
   expect((await logged(database)).map(({ op }) => op)).toEqual(['I', 'U', 'D', 'T'])
 })
 
-test('what the session has set neither changes the log nor is changed by it', async () => {
+test('session settings neither affect the log nor are changed by it', async () => {
   await database.query('alter table "user" add f float8, add i interval, add r tstzrange')
   await capture(database, [user])
   const write = `insert into "user" values ($1, 'a\\b', null, 1e23/7, '-1 mon +2 days -03:00', '[2020-02-01 10:00+00,)')`
@@ -123,7 +123,7 @@ test('what the session has set neither changes the log nor is changed by it', as
   }
 })
 
-test('a nested write of a trigger of the app is logged after the write that caused it', async () => {
+test('a nested write by a trigger of the app is logged after the write that caused it', async () => {
   await database.query(`
     create function bump() returns trigger language plpgsql as $$ begin
       if new.name not like '%!' then update "user" set name = new.name || '!' where id = new.id; end if;
@@ -142,7 +142,7 @@ test('a nested write of a trigger of the app is logged after the write that caus
   ])
 })
 
-test('updates that change nothing are logged unless the option says otherwise', async () => {
+test('logs no-op updates unless the option disables it', async () => {
   await database.query('alter table "user" add doc json')
   await capture(database, [user])
   await database.query(`insert into "user" values (1, 'a', 'p', '{"b": 1}')`)
@@ -157,7 +157,7 @@ test('updates that change nothing are logged unless the option says otherwise', 
   expect((await logged(database)).map(({ op }) => op)).toEqual(['I', 'U', 'U', 'U', 'D'])
 })
 
-test('a sleeping listener is notified once, a waking one is not', async () => {
+test('a transaction notifies a sleeping listener once, and not an active one', async () => {
   await capture(database, [user])
   const listener = await database.connect()
   await listener.query(`listen ${wakeChannel(SCHEMA)}`)
@@ -173,7 +173,7 @@ test('a sleeping listener is notified once, a waking one is not', async () => {
   expect(notes).toEqual([''])
 })
 
-test('an open transaction that did not notify keeps the listener from falling asleep, a savepoint or not', async () => {
+test('an open transaction that did not notify prevents the listener from sleeping, with or without a savepoint', async () => {
   await capture(database, [user])
   const writer = await database.connect()
   const listener = await database.connect()
@@ -189,7 +189,7 @@ test('an open transaction that did not notify keeps the listener from falling as
   expect(await trySleep()).toBe(true)
 })
 
-test('a prepared transaction can be had with changefeed.notify = off while the listener sleeps', async () => {
+test('changefeed.notify = off allows a prepared transaction while the listener sleeps', async () => {
   await capture(database, [user])
   const listener = await database.connect()
   await listener.query('select pg_advisory_lock($1, $2)', [...gateKey(SCHEMA)])
@@ -203,7 +203,7 @@ test('a prepared transaction can be had with changefeed.notify = off while the l
   expect(await logged(database)).toHaveLength(1)
 })
 
-test('neither the gate nor the emptying of another slot makes a write wait', async () => {
+test('neither the gate nor freeing another slot blocks a write', async () => {
   await capture(database, [user])
   const [{ slot } = { slot: 0 }] = await database.query<{ slot: number }>(`select ${our('slot_of')}(now()) as slot`)
   const holder = await database.connect()
@@ -219,14 +219,14 @@ test('neither the gate nor the emptying of another slot makes a write wait', asy
   expect(await logged(database)).toHaveLength(3)
 })
 
-test('a row without a slot of its own falls into the default partition', async () => {
+test('a row without a slot is stored in the default partition', async () => {
   await capture(database, [user])
   for (let slot = 0; slot < 16; slot++) await database.query(`drop table ${our(`change_${slot}`)}`)
   await database.query(`insert into "user" values (1, 'a')`)
   expect(await logged(database)).toHaveLength(1)
 })
 
-test('session_replication_role = replica bypasses capture unless it is always enabled', async () => {
+test('session_replication_role = replica bypasses capture unless enableAlways is set', async () => {
   await capture(database, [user])
   const client = await database.connect()
   await client.query('set session_replication_role = replica')
@@ -281,7 +281,7 @@ test('a changed primary key, upserts and COPY-like bulk writes are logged', asyn
   ])
 })
 
-test('a table with generated columns is captured in either way of treating no-op updates', async ({ skip }) => {
+test('a table with generated columns is captured with either setting of noopUpdates', async ({ skip }) => {
   const [server] = await database.query<{ version: number }>(
     `select current_setting('server_version_num')::int as version`,
   )
@@ -302,7 +302,7 @@ test('a table with generated columns is captured in either way of treating no-op
   expect(changes[1]?.new).toEqual({ id: '1', name: 'Bob', password: null, upper_name: 'BOB' })
 })
 
-test('an app that asks which id its INSERT was given is told the truth', async () => {
+test('lastval() of the app is not affected by capture', async () => {
   await database.query('create table counted (id serial primary key)')
   await capture(database, [modelOf('counted', { columns: { id: 'id' } })])
   await database.query('alter sequence counted_id_seq restart 4711')
@@ -311,7 +311,7 @@ test('an app that asks which id its INSERT was given is told the truth', async (
   expect((await client.query('select lastval()')).rows).toEqual([{ lastval: '4711' }])
 })
 
-test('no two changes have one place, whoever writes them at the same time', async () => {
+test('concurrent writers never log two changes at the same position', async () => {
   await capture(database, [user])
   const writers = await Promise.all(Array.from({ length: 8 }, () => database.connect()))
   await Promise.all(
