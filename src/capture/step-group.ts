@@ -1,3 +1,4 @@
+import { groupBy } from '../composite-key.ts'
 import type { CaptureStep } from './step.ts'
 
 /** Steps with the same action and reason, so that a plan for many models needs few lines. */
@@ -9,12 +10,6 @@ export interface StepGroup {
 
 /** In the order of the first step of each group. */
 export function groupSteps(steps: readonly CaptureStep[]): StepGroup[] {
-  const groups = new Map<string, [CaptureStep, ...CaptureStep[]]>()
-  for (const step of steps) {
-    const key = JSON.stringify([step.action, step.reason])
-    const group = groups.get(key)
-    if (group) group.push(step)
-    else groups.set(key, [step])
-  }
-  return [...groups.values()].map(group => ({ action: group[0].action, reason: group[0].reason, steps: group }))
+  const groups = groupBy(steps, ({ action, reason }) => [action, reason])
+  return groups.map(group => ({ action: group[0].action, reason: group[0].reason, steps: group }))
 }

@@ -1,3 +1,4 @@
+import { groupBy } from '../composite-key.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { colours } from './colours.ts'
 import { wrap } from './line-width.ts'
@@ -43,12 +44,5 @@ export const listRepairs = (findings: readonly Finding[]): string[] =>
   })
 
 function grouped(findings: readonly Finding[]): Group[] {
-  const groups = new Map<string, [Finding, ...Finding[]]>()
-  for (const finding of findings) {
-    const key = JSON.stringify([finding.severity, finding.check, finding.repair?.command])
-    const group = groups.get(key)
-    if (group) group.push(finding)
-    else groups.set(key, [finding])
-  }
-  return [...groups.values()]
+  return groupBy(findings, ({ severity, check, repair }) => [severity, check, repair?.command])
 }

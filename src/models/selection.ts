@@ -1,3 +1,4 @@
+import { compositeKey } from '../composite-key.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Attribute, Model, ModelRecord, Models } from './model.ts'
 import { nearestSentence } from './nearest-names.ts'
@@ -90,7 +91,7 @@ function unknownTo({ attributes }: Model, columns: readonly string[]): string[] 
   return columns.filter(column => !known.has(column))
 }
 
-const tableOf = ({ schema, table }: Model) => JSON.stringify([schema, table])
+const tableOf = ({ schema, table }: Model) => compositeKey(schema, table)
 
 function redactedOf(model: Model, { omit = [], include = [] }: ModelOptions = {}): Set<string> {
   const { identity, primaryKey, attributes } = model

@@ -1,3 +1,4 @@
+import { compositeKey } from '../composite-key.ts'
 import type { Logger } from '../logger.ts'
 import type { ModelRecord } from '../models/model.ts'
 import type { RecordEvent } from '../publish/mapping/record-event.ts'
@@ -41,7 +42,7 @@ export class DeepValues {
   }
 
   #report(identity: string, attribute: string) {
-    const key = JSON.stringify([identity, attribute])
+    const key = compositeKey(identity, attribute)
     if (this.#reported.has(key)) return
     this.#reported.add(key)
     this.#logger.warn(

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
+import { groupBy } from '../composite-key.ts'
 import type { Database } from '../db/connect.ts'
 import { sqlstateOf } from '../db/sqlstate.ts'
 import type { RecordId } from '../models/model.ts'
@@ -13,15 +14,7 @@ const ROWS = 10_000
 export type RelatedRowsGroup = readonly [RelatedRowsNeed, ...RelatedRowsNeed[]]
 
 export function groupNeeds(needs: readonly RelatedRowsNeed[]): RelatedRowsGroup[] {
-  const groups = new Map<string, [RelatedRowsNeed, ...RelatedRowsNeed[]]>()
-  for (const need of needs) {
-    const { model, attribute, member, parent, limit } = need
-    const key = JSON.stringify([model.identity, attribute, member, parent.identity, limit])
-    const group = groups.get(key)
-    if (group) group.push(need)
-    else groups.set(key, [need])
-  }
-  return [...groups.values()]
+  return groupBy(needs, need => [need.model.identity, need.attribute, need.member, need.parent.identity, need.limit])
 }
 
 /**

@@ -10,6 +10,7 @@ export type Sources = ReadonlyMap<string, string>
 const ROOMS: readonly (readonly string[])[] = [
   [
     'bounded-map.ts',
+    'composite-key.ts',
     'errors.ts',
     'logger.ts',
     'node-globals.ts',

@@ -1,3 +1,4 @@
+import { compositeKey } from '../../composite-key.ts'
 import type { Models } from '../../models/model.ts'
 import type { AddedToEvent, RecordEvent, RemovedFromEvent } from '../../publish/mapping/record-event.ts'
 import type { DeferredEvents, MappedEvent } from '../deferred-events.ts'
@@ -80,7 +81,6 @@ export class EarlyMembers implements Stage {
   }
 }
 
-const recordOf = ({ identity, id }: { readonly identity: string; readonly id: unknown }) =>
-  JSON.stringify([identity, String(id)])
+const recordOf = ({ identity, id }: { readonly identity: string; readonly id: unknown }) => compositeKey(identity, id)
 
-const memberOf = ({ alias, childId }: AddedToEvent | RemovedFromEvent) => JSON.stringify([alias, String(childId)])
+const memberOf = ({ alias, childId }: AddedToEvent | RemovedFromEvent) => compositeKey(alias, childId)

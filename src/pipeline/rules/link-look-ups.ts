@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { compositeKey, groupBy } from '../../composite-key.ts'
 import type { Database } from '../../db/connect.ts'
 import { asError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
@@ -124,14 +125,7 @@ export class LinkLookUps {
 type Group = [Deleted, ...Deleted[]]
 
 function groupsOf(deletions: Iterable<Deleted>): Iterable<Group> {
-  const groups = new Map<string, Group>()
-  for (const deleted of deletions) {
-    const key = JSON.stringify([deleted.link.links.identity, ...deleted.attributes])
-    const group = groups.get(key)
-    if (group) group.push(deleted)
-    else groups.set(key, [deleted])
-  }
-  return groups.values()
+  return groupBy(deletions, ({ link, attributes }) => [link.links.identity, ...attributes])
 }
 
 function deletionOf(link: Link, at: number): Deleted {
@@ -141,5 +135,4 @@ function deletionOf(link: Link, at: number): Deleted {
     : { link, attributes: [child, parent], pair: { a: childId, b: parentId }, at }
 }
 
-const keyOf = ({ link, attributes, pair }: Deleted) =>
-  JSON.stringify([link.links.identity, ...attributes, String(pair.a), String(pair.b)])
+const keyOf = ({ link, attributes, pair }: Deleted) => compositeKey(link.links.identity, ...attributes, pair.a, pair.b)

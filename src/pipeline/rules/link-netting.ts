@@ -1,4 +1,5 @@
 import { BoundedMap } from '../../bounded-map.ts'
+import { compositeKey } from '../../composite-key.ts'
 import type { Models } from '../../models/model.ts'
 import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import { parseOrigin } from '../../publish/origin.ts'
@@ -69,4 +70,4 @@ export class LinkNetting implements Stage {
 
 /** Of a made-up junction table both collections state the same link, so each has its own key. */
 const keyOf = ({ links, alias, parent, parentId, childId }: Link, origin = '') =>
-  JSON.stringify([origin, links.identity, alias, parent, String(parentId), String(childId)])
+  compositeKey(origin, links.identity, alias, parent, parentId, childId)
