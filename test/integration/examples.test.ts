@@ -100,3 +100,26 @@ test('an Express app gives sails.io.js the realtime of Sails, and sends what SQL
   expect(JSON.stringify(client.messages.all)).not.toMatch(/phone|555/)
   expect(logged).toEqual([GREETING])
 })
+
+test('a listener beside two servers of an app sends to sails.io.js clients of both what SQL writes', async () => {
+  const database = await testDatabase()
+  const env = { DATABASE_URL: database.connectionString, PORTS: '0,0', CHANGEFEED_HTTP_PORT: '0' }
+  const app = await startExample('listener', env)
+  const urls = [await app.line(/^http/), await app.line(/^http/)]
+  await app.line(/The listener is ready/)
+  const clients = await Promise.all(urls.map(url => connectSailsClient({ port: Number(new URL(url).port) })))
+  for (const client of clients) expect((await client.get('/todo')).body).toEqual([])
+  const { page, logged } = await openPage(urls[0] ?? '')
+  await page.waitForFunction('io.socket.isConnected()')
+  await database.query(`insert into todo (title) values ('buy milk')`)
+  await database.query('update todo set done = true')
+  for (const client of clients) {
+    expect((await client.messages.next('todo')).data).toMatchObject({ verb: 'created', id: 1, data: { done: false } })
+    expect((await client.messages.next('todo')).data).toMatchObject({ verb: 'updated', id: 1, data: { done: true } })
+  }
+  await page.getByText('✓ buy milk').waitFor()
+  expect(logged).toEqual([GREETING])
+  app.kill('SIGTERM')
+  expect(await app.ended).toEqual({ code: 0, signal: null })
+  expect(app.lines.join('\n')).toMatch(/The listener has stopped/)
+})
