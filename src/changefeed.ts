@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Backoff, backoffMs } from './backoff.ts'
 import type { InstallFlags } from './capture/capture-options.ts'
 import { formatCursor } from './change-log/cursor.ts'
 import { type Lag, readLag } from './change-log/lag.ts'
@@ -31,8 +32,7 @@ import { PublisherWatch } from './pipeline/publisher-watch.ts'
 import { roomsOfSubscription, type Subscriber, type SubscriptionIds } from './publish/socketio/subscriptions.ts'
 import type { Mode } from './wakeup/polling-policy.ts'
 
-const RECONNECT_FIRST_MS = 100
-const RECONNECT_LAST_MS = 10_000
+const RECONNECT: Backoff = { firstMs: 100, lastMs: 10_000 }
 
 export type FeedState = 'stopped' | 'starting' | 'running' | 'reconnecting' | 'stopping'
 
@@ -330,7 +330,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
         const misfit = await this.#misfit(context, error)
         if (misfit) return await this.#giveUp(context, misfit)
         this.#disconnected(context, error as Error)
-        await this.#backOff(failures++)
+        await this.#backOff(++failures)
       }
       checkpoint = session.checkpoint
       this.#session = null
@@ -384,7 +384,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
 
   /** Full jitter, so that many nodes do not come back at once. */
   async #backOff(failures: number) {
-    const ceiling = Math.min(RECONNECT_FIRST_MS * 2 ** failures, RECONNECT_LAST_MS)
+    const ceiling = backoffMs(failures, RECONNECT)
     await sleep(ceiling * (0.5 + Math.random() / 2), undefined, { signal: this.#stopping.signal }).catch(() => {})
   }
 }

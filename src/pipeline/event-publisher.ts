@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Backoff, backoffMs } from '../backoff.ts'
 import { asError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { MessageMeta, RecordEvent } from '../publish/mapping/record-event.ts'
@@ -8,8 +9,7 @@ import { assertMayPublish, type DispatchContext } from './dispatch-context.ts'
 import type { FeedEmitter } from './events.ts'
 import type { PublisherWatch } from './publisher-watch.ts'
 
-const RETRY_FIRST_MS = 100
-const RETRY_LAST_MS = 5_000
+const RETRY: Backoff = { firstMs: 100, lastMs: 5_000 }
 
 export interface EventPublisherParts {
   readonly publisher: Publisher
@@ -60,7 +60,7 @@ export class EventPublisher {
   }
 
   async #publishUntilTaken(event: RecordEvent, meta: MessageMeta, context: DispatchContext): Promise<void> {
-    for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
+    for (let attempt = 1; ; attempt++) {
       await this.shareEventLoop()
       assertMayPublish(context)
       try {
@@ -70,7 +70,7 @@ export class EventPublisher {
         this.#parts.logger.warn('The publisher is not ready; the feed waits', { error: (error as Error).message })
         this.#parts.publisherWatch.failed(error as Error)
         this.#parts.events.report(error as Error)
-        await sleep(waitMs, undefined, { signal: context.signal })
+        await sleep(backoffMs(attempt, RETRY), undefined, { signal: context.signal })
       }
     }
   }

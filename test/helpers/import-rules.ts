@@ -9,6 +9,7 @@ export type Sources = ReadonlyMap<string, string>
  */
 const ROOMS: readonly (readonly string[])[] = [
   [
+    'backoff.ts',
     'bounded-map.ts',
     'composite-key.ts',
     'errors.ts',

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Backoff, backoffMs } from '../../backoff.ts'
 import type { Changefeed } from '../../changefeed.ts'
 import { connectClient, endClient } from '../../db/connect.ts'
 import { examine } from '../../doctor/doctor.ts'
@@ -14,8 +15,7 @@ import { hider } from '../secrets.ts'
 import type { ProgramSettings } from '../settings.ts'
 import { terminal } from '../terminal.ts'
 
-const RETRY_FIRST_MS = 500
-const RETRY_LAST_MS = 10_000
+const RETRY: Backoff = { firstMs: 500, lastMs: 10_000 }
 /** What stopping waits for is one change that is being published. */
 const DRAIN_MS = 15_000
 
@@ -99,14 +99,14 @@ async function databaseThere({ settings: { connectionString } }: CommandContext,
 
 /** A database that is not there yet, or that is a standby about to be promoted, is waited for. */
 async function retryUntilAvailable(logger: Logger, signal: AbortSignal, task: () => Promise<void>) {
-  for (let waitMs = RETRY_FIRST_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
+  for (let attempt = 1; !signal.aborted; attempt++) {
     try {
       return await task()
     } catch (error) {
       const passing = error instanceof ChangefeedError && ['E_CONNECT', 'E_STANDBY'].includes(error.code)
       if (!passing) throw error
       logger.warn('The database is out of reach; it is tried again', { error: error.message })
-      await sleep(waitMs, undefined, { signal }).catch(() => {})
+      await sleep(backoffMs(attempt, RETRY), undefined, { signal }).catch(() => {})
     }
   }
 }
