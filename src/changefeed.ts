@@ -296,7 +296,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
         pauses,
         failures: this.#failures,
         events: this,
-        heedCaptures: captureWatch.heed,
+        onCaptures: captureWatch.onCaptures,
       }),
       catchUpWaiters: new CatchUpWaiters(db),
       publisher,

@@ -46,7 +46,7 @@ export class CaptureWatch {
   }
 
   /** To be called with each new state before anything is done by it. */
-  readonly heed = async (captures: readonly ModelCapture[]): Promise<void> => {
+  readonly onCaptures = async (captures: readonly ModelCapture[]): Promise<void> => {
     if (this.#parts.publishes()) {
       for (const capture of captures) if (isNews(capture)) await this.#record(capture)
     }

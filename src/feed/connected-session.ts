@@ -179,7 +179,7 @@ export class ConnectedSession {
     if (!ticks || !pauses.due) return
     const resumed = await pauses.refresh()
     if (resumed.length > 0) await dispatcher.declareGap('gap', ticks.position, this.#dispatchContext(), resumed)
-    pauses.told()
+    pauses.markNotified()
   }
 
   #dispatchContext(signal: AbortSignal = this.#parts.signal): DispatchContext {

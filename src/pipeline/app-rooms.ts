@@ -7,8 +7,8 @@ import type { RowChange } from '../publish/mapping/row-change.ts'
 import type { MappedEvent } from './deferred-events.ts'
 
 /**
- * The events with the rooms that the model's option `rooms` names added to those about the changed record. Throws `E_MODEL`
- * where the option throws, or returns no rooms.
+ * Adds the rooms of the model's option `rooms` to events about the changed record. Throws `E_MODEL` if the option
+ * throws or does not return rooms.
  */
 export function withAppRooms(
   events: MappedEvent[],
@@ -35,7 +35,7 @@ function roomsFor(event: RecordCall, change: RowChange, roomsOf: NonNullable<Mod
   const given = { operation, changed: [...changed], ...(previous && { previous }), ...(record && { record }) }
   const rooms = [namedRooms(model, roomsOf, shown, given)].flat()
   if (rooms.every(room => typeof room === 'string' && room !== '')) return [...new Set(rooms)]
-  throw unfit(model, 'did not return the name of a room, or a list of names')
+  throw invalidRooms(model, 'must return the name of a room, or a list of names')
 }
 
 function namedRooms(
@@ -46,9 +46,9 @@ function namedRooms(
   try {
     return roomsOf(...about)
   } catch (cause) {
-    throw unfit(model, `threw: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
+    throw invalidRooms(model, `threw: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
   }
 }
 
-const unfit = ({ identity }: Model, problem: string, cause?: unknown) =>
+const invalidRooms = ({ identity }: Model, problem: string, cause?: unknown) =>
   new ChangefeedError('E_MODEL', `Option \`models.${identity}.rooms\` ${problem}.`, { cause })

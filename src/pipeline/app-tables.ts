@@ -3,20 +3,20 @@ import type { Database } from '../db/connect.ts'
 import type { Tables } from '../db/tables.ts'
 import type { Model } from '../models/model.ts'
 
-/** Attributes of a model that a query compares or returns. */
+/** The attributes of a model that a query compares or returns. */
 export interface TableUse {
   readonly model: Model
   readonly attributes: readonly string[]
 }
 
-/** A table of the app that the feed must not read, as reading it could run code of another role. */
+/** A table of the app that the feed must not read, because reading it could run code of another role. */
 export class UnsafeTable extends Error {}
 
 /**
- * Runs a query on tables of the app. Their owners may be roles that must not get our rights, and a view, a row-level
- * security policy or an implicit cast runs its owner's code with the rights of whoever reads. So the query runs only if
- * each name stands for a plain table whose columns need no such cast, and the lock keeps it so until the query ends. Our
- * sessions refuse policies, and, where the server can, views: see `session-settings.ts`.
+ * Runs a query on tables of the app. Their owners may be untrusted, and a view, a row-level security policy or an
+ * implicit cast runs its owner's code with the privileges of the reader. So each name must refer to a plain table whose
+ * columns need no such cast, and a lock keeps it so until the query ends. The session settings disable policies and,
+ * where the server supports it, views: see `session-settings.ts`.
  *
  * Throws {@link UnsafeTable} otherwise.
  */
@@ -54,8 +54,8 @@ async function refuseUnsafe(db: Kysely<Tables>, { model, attributes }: TableUse)
       select from pg_catalog.pg_cast where castsource = type.oid and castmethod = 'f' and castcontext = 'i'
     ))
     limit 1`.execute(db)
-  if (rows[0]) throw new UnsafeTable(`"${model.schema}"."${model.table}" is not read: ${rows[0].reason}.`)
+  if (rows[0]) throw new UnsafeTable(`"${model.schema}"."${model.table}" cannot be read safely: ${rows[0].reason}.`)
 }
 
-/** Objects with a lower oid came with the server. */
+/** Objects with a lower oid are built in. */
 const FIRST_USER_OID = 16_384

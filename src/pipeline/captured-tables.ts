@@ -6,7 +6,7 @@ import type { Model, Models } from '../models/model.ts'
 
 /** A captured table and the model whose changes its triggers log. */
 export interface CapturedTable {
-  /** Undefined where the model's name does not stand for this table now: it was dropped, renamed or swapped. */
+  /** Undefined if the model's name no longer refers to this table: it was dropped, renamed or swapped. */
   readonly shape: TableShape | undefined
   readonly model: Model
 }
@@ -15,10 +15,10 @@ export interface CapturedTablesParts {
   readonly db: Database
   readonly models: Models
   /** Called with each new state of capture before it is used. */
-  readonly heed?: ((captures: readonly ModelCapture[]) => Promise<void>) | undefined
+  readonly onCaptures?: ((captures: readonly ModelCapture[]) => Promise<void>) | undefined
 }
 
-/** Finds the model of a logged change by its table id, with what the catalog says of the table. */
+/** Maps the table id of a logged change to its model and to the table's shape in the catalog. */
 export class CapturedTables {
   readonly #parts: CapturedTablesParts
   #tables: ReadonlyMap<number, CapturedTable> = new Map()
@@ -31,8 +31,8 @@ export class CapturedTables {
   }
 
   /**
-   * Undefined for a table that none of our models belongs to. What is not a model's table is looked up again if that was
-   * not done since `readAt`, when its change was read: it may have become one.
+   * Undefined for a table without a model. An unknown table is looked up again unless that was done after `readAt`, the
+   * time when its change was read, since it may have become a model's table.
    */
   async find(tableId: number, readAt: number): Promise<CapturedTable | undefined> {
     if (!this.known(tableId)?.shape) await this.refreshSince(readAt)
@@ -44,8 +44,8 @@ export class CapturedTables {
   }
 
   /**
-   * Identities of models whose table got, lost or altered a column of an attribute since this was called last: meanwhile
-   * their changes were published without it.
+   * Identities of models with an attribute column added, dropped or altered since the last call. Their changes were
+   * published without it meanwhile.
    */
   takeReshaped(): string[] {
     const identities = [...this.#reshaped]
@@ -53,12 +53,12 @@ export class CapturedTables {
     return identities
   }
 
-  /** Looks at the catalog again, unless it did so since that time (of `performance.now()`). */
+  /** Reads the catalog again, unless it was read after that time (of `performance.now()`). */
   async refreshSince(time: number): Promise<void> {
     if (this.#readAt < time) await this.refresh()
   }
 
-  /** One after the other, so that a state is never replaced by an older one. */
+  /** Runs one refresh at a time, so that an older state never replaces a newer one. */
   async refresh(): Promise<void> {
     const read = this.#reading.then(() => this.#read())
     this.#reading = read.catch(() => {})
@@ -66,12 +66,12 @@ export class CapturedTables {
   }
 
   async #read() {
-    const { db, models, heed } = this.#parts
+    const { db, models, onCaptures } = this.#parts
     const startedAt = performance.now()
     const captures = await readModelCaptures(db.pool, db.schema, models)
     const tables = captures.flatMap(({ table }) => table ?? [])
     const shapes = await readTableShapes(db.pool, tables)
-    await heed?.(captures)
+    await onCaptures?.(captures)
     const shapeOf = new Map(tables.map(({ id }, index) => [id, shapes[index]]))
     const entries = captures.flatMap(({ identity, captured }) => {
       const model = models.get(identity)

@@ -22,27 +22,27 @@ import type { Stage } from './stage.ts'
 export interface ChangeMapperParts extends RowDecoderParts {
   readonly db: Database
   readonly models: Models
-  /** Settings of single models, by identity. */
+  /** Settings of individual models, by identity. */
   readonly options: ReadonlyMap<string, ModelOptions>
-  /** In the order in which each change passes them. */
+  /** In the order in which a change passes them. */
   readonly stages: readonly Stage[]
   readonly events: FeedEmitter
   readonly hasReceivers: HasReceivers
   readonly logger: Logger
 }
 
-/** What is to be published of one change. */
+/** The events to publish for one change. */
 export interface MappedChange {
   readonly recordEvents: readonly MappedEvent[]
-  /** Why a record is missing from them: its model could not show it. */
+  /** Set if a record is missing from the events because its model could not serialize it. */
   readonly unshown?: Error
-  /** Whether clients end on the present state: what was before the change is no part of that. */
+  /** Whether clients still reach the current state: only the previous record is missing. */
   readonly isComplete: boolean
-  /** Why attributes are missing from the records; they are published without them. */
+  /** Reasons for attributes missing from the records, which are published without them. */
   readonly faults: readonly string[]
 }
 
-/** Decodes a logged change, maps it to record events, and leads them past the stages. */
+/** Decodes a logged change, maps it to record events, and passes them through the stages. */
 export class ChangeMapper {
   readonly #parts: ChangeMapperParts
   readonly #lookAhead: LookAhead
@@ -55,13 +55,13 @@ export class ChangeMapper {
     this.#lookAhead = new LookAhead({ ...parts, tables, decoder })
   }
 
-  /** To be called with the changes of each page, in the order in which they are mapped. */
+  /** Starts a page. Its changes are then mapped in the given order. */
   begin(page: readonly LoggedChange[]): void {
     this.#lookAhead.begin(page)
     for (const stage of this.#parts.stages) stage.begin?.()
   }
 
-  /** `readAt`: when the row was read, by `performance.now()`. Throws what makes the change impossible to map. */
+  /** `readAt`: when the row was read, by `performance.now()`. Throws if the change cannot be mapped. */
   async map(
     logged: LoggedRow,
     model: Model,
@@ -81,10 +81,12 @@ export class ChangeMapper {
     return { recordEvents: mapped, faults, isComplete, ...(unshown && { unshown }) }
   }
 
-  /** The related rows of a destroyed record, and the events about those that nobody would receive. */
+  /**
+   * Reads the related rows of a destroyed record. Also returns events about related rows that no client would receive.
+   */
   async #related(logged: LoggedRow, change: RowChange, readAt: number) {
     const needs = relatedRowsNeeds(change, this.#parts.models)
-    // Events about records of its own model may go to rooms of the app.
+    // Events about records of its own model may be sent to rooms of the app.
     const mustBeKnown = (need: RelatedRowsNeed) =>
       need.collection.collection === change.model.identity || this.#lookAhead.hasReceivers(need)
     const related = await this.#lookAhead.relatedRows(logged, needs.filter(mustBeKnown), readAt)
@@ -106,7 +108,7 @@ export class ChangeMapper {
   }
 }
 
-/** Without a record to show, what is left are the messages that need ids only: about memberships, and `destroyed`. */
+/** Without a serialized record, keeps only messages that need ids: memberships and `destroyed`. */
 function withoutUnshown(recordEvents: RecordEvent[], { model, new: row, record }: RowChange): RecordEvent[] {
   if (!row || record) return recordEvents
   const id = String(idOf(model, row))

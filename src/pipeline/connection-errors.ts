@@ -1,10 +1,10 @@
 import { sqlstateOf } from '../db/sqlstate.ts'
 import { UnsafeTable } from './app-tables.ts'
 
-/** The database is out of reach: no fault of the change, which must not be skipped for it. */
+/** The database is unavailable. The change is not at fault and must be retried, not skipped. */
 export class DatabaseUnavailable extends Error {}
 
-/** Passes on what Postgres says of a query, and marks everything that says nothing of it. */
+/** Rethrows query errors reported by Postgres, and wraps all others in {@link DatabaseUnavailable}. */
 export async function rethrowUnavailable<T>(query: () => Promise<T>): Promise<T> {
   try {
     return await query()
@@ -12,6 +12,6 @@ export async function rethrowUnavailable<T>(query: () => Promise<T>): Promise<T>
     if (error instanceof UnsafeTable) throw error
     const state = sqlstateOf(error)
     if (state !== undefined && !/^(08|40|53|55P03|57|58)/.test(state)) throw error
-    throw new DatabaseUnavailable('The database is out of reach.', { cause: error })
+    throw new DatabaseUnavailable('The database is unavailable.', { cause: error })
   }
 }

@@ -11,19 +11,16 @@ import { LinkNetting } from './rules/link-netting.ts'
 import { Population } from './rules/population.ts'
 import type { Stage } from './stage.ts'
 
-/** The way of a change to this publisher, as the settings want it. */
+/** Creates the dispatcher with the stages that the settings require. */
 export function createDispatcher(
   settings: Settings,
   models: Models,
-  parts: Pick<
-    DispatcherParts,
-    'db' | 'publisher' | 'publisherWatch' | 'pauses' | 'failures' | 'events' | 'heedCaptures'
-  >,
+  parts: Pick<DispatcherParts, 'db' | 'publisher' | 'publisherWatch' | 'pauses' | 'failures' | 'events' | 'onCaptures'>,
 ): Dispatcher {
   const { collections, logger } = settings
   const redacted = redactedColumns(models, settings.models)
   const { publisher, events } = parts
-  /** A listener of `published` receives every event. */
+  /** Listeners of `published` receive every event. */
   const hasReceivers = (event: RecordEvent) =>
     events.listenerCount('published') > 0 || (publisher.hasReceivers?.(event) ?? true)
   const parsersOf = (datastore: string) => adapterTypeParsers(collections, datastore) ?? typeParsers

@@ -4,12 +4,12 @@ import type { ModelRecord } from '../models/model.ts'
 import type { RecordEvent } from '../publish/mapping/record-event.ts'
 
 /**
- * Levels of objects and lists in one attribute. What encodes a message recurses: socket.io fails at some thousand levels,
- * and the Postgres adapter refuses a message of 100, with an error that nobody receives.
+ * Maximum levels of objects and lists in one attribute. Message encoders recurse: socket.io fails at a few thousand
+ * levels, and the Postgres adapter rejects messages with 100 levels, with an error that nobody receives.
  */
 const MAX_DEPTH = 64
 
-/** Leaves out attributes that are nested too deeply to be sent, so that the rest of the record is. */
+/** Omits attributes that are nested too deeply, so that the rest of the record can be sent. */
 export class DeepValues {
   readonly #logger: Logger
   readonly #reported = new Set<string>()
@@ -25,7 +25,7 @@ export class DeepValues {
     return Object.fromEntries(Object.entries(record).filter(([name]) => !deep.includes(name)))
   }
 
-  /** The event with records that can be sent: `customToJSON` and populated records may have added to their depth. */
+  /** The event without attributes that cannot be sent. `customToJSON` and population may have added to their depth. */
   withoutIn(event: RecordEvent): RecordEvent {
     const { identity } = event
     const previous = 'previous' in event && event.previous ? { previous: this.without(identity, event.previous) } : {}
@@ -46,13 +46,13 @@ export class DeepValues {
     if (this.#reported.has(key)) return
     this.#reported.add(key)
     this.#logger.warn(
-      'An attribute is nested too deeply to be sent: records are published without it where it is. Logged once',
+      'An attribute is nested too deeply to send: such records are published without it. Logged once per attribute',
       { model: identity, attribute, maxDepth: MAX_DEPTH },
     )
   }
 }
 
-/** Recurses no further than the limit. */
+/** Does not recurse beyond the limit. */
 function isDeeperThan(levels: number, value: unknown): boolean {
   if (value === null || typeof value !== 'object' || ArrayBuffer.isView(value)) return false
   if (levels === 0) return true

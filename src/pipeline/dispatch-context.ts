@@ -1,15 +1,15 @@
-/** The circumstances under which changes are published. */
+/** The conditions for publishing changes. */
 export interface DispatchContext {
-  /** Ends it after the present call. */
+  /** Stops dispatching after the current call. */
   readonly signal: AbortSignal
-  /** Called before each event is published; throws when this node may not publish any more. */
+  /** Called before each event is published. Throws if this node may no longer publish. */
   check(): void
 }
 
-/** Another node may have taken over: what is left of the change is published there. */
+/** Another node may lead now, and publishes the rest of the change. */
 export class LeadershipLost extends Error {}
 
-/** Throws {@link LeadershipLost} when this node may not publish any more. */
+/** Throws {@link LeadershipLost} if this node may no longer publish. */
 export function assertMayPublish({ check }: DispatchContext): void {
   try {
     check()

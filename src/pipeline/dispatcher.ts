@@ -20,34 +20,34 @@ export interface DispatcherParts extends ChangeMapperParts, EventPublisherParts 
   readonly pauses: Pauses
   readonly failures: Failures
   /** Called with each new state of capture before changes are published by it. */
-  readonly heedCaptures?: CapturedTablesParts['heed']
+  readonly onCaptures?: CapturedTablesParts['onCaptures']
 }
 
-/** Takes logged changes to the publisher: decode, map, publish, one after the other. */
+/** Decodes, maps and publishes logged changes, one at a time. */
 export class Dispatcher {
   readonly #parts: DispatcherParts
   readonly #tables: CapturedTables
   readonly #mapper: ChangeMapper
   readonly #publisher: EventPublisher
-  /** Models of which a change of the present page could not be published as it is: their clients must read again. */
+  /** Models with a change in the current page that could not be fully published. Their clients must refetch. */
   readonly #incomplete = new Set<string>()
   #last: MessageMeta | null = null
-  /** When the present page had been read: what the catalog said after that is true of its changes. */
+  /** When the current page was read. A catalog state read later applies to its changes. */
   #pageReadAt = 0
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts
-    this.#tables = new CapturedTables({ db: parts.db, models: parts.models, heed: parts.heedCaptures })
+    this.#tables = new CapturedTables({ db: parts.db, models: parts.models, onCaptures: parts.onCaptures })
     this.#mapper = new ChangeMapper(parts, this.#tables)
     this.#publisher = new EventPublisher(parts)
   }
 
-  /** Learns of altered columns before they are met; to be called now and then. */
+  /** Detects altered columns early. Call periodically. */
   async refreshTables(): Promise<void> {
     await this.#tables.refresh()
   }
 
-  /** Learns of an outage of the publisher's backend while nothing is published; to be called now and then. */
+  /** Detects an outage of the publisher's backend while nothing is published. Call periodically. */
   async checkPublisher(): Promise<void> {
     await this.#publisher.check()
   }
@@ -58,8 +58,9 @@ export class Dispatcher {
   }
 
   /**
-   * Publishes a page in order and reports each seq that is done. A change that cannot be published is reported, and its
-   * model's clients are told to read again; one of a paused model is passed over. Rejects only with what the turn says.
+   * Publishes a page in order and reports each completed seq. A change that cannot be published is reported, and
+   * clients of its model receive `refetch`. Changes of paused models are skipped. Rejects only for reasons that lie in
+   * the context.
    */
   async deliver(page: readonly LoggedChange[], done: (seq: bigint) => void, context: DispatchContext): Promise<void> {
     this.#pageReadAt = performance.now()
@@ -74,9 +75,9 @@ export class Dispatcher {
       await this.#publisher.shareEventLoop()
       await this.#deliverChange(change, context)
       if (change.cursor.seq > furthest) furthest = change.cursor.seq
-      // Where changes have swapped places, a seq is done when all before it are: only there the way may end.
+      // After reordering, a seq is complete when all changes before it are. Publishing may stop only there.
       if (furthest === page[index]?.cursor.seq) finished = furthest
-      // What is left out is not done before its clients know.
+      // Skipped changes are complete only after their clients were notified.
       if (finished === furthest && this.#incomplete.size === 0) done(finished)
     }
     for (const identity of this.#affectedBy(this.#tables.takeReshaped())) this.#incomplete.add(identity)
@@ -97,7 +98,7 @@ export class Dispatcher {
     for (const identity of affected) this.#incomplete.add(identity)
   }
 
-  /** The text of the primary key; null where there is none to be had. */
+  /** The text of the primary key; null if it cannot be determined. */
   #recordOf({ tableId, new: after, old: before, defect }: LoggedChange): string | null {
     const model = this.#tables.known(tableId)?.model
     const row = after ?? before
@@ -106,11 +107,11 @@ export class Dispatcher {
     try {
       return parseRow(row, model).get(column) ?? null
     } catch {
-      return null // delivering it will say what is wrong
+      return null // delivering the change reports the error
     }
   }
 
-  /** Declares changes of every model missing, or of some: to the clients of all models that these changes affect. */
+  /** Notifies clients of all or some models, and of the models that these affect, that changes are missing. */
   async declareGap(
     reason: RefetchEvent['reason'],
     { epoch, tick }: Position,
@@ -120,7 +121,7 @@ export class Dispatcher {
     const meta = { cursor: formatCursor({ epoch, tick: tick.id, seq: 0n }), at: Date.now() }
     const identities = this.#affectedBy(only)
     const fields = { reason, cursor: meta.cursor, identities }
-    this.#parts.logger.warn('Changes are missing: clients are told to read again', fields)
+    this.#parts.logger.warn('Changes are missing: clients receive refetch', fields)
     await this.#refetch(identities, reason, meta, context)
   }
 
@@ -130,7 +131,9 @@ export class Dispatcher {
     return [...new Set(missing.flatMap(model => affectedModels(model, models)))]
   }
 
-  /** The clients read again of what the tick's pages, each by itself, could not put right: see {@link TickReader}. */
+  /**
+   * Sends `refetch` where the pages of a tick, taken one by one, could not restore the order; see {@link TickReader}.
+   */
   async completeTick(disordered: readonly number[], position: Position, context: DispatchContext): Promise<void> {
     const tables = await Promise.all(disordered.map(id => this.#tables.find(id, this.#pageReadAt)))
     const identities = [
@@ -144,14 +147,14 @@ export class Dispatcher {
     const table = await this.#tables.find(change.tableId, this.#pageReadAt)
     const meta = metaOf(change)
     if (table && this.#parts.pauses.has(table.model.identity)) this.#withhold(table.model, meta)
-    // A table that is not its model's now needs no message: the watch of capture has logged a gap, which follows.
+    // A table that no longer belongs to its model needs no message: the capture watch has logged a gap, which follows.
     else if (table && (table.shape || change.operation === 'gap'))
       await this.#deliverAs(table.model, change, meta, context)
     this.#last = meta
   }
 
   async #deliverAs(model: Model, change: LoggedChange, meta: MessageMeta, context: DispatchContext) {
-    if (!isWhole(change)) return await this.#tellDefect(model, change, meta, context)
+    if (!isWhole(change)) return await this.#deliverDefect(model, change, meta, context)
     for (const mapped of await this.#eventsOrNone(change, model, meta, context)) {
       for (const event of await this.#eventsNow(mapped, model, meta, context)) {
         await this.#attempt(
@@ -165,7 +168,7 @@ export class Dispatcher {
     }
   }
 
-  /** Deferred events are looked up only if somebody has come meanwhile: nobody receives them otherwise. */
+  /** Looks up deferred events only if a receiver has subscribed in the meantime. */
   async #eventsNow(
     mapped: MappedEvent,
     model: Model,
@@ -178,8 +181,8 @@ export class Dispatcher {
     return (await this.#attempt(model.identity, meta, context, () => mapped.events(), affected)) ?? []
   }
 
-  /** A row that could not be logged, or capture that was off: nobody knows what is in the table now. */
-  async #tellDefect(model: Model, { operation, defect }: LoggedChange, meta: MessageMeta, context: DispatchContext) {
+  /** Handles a row that could not be logged, or capture that was off: the table's content is unknown. */
+  async #deliverDefect(model: Model, { operation, defect }: LoggedChange, meta: MessageMeta, context: DispatchContext) {
     const { cursor } = meta
     if (operation === 'gap') this.#parts.logger.error(UNCAPTURED, { model: model.identity, cursor, defect })
     else this.#parts.failures.noteDefect(model.identity, cursor, defect)
@@ -209,7 +212,10 @@ export class Dispatcher {
     return mapped?.recordEvents ?? []
   }
 
-  /** What is no fault of the change ends the turn, and the change comes again; otherwise `affected` are incomplete. */
+  /**
+   * Runs an action. Errors that the change did not cause end the dispatch, and the change is retried. For others, the
+   * models in `affected` become incomplete.
+   */
   async #attempt<T>(
     identity: string,
     meta: MessageMeta,
@@ -233,12 +239,12 @@ export class Dispatcher {
     for (const each of affected) this.#incomplete.add(each)
   }
 
-  /** Behind the last message of the page, so that no client ends on an older state than what it reads then. */
+  /** Sends `refetch` after the last message of the page, so that no client ends on an older state. */
   async #completePage(context: DispatchContext) {
     await this.#refetch([...this.#incomplete], 'gap', this.#last ?? { cursor: '', at: Date.now() }, context)
   }
 
-  /** There is nothing in its place where the publisher refuses it. */
+  /** If the publisher rejects a refetch, there is no substitute. */
   async #refetch(
     identities: readonly string[],
     reason: RefetchEvent['reason'],
@@ -254,9 +260,9 @@ export class Dispatcher {
   }
 }
 
-const UNCAPTURED = 'Changes of a model may be missing: clients are told to read again'
+const UNCAPTURED = 'Changes of a model may be missing: clients receive refetch'
 
-/** Whose messages are lost with an event: its own model's, and those that it announces a new record to. */
+/** Models whose messages are lost with an event: its own, and those that it announces a new record to. */
 const announcedBy = (event: RecordEvent): string[] =>
   event.verb === 'created' ? [event.identity, ...event.reverse.map(({ identity }) => identity)] : [event.identity]
 

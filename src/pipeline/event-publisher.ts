@@ -18,37 +18,37 @@ export interface EventPublisherParts {
   readonly logger: Logger
 }
 
-/** Publishes one event after the other, and shares the event loop with the rest of the process meanwhile. */
+/** Publishes one event at a time, and yields to the event loop in between. */
 export class EventPublisher {
   readonly #parts: EventPublisherParts
   readonly #slice = new TimeSlice()
-  /** From the first attempt at an event to the last: a backend that answers may refuse messages all the same. */
+  /** True from the first attempt at an event to the last. A reachable backend may still reject messages. */
   #isPublishing = false
 
   constructor(parts: EventPublisherParts) {
     this.#parts = parts
   }
 
-  /** To be called when the event loop has just turned: after the reading of a page. */
+  /** Starts a time slice. Call after reading a page, when the event loop has just turned. */
   begin(): void {
     this.#slice.begin()
   }
 
-  /** To be called before each piece of work. Costs nothing until the time slice is over. */
+  /** Call before each piece of work. Costs nothing until the time slice is used up. */
   async shareEventLoop(): Promise<void> {
     if (!this.#slice.isOver) return
     await this.#slice.next()
     await this.drained()
   }
 
-  /** Waits, within bounds, while the publisher has more to send than it should keep in memory. */
+  /** Waits, within limits, while the publisher has too much buffered. */
   async drained(): Promise<void> {
     await this.#parts.publisher.drained?.()
   }
 
   /**
-   * While the publisher's backend is down nothing is lost: the same event is made again, until it comes back. Throws what
-   * else the publisher throws, `LeadershipLost`, and the reason of the signal.
+   * Publishes an event, and retries it while the publisher's backend is unavailable, so that nothing is lost. Throws
+   * other errors of the publisher, `LeadershipLost`, and the signal's reason.
    */
   async publish(event: RecordEvent, meta: MessageMeta, context: DispatchContext): Promise<void> {
     this.#isPublishing = true
@@ -67,7 +67,9 @@ export class EventPublisher {
         return await this.#publish(event, meta)
       } catch (error) {
         if ((error as { retryable?: unknown } | null)?.retryable !== true) throw error
-        this.#parts.logger.warn('The publisher is not ready; the feed waits', { error: (error as Error).message })
+        this.#parts.logger.warn('The publisher is unavailable: the feed waits and retries', {
+          error: (error as Error).message,
+        })
         this.#parts.publisherWatch.failed(error as Error)
         this.#parts.events.report(error as Error)
         await sleep(backoffMs(attempt, RETRY), undefined, { signal: context.signal })
@@ -75,7 +77,7 @@ export class EventPublisher {
     }
   }
 
-  /** Learns whether the publisher's backend is there, while no event of ours tells. Never throws. */
+  /** Checks the publisher's backend while no event is being published. Never throws. */
   async check(): Promise<void> {
     const { publisher, publisherWatch } = this.#parts
     if (!publisher.check || this.#isPublishing) return

@@ -6,11 +6,11 @@ import type { MessageMeta, RecordEvent, RefetchEvent } from '../publish/mapping/
 import type { RowChange } from '../publish/mapping/row-change.ts'
 import type { SlowClient } from '../publish/socketio/client-buffers.ts'
 
-/** A change that was read, on its way to the publisher. */
+/** A change that was read, before it is published. */
 export interface ChangeEvent extends Omit<RowChange, 'model' | 'old' | 'new' | 'changed'> {
   readonly identity: string
   readonly changed: readonly string[]
-  /** Id of the socket whose request wrote it, or what the transaction set as `changefeed.origin`. */
+  /** Socket id of the request that wrote it, or the transaction's `changefeed.origin`. */
   readonly origin?: string
   readonly meta: MessageMeta
 }
@@ -20,7 +20,7 @@ export type ChangeHandler = (change: ChangeEvent) => unknown
 export interface PublishedEvent {
   readonly event: RecordEvent
   readonly meta: MessageMeta
-  /** Until the publisher was done with it. */
+  /** Until publishing was completed. */
   readonly tookMs: number
 }
 
@@ -31,20 +31,20 @@ export interface SkippedEvent {
   readonly error: Error
 }
 
-/** A change of a model whose publishing is paused; it was passed over. */
+/** A skipped change of a paused model. */
 export interface WithheldEvent {
   readonly identity: string
   readonly cursor: string
 }
 
-/** One look at the change log. */
+/** One read of the change log. */
 export interface ReadEvent {
-  /** Whether a notification caused it; otherwise it was a poll. */
+  /** True for a read caused by a notification, false for a poll. */
   readonly woken: boolean
   readonly changes: number
-  /** What the database took for it. */
+  /** Time spent in the database. */
   readonly readMs: number
-  /** What publishing took. */
+  /** Time spent publishing. */
   readonly publishMs: number
 }
 
@@ -53,27 +53,27 @@ export interface GapEvent {
   readonly identities: readonly string[]
 }
 
-/** What a feed tells of itself. Without a listener for `error`, errors are only logged. */
+/** Events of a feed. Without a listener for `error`, errors are only logged. */
 export interface ChangefeedEvents {
   change: [ChangeEvent]
   published: [PublishedEvent]
-  /** A change whose mapping or publishing threw; the feed went on. */
+  /** A change whose mapping or publishing threw. The feed continues. */
   skipped: [SkippedEvent]
   withheld: [WithheldEvent]
   read: [ReadEvent]
-  /** Changes are missing; the clients were told to read again. */
+  /** Changes are missing. Clients were sent `refetch`. */
   gap: [GapEvent]
-  /** Something failed that the feed recovers from by itself, as a lost connection. */
+  /** A failure that the feed recovers from by itself, such as a lost connection. */
   error: [Error]
-  /** The publisher's backend takes no messages, so the feed waits; null when it takes them again. */
+  /** The publisher's backend is unavailable and the feed waits; null when it is available again. */
   outage: [PublisherOutage | null]
-  /** A client of `io` that did not read what it was sent was disconnected. */
+  /** A client of `io` was disconnected because it did not read its messages. */
   slowClient: [SlowClient]
-  /** Whether this node leads from now on. */
+  /** True when this node becomes the leader, false when it stops leading. */
   leader: [boolean]
   connected: []
   disconnected: []
-  /** The feed has ended by itself: what it reads is no longer installed (`E_NOT_INSTALLED`), or is newer (`E_VERSION`). */
+  /** The feed stopped itself: its schema is no longer installed (`E_NOT_INSTALLED`) or is newer (`E_VERSION`). */
   stopped: [Error]
 }
 
@@ -84,16 +84,17 @@ export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
   constructor(logger: Logger = silentLogger) {
     super({ captureRejections: true })
     this.#logger = logger
-    // Of a listener that returns a promise. A method would have to fit the types of every version of @types/node.
+    // Handles rejections of async listeners. Defined as a property, since a method would have to match the types of
+    // every version of @types/node.
     const rejected = (error: unknown, event: string | symbol) => this.#failed(String(event), error)
     Object.defineProperty(this, captureRejectionSymbol, { value: rejected })
   }
 
   /**
-   * Like `on('change', ...)`, but the feed waits for a returned promise before it publishes this change and reads the next:
-   * changes are handled one after the other, in their order. After a crash the last second of changes may come again, with
-   * the same cursors. An error is logged and emitted as `error`, and the feed goes on. Returns a function that removes the
-   * handler.
+   * Like `on('change', ...)`, but the feed waits for the returned promise before it publishes this change and reads the
+   * next, so changes are handled one at a time and in order. After a crash, the changes of the last second may be
+   * repeated with the same cursors. An error is logged and emitted as `error`, and the feed continues. Returns a
+   * function that removes the handler.
    *
    * @example
    * const remove = feed.onChange(async ({ identity, record }) => { await index(identity, record) })
@@ -104,7 +105,7 @@ export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
     return () => void this.#handlers.delete(own)
   }
 
-  /** Emits `change`, then runs the handlers one after the other. */
+  /** Emits `change`, then runs the handlers one at a time. */
   async announceChange(change: ChangeEvent): Promise<void> {
     this.announce('change', change)
     for (const handler of this.#handlers) {
@@ -116,7 +117,7 @@ export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
     }
   }
 
-  /** Emits an event. An error of a listener is logged: it must not cost a change, or the session. */
+  /** Emits an event. A listener's error is logged; it must not affect the change or the session. */
   announce<E extends keyof ChangefeedEvents>(event: E, ...args: ChangefeedEvents[E]): void {
     try {
       this.emit(event, ...(args as never))
@@ -125,7 +126,7 @@ export class FeedEmitter extends EventEmitter<ChangefeedEvents> {
     }
   }
 
-  /** An `error` without a listener would end the process. */
+  /** Emits `error` if it has a listener. Without one, emitting it would end the process. */
   report(error: Error): void {
     if (this.listenerCount('error') > 0) this.announce('error', error)
   }

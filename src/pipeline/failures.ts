@@ -2,12 +2,12 @@ import type { ModelFailures } from '../leader/node-health.ts'
 import type { Logger } from '../logger.ts'
 
 const MINUTE_MS = 60_000
-/** How long a failure counts. */
+/** How long a failure is counted. */
 const MINUTES = 60
 
 /**
- * Counts what could not be published. A fault in a model mostly concerns all of its rows, so it is logged with its stack
- * once, and again only after the model had no failure for an hour.
+ * Counts failures to publish. A fault in a model usually affects all of its rows, so it is logged with its stack once,
+ * and again after an hour without failures.
  */
 export class Failures {
   readonly #logger: Logger
@@ -20,21 +20,21 @@ export class Failures {
   note(identity: string, cursor: string, error: Error): void {
     const isFirst = this.#add(identity, error.message, stackOf(error) ?? null)
     const fields = { model: identity, cursor, error: error.message }
-    if (isFirst) this.#logger.error('A change could not be published as it is', { ...fields, stack: stackOf(error) })
-    else this.#logger.debug('A change could not be published as it is', fields)
+    if (isFirst) this.#logger.error('A change could not be fully published', { ...fields, stack: stackOf(error) })
+    else this.#logger.debug('A change could not be fully published', fields)
   }
 
-  /** A row that the trigger could not log as it is. */
+  /** Counts a row that the trigger could not log. */
   noteDefect(identity: string, cursor: string, defect: string | null): void {
     this.#add(identity, `Its row could not be logged: ${defect}`, null)
-    this.#logger.error('A change was logged without its row: clients are told to read again', {
+    this.#logger.error('A change was logged without its row: clients receive refetch', {
       model: identity,
       cursor,
       defect,
     })
   }
 
-  /** Whether it is the model's first within the hour. */
+  /** Returns whether it is the model's first failure within the hour. */
   #add(identity: string, reason: string, stack: string | null): boolean {
     const now = Date.now()
     const failures = this.#models.get(identity) ?? new FailureCount()
@@ -44,7 +44,7 @@ export class Failures {
     return isFirst
   }
 
-  /** The models that had any, the latest first. */
+  /** Models with failures, most recent first. */
   recent(): ModelFailures[] {
     const now = Date.now()
     const models = [...this.#models].map(([identity, each]) => ({ identity, count: each.total(now), ...each.last }))
@@ -54,7 +54,7 @@ export class Failures {
 
 class FailureCount {
   last: Omit<ModelFailures, 'identity' | 'count'> = { at: 0, reason: '', stack: null }
-  /** By minutes since the epoch, oldest first. */
+  /** By minute since the epoch, oldest first. */
   readonly #byMinute = new Map<number, number>()
 
   add(last: FailureCount['last']): void {
@@ -72,10 +72,10 @@ class FailureCount {
   }
 }
 
-/** That of the code which threw in the first place, as `customToJSON`. */
+/** The stack of the original error, for example from `customToJSON`. */
 const stackOf = ({ stack, cause }: Error) => (cause instanceof Error ? cause.stack : stack)
 
 const TEXT_LENGTH = 2_000
 
-/** What is kept of a text of somebody else's. */
+/** Limits the length of an external text. */
 export const bounded = (text: string): string => text.slice(0, TEXT_LENGTH)

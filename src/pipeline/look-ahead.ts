@@ -13,7 +13,7 @@ import { groupNeeds, type RelatedRowsGroup, readRelatedRows } from './related.ts
 import type { DecodedChange, RowDecoder } from './row-decoder.ts'
 import type { UpcomingChange } from './stage.ts'
 
-/** Destroyed records whose related rows are read together. */
+/** Number of destroyed records whose related rows are read together. */
 const RECORDS = 500
 
 export interface LookAheadParts {
@@ -25,7 +25,7 @@ export interface LookAheadParts {
   readonly logger: Logger
 }
 
-/** The event that reaches whoever is in any room of the records that refer to the destroyed one. */
+/** The event that reaches all clients in any room of the referring records. */
 export const everyoneOf = ({ collection }: RelatedRowsNeed): RefetchEvent => ({
   verb: 'refetch',
   identity: collection.collection,
@@ -33,9 +33,9 @@ export const everyoneOf = ({ collection }: RelatedRowsNeed): RefetchEvent => ({
 })
 
 /**
- * Decodes the changes of a page and finds the rows that their mapping needs besides. Those of destroyed records are read
- * for the next ones of the page at once: an answer may be newer than its change anyhow, as whoever alters such a row later
- * has a change of his own.
+ * Decodes the changes of a page and finds the related rows that mapping needs. For destroyed records, these are read
+ * for several upcoming changes at once. An answer may be newer than its change, because a later write to such a row is
+ * a change of its own.
  */
 export class LookAhead {
   readonly #parts: LookAheadParts
@@ -49,7 +49,7 @@ export class LookAhead {
     this.#parts = parts
   }
 
-  /** The changes that are to come, in the order in which they are asked for. */
+  /** Starts a page. Its changes are then requested in the given order. */
   begin(page: readonly LoggedChange[]): void {
     this.#page = page
     this.#decoded.clear()
@@ -63,7 +63,7 @@ export class LookAhead {
     return decoded
   }
 
-  /** Answers needs of the change. An answer that could not be had says `complete: false`. */
+  /** Returns the related rows that the change needs, with `complete: false` if they could not be read. */
   async relatedRows(
     logged: LoggedRow,
     needs: readonly RelatedRowsNeed[],
@@ -74,12 +74,12 @@ export class LookAhead {
     return needs.flatMap(need => this.#answersFor(logged).get(need.collection.alias) ?? [])
   }
 
-  /** Whether anyone may receive what follows from the related rows. */
+  /** Whether any client may receive events about the related rows. */
   hasReceivers(need: RelatedRowsNeed): boolean {
     return this.#parts.hasReceivers(everyoneOf(need))
   }
 
-  /** The changes of the same table that follow in the page and end what a row said, as far as they can be decoded. */
+  /** Decodable updates and deletions of the same table that follow in the page. */
   async upcoming({ tableId, cursor }: LoggedRow, readAt: number): Promise<readonly UpcomingChange[]> {
     const start = this.#page.findIndex(logged => logged.cursor.seq === cursor.seq) + 1
     const found: UpcomingChange[] = []
@@ -117,7 +117,10 @@ export class LookAhead {
     return answers
   }
 
-  /** Those not answered yet that matter to anyone; none of a change that cannot be mapped, which is dealt with at its turn. */
+  /**
+   * Needs without an answer and with receivers. Empty for a change that cannot be mapped, which is reported at its
+   * turn.
+   */
   async #needsOf(upcoming: LoggedRow, readAt: number): Promise<readonly RelatedRowsNeed[]> {
     const decoded = await this.#decodeAhead(upcoming, readAt)
     try {
@@ -128,7 +131,7 @@ export class LookAhead {
     }
   }
 
-  /** Undefined for a change that cannot be decoded: that is dealt with when its turn comes. */
+  /** Undefined for a change that cannot be decoded, which is reported at its turn. */
   async #decodeAhead(upcoming: LoggedRow, readAt: number): Promise<DecodedChange | undefined> {
     const known = this.#decoded.get(upcoming)
     const table = this.#parts.tables.known(upcoming.tableId)
@@ -152,14 +155,14 @@ export class LookAhead {
     return answers
   }
 
-  /** Where rows cannot be read, their model is told to read again: the message about the record itself is worth more. */
+  /** If the rows cannot be read, clients of their model refetch. The message about the record itself is still sent. */
   async #readGroup(group: RelatedRowsGroup): Promise<RelatedRows[]> {
     try {
       return await rethrowUnavailable(() => readRelatedRows(this.#parts.db, group))
     } catch (error) {
       if (error instanceof DatabaseUnavailable) throw error
       const fields = { model: group[0].model.identity, error: asError(error).message }
-      this.#parts.logger.warn('Related records could not be read: their clients are told to read again', fields)
+      this.#parts.logger.warn('Related records could not be read: their clients receive refetch', fields)
       return group.map(need => ({ need, members: [], complete: false }))
     }
   }

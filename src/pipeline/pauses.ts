@@ -2,31 +2,31 @@ import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
 import { pauseChannel } from '../wakeup/channel.ts'
 
-/** After this long every node has heard that a model was resumed. */
+/** After this time, every node has seen that a model was resumed. */
 const FORGET_AFTER = '1 hour'
 
-/** A model that an operator has taken out of publishing, or put back a moment ago. */
+/** A model that an operator paused, or resumed recently. */
 export interface Pause {
   readonly identity: string
   readonly pausedAt: Date
   /** Null while it is paused. */
   readonly resumedAt: Date | null
-  /** Changes that were passed over since. */
+  /** Number of changes skipped since. */
   readonly withheld: number
 }
 
 /**
- * The models that are paused. Their triggers go on, so nothing stands still: their changes are counted and passed over,
- * and when a model is resumed its clients are told to read again. What is here was true when it was last looked up.
+ * The paused models. Their triggers stay active, and their changes are counted and skipped. When a model is resumed,
+ * its clients receive `refetch`. The state is that of the last refresh.
  */
 export class Pauses {
   readonly #db: Database
-  /** Whether each node tells its own sockets; otherwise the leader tells everyone's. */
+  /** Whether each node notifies its own sockets. Otherwise the leader notifies all. */
   readonly #everyNodePublishes: boolean
   #paused: ReadonlySet<string> = new Set()
   readonly #uncounted = new Map<string, number>()
-  /** When the last resumption was that this node has told of, or that was before its time. */
-  #toldUntil: number | null = null
+  /** The time of the last resumption that this node has handled, or that preceded its start. */
+  #notifiedUntil: number | null = null
   #seenUntil = 0
   #due = true
 
@@ -35,7 +35,7 @@ export class Pauses {
     this.#everyNodePublishes = everyNodePublishes
   }
 
-  /** Whether somebody may have paused or resumed a model meanwhile. */
+  /** Whether a model may have been paused or resumed since the last refresh. */
   get due(): boolean {
     return this.#due
   }
@@ -52,7 +52,7 @@ export class Pauses {
     this.#uncounted.set(identity, (this.#uncounted.get(identity) ?? 0) + 1)
   }
 
-  /** Looks up who is paused, and returns those whose clients this node must tell to read again. */
+  /** Reads the paused models, and returns the resumed ones whose clients this node must notify. */
   async refresh(): Promise<string[]> {
     this.#due = false
     const pauses = await listPauses(this.#db)
@@ -62,18 +62,18 @@ export class Pauses {
     return resumed.map(({ identity }) => identity)
   }
 
-  /** Those whom the last {@link refresh} named have been told. */
-  told(): void {
-    this.#toldUntil = this.#seenUntil
+  /** Call after clients of the models returned by {@link refresh} were notified. */
+  markNotified(): void {
+    this.#notifiedUntil = this.#seenUntil
   }
 
-  /** A node that tells its own sockets has none yet that could have missed anything before it started. */
+  /** A node that notifies its own sockets has none that missed changes before it started. */
   #horizon(pauses: readonly Pause[]): number {
-    if (this.#toldUntil !== null) return this.#toldUntil
+    if (this.#notifiedUntil !== null) return this.#notifiedUntil
     return this.#everyNodePublishes ? latestOf(pauses, 0) : 0
   }
 
-  /** As the leader: those that were resumed and told of are forgotten, and the others counted. */
+  /** Stores the counts and deletes handled resumptions. For the leader. */
   async tidy(): Promise<void> {
     const { kysely } = this.#db
     for (const [identity, count] of [...this.#uncounted]) {
@@ -89,7 +89,7 @@ export class Pauses {
 
   #forgettable() {
     if (this.#everyNodePublishes) return sql<Date>`clock_timestamp() - ${FORGET_AFTER}::interval`
-    return sql<Date>`${new Date((this.#toldUntil ?? 0) + 1)}::timestamptz`
+    return sql<Date>`${new Date((this.#notifiedUntil ?? 0) + 1)}::timestamptz`
   }
 }
 
@@ -106,7 +106,7 @@ export async function listPauses({ kysely }: Database): Promise<Pause[]> {
   }))
 }
 
-/** Takes models out of publishing; every listener heeds it within moments. Returns those that were not out already. */
+/** Pauses publishing of models, on all listeners within moments. Returns those that were not paused yet. */
 export async function pauseModels(db: Database, identities: readonly string[]): Promise<string[]> {
   const present = {
     paused_at: sql<Date>`date_trunc('milliseconds', clock_timestamp())`,
@@ -123,7 +123,7 @@ export async function pauseModels(db: Database, identities: readonly string[]): 
   return changed.map(({ identity }) => identity)
 }
 
-/** Puts models back; all that are paused, without identities. Returns those that were out. */
+/** Resumes models, or all paused models without identities. Returns those that were paused. */
 export async function resumeModels(db: Database, identities: readonly string[]): Promise<string[]> {
   const changed = await db.kysely
     .updateTable('pause')

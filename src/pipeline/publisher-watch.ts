@@ -2,7 +2,7 @@ import type { PublisherOutage } from '../leader/node-health.ts'
 import type { FeedEmitter } from './events.ts'
 import { bounded } from './failures.ts'
 
-/** Remembers since when the publisher's backend takes no messages. */
+/** Tracks since when the publisher's backend has been unavailable. */
 export class PublisherWatch {
   readonly #events: FeedEmitter
   #outage: PublisherOutage | null = null

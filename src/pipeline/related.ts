@@ -7,10 +7,10 @@ import type { RelatedRows, RelatedRowsNeed } from '../publish/mapping/related-ro
 import { readAppTables } from './app-tables.ts'
 import { column, table } from './model-sql.ts'
 
-/** Rows that one query returns at most, in memory at once. More are read by smaller queries. */
+/** Maximum number of rows that a query returns. Larger results are split into smaller queries. */
 const ROWS = 10_000
 
-/** Needs that differ in `value` only. */
+/** Needs that differ only in `value`. */
 export type RelatedRowsGroup = readonly [RelatedRowsNeed, ...RelatedRowsNeed[]]
 
 export function groupNeeds(needs: readonly RelatedRowsNeed[]): RelatedRowsGroup[] {
@@ -18,13 +18,13 @@ export function groupNeeds(needs: readonly RelatedRowsNeed[]): RelatedRowsGroup[
 }
 
 /**
- * Looks up who still points at destroyed records, at all of a group by one query: the table may have no index on the
- * attribute, and a query for each record would scan it each time. Where one query does not answer for all, each half of
- * the group is asked for by itself. Throws `UnsafeTable`, and what Postgres throws.
+ * Reads the rows that refer to destroyed records, with one query for a group: the table may have no index on the
+ * attribute, and a query per record would scan it each time. If one query cannot answer for all, each half of the group
+ * is queried separately. Throws `UnsafeTable`, and errors of Postgres.
  */
 export async function readRelatedRows(db: Database, group: RelatedRowsGroup): Promise<RelatedRows[]> {
-  if (group.length === 1) return [await unlessUnfit(readOne(db, group[0]), answerOf(group[0], []))]
-  const answers = await unlessUnfit(readTogether(db, group), undefined)
+  if (group.length === 1) return [await unlessInvalidKey(readOne(db, group[0]), answerOf(group[0], []))]
+  const answers = await unlessInvalidKey(readTogether(db, group), undefined)
   if (answers) return answers
   const middle = group.length >> 1
   const halves = [group.slice(0, middle), group.slice(middle)] as unknown as readonly [
@@ -39,7 +39,7 @@ interface Link {
   readonly member: RecordId
 }
 
-/** Undefined where there are too many rows, or where Postgres takes values for equal that are not the same text. */
+/** Undefined if there are too many rows, or if Postgres considers different texts equal. */
 async function readTogether(db: Database, group: RelatedRowsGroup): Promise<RelatedRows[] | undefined> {
   const values = new Set(group.map(({ value }) => String(value)))
   const { links, present } = await readLinks(db, group)
@@ -95,8 +95,8 @@ const answerOf = (need: RelatedRowsNeed, members: readonly RecordId[]): RelatedR
   complete: members.length <= need.limit,
 })
 
-/** A key may be one that the column that refers to it cannot hold (SQLSTATE class 22): then no row does. */
-async function unlessUnfit<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+/** A referring column may be unable to hold the key (SQLSTATE class 22). Then no row refers to it. */
+async function unlessInvalidKey<T>(answer: Promise<T>, otherwise: T): Promise<T> {
   try {
     return await answer
   } catch (error) {

@@ -11,21 +11,21 @@ import { DatabaseUnavailable, rethrowUnavailable } from './connection-errors.ts'
 import type { DeepValues } from './deep-values.ts'
 
 export interface RowDecoderParts {
-  /** The parsers of the app's own driver for a datastore. */
+  /** The type parsers of the app's driver for a datastore. */
   parsersOf(datastore: string): TypeParsers
-  /** Columns that never leave the table, by model identity. */
+  /** Omitted columns, by model identity. */
   readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 export interface DecodedChange {
   readonly change: RowChange
-  /** Why `previous` or `record` is missing from it: the model could not show it. */
+  /** Set if the model could not serialize `previous` or `record`. */
   readonly unshown?: Error
-  /** Why attributes are missing from the records; they are published without them. */
+  /** Reasons for attributes missing from the records, which are published without them. */
   readonly faults: readonly string[]
 }
 
-/** Makes of a logged change what its model says of it: the records before and after, and what differs. */
+/** Decodes a logged change according to its model: the records before and after, and their differences. */
 export class RowDecoder {
   readonly #parts: RowDecoderParts
   readonly #tables: CapturedTables
@@ -38,8 +38,8 @@ export class RowDecoder {
   }
 
   /**
-   * A column may have another type since the catalog was looked at: a row that does not decode is tried with what it says
-   * after `readAt`, when the row was read. Throws `E_DECODE`.
+   * Decodes a change. A column's type may have changed since the catalog was read, so a row that fails to decode is
+   * retried with a catalog state read after `readAt`, when the row was read. Throws `E_DECODE`.
    */
   async decode(logged: LoggedRow, model: Model, readAt: number): Promise<DecodedChange> {
     const first = await this.#decoded(logged, model, readAt).catch((error: unknown) => {
@@ -72,7 +72,7 @@ export class RowDecoder {
     return unshown ? { change, faults, unshown } : { change, faults }
   }
 
-  /** Columns that the shape does not know were added since it was read. */
+  /** Unknown columns mean that the catalog must be read again. */
   async #shapeFor(tableId: number, readAt: number, ...rows: (RawRow | undefined)[]): Promise<TableShape> {
     const known = await this.#tables.find(tableId, readAt)
     const fits = rows.every(row => !row || !known?.shape || fitsShape(known.shape, row))
@@ -89,7 +89,7 @@ export class RowDecoder {
     )
   }
 
-  /** The record as clients may see it; an error where its model, by `customToJSON`, does not give that. */
+  /** The record as clients see it, or an error if the model's `customToJSON` fails. */
   #shown(model: Model, record: ModelRecord): ModelRecord | Error {
     try {
       return toPublic(model, this.#deepValues.without(model.identity, record), { redacted: this.#redacted(model) })

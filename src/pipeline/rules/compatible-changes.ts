@@ -3,8 +3,8 @@ import type { MappedEvent } from '../deferred-events.ts'
 import type { Stage, StageContext } from '../stage.ts'
 
 /**
- * `updated.data` as blueprints send it, for clients that depend on it: what Waterline gave to its adapter, so by column
- * name instead of attribute name, and a JSON array as its text.
+ * Formats `updated.data` as blueprints send it, for clients that depend on it: as Waterline passed it to the adapter,
+ * with column names instead of attribute names, and JSON arrays as text.
  */
 export class CompatibleChanges implements Stage {
   revise(events: MappedEvent[], { change: { model } }: StageContext): MappedEvent[] {

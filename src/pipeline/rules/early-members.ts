@@ -4,13 +4,13 @@ import type { AddedToEvent, RecordEvent, RemovedFromEvent } from '../../publish/
 import type { DeferredEvents, MappedEvent } from '../deferred-events.ts'
 import type { Stage, StageContext } from '../stage.ts'
 
-/** Members of one tick that are remembered; of a longer one, clients of the records that it creates read again. */
+/** Maximum number of members remembered per tick. Beyond it, clients of the created records refetch. */
 const REMEMBERED = 10_000
 
 /**
- * A transaction may insert a member, or a link, before the record that it belongs to. No socket is in the room of that
- * record then, and `addedTo` reaches nobody: it is published again behind `created`. A transaction is published in one
- * tick, so nothing is remembered for longer.
+ * A transaction may insert a member, or a link, before the record it belongs to. No socket is in that record's room at
+ * the time, so `addedTo` is lost; it is published again after `created`. A transaction is published in one tick, so
+ * members are remembered only within it.
  */
 export class EarlyMembers implements Stage {
   readonly #models: Models
@@ -38,7 +38,7 @@ export class EarlyMembers implements Stage {
     return revised
   }
 
-  /** Models of which the present tick has created records whose early members were too many to remember. */
+  /** Models with a record created in this tick that had too many early members to remember. */
   incomplete(): string[] {
     return [...this.#incomplete]
   }
@@ -51,7 +51,7 @@ export class EarlyMembers implements Stage {
     this.#incomplete.clear()
   }
 
-  /** Whether the events may be about members that are remembered: then they must be known. */
+  /** Whether the events may be about remembered members and must therefore be resolved. */
   #mayForget({ receivers }: DeferredEvents): boolean {
     if (receivers.verb !== 'removedFrom') return this.#identities.has(receivers.identity)
     return this.#added.get(recordOf(receivers))?.has(memberOf(receivers)) === true

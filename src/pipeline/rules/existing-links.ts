@@ -20,13 +20,14 @@ export interface PairsOfLinks {
 
 export interface ExistingLinks {
   readonly existing: ReadonlySet<Pair>
-  /** When it was so, by the clock of the server, which is the one that changes are stamped with. */
+  /** When this was read, on the server's clock, which also timestamps changes. */
   readonly at: number
 }
 
 /**
- * Which pairs some row of the links has, by one query. A pair that the columns cannot hold (SQLSTATE class 22) is in no row;
- * it spoils the query, so each half of the pairs is asked for by itself then. Throws `UnsafeTable`, and what Postgres throws.
+ * Reads which pairs exist in the links, with one query. A pair that the columns cannot hold (SQLSTATE class 22) exists
+ * in no row but fails the query, so each half of the pairs is then queried separately. Throws `UnsafeTable`, and errors
+ * of Postgres.
  */
 export async function readExistingLinks(db: Database, asked: PairsOfLinks): Promise<ExistingLinks> {
   const { links, attributes, pairs } = asked
@@ -62,7 +63,7 @@ async function readPairs(trx: Transaction<Tables>, { links, attributes, pairs }:
   return { existing, at: rows[0]?.at ?? Number.POSITIVE_INFINITY }
 }
 
-/** Of columns, for casts. A domain stands for its base type, as a cast to the domain would run its checks. */
+/** Column types for casts. A domain is replaced by its base type, because a cast to the domain would run its checks. */
 async function readTypes(
   trx: Transaction<Tables>,
   model: Model,

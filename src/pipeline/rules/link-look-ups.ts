@@ -10,7 +10,7 @@ import type { StageContext } from '../stage.ts'
 import { type ExistingLinks, type Pair, readExistingLinks } from './existing-links.ts'
 import { type Link, linkOf } from './link.ts'
 
-/** How old the deletion of a link must be before the link counts as gone, in milliseconds. */
+/** Minimum age of a deletion before its link counts as removed, in milliseconds. */
 const WINDOW_MS = 50
 
 export interface LinkLookUpsParts {
@@ -19,7 +19,7 @@ export interface LinkLookUpsParts {
   readonly logger: Logger
 }
 
-/** A link, independent of the end that it is seen from, and when it was deleted. */
+/** A deleted link, independent of the side it is seen from, with the time of deletion. */
 interface Deleted {
   readonly link: Link
   readonly attributes: readonly [a: string, b: string]
@@ -28,29 +28,35 @@ interface Deleted {
 }
 
 /**
- * Whether links exist that a page deletes, asked for all of a table at once when the first of them is published. An answer
- * may be older than the publishing of its change: whoever inserts or deletes the link after it has a change of their own.
+ * Looks up whether links deleted in a page still exist, for all of a table at once when the first is published. An
+ * answer may be older than the publishing of its change, because a later insert or delete of the link is a change of
+ * its own.
  */
 export class LinkLookUps {
   readonly #parts: LinkLookUpsParts
-  /** Of the present page, by link. */
+  /** Results for the current page, by link. */
   readonly #exists = new Map<string, boolean>()
-  /** Links that did not exist so soon after their deletion that the insertion which follows it may not have been committed. */
+  /**
+   * Links that were missing shortly after their deletion, when a following insertion may not have been committed yet.
+   */
   readonly #early = new Map<string, Deleted>()
-  /** When the youngest of these deletions is old enough, by `performance.now()`. */
+  /** When the most recent of these deletions reaches the minimum age, by `performance.now()`. */
   #oldEnoughAt = 0
 
   constructor(parts: LinkLookUpsParts) {
     this.#parts = parts
   }
 
-  /** To be called before each page. */
+  /** Call before each page. */
   begin(): void {
     this.#exists.clear()
     this.#early.clear()
   }
 
-  /** False where the links cannot be read, as without the privilege to. Ends with the signal's reason. */
+  /**
+   * False if the links cannot be read, for example without the privilege. Rejects with the signal's reason when
+   * aborted.
+   */
   async exists(link: Link, context: StageContext): Promise<boolean> {
     const deleted = deletionOf(link, context.meta.at)
     const key = keyOf(deleted)
@@ -59,7 +65,7 @@ export class LinkLookUps {
     return this.#exists.get(key) ?? false
   }
 
-  /** With the links of the same table that the rest of the page deletes, each as of its last deletion. */
+  /** Adds the links of the same table that the rest of the page deletes, each with its last deletion. */
   async #withUpcoming(deleted: Deleted, { change, upcoming }: StageContext): Promise<Map<string, Deleted>> {
     const found = new Map([[keyOf(deleted), deleted]])
     for (const { change: later, at } of await upcoming()) {
@@ -113,7 +119,7 @@ export class LinkLookUps {
     } catch (error) {
       if (error instanceof DatabaseUnavailable) throw error.cause
       this.#parts.logger.warn(
-        'Links could not be read: a deletion is published even where another row holds the same link',
+        'Links could not be read: removedFrom is published even if another row holds the same link',
         { model: link.links.identity, error: asError(error).message },
       )
       return { existing: new Set(), at: Number.POSITIVE_INFINITY }
@@ -121,7 +127,7 @@ export class LinkLookUps {
   }
 }
 
-/** Of the same attributes of one model. */
+/** Links with the same attributes of one model. */
 type Group = [Deleted, ...Deleted[]]
 
 function groupsOf(deletions: Iterable<Deleted>): Iterable<Group> {

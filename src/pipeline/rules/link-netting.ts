@@ -8,7 +8,10 @@ import type { Stage, StageContext } from '../stage.ts'
 import { type Link, linkOf } from './link.ts'
 import { LinkLookUps, type LinkLookUpsParts } from './link-look-ups.ts'
 
-/** Links that blueprints have deleted and not yet inserted again; of those beyond, the insertion is published. */
+/**
+ * Maximum number of remembered links that blueprints deleted and have not reinserted. Beyond it, the insertion is
+ * published.
+ */
 const REMEMBERED = 10_000
 
 export interface LinkNettingParts extends LinkLookUpsParts {
@@ -16,10 +19,10 @@ export interface LinkNettingParts extends LinkLookUpsParts {
 }
 
 /**
- * To replace the members of a collection, Waterline deletes all of its links and inserts the new ones, in two
- * transactions; and a table may hold the same link twice. So `removedFrom` is dropped where the link exists when it would
- * be published: a later deletion of it has a change of its own. `addedTo` is never dropped, as a client may have read the
- * members between the two transactions.
+ * To replace the members of a collection, Waterline deletes all links and inserts the new ones in two transactions; a
+ * table may also hold a link twice. So `removedFrom` is dropped if the link exists when it would be published: a later
+ * deletion is a change of its own. `addedTo` is never dropped, since a client may have read the members between the two
+ * transactions.
  */
 export class LinkNetting implements Stage {
   readonly #models: Models
@@ -52,7 +55,7 @@ export class LinkNetting implements Stage {
     return revised
   }
 
-  /** A blueprint's deletion counts for the insertion that may follow it, whoever hears of it. */
+  /** A blueprint's deletion must be resolved even without receivers, since an insertion may follow it. */
   #mustKnow(event: RecordEvent, { meta }: StageContext): boolean {
     return parseOrigin(meta.origin)?.blueprint === true || this.#hasReceivers(event)
   }
@@ -62,12 +65,12 @@ export class LinkNetting implements Stage {
     this.#deletedByBlueprint.set(keyOf(link, meta.origin), true)
   }
 
-  /** Whether the request that inserts the link had deleted it, and no message said so. */
+  /** Whether the request that inserts the link had deleted it without a published message. */
   #isKept(link: Link, { meta }: StageContext): boolean {
     return this.#deletedByBlueprint.size > 0 && this.#deletedByBlueprint.delete(keyOf(link, meta.origin))
   }
 }
 
-/** Of a made-up junction table both collections state the same link, so each has its own key. */
+/** In an implicit junction table, both collections describe the same link, so each has its own key. */
 const keyOf = ({ links, alias, parent, parentId, childId }: Link, origin = '') =>
   compositeKey(origin, links.identity, alias, parent, parentId, childId)

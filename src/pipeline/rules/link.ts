@@ -2,20 +2,20 @@ import type { Model, Models, RecordId } from '../../models/model.ts'
 import { childAttribute } from '../../publish/mapping/memberships.ts'
 import type { AddedToEvent, RecordEvent, RemovedFromEvent } from '../../publish/mapping/record-event.ts'
 
-/** What a row of a junction table, or of a `through` model, says: that two records belong together. */
+/** A row of a junction table or `through` model, which associates two records. */
 export interface Link {
-  /** The model of such rows. */
+  /** The model of the link rows. */
   readonly links: Model
-  /** Attributes of the links. */
+  /** Attributes of the link model. */
   readonly parent: string
   readonly child: string
   readonly parentId: RecordId
   readonly childId: RecordId
-  /** The collection of the parent. */
+  /** The collection attribute of the parent. */
   readonly alias: string
 }
 
-/** Undefined unless the change is one of a link, and the event about the members that it makes. */
+/** Undefined unless the change is that of a link and the event is its `addedTo` or `removedFrom`. */
 export function linkOf(event: RecordEvent, links: Model, models: Models): Link | undefined {
   if (event.verb !== 'addedTo' && event.verb !== 'removedFrom') return undefined
   const ends = endsOf(event, links, models)

@@ -9,28 +9,28 @@ import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import { deferredEvents, type HasReceivers, type MappedEvent } from '../deferred-events.ts'
 import type { Stage, StageContext } from '../stage.ts'
 
-/** As many members as blueprints populate. */
+/** The number of members that blueprints populate. */
 const LIMIT = 30
 
 export interface PopulationParts {
   /** Waterline's live models. */
   readonly collections: object
   readonly models: Models
-  /** Columns that never leave the table, by model identity. */
+  /** Omitted columns, by model identity. */
   readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
-  /** Settings of single models, by identity. */
+  /** Settings of individual models, by identity. */
   readonly options: ReadonlyMap<string, ModelOptions>
   readonly hasReceivers: HasReceivers
   readonly logger: Logger
 }
 
-/** How old the creation of a record must be before it is believed to have no members, in milliseconds. */
+/** Minimum age of a new record before it is assumed to have no members, in milliseconds. */
 const WINDOW_MS = 50
 
 /**
- * Puts the associated records into the record of a `created` message and into `previous`, as blueprints do. The record's
- * own values are those of the change; who is associated is read when it is published, and so as of then: members whose links
- * come later in the feed are announced again. A new record without members is looked at again a moment later.
+ * Populates the record of `created` messages and `previous`, as blueprints do. The record's own values are those of the
+ * change. Associated records are read when the event is published: members whose links come later in the feed are
+ * announced again. A new record without members is read again after a short delay.
  */
 export class Population implements Stage {
   readonly #parts: PopulationParts
@@ -52,7 +52,7 @@ export class Population implements Stage {
     return revised
   }
 
-  /** The app names its own rooms after this stage. */
+  /** The app adds its own rooms after this stage, so a model with `rooms` may have receivers. */
   #mayHaveReceivers(event: RecordEvent): boolean {
     const { options, hasReceivers } = this.#parts
     return options.get(event.identity)?.rooms !== undefined || hasReceivers(event)
@@ -63,13 +63,13 @@ export class Population implements Stage {
     const isNew = event.verb === 'created'
     const raw = row && isNew ? row : old
     let populated = raw && (await this.#populated(model, raw, context))
-    if (populated && isNew && lacksMembers(model, populated) && (await comesOfAge(context))) {
+    if (populated && isNew && lacksMembers(model, populated) && (await waitForAge(context))) {
       populated = await this.#populated(model, row ?? {}, context)
     }
     return populated ? withRecord(event, populated) : event
   }
 
-  /** Undefined where it cannot be read: the message is worth more than what would be in it. */
+  /** Undefined if it cannot be read. The event is then published without associated records. */
   async #populated(model: Model, row: ModelRecord, { meta }: StageContext): Promise<ModelRecord | undefined> {
     const { models, redacted, logger } = this.#parts
     try {
@@ -79,7 +79,7 @@ export class Population implements Stage {
       return presentable({ models, redactedColumns }, model.identity, record)
     } catch (error) {
       const fields = { model: model.identity, cursor: meta.cursor, error: (error as Error).message }
-      logger.warn('A record could not be populated and is published without what is associated', fields)
+      logger.warn('A record could not be populated and is published without associated records', fields)
       return undefined
     }
   }
@@ -109,15 +109,18 @@ export class Population implements Stage {
   }
 }
 
-/** Waterline creates a record first and its links in a transaction of their own. */
+/** Waterline inserts the links of a new record in a separate transaction. */
 const lacksMembers = (model: Model, record: ModelRecord) =>
   model.associations.some(({ type, alias }) => {
     const members = record[alias]
     return type === 'collection' && Array.isArray(members) && members.length === 0
   })
 
-/** Waits until the change is old enough; false when it is already. By two clocks, so never for longer than the window. */
-async function comesOfAge({ meta, signal }: StageContext): Promise<boolean> {
+/**
+ * Waits until the change has the minimum age; false if it already had. Compares two clocks, so it waits at most for the
+ * window.
+ */
+async function waitForAge({ meta, signal }: StageContext): Promise<boolean> {
   const waitMs = Math.min(WINDOW_MS - (Date.now() - meta.at), WINDOW_MS)
   if (waitMs <= 0) return false
   await sleep(waitMs, undefined, { signal })

@@ -78,7 +78,7 @@ test.each([
       throw new Error('no board')
     },
   ],
-  ['did not return the name of a room', () => undefined as never],
+  ['must return the name of a room', () => undefined as never],
 ])('a function for rooms that fails is named: it %s', async (problem, rooms) => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed({ models: { pet: { rooms } } })
