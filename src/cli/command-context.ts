@@ -2,7 +2,7 @@ import { type Changefeed, createChangefeed } from '../changefeed.ts'
 import { type Database, describeAddress, openDatabase, type ServerAddress } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import { Installation } from '../installation.ts'
-import type { Model, Models } from '../models/model.ts'
+import { type Model, type Models, targetOf } from '../models/model.ts'
 import { readModels } from '../models/model-map.ts'
 import { selectModels } from '../models/selection.ts'
 import { addressOption, type ChangefeedOptions, parseOptions, type Settings } from '../options.ts'
@@ -146,8 +146,9 @@ function narrowed(configured: Selection | undefined, only: readonly string[], co
     const identity = name.toLowerCase()
     return [identity, only.includes(identity) ? value || true : value] as const
   })
-  const isOut = ({ identity, junction }: Model) =>
-    !only.includes(identity) && !junction?.ends.some(end => only.includes(end.identity))
+  const isNamed = (identity: string) => only.includes(identity)
+  const isOut = ({ identity, junction, associations }: Model) =>
+    !isNamed(identity) && !(junction && associations.map(targetOf).some(isNamed))
   const out = [...readModels(collections).values()].filter(isOut).map(({ identity }) => [identity, false] as const)
   const named = only.map(identity => [identity, true] as const)
   return Object.fromEntries([...named, ...said, ...out])

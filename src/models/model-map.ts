@@ -1,7 +1,8 @@
 import { storedName } from '../db/stored-name.ts'
 import { ChangefeedError } from '../errors.ts'
+import { readAssociations } from './associations.ts'
 import { collectionsOf, type WaterlineAttribute, type WaterlineCollection } from './collection.ts'
-import type { Association, Attribute, Junction, JunctionEnd, Model, Models } from './model.ts'
+import { type Attribute, type Model, type Models, pluralAssociations } from './model.ts'
 import { columnClashes, tableClashes } from './name-clashes.ts'
 
 export interface ReadModelsOptions {
@@ -20,15 +21,27 @@ export interface ReadModelsOptions {
 export function readModels(source: object, options: ReadModelsOptions = {}): Models {
   const collections = collectionsOf(source)
   const byIdentity = new Map(collections.map(collection => [collection.identity, collection]))
-  return new Map(collections.map(collection => [collection.identity, readModel(collection, byIdentity, options)]))
+  const read = collections.map(collection => readModel(collection, byIdentity, options))
+  const plural = read.flatMap(pluralAssociations)
+  return new Map(
+    read.map(model => {
+      const linkedCollections = plural.filter(({ linkModel }) => linkModel === model.identity)
+      return [model.identity, { ...model, linkedCollections }]
+    }),
+  )
 }
 
 type Collections = ReadonlyMap<string, WaterlineCollection>
 
-function readModel(collection: WaterlineCollection, collections: Collections, options: ReadModelsOptions): Model {
+function readModel(
+  collection: WaterlineCollection,
+  collections: Collections,
+  options: ReadModelsOptions,
+): Omit<Model, 'linkedCollections'> {
   const attributes = readAttributes(collection, collections)
   if (!attributes.has(collection.primaryKey)) throw noPrimaryKey(collection)
-  const junction = collection.junctionTable ? readJunction(collection, collections) : undefined
+  const junction = collection.junctionTable === true
+  if (junction) requireTwoForeignKeys(collection)
   const customToJSON = collection.customToJSON
   const nameClashes = clashesOf(collection, collections)
   return {
@@ -94,49 +107,9 @@ function typeOf({ type, model }: WaterlineAttribute, collections: Collections): 
 
 const TYPES = ['string', 'number', 'boolean', 'json', 'ref'] as const
 
-/** Reads plural associations from `attributes`, because Waterline rewrites `via` and `through` in `schema`. */
-function readAssociations(collection: WaterlineCollection, collections: Collections): Association[] {
-  return Object.entries(collection.attributes).flatMap(([alias, written]): Association[] => {
-    if (written.model) return [{ type: 'model', alias, model: written.model.toLowerCase() }]
-    if (!written.collection) return []
-    const through = linkModelOf(collection, alias, collections)
-    return [
-      {
-        type: 'collection',
-        alias,
-        collection: written.collection.toLowerCase(),
-        ...(written.via && { via: written.via }),
-        ...(through && { through }),
-      },
-    ]
-  })
-}
-
-function linkModelOf(collection: WaterlineCollection, alias: string, collections: Collections): string | undefined {
-  const identity = collection.schema[alias]?.referenceIdentity
-  const explicit = collection.attributes[alias]?.through?.toLowerCase()
-  const isLink = identity !== undefined && collections.get(identity)?.junctionTable
-  return explicit ?? (isLink ? identity : undefined)
-}
-
-function readJunction(junction: WaterlineCollection, collections: Collections): Junction {
-  const ends = Object.entries(junction.schema).flatMap(([attribute, { model, columnName }]): JunctionEnd[] => {
-    if (!model) return []
-    const alias = aliasOver(junction, columnName ?? attribute, collections.get(model))
-    return [{ attribute, identity: model, ...(alias && { alias }) }]
-  })
-  const [one, other] = ends
-  if (!one || !other || ends.length > 2) throw oddJunction(junction, ends.length)
-  return { ends: [one, other] }
-}
-
-/** The collection attribute that joins on this column of the junction. Waterline stores the column as `on`. */
-function aliasOver(junction: WaterlineCollection, column: string, owner?: WaterlineCollection): string | undefined {
-  const aliases = Object.entries(owner?.schema ?? {})
-  return aliases.find(
-    ([, { collection, referenceIdentity, on }]) =>
-      collection && referenceIdentity === junction.identity && on === column,
-  )?.[0]
+function requireTwoForeignKeys(junction: WaterlineCollection) {
+  const ends = Object.values(junction.schema).filter(({ model }) => model)
+  if (ends.length !== 2) throw oddJunction(junction, ends.length)
 }
 
 const noPrimaryKey = ({ identity, primaryKey }: WaterlineCollection) =>

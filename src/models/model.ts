@@ -14,8 +14,10 @@ export interface Model {
   /** Attributes that are columns, by attribute name. For plural associations see `associations`. */
   readonly attributes: ReadonlyMap<string, Attribute>
   readonly associations: readonly Association[]
+  /** Collections of all models whose links are rows of this model. */
+  readonly linkedCollections: readonly Collection[]
   /** Set for a junction table that Waterline generated for a many-to-many or via-less collection. */
-  readonly junction?: Junction
+  readonly junction?: true
   readonly customToJSON?: (this: object) => unknown
   /** Names that are distinct in the app and equal in Postgres, each as a sentence. */
   readonly nameClashes?: readonly string[]
@@ -35,31 +37,41 @@ export interface Attribute {
   readonly model?: string
 }
 
-export type Association =
-  | { readonly type: 'model'; readonly alias: string; readonly model: string }
-  | {
-      readonly type: 'collection'
-      readonly alias: string
-      /** Identity of the children. */
-      readonly collection: string
-      /** Attribute of the children (with `through`: of the through model) that references the parent; absent for a via-less collection. */
-      readonly via?: string
-      /** Identity of the model whose rows are the links: an explicit through model or a generated junction. Absent for one-to-many. */
-      readonly through?: string
-    }
+export type Association = ForeignKey | Collection
 
-/** The two ends of a generated junction table; `alias` is absent on the far end of a via-less collection. */
-export interface Junction {
-  readonly ends: readonly [JunctionEnd, JunctionEnd]
+export interface ForeignKey {
+  readonly type: 'model'
+  readonly alias: string
+  /** Identity of the parent. */
+  readonly model: string
 }
 
-export interface JunctionEnd {
-  /** Attribute of the junction model that holds this end's primary key value. */
-  readonly attribute: string
-  readonly identity: string
-  /** The collection attribute of `identity` whose members these rows define. */
-  readonly alias?: string
+/** A plural association. Its links are the rows that define which child belongs to which parent. */
+export interface Collection {
+  readonly type: 'collection'
+  /** Identity of the model that has this association. */
+  readonly parent: string
+  readonly alias: string
+  /** Identity of the children. */
+  readonly collection: string
+  /** Whether the links are the children themselves. Otherwise they are rows of a through model or of a junction table. */
+  readonly oneToMany: boolean
+  /** Identity of the model whose rows are the links. */
+  readonly linkModel: string
+  /** Attribute of the links that holds the id of the parent. */
+  readonly parentAttribute: string
+  /** Attribute of the links that holds the id of the child. Absent if the through model has none. */
+  readonly childAttribute?: string
+  /** The child's association over the same links: its foreign key, or its own collection. Absent if the child has none. */
+  readonly inverse?: string
 }
+
+/** Identity of the model at the other end. */
+export const targetOf = (association: Association): string =>
+  association.type === 'model' ? association.model : association.collection
+
+export const pluralAssociations = ({ associations }: Pick<Model, 'associations'>): Collection[] =>
+  associations.filter(association => association.type === 'collection')
 
 export type Models = ReadonlyMap<string, Model>
 

@@ -1,4 +1,4 @@
-import type { ModelRecord, Models } from './model.ts'
+import { type ModelRecord, type Models, targetOf } from './model.ts'
 import { toPublic } from './public-record.ts'
 
 /** The data needed to present records to clients. */
@@ -13,8 +13,9 @@ export function presentable(presentation: Presentation, identity: string, record
   if (!model) return record
   const populated = model.associations.flatMap(association => {
     const value = record[association.alias]
-    const of = association.type === 'model' ? association.model : association.collection
-    return isPopulated(value) ? [[association.alias, presentableMembers(presentation, of, value)]] : []
+    return isPopulated(value)
+      ? [[association.alias, presentableMembers(presentation, targetOf(association), value)]]
+      : []
   })
   const redacted = presentation.redactedColumns(identity)
   return toPublic(model, { ...record, ...Object.fromEntries(populated) }, { redacted })

@@ -1,6 +1,6 @@
 import { compositeKey } from '../composite-key.ts'
 import { ChangefeedError } from '../errors.ts'
-import type { Attribute, Model, ModelRecord, Models } from './model.ts'
+import { type Attribute, type Model, type ModelRecord, type Models, targetOf } from './model.ts'
 import { nearestSentence } from './nearest-names.ts'
 
 export interface ModelOptions<Shown = ModelRecord> {
@@ -60,8 +60,8 @@ export function selectModels(models: Models, { only, except, options }: ModelSel
   }
   const isNamed = (identity: string) =>
     !except.has(identity) && (only === null ? identity !== ARCHIVE || options.has(identity) : only.has(identity))
-  const isIn = ({ identity, junction }: Model) =>
-    isNamed(identity) || (!except.has(identity) && junction?.ends.some(end => isNamed(end.identity)) === true)
+  const isIn = ({ identity, junction, associations }: Model) =>
+    isNamed(identity) || (junction && !except.has(identity) && associations.map(targetOf).some(isNamed))
   return new Map([...models].filter(([, model]) => isIn(model)))
 }
 

@@ -70,7 +70,7 @@ export class LinkLookUps {
     const found = new Map([[keyOf(deleted), deleted]])
     for (const { change: later, at } of await upcoming()) {
       for (const event of removals(later, this.#parts.models)) {
-        const link = linkOf(event, change.model, this.#parts.models)
+        const link = linkOf(event, change.model)
         if (link) this.#add(found, deletionOf(link, at))
       }
     }

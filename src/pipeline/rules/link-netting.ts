@@ -1,6 +1,5 @@
 import { BoundedMap } from '../../bounded-map.ts'
 import { compositeKey } from '../../composite-key.ts'
-import type { Models } from '../../models/model.ts'
 import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import { parseOrigin } from '../../publish/origin.ts'
 import { deferredEvents, type HasReceivers, type MappedEvent } from '../deferred-events.ts'
@@ -25,14 +24,12 @@ export interface LinkNettingParts extends LinkLookUpsParts {
  * transactions.
  */
 export class LinkNetting implements Stage {
-  readonly #models: Models
   readonly #hasReceivers: HasReceivers
   readonly #lookUps: LinkLookUps
   /** By request and link. */
   readonly #deletedByBlueprint = new BoundedMap<string, true>({ count: REMEMBERED })
 
   constructor(parts: LinkNettingParts) {
-    this.#models = parts.models
     this.#hasReceivers = parts.hasReceivers
     this.#lookUps = new LinkLookUps(parts)
   }
@@ -44,7 +41,7 @@ export class LinkNetting implements Stage {
   async revise(events: MappedEvent[], context: StageContext): Promise<MappedEvent[]> {
     const revised: MappedEvent[] = []
     for (const event of events) {
-      const link = event.verb !== 'deferred' && linkOf(event, context.change.model, this.#models)
+      const link = event.verb !== 'deferred' && linkOf(event, context.change.model)
       if (!link) revised.push(event)
       else if (event.verb === 'addedTo') revised.push(this.#isKept(link, context) ? { ...event, kept: true } : event)
       else if (!this.#mustKnow(event, context))

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../logger.ts'
 import { collectionsOf } from '../../models/collection.ts'
-import type { Association, Model, ModelRecord, Models } from '../../models/model.ts'
+import type { Association, Collection, Model, ModelRecord, Models } from '../../models/model.ts'
 import { presentable } from '../../models/presentation.ts'
 import type { ModelOptions } from '../../models/selection.ts'
-import { childAttribute } from '../../publish/mapping/memberships.ts'
 import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import { deferredEvents, type HasReceivers, type MappedEvent } from '../deferred-events.ts'
 import type { Stage, StageContext } from '../stage.ts'
@@ -91,21 +90,18 @@ export class Population implements Stage {
       const parent = this.#live.get(association.model)
       return key === null || !parent ? undefined : [alias, (await parent.findOne(criteria(parent, key))) ?? null]
     }
-    const members = await this.#members(model, association, row[model.primaryKey])
+    const members = await this.#members(association, row[model.primaryKey])
     return members && [alias, members]
   }
 
-  async #members(model: Model, collection: Collection, id: unknown): Promise<unknown[] | undefined> {
+  async #members(collection: Collection, id: unknown): Promise<unknown[] | undefined> {
+    const { oneToMany, parentAttribute, childAttribute } = collection
     const child = this.#live.get(collection.collection)
-    if (!child) return undefined
-    if (collection.through === undefined) {
-      return collection.via ? await child.find({ where: { [collection.via]: id }, limit: LIMIT }) : undefined
-    }
-    const links = this.#live.get(collection.through)
-    const ends = endsOf(model, collection, this.#parts.models)
-    if (!links || !ends) return undefined
-    const found = await links.find({ where: { [ends.near]: id }, limit: LIMIT })
-    return await child.find({ where: { [child.primaryKey]: found.map(link => link[ends.far]) } })
+    const links = this.#live.get(collection.linkModel)
+    if (!child || !links || !childAttribute) return undefined
+    const found = await links.find({ where: { [parentAttribute]: id }, limit: LIMIT })
+    if (oneToMany) return found
+    return await child.find({ where: { [child.primaryKey]: found.map(link => link[childAttribute]) } })
   }
 }
 
@@ -133,8 +129,6 @@ interface Finder {
   find(criteria: object): PromiseLike<ModelRecord[]>
 }
 
-type Collection = Extract<Association, { type: 'collection' }>
-
 const criteria = ({ primaryKey }: Finder, key: unknown) => ({ where: { [primaryKey]: key } })
 
 const hasRecord = (event: RecordEvent, { identity }: Model) =>
@@ -143,16 +137,3 @@ const hasRecord = (event: RecordEvent, { identity }: Model) =>
 
 const withRecord = (event: RecordEvent, record: ModelRecord): RecordEvent =>
   event.verb === 'created' ? { ...event, record } : ({ ...event, previous: record } as RecordEvent)
-
-function endsOf(
-  { identity }: Model,
-  collection: Collection,
-  models: Models,
-): { near: string; far: string } | undefined {
-  const links = models.get(collection.through ?? '')
-  const near = links?.junction?.ends.find(end => end.identity === identity && end.alias === collection.alias)
-  const far = links?.junction?.ends.find(end => end !== near)
-  if (near && far) return { near: near.attribute, far: far.attribute }
-  const child = links && childAttribute(links, collection)
-  return collection.via === undefined || child === undefined ? undefined : { near: collection.via, far: child }
-}

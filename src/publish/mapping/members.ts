@@ -1,5 +1,5 @@
-import type { Model, Models, RecordId } from '../../models/model.ts'
-import type { Collection, Membership } from './memberships.ts'
+import type { Collection, Models, RecordId } from '../../models/model.ts'
+import type { Membership } from './memberships.ts'
 import type { AddedToEvent, RecordEvent, RemovedFromEvent } from './record-event.ts'
 import { castId } from './record-id.ts'
 
@@ -8,44 +8,27 @@ import { castId } from './record-id.ts'
  * of their own collection over the same links. Empty for a one-way association.
  */
 export function memberEvents(
-  parent: Model,
   collection: Collection,
   change: { readonly id: RecordId; readonly members: readonly RecordId[]; readonly joined: boolean },
   models: Models,
 ): RecordEvent[] {
   const child = models.get(collection.collection)
-  const back = backReference(parent, collection, models)
-  if (!child || back === undefined) return []
+  const { inverse } = collection
+  if (!child || inverse === undefined) return []
   return change.members.map(member => {
     const of = { identity: child.identity, id: castId(child, member) }
-    if (collection.through === undefined) {
-      return { verb: 'updated', ...of, changes: { [back]: change.joined ? change.id : null } }
+    if (collection.oneToMany) {
+      return { verb: 'updated', ...of, changes: { [inverse]: change.joined ? change.id : null } }
     }
-    return { verb: change.joined ? 'addedTo' : 'removedFrom', ...of, alias: back, childId: change.id }
+    return { verb: change.joined ? 'addedTo' : 'removedFrom', ...of, alias: inverse, childId: change.id }
   })
 }
 
-/** The inverse attribute of the child: its foreign key, or its collection over the same links. */
-export function backReference(parent: Model, collection: Collection, models: Models): string | undefined {
-  if (collection.through === undefined) return collection.via
-  const ends = models.get(collection.through)?.junction?.ends
-  if (ends) return ends.find(end => !(end.identity === parent.identity && end.alias === collection.alias))?.alias
-  return models
-    .get(collection.collection)
-    ?.associations.find(
-      back =>
-        back.type === 'collection' &&
-        back.through === collection.through &&
-        back.collection === parent.identity &&
-        back.via !== collection.via,
-    )?.alias
-}
-
-export const addedTo = ({ identity, id, alias, childId }: Membership): AddedToEvent => ({
+export const addedTo = ({ collection, id, childId }: Membership): AddedToEvent => ({
   verb: 'addedTo',
-  identity,
+  identity: collection.parent,
   id,
-  alias,
+  alias: collection.alias,
   childId,
 })
 

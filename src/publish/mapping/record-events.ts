@@ -1,6 +1,6 @@
-import type { Model, ModelRecord, Models } from '../../models/model.ts'
+import { type Model, type ModelRecord, type Models, pluralAssociations } from '../../models/model.ts'
 import { addedTo, memberEvents, removedFrom } from './members.ts'
-import { type Membership, memberships, sameMembership, statedCollections } from './memberships.ts'
+import { type Membership, memberships, sameMembership } from './memberships.ts'
 import type { CreatedEvent, RecordEvent, RefetchEvent, RemovedFromEvent } from './record-event.ts'
 import { castId, idOf } from './record-id.ts'
 import { type RelatedRows, removesRecord } from './related-rows.ts'
@@ -37,10 +37,8 @@ export function recordEvents(change: RowChange, context: PublishContext): Record
  * its rows or are linked by them, and models whose records reference it. A generated junction has no clients of its own.
  */
 export function affectedModels(model: Model, models: Models): string[] {
-  const parents = statedCollections(model, models).map(({ parent }) => parent.identity)
-  const members = model.associations.flatMap(association =>
-    association.type === 'collection' && association.via !== undefined ? association.collection : [],
-  )
+  const parents = model.linkedCollections.map(({ parent }) => parent).filter(parent => models.has(parent))
+  const members = pluralAssociations(model).flatMap(({ inverse, collection }) => (inverse ? collection : []))
   return [...new Set([...(model.junction ? [] : [model.identity]), ...parents, ...members])]
 }
 
@@ -58,7 +56,7 @@ function truncatedEvents(model: Model, models: Models): RefetchEvent[] {
 
 function createdEvents({ model, new: row = {}, record = {} }: RowChange, models: Models): RecordEvent[] {
   const added = memberships(model, row, models)
-  const announced = added.filter(membership => isAnnouncedByCreate(membership, model, models, record))
+  const announced = added.filter(membership => isAnnouncedByCreate(membership, record))
   const create: CreatedEvent = {
     verb: 'created',
     identity: model.identity,
@@ -70,20 +68,8 @@ function createdEvents({ model, new: row = {}, record = {} }: RowChange, models:
 }
 
 /** `publishCreate` finds parents by the foreign keys in the record, and ignores through models. */
-function isAnnouncedByCreate(
-  { identity, alias, through }: Membership,
-  model: Model,
-  models: Models,
-  record: ModelRecord,
-) {
-  const collection = models.get(identity)?.associations.find(association => association.alias === alias)
-  return (
-    collection?.type === 'collection' &&
-    collection.collection === model.identity &&
-    !collection.through &&
-    record[through] != null
-  )
-}
+const isAnnouncedByCreate = ({ collection }: Membership, record: ModelRecord) =>
+  collection.oneToMany && record[collection.parentAttribute] != null
 
 function updatedEvent(change: RowChange): RecordEvent {
   const { model, new: row = {}, previous } = change
@@ -108,11 +94,14 @@ function membershipEvents({ model, old, new: row }: RowChange, models: Models): 
   const after = row ? memberships(model, row, models) : []
   const removed = before.filter(membership => !after.some(sameMembership(membership)))
   const added = after.filter(membership => !before.some(sameMembership(membership)))
-  return [...new Set([...removed, ...added].map(({ through }) => through))].flatMap(attribute => [
-    ...removed.filter(({ through }) => through === attribute).map(removedFrom),
-    ...added.filter(({ through }) => through === attribute).map(addedTo),
+  return [...new Set([...removed, ...added].map(attributeOf))].flatMap(attribute => [
+    ...removed.filter(membership => attributeOf(membership) === attribute).map(removedFrom),
+    ...added.filter(membership => attributeOf(membership) === attribute).map(addedTo),
   ])
 }
+
+/** The attribute of the row that defines the membership. */
+const attributeOf = ({ collection }: Membership) => collection.parentAttribute
 
 /** The `removedFrom` events that follow from the row change alone, without lookups. */
 export function removals(change: RowChange, models: Models): RemovedFromEvent[] {
@@ -131,7 +120,7 @@ function destroyedEvents(
   return [
     previous ? { ...destroy, previous } : destroy,
     ...model.associations.flatMap(({ alias }) => [
-      ...left.filter(({ through }) => through === alias).map(removedFrom),
+      ...left.filter(membership => attributeOf(membership) === alias).map(removedFrom),
       ...related.filter(({ need }) => need.collection.alias === alias).flatMap(rows => leftBehindEvents(rows, models)),
     ]),
   ]
@@ -141,5 +130,5 @@ function destroyedEvents(
 export function leftBehindEvents({ need, members, complete }: RelatedRows, models: Models): RecordEvent[] {
   if (!complete) return [refetch(need.collection.collection, 'bulk')]
   const id = castId(need.parent, need.value)
-  return memberEvents(need.parent, need.collection, { id, members, joined: false }, models)
+  return memberEvents(need.collection, { id, members, joined: false }, models)
 }

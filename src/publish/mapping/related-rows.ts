@@ -1,6 +1,4 @@
-import type { Model, Models, RecordId } from '../../models/model.ts'
-import { backReference } from './members.ts'
-import { type Collection, childAttribute } from './memberships.ts'
+import { type Collection, type Model, type Models, pluralAssociations, type RecordId } from '../../models/model.ts'
 import { idOf } from './record-id.ts'
 import type { RowChange } from './row-change.ts'
 
@@ -37,21 +35,19 @@ const LIMIT = 1000
 /** The lookups that {@link recordEvents} needs for this change. Empty for most changes. */
 export function relatedRowsNeeds(change: RowChange, models: Models): RelatedRowsNeed[] {
   const { model, old } = change
-  if (!old || model.junction || !removesRecord(change)) return []
+  if (!old || !removesRecord(change)) return []
   const value = idOf(model, old)
-  return model.associations.flatMap(association => {
-    if (association.type !== 'collection') return []
-    const place = placeOfLinks(model, association, models)
-    return place ? { ...place, value, parent: model, limit: LIMIT, collection: association } : []
+  return pluralAssociations(model).flatMap(collection => {
+    const place = placeOfLinks(collection, models)
+    return place ? { ...place, value, parent: model, limit: LIMIT, collection } : []
   })
 }
 
 /** The attributes that {@link relatedRowsNeeds} looks rows up by, with the model of the destroyed records. */
 export function referencesLookedUp(models: Models): readonly Reference[] {
   return [...models.values()].flatMap(parent =>
-    parent.associations.flatMap(association => {
-      if (association.type !== 'collection' || parent.junction) return []
-      const place = placeOfLinks(parent, association, models)
+    pluralAssociations(parent).flatMap(collection => {
+      const place = placeOfLinks(collection, models)
       return place ? { model: place.model, attribute: place.attribute, parent } : []
     }),
   )
@@ -68,18 +64,9 @@ export function removesRecord({ model, operation, old, new: row }: RowChange): b
 type Place = Pick<RelatedRowsNeed, 'model' | 'attribute' | 'member'>
 
 /** Where the links of a collection are stored. Undefined if the far end has no attribute to notify about. */
-function placeOfLinks(parent: Model, collection: Collection, models: Models): Place | undefined {
-  const links = models.get(collection.through ?? collection.collection)
-  if (!links || backReference(parent, collection, models) === undefined) return undefined
-  if (links.junction) return placeInJunction(links, parent, collection)
-  const attribute = collection.via
-  const member = collection.through === undefined ? links.primaryKey : childAttribute(links, collection)
-  return attribute === undefined || member === undefined ? undefined : { model: links, attribute, member }
-}
-
-function placeInJunction(links: Model, parent: Model, collection: Collection): Place | undefined {
-  const ends = links.junction?.ends ?? []
-  const near = ends.find(end => end.identity === parent.identity && end.alias === collection.alias)
-  const far = ends.find(end => end !== near)
-  return near && far && { model: links, attribute: near.attribute, member: far.attribute }
+function placeOfLinks(collection: Collection, models: Models): Place | undefined {
+  const { linkModel, parentAttribute, childAttribute, inverse } = collection
+  const model = models.get(linkModel)
+  if (!model || (!model.junction && !models.has(collection.collection)) || !childAttribute || !inverse) return undefined
+  return { model, attribute: parentAttribute, member: childAttribute }
 }

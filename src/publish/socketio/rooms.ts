@@ -1,4 +1,4 @@
-import type { Model, RecordId } from '../../models/model.ts'
+import { type Model, pluralAssociations, type RecordId } from '../../models/model.ts'
 
 /** The room of the sockets that receive `created` of a model. */
 export const classRoom = (identity: string) => `sails_model_create_${identity}`
@@ -24,7 +24,7 @@ export function identitiesOfRoom(room: string): string[] {
 
 /** The contexts of a model's records. */
 export function contextsOf(model: Model): string[] {
-  const collections = model.associations.filter(({ type }) => type === 'collection')
+  const collections = pluralAssociations(model)
   return ['update', 'destroy', 'message', ...collections.flatMap(({ alias }) => [`add:${alias}`, `remove:${alias}`])]
 }
 

@@ -1,6 +1,6 @@
 import { ChangefeedError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
-import type { Association, Model, ModelRecord, Models } from '../../models/model.ts'
+import { type Association, type Model, type ModelRecord, type Models, pluralAssociations } from '../../models/model.ts'
 import { noModel } from '../../models/selection.ts'
 import { attributesShownAsStored } from '../../models/shown-attributes.ts'
 import { forbidden } from '../requests/refusal.ts'
@@ -118,11 +118,8 @@ export async function requireRecordAllowed(open: OpenModel, req: RealtimeRequest
   if (!(await open.allowsRecord(req, record, action))) throw forbidden()
 }
 
-export const targetOf = (association: Association) =>
-  association.type === 'model' ? association.model : association.collection
-
 function settable(model: Model, shown: ReadonlySet<string>): string[] {
-  const collections = model.associations.filter(({ type }) => type === 'collection').map(({ alias }) => alias)
+  const collections = pluralAssociations(model).map(({ alias }) => alias)
   return [...new Set([...shown, ...collections])].filter(name => name !== model.primaryKey)
 }
 

@@ -1,11 +1,18 @@
-import type { Association, Model, ModelRecord, Models, RecordId } from '../../models/model.ts'
+import {
+  type Association,
+  type Model,
+  type ModelRecord,
+  type Models,
+  type RecordId,
+  targetOf,
+} from '../../models/model.ts'
 import { type Presentation, presentable } from '../../models/presentation.ts'
 import { isRecordId } from '../../publish/mapping/record-id.ts'
 import { classRoom, recordRoom } from '../../publish/socketio/rooms.ts'
 import type { Limits } from '../requests/limits.ts'
 import { badRequest } from '../requests/refusal.ts'
 import type { RealtimeRequest } from '../requests/request.ts'
-import { type OpenModel, type OpenModels, targetOf } from './access.ts'
+import type { OpenModel, OpenModels } from './access.ts'
 import { type Criteria, parseNames, requireStillSearchable } from './criteria.ts'
 import { type LiveModel, runClientQuery } from './live-model.ts'
 

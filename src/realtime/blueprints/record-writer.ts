@@ -1,9 +1,15 @@
-import type { Association, Model, ModelRecord, RecordId } from '../../models/model.ts'
-import type { Collection } from '../../publish/mapping/memberships.ts'
+import {
+  type Association,
+  type Collection,
+  type Model,
+  type ModelRecord,
+  pluralAssociations,
+  type RecordId,
+  targetOf,
+} from '../../models/model.ts'
 import { isRecordId } from '../../publish/mapping/record-id.ts'
 import type { Limits } from '../requests/limits.ts'
 import type { RealtimeRequest } from '../requests/request.ts'
-import { targetOf } from './access.ts'
 import { type LiveModel, runClientQuery } from './live-model.ts'
 import { POPULATED_LIMIT } from './record-reader.ts'
 
@@ -157,20 +163,20 @@ export class RecordWriter {
 
   /** Children that another record loses: a child has one parent only. */
   async #stolen(collection: Collection, children: RecordId[], by?: RecordId): Promise<Stolen[]> {
-    const { via, through } = collection
-    if (through !== undefined || via === undefined || children.length === 0) return []
+    const { oneToMany, parentAttribute } = collection
+    if (!oneToMany || children.length === 0) return []
     const key = this.#keyOf(collection)
     const found = await runClientQuery(() =>
       this.#options.live(collection.collection).find({ where: { [key]: children } }),
     )
     return found.flatMap(child => {
-      const [from, id] = [child[via], child[key]]
+      const [from, id] = [child[parentAttribute], child[key]]
       return isRecordId(from) && isRecordId(id) && String(from) !== String(by) ? [{ from, child: id }] : []
     })
   }
 
   async #stolenByValues(model: Model, values: ModelRecord) {
-    const given = collectionsOf(model).filter(({ alias }) => Array.isArray(values[alias]))
+    const given = pluralAssociations(model).filter(({ alias }) => Array.isArray(values[alias]))
     const found = await Promise.all(
       given.map(async collection => {
         const stolen = await this.#stolen(collection, (values[collection.alias] as unknown[]).filter(isRecordId))
@@ -184,9 +190,6 @@ export class RecordWriter {
     return this.#options.modelOf(collection)?.primaryKey ?? 'id'
   }
 }
-
-export const collectionsOf = ({ associations }: Model) =>
-  associations.filter((association): association is Collection => association.type === 'collection')
 
 function idsInPlace(value: unknown, key: string): unknown {
   if (Array.isArray(value)) return value.map(each => idsInPlace(each, key))
@@ -202,7 +205,9 @@ function changesOf(model: Model, values: ModelRecord, previous: ModelRecord, upd
 }
 
 const collectionsIn = (model: Model, values: ModelRecord): ModelRecord =>
-  Object.fromEntries(collectionsOf(model).flatMap(({ alias }) => (alias in values ? [[alias, values[alias]]] : [])))
+  Object.fromEntries(
+    pluralAssociations(model).flatMap(({ alias }) => (alias in values ? [[alias, values[alias]]] : [])),
+  )
 
 const without = (ids: RecordId[], others: RecordId[]) => {
   const there = new Set(others.map(String))

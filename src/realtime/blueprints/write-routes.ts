@@ -1,5 +1,4 @@
-import type { ModelRecord, RecordId } from '../../models/model.ts'
-import type { Collection } from '../../publish/mapping/memberships.ts'
+import { type Collection, type ModelRecord, pluralAssociations, type RecordId } from '../../models/model.ts'
 import type { Limits } from '../requests/limits.ts'
 import { badRequest, forbidden, notFound, tooLarge } from '../requests/refusal.ts'
 import type { RealtimeHandler, RealtimeRequest } from '../requests/request.ts'
@@ -7,7 +6,7 @@ import { isDictionary } from '../requests/request-data.ts'
 import type { Router } from '../requests/router.ts'
 import { type OpenModel, type OpenModels, requireAllowed, requireRecordAllowed, type WriteAction } from './access.ts'
 import { parseId, type RecordReader } from './record-reader.ts'
-import { collectionsOf, type RecordWriter } from './record-writer.ts'
+import type { RecordWriter } from './record-writer.ts'
 
 export interface WriteRouteOptions {
   readonly open: OpenModels
@@ -26,7 +25,7 @@ export function addWriteRoutes(router: Router, options: WriteRouteOptions): void
       ['update', `PATCH ${path}/:id`, update],
       ['update', `PUT ${path}/:id`, update],
       ['destroy', `DELETE ${path}/:id`, destroy],
-      ...collectionsOf(open.model).flatMap(collection => collectionRoutes(open, collection, options)),
+      ...pluralAssociations(open.model).flatMap(collection => collectionRoutes(open, collection, options)),
     ]
     for (const [action, address, handler] of routes) {
       if (open.writes.has(action)) router.add(address, guarded(handler, open, action))
@@ -135,7 +134,7 @@ function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits)
   const refused = Object.keys(req.body).find(name => open.protected.has(name))
   if (refused !== undefined) throw badRequest(notWritable(open.model.identity, refused))
   const values = Object.entries(req.body).filter(([name]) => open.writable.has(name))
-  for (const { alias } of collectionsOf(open.model)) {
+  for (const { alias } of pluralAssociations(open.model)) {
     const list = req.body[alias]
     if (Array.isArray(list) && list.length > listLength)
       throw tooLarge('listLength', `"${alias}" may have ${listLength} ids.`)
@@ -153,7 +152,7 @@ async function requireMembers(
   values: ModelRecord,
   { open, reader }: WriteRouteOptions,
 ) {
-  for (const { alias, collection } of collectionsOf(model).filter(({ alias }) => Object.hasOwn(values, alias))) {
+  for (const { alias, collection } of pluralAssociations(model).filter(({ alias }) => Object.hasOwn(values, alias))) {
     const child = open.get(collection)
     if (!child) throw forbidden()
     const ids = Array.isArray(values[alias]) ? values[alias] : [] // what is no list, Waterline refuses

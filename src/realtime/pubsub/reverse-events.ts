@@ -1,6 +1,13 @@
-import type { Model, ModelRecord, Models, RecordId } from '../../models/model.ts'
+import {
+  type Collection,
+  type Model,
+  type ModelRecord,
+  type Models,
+  pluralAssociations,
+  type RecordId,
+} from '../../models/model.ts'
 import { addedTo, memberEvents, removedFrom } from '../../publish/mapping/members.ts'
-import { type Collection, memberships, sameMembership } from '../../publish/mapping/memberships.ts'
+import { memberships, sameMembership } from '../../publish/mapping/memberships.ts'
 import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import { isRecordId } from '../../publish/mapping/record-id.ts'
 
@@ -19,12 +26,12 @@ export interface ReverseCalls {
 export function reverseEvents(model: Model, models: Models): ReverseCalls {
   const stated = (id: RecordId, record: ModelRecord) => memberships(model, rowOf(model, id, record, models), models)
   const tell = (collection: Collection, id: RecordId, members: RecordId[], joined: boolean) =>
-    memberEvents(model, collection, { id, members, joined }, models)
+    memberEvents(collection, { id, members, joined }, models)
   const members = (record: ModelRecord, { alias, collection }: Collection) =>
     idsAmong(record[alias], models.get(collection))
   return {
     created(id, record) {
-      const joined = collectionsOf(model).flatMap(each => tell(each, id, members(record, each), true))
+      const joined = pluralAssociations(model).flatMap(each => tell(each, id, members(record, each), true))
       return [...stated(id, record).map(addedTo), ...joined]
     },
     updated(id, changes, previous) {
@@ -32,7 +39,7 @@ export function reverseEvents(model: Model, models: Models): ReverseCalls {
       const after = stated(id, { ...previous, ...changes })
       const left = before.filter(each => !after.some(sameMembership(each)))
       const joined = after.filter(each => !before.some(sameMembership(each)))
-      const replaced = collectionsOf(model)
+      const replaced = pluralAssociations(model)
         .filter(({ alias }) => Array.isArray(changes[alias]) && Array.isArray(previous[alias]))
         .flatMap(each => {
           const [old, now] = [members(previous, each), members(changes, each)]
@@ -44,19 +51,16 @@ export function reverseEvents(model: Model, models: Models): ReverseCalls {
       const left = stated(id, previous)
       return model.associations.flatMap(association =>
         association.type === 'model'
-          ? left.filter(({ through }) => through === association.alias).map(removedFrom)
+          ? left.filter(({ collection }) => collection.parentAttribute === association.alias).map(removedFrom)
           : tell(association, id, members(previous, association), false),
       )
     },
     moved(id, alias, member, joined) {
-      const collection = collectionsOf(model).find(each => each.alias === alias)
+      const collection = pluralAssociations(model).find(each => each.alias === alias)
       return collection && tell(collection, id, [member], joined)
     },
   }
 }
-
-const collectionsOf = (model: Model) =>
-  model.associations.filter((association): association is Collection => association.type === 'collection')
 
 /** The record as its row would be: what is populated is its id again. */
 function rowOf(model: Model, id: RecordId, record: ModelRecord, models: Models): ModelRecord {

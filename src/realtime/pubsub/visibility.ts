@@ -1,8 +1,7 @@
-import type { Model, ModelRecord, Models } from '../../models/model.ts'
+import { type Model, type ModelRecord, type Models, targetOf } from '../../models/model.ts'
 import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import type { Publisher } from '../../publish/publisher.ts'
 import { wrapPublisher } from '../../publish/wrap-publisher.ts'
-import { targetOf } from '../blueprints/access.ts'
 
 export interface VisibilityParts {
   readonly models: Models

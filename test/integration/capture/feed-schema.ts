@@ -49,6 +49,7 @@ export function modelOf(identity: string, parts: ModelParts = {}): Model {
     primaryKey,
     attributes: new Map(attributes.map(attribute => [attribute.name, attribute])),
     associations: [],
+    linkedCollections: [],
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Model, Models } from '../../../src/models/model.ts'
+import { type Model, type Models, pluralAssociations } from '../../../src/models/model.ts'
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import type { TestDatabase } from '../../helpers/database.ts'
 
@@ -93,40 +93,20 @@ async function readContents(database: TestDatabase, models: Models): Promise<Con
   return new Map(
     shown.map(model => {
       const held = rowsOf(model.identity).map(
-        values =>
-          [Number(values.id), { values, members: membersOf(model, Number(values.id), models, rowsOf) }] as const,
+        values => [Number(values.id), { values, members: membersOf(model, Number(values.id), rowsOf) }] as const,
       )
       return [model.identity, new Map(held)]
     }),
   )
 }
 
-function membersOf(
-  model: Model,
-  id: number,
-  models: Models,
-  rowsOf: (identity: string) => Record<string, unknown>[],
-): Held['members'] {
+function membersOf(model: Model, id: number, rowsOf: (identity: string) => Record<string, unknown>[]): Held['members'] {
   const members: Held['members'] = {}
-  for (const association of model.associations) {
-    if (association.type !== 'collection') continue
-    const { near, far, links } = linksOf(model, association, models)
-    const own = rowsOf(links).filter(row => row[near] === id)
-    members[association.alias] = new Set(own.map(row => Number(row[far])))
+  for (const { alias, linkModel, parentAttribute, childAttribute = '' } of pluralAssociations(model)) {
+    const own = rowsOf(linkModel).filter(row => row[parentAttribute] === id)
+    members[alias] = new Set(own.map(row => Number(row[childAttribute])))
   }
   return members
-}
-
-type Collection = Extract<Model['associations'][number], { type: 'collection' }>
-
-/** The table whose rows are the links, and its columns for both ends. */
-function linksOf(model: Model, { alias, collection, via = '', through }: Collection, models: Models) {
-  if (through === undefined) return { links: collection, near: via, far: 'id' }
-  const ends = models.get(through)?.junction?.ends
-  if (!ends) return { links: through, near: via, far: collection }
-  const near = ends.find(end => end.identity === model.identity && end.alias === alias)
-  const far = ends.find(end => end !== near)
-  return { links: through, near: near?.attribute ?? '', far: far?.attribute ?? '' }
 }
 
 /** References to records that do not exist count as none: Sails sends them so, whatever the row keeps. */

@@ -106,6 +106,7 @@ function modelWith(...attributes: (Partial<Attribute> & { readonly name: string 
     primaryKey: 'id',
     attributes: byName,
     associations: [],
+    linkedCollections: [],
   }
 }
 

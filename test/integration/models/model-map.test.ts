@@ -1,18 +1,19 @@
 import { describe, expect, test } from 'vitest'
-import type { Models } from '../../../src/models/model.ts'
+import { type Model, type Models, pluralAssociations } from '../../../src/models/model.ts'
 import { readModels } from '../../../src/models/model-map.ts'
 import { adapterTypeParsers } from '../../../src/models/type-parsers.ts'
 import { testDatabase } from '../../helpers/database.ts'
-import { startWaterline } from '../../helpers/waterline.ts'
+import { startWaterline, type WaterlineOptions } from '../../helpers/waterline.ts'
 import { definitions } from './models.ts'
 import { loadSailsModels } from './sails-models.ts'
 
-const fromWaterline = async () => {
+const fromWaterline = async (models: WaterlineOptions['models'] = definitions) => {
   const { connectionString } = await testDatabase()
-  return (await startWaterline({ connectionString, models: definitions })).orm.collections
+  return (await startWaterline({ connectionString, models })).orm.collections
 }
 
-const fromSails = async () => await loadSailsModels((await testDatabase()).connectionString, definitions)
+const fromSails = async (models: WaterlineOptions['models'] = definitions) =>
+  await loadSailsModels((await testDatabase()).connectionString, models)
 
 describe.each(Object.entries({ Waterline: fromWaterline, Sails: fromSails }))('the models of %s', (_, start) => {
   test('are read with their columns, associations and junctions', async () => {
@@ -54,64 +55,142 @@ describe.each(Object.entries({ Waterline: fromWaterline, Sails: fromSails }))('t
     expect(models.get('user')?.customToJSON?.call({ name: 'Ann', ssn: '1' })).toEqual({ name: 'Ann' })
     expect(models.get('pet')).not.toHaveProperty('customToJSON')
 
-    expect(models.get('user')?.associations).toEqual([
-      { type: 'model', alias: 'boss', model: 'user' },
-      { type: 'collection', alias: 'reports', collection: 'user', via: 'boss' },
-      { type: 'model', alias: 'profile', model: 'profile' },
-      { type: 'collection', alias: 'pets', collection: 'pet', via: 'owner' },
-      { type: 'collection', alias: 'fostered', collection: 'pet', via: 'sitter' },
+    expect(models.get('user')?.associations.map(({ alias }) => alias)).toEqual([
+      'boss',
+      'reports',
+      'profile',
+      'pets',
+      'fostered',
+      'courses',
+      'likes',
+      'friends',
+      'follows',
+      'followers',
+      'groups',
+    ])
+    expect(models.get('user')?.associations[0]).toEqual({ type: 'model', alias: 'boss', model: 'user' })
+    expect(identitiesWith(models, 'junction')).toEqual([
+      'course_students__user_courses',
+      'pet_likes_pet__user_likes',
+      'user_followers__user_follows',
+      'user_friends__user_friends_user',
+    ])
+  })
+
+  test('have each collection resolved to its links', async () => {
+    const models = readModels(await start())
+
+    const user = { type: 'collection', parent: 'user' }
+    const [courses, follows] = ['course_students__user_courses', 'user_followers__user_follows']
+    expect(pluralAssociations(modelOf(models, 'user'))).toEqual([
       {
-        type: 'collection',
-        alias: 'courses',
-        collection: 'course',
-        via: 'students',
-        through: 'course_students__user_courses',
-      },
-      { type: 'collection', alias: 'likes', collection: 'pet', through: 'pet_likes_pet__user_likes' },
-      { type: 'collection', alias: 'friends', collection: 'user', through: 'user_friends__user_friends_user' },
-      {
-        type: 'collection',
-        alias: 'follows',
-        collection: 'user',
-        via: 'followers',
-        through: 'user_followers__user_follows',
+        ...{ ...user, alias: 'reports', collection: 'user', inverse: 'boss' },
+        ...{ oneToMany: true, linkModel: 'user', parentAttribute: 'boss', childAttribute: 'id' },
       },
       {
-        type: 'collection',
-        alias: 'followers',
-        collection: 'user',
-        via: 'follows',
-        through: 'user_followers__user_follows',
+        ...{ ...user, alias: 'pets', collection: 'pet', inverse: 'owner' },
+        ...{ oneToMany: true, linkModel: 'pet', parentAttribute: 'owner', childAttribute: 'tag' },
       },
-      { type: 'collection', alias: 'groups', collection: 'group', via: 'member', through: 'membership' },
+      {
+        ...{ ...user, alias: 'fostered', collection: 'pet', inverse: 'sitter' },
+        ...{ oneToMany: true, linkModel: 'pet', parentAttribute: 'sitter', childAttribute: 'tag' },
+      },
+      {
+        ...{ ...user, alias: 'courses', collection: 'course', inverse: 'students' },
+        ...{ oneToMany: false, linkModel: courses, parentAttribute: 'user_courses', childAttribute: 'course_students' },
+      },
+      {
+        ...{ ...user, alias: 'likes', collection: 'pet', oneToMany: false, linkModel: 'pet_likes_pet__user_likes' },
+        ...{ parentAttribute: 'user_likes', childAttribute: 'pet_likes_pet' },
+      },
+      {
+        ...{ ...user, alias: 'friends', collection: 'user', oneToMany: false },
+        ...{ linkModel: 'user_friends__user_friends_user' },
+        ...{ parentAttribute: 'user_friends', childAttribute: 'user_friends_user' },
+      },
+      {
+        ...{ ...user, alias: 'follows', collection: 'user', inverse: 'followers' },
+        ...{ oneToMany: false, linkModel: follows, parentAttribute: 'user_follows', childAttribute: 'user_followers' },
+      },
+      {
+        ...{ ...user, alias: 'followers', collection: 'user', inverse: 'follows' },
+        ...{ oneToMany: false, linkModel: follows, parentAttribute: 'user_followers', childAttribute: 'user_follows' },
+      },
+      {
+        ...{ ...user, alias: 'groups', collection: 'group', inverse: 'members' },
+        ...{ oneToMany: false, linkModel: 'membership', parentAttribute: 'member', childAttribute: 'group' },
+      },
     ])
-    expect(junctionOf(models, 'course_students__user_courses')).toEqual([
-      { attribute: 'course_students', identity: 'course', alias: 'students' },
-      { attribute: 'user_courses', identity: 'user', alias: 'courses' },
+    expect(pluralAssociations(modelOf(models, 'course'))).toEqual([
+      {
+        ...{ type: 'collection', parent: 'course', alias: 'students', collection: 'user', inverse: 'courses' },
+        ...{ oneToMany: false, linkModel: courses, parentAttribute: 'course_students', childAttribute: 'user_courses' },
+      },
     ])
-    expect(junctionOf(models, 'pet_likes_pet__user_likes')).toEqual([
-      { attribute: 'pet_likes_pet', identity: 'pet' },
-      { attribute: 'user_likes', identity: 'user', alias: 'likes' },
+    expect(pluralAssociations(modelOf(models, 'group'))).toEqual([
+      {
+        ...{ type: 'collection', parent: 'group', alias: 'members', collection: 'user', inverse: 'groups' },
+        ...{ oneToMany: false, linkModel: 'membership', parentAttribute: 'group', childAttribute: 'member' },
+      },
     ])
-    expect(junctionOf(models, 'user_friends__user_friends_user')).toEqual([
-      { attribute: 'user_friends', identity: 'user', alias: 'friends' },
-      { attribute: 'user_friends_user', identity: 'user' },
+    expect(linkedBy(models, 'user')).toEqual(['user.reports'])
+    expect(linkedBy(models, 'pet')).toEqual(['user.pets', 'user.fostered'])
+    expect(linkedBy(models, 'membership')).toEqual(['user.groups', 'group.members'])
+    expect(linkedBy(models, courses)).toEqual(['user.courses', 'course.students'])
+    expect(linkedBy(models, follows)).toEqual(['user.follows', 'user.followers'])
+    expect(linkedBy(models, 'pet_likes_pet__user_likes')).toEqual(['user.likes'])
+    expect(linkedBy(models, 'profile')).toEqual([])
+  })
+
+  test('have resolved through models that refer to one model twice', async () => {
+    const models = readModels(await start(twice))
+
+    const found = ['person', 'team', 'venue'].flatMap(identity => pluralAssociations(modelOf(models, identity)))
+    expect(found).toMatchObject([
+      { alias: 'leads', linkModel: 'lead', parentAttribute: 'leader', childAttribute: 'follower', inverse: 'led' },
+      { alias: 'led', linkModel: 'lead', parentAttribute: 'follower', childAttribute: 'leader', inverse: 'leads' },
+      { alias: 'away', linkModel: 'game', parentAttribute: 'guest', childAttribute: 'venue', inverse: 'teams' },
+      { alias: 'home', linkModel: 'game', parentAttribute: 'host', childAttribute: 'venue', inverse: 'teams' },
+      { alias: 'teams', linkModel: 'game', parentAttribute: 'venue', childAttribute: 'host', inverse: 'home' },
     ])
-    expect(junctionOf(models, 'user_followers__user_follows')).toEqual([
-      { attribute: 'user_followers', identity: 'user', alias: 'followers' },
-      { attribute: 'user_follows', identity: 'user', alias: 'follows' },
-    ])
-    expect(models.get('membership')).not.toHaveProperty('junction')
+    expect(found.map(({ oneToMany }) => oneToMany)).toEqual(found.map(() => false))
   })
 })
+
+const twice = {
+  person: {
+    attributes: {
+      leads: { collection: 'Person', via: 'leader', through: 'Lead' },
+      led: { collection: 'Person', via: 'follower', through: 'Lead' },
+    },
+  },
+  lead: { attributes: { leader: { model: 'Person', columnName: 'leader_id' }, follower: { model: 'Person' } } },
+  team: {
+    attributes: {
+      away: { collection: 'Venue', via: 'guest', through: 'Game' },
+      home: { collection: 'Venue', via: 'host', through: 'Game' },
+    },
+  },
+  venue: { attributes: { teams: { collection: 'Team', via: 'venue', through: 'Game' } } },
+  game: { attributes: { host: { model: 'Team' }, guest: { model: 'Team' }, venue: { model: 'Venue' } } },
+}
 
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1)
 
 const attributesOf = (models: Models, identity: string) =>
   [...(models.get(identity)?.attributes.values() ?? [])].sort(byName)
 
-const junctionOf = (models: Models, identity: string) =>
-  [...(models.get(identity)?.junction?.ends ?? [])].sort((a, b) => (a.attribute < b.attribute ? -1 : 1))
+const linkedBy = (models: Models, identity: string) =>
+  modelOf(models, identity).linkedCollections.map(({ parent, alias }) => `${parent}.${alias}`)
+
+const identitiesWith = (models: Models, key: keyof Model) =>
+  [...models.values()].flatMap(model => (key in model ? model.identity : [])).sort()
+
+function modelOf(models: Models, identity: string): Model {
+  const model = models.get(identity)
+  if (!model) throw new Error(`No model ${identity}`)
+  return model
+}
 
 test('junction columns are mapped to the collections for which Waterline writes them', async () => {
   const { connectionString, query } = await database()
@@ -124,8 +203,9 @@ test('junction columns are mapped to the collections for which Waterline writes 
   ] as const) {
     await query(`truncate ${identity}`)
     await collections.user.addToCollection(1, alias, [2])
-    const end = models.get(identity)?.junction?.ends.find(each => each.alias === alias)
-    expect(await query(`select ${end?.attribute} as owner from ${identity}`)).toEqual([{ owner: 1 }])
+    const collection = pluralAssociations(modelOf(models, 'user')).find(each => each.alias === alias)
+    const columns = `${collection?.parentAttribute} as owner, ${collection?.childAttribute} as member`
+    expect(await query(`select ${columns} from ${identity}`)).toEqual([{ owner: 1, member: 2 }])
   }
 })
 

@@ -137,6 +137,7 @@ test('dates and JSON of a real record are compared as sent', async () => {
     table: 'event',
     primaryKey: 'id',
     associations: [],
+    linkedCollections: [],
     attributes: new Map(
       ['id', 'at', 'data', 'kind'].map(name => [
         name,

@@ -1,63 +1,73 @@
-import type { Association, Attribute, Junction, Model, Models } from '../../../src/models/model.ts'
+import {
+  type Association,
+  type Attribute,
+  type Collection,
+  type Model,
+  type Models,
+  pluralAssociations,
+} from '../../../src/models/model.ts'
+
+const definitions = [
+  model('owner', { id: 'number', name: 'string' }, [oneToMany('owner', 'pets', 'pet', 'owner')]),
+  model('pet', { id: 'number', name: 'string', owner: 'number', breed: 'number' }, [
+    { type: 'model', alias: 'owner', model: 'owner' },
+    { type: 'model', alias: 'breed', model: 'breed' },
+  ]),
+  model('breed', { id: 'number', label: 'string' }, []),
+  model('student', { id: 'number', name: 'string' }, [
+    {
+      ...{ type: 'collection', parent: 'student', alias: 'courses', collection: 'course', inverse: 'students' },
+      ...{ oneToMany: false, linkModel: 'course_students__student_courses' },
+      ...{ parentAttribute: 'student_courses', childAttribute: 'course_students' },
+    },
+  ]),
+  model('course', { id: 'number', title: 'string' }, [
+    {
+      ...{ type: 'collection', parent: 'course', alias: 'students', collection: 'student', inverse: 'courses' },
+      ...{ oneToMany: false, linkModel: 'course_students__student_courses' },
+      ...{ parentAttribute: 'course_students', childAttribute: 'student_courses' },
+    },
+  ]),
+  junction('course_students__student_courses', { course_students: 'course', student_courses: 'student' }),
+  model('author', { id: 'number' }, [
+    {
+      ...{ type: 'collection', parent: 'author', alias: 'favorites', collection: 'book' },
+      ...{ oneToMany: false, linkModel: 'author_favorites__book' },
+      ...{ parentAttribute: 'author_favorites', childAttribute: 'book_favorites_book' },
+    },
+  ]),
+  model('book', { id: 'number' }, []),
+  junction('author_favorites__book', { author_favorites: 'author', book_favorites_book: 'book' }),
+  model('driver', { id: 'number' }, [
+    {
+      ...{ type: 'collection', parent: 'driver', alias: 'taxis', collection: 'taxi', inverse: 'drivers' },
+      ...{ oneToMany: false, linkModel: 'venue', parentAttribute: 'driver', childAttribute: 'taxi' },
+    },
+  ]),
+  model('taxi', { id: 'string' }, [
+    {
+      ...{ type: 'collection', parent: 'taxi', alias: 'drivers', collection: 'driver', inverse: 'taxis' },
+      ...{ oneToMany: false, linkModel: 'venue', parentAttribute: 'taxi', childAttribute: 'driver' },
+    },
+  ]),
+  model('venue', { id: 'number', driver: 'number', taxi: 'string' }, [
+    { type: 'model', alias: 'driver', model: 'driver' },
+    { type: 'model', alias: 'taxi', model: 'taxi' },
+  ]),
+  model('person', { id: 'number', boss: 'number', mentor: 'number' }, [
+    { type: 'model', alias: 'boss', model: 'person' },
+    { type: 'model', alias: 'mentor', model: 'person' },
+    oneToMany('person', 'reports', 'person', 'boss'),
+    oneToMany('person', 'pupils', 'person', 'mentor'),
+  ]),
+]
 
 /** Models by hand, one for each kind of association: the mapping is tested without Waterline and without a database. */
 export const models: Models = new Map(
-  [
-    model('owner', { id: 'number', name: 'string' }, [
-      { type: 'collection', alias: 'pets', collection: 'pet', via: 'owner' },
-    ]),
-    model('pet', { id: 'number', name: 'string', owner: 'number', breed: 'number' }, [
-      { type: 'model', alias: 'owner', model: 'owner' },
-      { type: 'model', alias: 'breed', model: 'breed' },
-    ]),
-    model('breed', { id: 'number', label: 'string' }, []),
-    model('student', { id: 'number', name: 'string' }, [
-      {
-        type: 'collection',
-        alias: 'courses',
-        collection: 'course',
-        via: 'students',
-        through: 'course_students__student_courses',
-      },
-    ]),
-    model('course', { id: 'number', title: 'string' }, [
-      {
-        type: 'collection',
-        alias: 'students',
-        collection: 'student',
-        via: 'courses',
-        through: 'course_students__student_courses',
-      },
-    ]),
-    junction('course_students__student_courses', [
-      { attribute: 'course_students', identity: 'course', alias: 'students' },
-      { attribute: 'student_courses', identity: 'student', alias: 'courses' },
-    ]),
-    model('author', { id: 'number' }, [
-      { type: 'collection', alias: 'favorites', collection: 'book', through: 'author_favorites__book' },
-    ]),
-    model('book', { id: 'number' }, []),
-    junction('author_favorites__book', [
-      { attribute: 'author_favorites', identity: 'author', alias: 'favorites' },
-      { attribute: 'book_favorites_book', identity: 'book' },
-    ]),
-    model('driver', { id: 'number' }, [
-      { type: 'collection', alias: 'taxis', collection: 'taxi', via: 'driver', through: 'venue' },
-    ]),
-    model('taxi', { id: 'string' }, [
-      { type: 'collection', alias: 'drivers', collection: 'driver', via: 'taxi', through: 'venue' },
-    ]),
-    model('venue', { id: 'number', driver: 'number', taxi: 'string' }, [
-      { type: 'model', alias: 'driver', model: 'driver' },
-      { type: 'model', alias: 'taxi', model: 'taxi' },
-    ]),
-    model('person', { id: 'number', boss: 'number', mentor: 'number' }, [
-      { type: 'model', alias: 'boss', model: 'person' },
-      { type: 'model', alias: 'mentor', model: 'person' },
-      { type: 'collection', alias: 'reports', collection: 'person', via: 'boss' },
-      { type: 'collection', alias: 'pupils', collection: 'person', via: 'mentor' },
-    ]),
-  ].map(each => [each.identity, each]),
+  definitions.map(each => {
+    const stated = definitions.flatMap(pluralAssociations).filter(({ linkModel }) => linkModel === each.identity)
+    return [each.identity, { ...each, linkedCollections: stated }]
+  }),
 )
 
 export function modelOf(identity: string): Model {
@@ -66,7 +76,9 @@ export function modelOf(identity: string): Model {
   return found
 }
 
-function model(identity: string, columns: Record<string, Attribute['type']>, associations: Association[]): Model {
+type Definition = Omit<Model, 'linkedCollections'>
+
+function model(identity: string, columns: Record<string, Attribute['type']>, associations: Association[]): Definition {
   const attributes = Object.entries(columns).map(([name, type]) => attribute(name, type))
   return {
     identity,
@@ -79,12 +91,17 @@ function model(identity: string, columns: Record<string, Attribute['type']>, ass
   }
 }
 
-function junction(identity: string, ends: Junction['ends']): Model {
-  const [a, b] = ends
+function oneToMany(parent: string, alias: string, collection: string, foreignKey: string): Collection {
   return {
-    ...model(identity, { id: 'number', [a.attribute]: 'number', [b.attribute]: 'number' }, []),
-    junction: { ends },
+    ...{ type: 'collection', parent, alias, collection, inverse: foreignKey },
+    ...{ oneToMany: true, linkModel: collection, parentAttribute: foreignKey, childAttribute: 'id' },
   }
+}
+
+function junction(identity: string, foreignKeys: Record<string, string>): Definition {
+  const associations = Object.entries(foreignKeys).map(([alias, of]) => ({ type: 'model', alias, model: of }) as const)
+  const columns = Object.fromEntries(associations.map(({ alias }) => [alias, 'number'] as const))
+  return { ...model(identity, { id: 'number', ...columns }, associations), junction: true }
 }
 
 function attribute(name: string, type: Attribute['type']): Attribute {

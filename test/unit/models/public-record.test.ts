@@ -19,6 +19,7 @@ function modelWith(customToJSON?: Model['customToJSON']): Model {
     primaryKey: 'id',
     attributes: new Map(attributes.map(each => [each.name, each])),
     associations: [],
+    linkedCollections: [],
     ...(customToJSON && { customToJSON }),
   }
 }

@@ -15,6 +15,7 @@ const model: Model = {
     ]),
   ),
   associations: [],
+  linkedCollections: [],
 }
 
 describe('a row', () => {
