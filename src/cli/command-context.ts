@@ -31,6 +31,7 @@ export class CommandContext {
   readonly #announce: (target: Target) => void
   #isAnnounced = false
   #application: Promise<Application> | null = null
+  #models: Models | null = null
   #database: Database | null = null
 
   constructor(settings: ProgramSettings, announce: (target: Target) => void = () => {}) {
@@ -96,7 +97,7 @@ export class CommandContext {
   /** The options of the feed with all their defaults, and the models that it captures. */
   async feedSettings(): Promise<{ settings: Settings; models: Models }> {
     const settings = parseOptions(await this.#feedOptions({}))
-    return { settings, models: selectModels(readModels(settings.collections), settings.models) }
+    return { settings, models: selectModels(await this.#allModels(), settings.models) }
   }
 
   /** Needs no models: what is there is taken away, whoever asked for it. */
@@ -121,11 +122,17 @@ export class CommandContext {
     return new Installation(settings, new Map(), { ...connection, schemaOwner, applicationName })
   }
 
+  async #allModels(): Promise<Models> {
+    const { collections } = await this.application()
+    this.#models ??= readModels(collections)
+    return this.#models
+  }
+
   async #feedOptions(options: Partial<ChangefeedOptions>): Promise<ChangefeedOptions> {
     const { feed, schema, models, only } = this.settings
     const { collections, options: ofTheApp } = await this.application()
     const configured = (models as ChangefeedOptions['models']) ?? ofTheApp.models
-    const selection = only ? narrowed(configured, only, collections) : configured
+    const selection = only ? narrowed(configured, only, await this.#allModels()) : configured
     const address = await this.address()
     return {
       ...ofTheApp,
@@ -140,7 +147,7 @@ export class CommandContext {
 type Selection = NonNullable<ChangefeedOptions['models']>
 
 /** What the config says of a model, such as what to omit, holds also where the command line says which models. */
-function narrowed(configured: Selection | undefined, only: readonly string[], collections: object): Selection {
+function narrowed(configured: Selection | undefined, only: readonly string[], models: Models): Selection {
   if (configured === undefined || Array.isArray(configured)) return only
   const said = Object.entries(configured).map(([name, value]) => {
     const identity = name.toLowerCase()
@@ -149,7 +156,7 @@ function narrowed(configured: Selection | undefined, only: readonly string[], co
   const isNamed = (identity: string) => only.includes(identity)
   const isOut = ({ identity, junction, associations }: Model) =>
     !isNamed(identity) && !(junction && associations.map(targetOf).some(isNamed))
-  const out = [...readModels(collections).values()].filter(isOut).map(({ identity }) => [identity, false] as const)
+  const out = [...models.values()].filter(isOut).map(({ identity }) => [identity, false] as const)
   const named = only.map(identity => [identity, true] as const)
   return Object.fromEntries([...named, ...said, ...out])
 }

@@ -1,6 +1,5 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../../models/model.ts'
-import { readModels } from '../../models/model-map.ts'
 import type { Publisher } from '../../publish/publisher.ts'
 import { isInMemory } from '../../publish/socketio/adapter.ts'
 import { ClientBuffers } from '../../publish/socketio/client-buffers.ts'
@@ -16,7 +15,6 @@ import { mutePublishers } from '../deduplication/mute-publishers.ts'
 import { RecentPublications } from '../deduplication/recent-publications.ts'
 import { RemotePublications } from '../deduplication/remote-publications.ts'
 import { SailsPublisher } from '../deduplication/sails-publisher.ts'
-import type { AppDatabase } from './databases.ts'
 import { logThrough } from './log.ts'
 import type { SailsApp, SailsModel, SailsSockets } from './sails-app.ts'
 import type { SailsSettings } from './settings.ts'
@@ -99,8 +97,7 @@ export class AppSockets {
     this.#remotePublications?.detach()
   }
 
-  publisherOf(database: AppDatabase): Publisher {
-    const models = readModels(database.models)
+  publisherOf(models: Models): Publisher {
     this.#addLegacyNames(models)
     const publisher = new SailsPublisher({
       io: this.#io,

@@ -117,27 +117,28 @@ export class ChangefeedHook {
 
   async #begin() {
     const [sails, settings] = [this.#sails, this.#given]
-    const models = sails.models ?? {}
-    for (const model of Object.values(models)) keepInstanceof(model.globalId ?? model.identity, model)
-    const { databases, others } = await databasesOf(models, settings.address)
+    const collections = sails.models ?? {}
+    for (const model of Object.values(collections)) keepInstanceof(model.globalId ?? model.identity, model)
+    const { databases, others } = await databasesOf(collections, settings.address)
     if (others.length > 0) {
       sails.log.verbose(`changefeed: not capturing models of datastores that are not Postgres: ${others.join(', ')}`)
     }
     if (databases.length === 0) return
     const requests = this.#requests ?? new ActionRequests(sails)
     const sockets = AppSockets.of(sails, settings, requests)
-    this.#feeds = databases.map(database => {
-      const publisher = sockets?.publisherOf(database)
+    const published = databases.map(database => ({ database, models: readModels(database.models) }))
+    this.#feeds = published.map(({ database, models }) => {
+      const publisher = sockets?.publisherOf(models)
       const publish = sockets?.publish ?? 'leader'
       const onUntaggable = () => sockets?.disableAttribution()
       const onStarted = (captured: readonly string[]) => sockets?.mutePublishers(captured)
-      const onStopped = (models: readonly string[]) => sockets?.unmutePublishers(models)
+      const onStopped = (identities: readonly string[]) => sockets?.unmutePublishers(identities)
       const parts = { sails, settings, requests, database, publisher, publish, events: this.events }
       return new DatabaseFeed({ ...parts, onUntaggable, onStarted, onStopped })
     })
     if (settings.listener === 'app') sockets?.attach()
     this.#sockets = sockets
-    this.#published = databases.flatMap(({ models }) => [...readModels(models).values()])
+    this.#published = published.flatMap(({ models }) => [...models.values()])
     for (const feed of this.#feeds) await feed.start()
   }
 
