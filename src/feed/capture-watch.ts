@@ -5,7 +5,7 @@ import type { Database } from '../db/connect.ts'
 import type { Logger } from '../logger.ts'
 import type { FormatCommand } from '../printed-command.ts'
 
-/** A model of which no change is published, or not every one, until its capture is repaired. */
+/** A model whose changes are not, or not all, captured until its capture is repaired. */
 export interface UncapturedModel {
   readonly identity: string
   /** Its table, quoted and qualified. */
@@ -17,14 +17,14 @@ export interface CaptureWatchParts {
   readonly db: Database
   readonly logger: Logger
   readonly formatCommand: FormatCommand
-  /** Whether this node publishes. Another, with other models perhaps, has nothing to say about capture. */
+  /** Whether this node publishes. Another node, possibly with other models, must not record the state of capture. */
   publishes(): boolean
 }
 
 /**
- * Notices that the capture of a model went off or came back, or that its name stands for another captured table. Whoever
- * notices it first marks the place in the change log, so that every node declares the gap there. What was found last is
- * kept in the database: capture may go off under one process and come back under another.
+ * Detects that the capture of a model went off or came back, or that its name refers to another captured table. The
+ * first node that detects it logs a gap marker, so that every node declares the gap at the same position. The last
+ * finding is stored in the database, since capture may go off under one process and come back under another.
  */
 export class CaptureWatch {
   readonly #parts: CaptureWatchParts
@@ -45,7 +45,7 @@ export class CaptureWatch {
     return this.#captures.flatMap(({ table }) => table?.id ?? [])
   }
 
-  /** To be called with each new state before anything is done by it. */
+  /** Call with each new state of capture before using it. */
   readonly onCaptures = async (captures: readonly ModelCapture[]): Promise<void> => {
     if (this.#parts.publishes()) {
       for (const capture of captures) if (isNews(capture)) await this.#record(capture)
@@ -83,14 +83,14 @@ export class CaptureWatch {
     const fields = { model: identity, table: tableName }
     const { logger, formatCommand } = this.#parts
     if (fault) logger.warn(`Changes of a model are missing: ${EXPLANATIONS[fault]} ${formatCommand('install')}`, fields)
-    else logger.info('The changes of a model are captured again', fields)
+    else logger.info('Capture of a model is working again', fields)
   }
 }
 
 const EXPLANATIONS: Record<CaptureFault, string> = {
   uncaptured: 'its table is not captured. Run:',
-  gone: 'there is no table of its name. Create it, or correct `tableName`, then run:',
-  moved: 'its name stands for another table than the one that is captured. Run:',
+  gone: 'its table does not exist. Create it, or correct `tableName`, then run:',
+  moved: 'its name refers to another table than the captured one. Run:',
   missing: 'triggers of its table are missing. Run:',
   disabled: 'triggers of its table are disabled. Run:',
 }
@@ -100,6 +100,6 @@ function isNews({ table, fault, recorded }: ModelCapture): boolean {
   return recorded.fault !== fault || recorded.tableId !== (table?.id ?? null)
 }
 
-/** While capture is off for one reason or another the clients have been told once. */
+/** Clients are notified once per outage of capture, whatever its causes. */
 const isGap = ({ fault, recorded }: Pick<ModelCapture, 'fault' | 'recorded'>) =>
   recorded ? recorded.fault === null || fault === null : fault !== null

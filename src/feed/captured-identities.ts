@@ -2,7 +2,10 @@ import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import { nearestSentence } from '../models/nearest-names.ts'
 
-/** Identities of captured models by the names that a person gave, each once. Throws `E_USAGE` for one that is not captured. */
+/**
+ * Resolves names entered by a user to identities of captured models, without duplicates. Throws `E_USAGE` for a model
+ * that is not captured.
+ */
 export async function capturedIdentities({ kysely }: Database, names: readonly string[]): Promise<string[]> {
   const rows = await kysely.selectFrom('captured_table').select('identity').distinct().orderBy('identity').execute()
   const captured = rows.map(({ identity }) => identity)

@@ -3,13 +3,13 @@ import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 
 interface Waiter {
-  /** What had been committed when the caller asked. */
+  /** The transactions that were committed when the caller started to wait. */
   readonly snapshot: string
   resolve(): void
   reject(error: Error): void
 }
 
-/** The callers that wait until everything committed before they asked has been published. */
+/** Callers that wait until all changes committed before their call have been published. */
 export class CatchUpWaiters {
   readonly #db: Database
   readonly #waiters = new Set<Waiter>()
@@ -28,12 +28,14 @@ export class CatchUpWaiters {
     })
   }
 
-  /** Tells those whose changes are all behind `published`, the snapshot of the last tick that was published as a whole. */
+  /**
+   * Resolves the waiters whose changes are included in `published`, the snapshot of the last completely published tick.
+   */
   async release(published: () => Promise<string | undefined>): Promise<void> {
     if (this.#waiters.size === 0) return
     const reached = await published()
     if (reached === undefined) return
-    const done = new Map<string, boolean>() // many who ask at once have the same snapshot
+    const done = new Map<string, boolean>() // concurrent waiters share a snapshot
     for (const waiter of [...this.#waiters]) {
       const { snapshot } = waiter
       if (!done.has(snapshot)) done.set(snapshot, !(await hasChangesBetween(this.#db, reached, snapshot)))

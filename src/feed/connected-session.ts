@@ -125,7 +125,7 @@ export class ConnectedSession {
   }
 
   async #afterRead({ ticks, duties, term }: Leader, read: { readonly woken: boolean; readonly found: boolean }) {
-    if (!read.found) await ticks.keepUp(slotSeconds(this.#context.settings.retentionMs) * 1_000, term)
+    if (!read.found) await ticks.advanceIdle(slotSeconds(this.#context.settings.retentionMs) * 1_000, term)
     duties.afterRead(read)
   }
 

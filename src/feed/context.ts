@@ -10,9 +10,9 @@ import type { Publisher } from '../publish/publisher.ts'
 import type { CaptureWatch } from './capture-watch.ts'
 import type { CatchUpWaiters } from './catch-up-waiters.ts'
 
-/** What outlives a lost connection, and so is shared by the sessions of one feed. */
+/** State that survives a lost connection and is shared by the sessions of a feed. */
 export interface FeedContext {
-  /** This process among those that run a feed on the database. */
+  /** Id of this process among the nodes of the database. */
   readonly node: string
   readonly settings: Settings
   readonly connection: ConnectionSettings
@@ -26,6 +26,6 @@ export interface FeedContext {
   readonly events: FeedEmitter
   readonly logger: Logger
   readonly publisher: Publisher
-  /** Whether a node that does not lead publishes too, to its own sockets. */
+  /** Whether followers publish too, to their own sockets. */
   readonly everyNodePublishes: boolean
 }

@@ -6,7 +6,7 @@ import { ClientBuffers, type SlowClient } from '../publish/socketio/client-buffe
 import { clusterPublisher } from '../publish/socketio/cluster-publisher.ts'
 import { socketPublisher } from '../publish/socketio/socket-publisher.ts'
 
-/** Whether each node tells its own sockets; otherwise the leader tells all. */
+/** Whether each node notifies its own sockets. Otherwise the leader notifies all. */
 export function publishesEverywhere({ publish, io, publisher }: Settings): boolean {
   if (publish !== 'auto') return publish === 'local'
   return io ? isInMemory(io) : publisher === undefined
@@ -18,7 +18,7 @@ interface PublisherContext {
   readonly onDisconnect: (client: SlowClient) => void
 }
 
-/** The one that the options give, or that of their `io`; without either, one that drops what it gets. */
+/** The configured publisher, or one for the configured `io`. Without either, one that discards events. */
 export function createPublisher(settings: Settings, { models, everywhere, onDisconnect }: PublisherContext): Publisher {
   const { io, publisher, maxBufferedBytes, logger } = settings
   if (publisher) return publisher

@@ -5,15 +5,15 @@ import { RENEW_MS } from './leader-duties.ts'
 import { repeat } from './repeat.ts'
 
 export interface AcceptanceParts extends Acceptance {
-  /** Of the lease; called now and then until it is done. */
+  /** Renews the lease. Called periodically until the work is done. */
   renew(): Promise<unknown>
   onLost(error: Error): void
   readonly signal: AbortSignal
 }
 
 /**
- * May take as long as the log is large: no deadline may cut it short for ever, nor the lease run out over it. Ends at once
- * with the signal.
+ * Accepts the history of the database. A large log may take long, so the statement has no timeout and the lease is
+ * renewed meanwhile. Stops at once when the signal is aborted.
  */
 export async function acceptAnyHistory(
   { db, connection, settings }: FeedContext,

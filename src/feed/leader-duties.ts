@@ -19,21 +19,21 @@ import { repeat } from './repeat.ts'
 
 export const RENEW_MS = 2_000
 const FREE_MS = 2_000
-/** How long one request for the gate waits before the pace is looked at again. */
+/** How long a request for the gate waits before the polling policy is consulted again. */
 const GATE_WAIT_MS = 2_000
 
-/** What a session gives its leader duties. */
+/** The dependencies that a session passes to its leader duties. */
 export interface LeaderDutiesParts {
   readonly election: Election
   readonly wake: WakeSignal
   onLost(error: Error): void
-  /** Called when the backlog has outgrown its limit. */
+  /** Called when the backlog exceeds its limit. */
   abandonBacklog(): void
-  /** Up to where the log is published. */
+  /** The position up to which the log is published. */
   position(): Position
 }
 
-/** What the leader has and does beyond publishing: the gate and the pace of reading, the lease, the freeing of space. */
+/** The duties of the leader besides publishing: polling policy and gate, lease, freeing space. */
 export class LeaderDuties {
   readonly #context: FeedContext
   readonly #parts: LeaderDutiesParts
@@ -77,9 +77,9 @@ export class LeaderDuties {
     this.#command(command)
   }
 
-  /** Renewing may hang on a connection that is broken without a sign. */
+  /** A renewal may hang on a half-open connection, so the lease is also checked by time. */
   async #checkTrust() {
-    if (!this.#parts.election.trusted) throw new Error('The lease of the leader could not be renewed in time.')
+    if (!this.#parts.election.trusted) throw new Error('The leader could not renew its lease in time.')
   }
 
   async end(): Promise<void> {
@@ -90,10 +90,10 @@ export class LeaderDuties {
 
   #command(command: GateCommand) {
     if (command === 'open') this.#gate.open().catch(this.#fail)
-    if (command === 'close') this.#gate.close(GATE_WAIT_MS).then(this.#answered, this.#fail)
+    if (command === 'close') this.#gate.close(GATE_WAIT_MS).then(this.#gateAnswered, this.#fail)
   }
 
-  readonly #answered = (granted: boolean) => {
+  readonly #gateAnswered = (granted: boolean) => {
     if (this.#ended) return
     if (granted) {
       this.#policy = gateGranted(this.#policy)
@@ -114,7 +114,7 @@ export class LeaderDuties {
   }
 
   readonly #log = (error: Error) => {
-    this.#context.logger.warn('Freeing space in the change log failed; it will be tried again', {
+    this.#context.logger.warn('Freeing space in the change log failed and will be retried', {
       error: error.message,
     })
   }
@@ -127,7 +127,7 @@ export class LeaderDuties {
     await freePublishedSlots(db)
     const bytes = await unpublishedBytes(db, this.#parts.position())
     if (bytes <= settings.backlogLimitBytes) return
-    logger.error('The backlog of the change log has passed backlogLimitBytes: giving it up', { bytes })
+    logger.error('The backlog of the change log exceeds backlogLimitBytes: unpublished changes are dropped', { bytes })
     this.#parts.abandonBacklog()
   }
 }

@@ -14,7 +14,7 @@ import { PublisherWatch } from '../pipeline/publisher-watch.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { type Destination, TickReader } from './tick-reader.ts'
 
-export interface PlaybackParts {
+export interface LogReplayParts {
   readonly db: Database
   readonly settings: Settings
   readonly models: Models
@@ -23,32 +23,32 @@ export interface PlaybackParts {
 
 export interface ReplayRange {
   readonly from: Position
-  /** Tick at which it ends. */
+  /** Id of the last tick to publish. */
   readonly until: bigint
-  /** Leaves changes out. */
+  /** Selects the changes to publish. */
   readonly wants: (change: LoggedChange) => boolean
-  /** Ends it between two changes. */
+  /** Stops the replay between two changes. */
   readonly signal: AbortSignal
-  /** After each page. */
-  readonly onPlayed?: (changes: number) => void
+  /** Called after each page. */
+  readonly onPage?: (changes: number) => void
 }
 
 /**
- * Publishes what is in the change log once more, beside the feed and without touching its position: the same mapping, to
- * another publisher. It reads the ticks that a leader has cut, and so sees the cursors that everyone sees.
+ * Publishes changes of the log again, to another publisher and without affecting the feed or its position. It reads the
+ * ticks of the leader, so messages have the same cursors.
  */
 export class LogReplay {
-  /** `skipped` tells of changes that could not be published. */
+  /** `skipped` reports changes that could not be published. */
   readonly events = new FeedEmitter()
-  readonly #parts: PlaybackParts
+  readonly #parts: LogReplayParts
   readonly #client: Client
   readonly #dispatcher: Dispatcher
 
-  private constructor(parts: PlaybackParts, client: Client) {
+  private constructor(parts: LogReplayParts, client: Client) {
     const { db, settings, models, publisher } = parts
     this.#parts = parts
     this.#client = client
-    const pauses = new Pauses(db, false) // a paused model is published here all the same: it was asked for
+    const pauses = new Pauses(db, false) // ignores pauses, since the replay was requested
     const failures = new Failures(settings.logger)
     const publisherWatch = new PublisherWatch(this.events)
     const dispatcher = { db, publisher, publisherWatch, pauses, failures, events: this.events }
@@ -56,7 +56,7 @@ export class LogReplay {
   }
 
   /** Throws `E_CONNECT`. */
-  static async open(parts: PlaybackParts, purpose: string): Promise<LogReplay> {
+  static async open(parts: LogReplayParts, purpose: string): Promise<LogReplay> {
     const applicationName = `waterline-changefeed ${purpose} reader`
     const client = await connectClient({ ...parts.settings.connection, applicationName }, () => {})
     await assertSchemaTrusted(client, parts.settings)
@@ -64,8 +64,8 @@ export class LogReplay {
     return new LogReplay(parts, client)
   }
 
-  /** Plays one passage and returns the position after it. */
-  async play({ from, until, wants, signal, onPlayed }: ReplayRange): Promise<Position> {
+  /** Publishes one range and returns the position after it. */
+  async publish({ from, until, wants, signal, onPage }: ReplayRange): Promise<Position> {
     const { db, settings } = this.#parts
     const tickReader = new TickReader(db, new ChangeLogReader(this.#client, settings.schema), from)
     const context = { signal, check() {} }
@@ -73,7 +73,7 @@ export class LogReplay {
       deliver: async (page, done) => {
         const wanted = page.filter(change => change.cursor.tick <= until && wants(change))
         await this.#dispatcher.deliver(wanted, done, context)
-        onPlayed?.(wanted.length)
+        onPage?.(wanted.length)
       },
       completeTick: disordered => this.#dispatcher.completeTick(disordered, tickReader.position, context),
     }

@@ -14,16 +14,16 @@ const STORE_MS = 1_000
 const LOOK_AROUND_MS = 2_000
 const CHECK_MS = 2_000
 
-const NOT_HEARD = `No notification has come back within ${HEARTBEAT_MS} ms. The connection is broken, or a pooler in transaction or statement mode stands in between: let the listener connect to the server itself, or to a pooler in session mode.`
+const NO_HEARTBEAT = `No notification was received within ${HEARTBEAT_MS} ms. The connection is broken, or goes through a pooler in transaction or statement mode. Connect the listener to the server itself, or to a pooler in session mode.`
 
 interface Subject {
   readonly role: Role
   readonly position: Position | null
-  /** Of the leader. */
+  /** Set for the leader. */
   readonly term: string | null
 }
 
-/** What every session does by the clock: prove that notifications arrive, store its position, show itself to the others. */
+/** Periodic tasks of every session: verify that notifications arrive, store the position, report the node. */
 export class Maintenance {
   readonly #context: FeedContext
   readonly #subject: Subject
@@ -32,7 +32,7 @@ export class Maintenance {
   #stored: Position | null = null
   #others = 0
   #announcing = false
-  #answerDue = false
+  #heartbeatPending = false
   #proven = false
 
   constructor(context: FeedContext, subject: Subject, onLost: (error: Error) => void) {
@@ -41,7 +41,7 @@ export class Maintenance {
     this.#onLost = onLost
   }
 
-  /** A channel of this node's own: what arrives there was sent by {@link Maintenance}. */
+  /** A channel for this node only, on which {@link Maintenance} sends heartbeats. */
   static heartbeatChannel(node: string): string {
     return `changefeed_node_${createHash('md5').update(node).digest('hex').slice(0, 16)}`
   }
@@ -59,20 +59,20 @@ export class Maintenance {
   }
 
   /**
-   * A notification came: the server still knows that we listen, and the way to us is open. It need not be the heartbeat,
-   * which is late while another role floods our channels.
+   * Call for every notification: it proves that the server still has our subscription and that the connection works. It
+   * need not be the heartbeat, which is late while another role floods our channels.
    */
-  heard(): void {
-    this.#answerDue = false
+  notified(): void {
+    this.#heartbeatPending = false
     this.#proven = true
   }
 
-  /** Whether a notification of ours has come back in this session. */
+  /** Whether a notification was received in this session. */
   get proven(): boolean {
     return this.#proven
   }
 
-  /** Only the leader's position is stored: what it has published, nobody need publish again. */
+  /** Stores the leader's position, so that published changes are not published again. */
   async store(): Promise<void> {
     const { role, position, term } = this.#subject
     if (role !== 'leader' || term === null || !position || position === this.#stored) return
@@ -80,35 +80,35 @@ export class Maintenance {
     this.#stored = position
   }
 
-  /** Wakes the other nodes for a new tick; the leader does, and one notification at a time serves any number of ticks. */
+  /** Notifies the other nodes of new ticks. One pending notification covers any number of ticks. */
   announceTick(): void {
     if (this.#others === 0 || this.#announcing) return
     this.#announcing = true
     this.#notify(tickChannel(this.#context.settings.schema))
-      .catch(() => {}) // a hint: they look by themselves every second
+      .catch(() => {}) // only a hint: nodes also poll every second
       .finally(() => {
         this.#announcing = false
       })
   }
 
-  /** Lets the others stand for election at once. */
+  /** Resigns, so that another node can lead at once. */
   async handOver(): Promise<void> {
     if (this.#others > 0) await this.#notify(tickChannel(this.#context.settings.schema))
   }
 
-  /** Ends what runs by the clock. */
+  /** Stops the periodic tasks. */
   end(): void {
     for (const stop of this.#stops) stop()
   }
 
-  /** Stores the position and takes this node off the list that the others see. */
+  /** Stores the position and removes this node from the node table. */
   async leave(): Promise<void> {
     this.end()
     await this.store()
     await removeNode(this.#context.db, this.#context.node)
   }
 
-  /** At once, as nobody should be shown a publisher that works when it does not. */
+  /** Reports an outage at once, so that the status never shows a working publisher during one. */
   #reportOutages() {
     const { events } = this.#context
     const report = () => void this.#report().catch(this.#log)
@@ -116,19 +116,22 @@ export class Maintenance {
     this.#stops.push(() => events.off('outage', report))
   }
 
-  /** A standby sends nothing, and so has no outage. */
+  /** A standby publishes nothing, so it has no outage. */
   async #checkPublisher() {
     if (this.#subject.role !== 'standby') await this.#context.dispatcher.checkPublisher()
   }
 
   async #beat() {
-    if (this.#answerDue) throw new Error(NOT_HEARD)
-    this.#answerDue = true
+    if (this.#heartbeatPending) throw new Error(NO_HEARTBEAT)
+    this.#heartbeatPending = true
     const isSent = await this.#notify(Maintenance.heartbeatChannel(this.#context.node))
-    if (!isSent) this.#answerDue = false
+    if (!isSent) this.#heartbeatPending = false
   }
 
-  /** False where the server's notification queue is half full: it refuses notifications when it is full, and any role can fill it. */
+  /**
+   * False if the server's notification queue is half full. Any role can fill it, and a full queue rejects
+   * notifications.
+   */
   async #notify(channel: string): Promise<boolean> {
     const { rows } = await sql`
       select pg_catalog.pg_notify(${channel}, '') where pg_catalog.pg_notification_queue_usage() < 0.5`.execute(
@@ -162,6 +165,6 @@ export class Maintenance {
   }
 
   readonly #log = (error: Error) => {
-    this.#context.logger.debug('Maintenance failed; it will be tried again', { error: error.message })
+    this.#context.logger.debug('Maintenance failed and will be retried', { error: error.message })
   }
 }

@@ -1,4 +1,6 @@
-/** Runs a task every `ms`, never two at once, until the returned function is called. A failure goes to `onError`. */
+/**
+ * Runs a task every `ms`, one run at a time, until the returned function is called. Failures are passed to `onError`.
+ */
 export function repeat(ms: number, task: () => Promise<unknown>, onError: (error: unknown) => void): () => void {
   let busy = false
   const timer = setInterval(async () => {

@@ -6,25 +6,25 @@ import type { Database } from '../db/connect.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { wrapPublisher } from '../publish/wrap-publisher.ts'
 import { capturedIdentities } from './captured-identities.ts'
-import { LogReplay, type PlaybackParts } from './log-replay.ts'
+import { LogReplay, type LogReplayParts } from './log-replay.ts'
 
-/** A part of the past, as a person names it. */
+/** A range of past changes, as a user specifies it. */
 export interface ReplayRequest {
-  /** A cursor, a time, or how long ago. */
+  /** A cursor, a time, or a duration before now. */
   readonly since: string
   /** A time. @default now */
   readonly until?: string | undefined
-  /** @default all that are captured */
+  /** @default all captured models */
   readonly models?: readonly string[] | undefined
 }
 
-/** A part of the change log, of some models. */
+/** A range of the change log, for some models. */
 export interface Replay {
   readonly since: Since
   readonly until: Date
-  /** At which it ends. */
+  /** The last tick to publish. */
   readonly tick: Tick
-  /** Identities of captured tables by their id; those that are left out are absent. */
+  /** Identities of the selected captured tables, by id. */
   readonly tables: ReadonlyMap<number, string>
   readonly counts: readonly ReplayCount[]
   readonly total: number
@@ -38,7 +38,7 @@ export interface ReplayCount {
 
 const OPERATIONS: Readonly<Record<string, string>> = { I: 'inserted', U: 'updated', D: 'deleted', T: 'truncated' }
 
-/** Finds and counts what a replay would publish. Throws `E_USAGE`. */
+/** Resolves a request and counts the changes to publish. Throws `E_USAGE`. */
 export async function readReplay(db: Database, request: ReplayRequest): Promise<Replay> {
   const since = await parseSince(db, request.since)
   const until = request.until === undefined ? new Date() : parseTime(request.until)
@@ -63,21 +63,21 @@ async function tablesOf(db: Database, models: readonly string[] | undefined): Pr
 }
 
 export interface ReplayRun {
-  /** Ends it between two changes. */
+  /** Stops the replay between two changes. */
   readonly signal: AbortSignal
-  /** After each page. */
-  readonly onPlayed: (changes: number) => void
+  /** Called after each page. */
+  readonly onPage: (changes: number) => void
 }
 
-/** Publishes once more what was published before, to the sockets that are subscribed now. Messages say `replayed`. */
-export async function runReplay(parts: PlaybackParts, replay: Replay, { signal, onPlayed }: ReplayRun): Promise<void> {
+/** Publishes past changes again to the currently subscribed sockets. Messages are marked `replayed`. */
+export async function runReplay(parts: LogReplayParts, replay: Replay, { signal, onPage }: ReplayRun): Promise<void> {
   const publisher = markingReplayed(parts.publisher)
   const logReplay = await LogReplay.open({ ...parts, publisher }, 'replay')
   const { position, time } = replay.since
   const wants = ({ tableId, at }: LoggedChange) =>
     replay.tables.has(tableId) && (time === null || at >= time) && at <= replay.until
   try {
-    await logReplay.play({ from: position, until: replay.tick.id, wants, signal, onPlayed })
+    await logReplay.publish({ from: position, until: replay.tick.id, wants, signal, onPage })
   } finally {
     await logReplay.close()
   }

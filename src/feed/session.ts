@@ -90,7 +90,7 @@ export class Session {
     const connection = await SessionConnection.open(this.#context, {
       channels: [wakeChannel(schema), tickChannel(schema), paused, heartbeat],
       onNotify: channel => {
-        this.#maintenance.heard()
+        this.#maintenance.notified()
         if (channel === heartbeat) return
         if (channel === paused) pauses.look()
         this.#wake.ring()

@@ -5,19 +5,22 @@ import type { ChangeLogReader } from '../change-log/reader.ts'
 import { type Tick, type TickRange, WHOLE_TICK } from '../change-log/tick.ts'
 import type { Database } from '../db/connect.ts'
 
-/** Ticks that are looked up at once. */
+/** Maximum number of ticks read at once. */
 const BATCH = 100
 
-/** Where the changes go. */
+/** The recipient of the changes. */
 export interface Destination {
   deliver(page: readonly LoggedChange[], done: (seq: bigint) => void): Promise<void>
-  /** A tick of several pages is published; some records of these tables in an order that may leave clients with an older state. */
+  /**
+   * All pages of a tick were published. Records of the `disordered` tables were published out of order, which may leave
+   * clients with an older state.
+   */
   completeTick(disordered: readonly number[]): Promise<void>
 }
 
 /**
- * One reader's way along the ticks. Its position moves only past what `deliver` has finished, change by change, so a
- * reader that is stopped anywhere goes on from there.
+ * Reads tick after tick and tracks the position. The position advances only with changes that `deliver` has completed,
+ * so a reader can stop anywhere and resume from there.
  */
 export class TickReader {
   readonly #db: Database
@@ -35,13 +38,13 @@ export class TickReader {
     return this.#position
   }
 
-  /** The clients were notified of the gap before the position. */
+  /** Call after clients were notified of the gap before the position. */
   gapDeclared(): void {
     const { gap: _, ...position } = this.#position
     this.#position = position
   }
 
-  /** Goes along the ticks that are cut already. True when there were any. */
+  /** Publishes existing ticks. True if there were any. */
   async follow(to: Destination): Promise<boolean> {
     const ticks = await ticksAfter(this.#db, this.#position.tick.id, BATCH)
     if (ticks.length === 0) await this.#assertUnbroken()
@@ -49,25 +52,25 @@ export class TickReader {
     return ticks.length > 0
   }
 
-  /** Cuts a tick, as the leader who has followed all others, and goes along it. True when it had changes. */
-  async publishNextTick(to: Destination, term: string, onCut: () => void): Promise<boolean> {
-    const cut = await this.#reader.createTick(this.#position.epoch, this.#position.tick, term)
-    if (!cut) return false
-    onCut()
-    await to.deliver(cut.page, seq => this.#reach(cut.range.to, seq))
-    if (cut.more) await this.#read(cut.range, cut.page.at(-1)?.cursor.seq ?? 0n, to, startsOf(cut.page))
-    this.#complete(cut.range.to)
+  /** Creates and publishes a tick, as a leader that has published all existing ones. True if it had changes. */
+  async publishNextTick(to: Destination, term: string, onTick: () => void): Promise<boolean> {
+    const next = await this.#reader.createTick(this.#position.epoch, this.#position.tick, term)
+    if (!next) return false
+    onTick()
+    await to.deliver(next.page, seq => this.#reach(next.range.to, seq))
+    if (next.more) await this.#read(next.range, next.page.at(-1)?.cursor.seq ?? 0n, to, startsOf(next.page))
+    this.#complete(next.range.to)
     return true
   }
 
-  /** Moves on with the time where nothing is written: what the position no longer needs can be freed. */
-  async keepUp(slotMs: number, term: string): Promise<void> {
+  /** Advances the position of an idle feed, so that older changes can be freed. */
+  async advanceIdle(slotMs: number, term: string): Promise<void> {
     if (performance.now() - this.#tickedAt < slotMs) return
     const tick = await this.#reader.createIdleTick(this.#position.tick, term)
     if (tick) this.#complete(tick)
   }
 
-  /** Leaves everything behind that is not published: the position is a new tick. */
+  /** Skips everything that is not published: the position is a new tick. */
   async skipToNow(term: string): Promise<void> {
     const newest = (await newestTick(this.#db)) ?? this.#position.tick
     const tick = await this.#reader.createEmptyTick(newest, term)
@@ -94,14 +97,17 @@ export class TickReader {
   }
 
   /**
-   * Space is freed as the leader's position allows; whoever is slower than the retention finds less than there was. Asked
-   * after each read, as what is freed later has been read. The next session declares the gap.
+   * Throws if unpublished changes were freed. The leader's position determines what is freed, so a node slower than the
+   * retention may lose changes. Checked after each read, since later freeing does not affect changes already read. The
+   * next session declares the gap.
    */
   async #assertUnbroken() {
     const { epoch, oldest } = await extentOfLog(this.#db)
-    if (epoch !== this.#position.epoch) throw new Error('The database has begun a new history.')
+    if (epoch !== this.#position.epoch) throw new Error('The database has started a new epoch.')
     if (oldest > this.#position.tick.id) {
-      throw new Error('The change log has freed what this node had not published: it was slower than the retention.')
+      throw new Error(
+        'Changes were freed before this node published them: it is slower than the retention. Raise `retentionMs`.',
+      )
     }
   }
 
@@ -117,32 +123,37 @@ export class TickReader {
 
 const startsOf = (page: readonly LoggedChange[]): bigint[] => page.slice(0, 1).map(({ cursor }) => cursor.seq)
 
-/** How far a process came in an earlier session, and on which timeline of the server. */
+/** The position that a process reached in an earlier session, with the server's timeline. */
 export interface SessionCheckpoint {
   readonly position: Position
   readonly timeline: string
 }
 
-/** Who wants to go on, on which history. */
+/** The state from which a session resumes. */
 export interface Resumption {
   readonly epoch: number
   readonly timeline: string
   readonly checkpoint: SessionCheckpoint | null
   readonly leads: boolean
-  /** Whether every node publishes to its own sockets: then only its own way counts. Otherwise one publishes for all. */
+  /**
+   * Whether every node publishes to its own sockets, so that only its own position counts. Otherwise one node publishes
+   * for all.
+   */
   readonly everyNodePublishes: boolean
 }
 
-/** Where a reader goes on. Where the log no longer has what follows, at the newest tick, with a gap to be told. */
+/**
+ * The position to resume from. If the log no longer has the following changes, the newest tick with a gap to declare.
+ */
 export async function resume(db: Database, resumption: Resumption): Promise<Position> {
   const { epoch, checkpoint, leads, everyNodePublishes } = resumption
   const { oldest } = await extentOfLog(db)
   const newest = await newestTick(db)
   if (!newest)
-    throw new Error('The change log has no tick: its tables were emptied by hand. Uninstall and install again.')
+    throw new Error('The change log has no tick: its tables were emptied manually. Uninstall and install again.')
   const isUsable = (position: Position | null): position is Position =>
     position?.epoch === epoch && position.tick.id >= oldest && position.tick.id <= newest.id
-  const own = await recalled(db, resumption)
+  const own = await checkpointPosition(db, resumption)
   if (everyNodePublishes && (checkpoint || !leads)) {
     if (isUsable(own)) return own
     const now = { epoch, tick: newest }
@@ -153,10 +164,11 @@ export async function resume(db: Database, resumption: Resumption): Promise<Posi
 }
 
 /**
- * Another timeline shares its beginning with the one of before, as far as the log has it; the snapshots in memory may
- * know transactions that are lost. Who publishes for all goes by the stored position then.
+ * The position of the checkpoint on the current timeline. A new timeline shares the older ticks of the log, but the
+ * snapshots in memory may include transactions that were lost. A node that publishes for all uses the stored position
+ * in that case.
  */
-async function recalled(
+async function checkpointPosition(
   db: Database,
   { checkpoint, timeline, everyNodePublishes }: Resumption,
 ): Promise<Position | null> {
@@ -167,7 +179,7 @@ async function recalled(
   return tick ? { epoch, tick, ...(gap && { gap }) } : null
 }
 
-/** Others may have published since this process did. */
+/** The furthest position, since other nodes may have published since this process did. */
 function furthest(positions: readonly Position[]): Position | undefined {
   return positions.toSorted((a, b) => compareCursors(reached(b), reached(a)))[0]
 }

@@ -1,8 +1,8 @@
 import type { ChangeEvent } from '../pipeline/events.ts'
 
 /**
- * A change of one of the models that `Records` names, by identity. The identity says which: in
- * `if (change.identity === 'user')` the record is one of `Records['user']`.
+ * A change of one of the models in `Records`, discriminated by `identity`: within `if (change.identity === 'user')`,
+ * the record has the type `Records['user']`.
  */
 export type ChangeOf<Records extends object> = {
   [Identity in keyof Records & string]: Omit<ChangeEvent, 'identity' | 'record' | 'previous'> & {
@@ -12,7 +12,7 @@ export type ChangeOf<Records extends object> = {
   }
 }[keyof Records & string]
 
-/** What a feed of typed records says of changes more exactly than any feed does. */
+/** Narrows the change types of a feed to the given records. */
 export interface TypedChanges<Records extends object> {
   on(event: 'change', listener: (change: ChangeOf<Records>) => unknown): this
   once(event: 'change', listener: (change: ChangeOf<Records>) => unknown): this

@@ -1,10 +1,10 @@
 import type { Database } from '../db/connect.ts'
 import { asError, ChangefeedError } from '../errors.ts'
-import type { PlaybackParts } from '../feed/log-replay.ts'
+import type { LogReplayParts } from '../feed/log-replay.ts'
 import { type Replay, runReplay } from '../feed/replay.ts'
 
 /** What a replay publishes with. */
-export interface ReplayTarget extends Omit<PlaybackParts, 'db'> {
+export interface ReplayTarget extends Omit<LogReplayParts, 'db'> {
   /** How the sockets are reached, in a word. */
   readonly by: string
 }
@@ -26,7 +26,7 @@ export interface ReplayProgress {
 
 /** Runs replays in this process, one at a time. */
 export class ReplayRunner {
-  readonly #parts: PlaybackParts
+  readonly #parts: LogReplayParts
   #controller = new AbortController()
   #running: Promise<void> | null = null
   #progress: ReplayProgress | null = null
@@ -62,8 +62,8 @@ export class ReplayRunner {
 
   async #run(replay: Replay) {
     const { signal } = this.#controller
-    const onPlayed = (changes: number) => this.#note({ done: (this.#progress?.done ?? 0) + changes })
-    const failure = await runReplay(this.#parts, replay, { signal, onPlayed }).then(
+    const onPage = (changes: number) => this.#note({ done: (this.#progress?.done ?? 0) + changes })
+    const failure = await runReplay(this.#parts, replay, { signal, onPage }).then(
       () => null,
       error => asError(error).message,
     )

@@ -44,8 +44,8 @@ async function publishAgain(context: CommandContext, db: Database, found: Replay
   const publisher = clusterPublisher(emitter.io, { models })
   const parts = { db, settings: { ...settings, logger }, models, publisher }
   try {
-    await showingProgress(`Publishing again through ${emitter.by}`, { total: found.total, json }, onPlayed =>
-      runReplay(parts, found, { signal: new AbortController().signal, onPlayed }),
+    await showingProgress(`Publishing again through ${emitter.by}`, { total: found.total, json }, onPage =>
+      runReplay(parts, found, { signal: new AbortController().signal, onPage }),
     )
   } finally {
     await emitter.close()
@@ -61,7 +61,7 @@ interface Shown {
 async function showingProgress(
   title: string,
   { total, json }: Shown,
-  run: (onPlayed: (changes: number) => void) => Promise<unknown>,
+  run: (onPage: (changes: number) => void) => Promise<unknown>,
 ) {
   let done = 0
   const task = {

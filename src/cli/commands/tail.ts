@@ -61,7 +61,7 @@ async function follow(db: Database, logReplay: LogReplay, flags: TailFlags, sign
   while (!signal.aborted) {
     const until = (await positionNow(db)).tick.id
     try {
-      position = await logReplay.play({ from: position, until, wants, signal })
+      position = await logReplay.publish({ from: position, until, wants, signal })
       await sleep(POLL_MS, undefined, { signal })
     } catch (error) {
       if (!signal.aborted) throw error
