@@ -6,7 +6,7 @@ import type { FormatCommand } from '../printed-command.ts'
 import type { Finding } from './finding.ts'
 import type { Inspection, ModelState } from './inspection.ts'
 
-/** Where models, tables and triggers do not fit together. */
+/** Finds mismatches between models, tables and triggers. */
 export function checkCapture({ schema, plan, models, formatCommand }: Inspection): Finding[] {
   return [
     ...migrations(schema, plan.migrations, formatCommand),
@@ -24,20 +24,20 @@ const PROBLEMS: Partial<Record<string, string>> = { E_PRIVILEGE: 'rights', E_VER
 
 function migrations(schema: string, pending: readonly string[], formatCommand: FormatCommand): Finding[] {
   if (pending.length === 0) return []
-  const message = `Our schema "${schema}" is missing or behind: it lacks ${pending.join(', ')}. No listener starts until it is there.`
+  const message = `Our schema "${schema}" is missing or outdated: it lacks ${pending.join(', ')}. Listeners cannot start until it is installed.`
   return [{ check: 'schema', severity: 'error', message, repair: { command: formatCommand('install') } }]
 }
 
-/** The plan of an installation tells every way in which what is there differs from what should be. */
+/** Derives drift from the installation plan, which lists all differences from the wanted capture. */
 function drift({ action, reason, steps }: StepGroup, formatCommand: FormatCommand): Finding[] {
   if (action === 'keep') return []
   const [first] = steps
   if (action === 'surplus') {
     const tables =
       steps.length === 1
-        ? `${first.table ?? 'A table that is gone'} is captured as model \`${first.identity}\`: ${reason}. It costs`
-        : `${steps.length} models are captured: ${reason} (${identities(steps)}). This costs`
-    const message = `${tables} the writes to ${steps.length === 1 ? 'it' : 'their tables'}; if another app uses this schema, give each app a schema of its own.`
+        ? `${first.table ?? 'A dropped table'} is captured as model \`${first.identity}\`: ${reason}. It slows down`
+        : `${steps.length} models are captured: ${reason} (${identities(steps)}). This slows down`
+    const message = `${tables} writes to ${steps.length === 1 ? 'it' : 'their tables'}; if another app uses this schema, give each app its own schema.`
     return [{ check: 'surplus', severity: 'warning', message, repair: { command: formatCommand('install --prune') } }]
   }
   const subject =
@@ -46,8 +46,8 @@ function drift({ action, reason, steps }: StepGroup, formatCommand: FormatComman
       : `${steps.length} models: ${reason} (${identities(steps)})`
   const follows =
     action === 'create'
-      ? `none of ${steps.length === 1 ? 'its' : 'their'} changes is seen`
-      : 'changes may be missing, or hold what they should not'
+      ? `none of ${steps.length === 1 ? 'its' : 'their'} changes are captured`
+      : 'changes may be missing, or contain redacted columns'
   const repair = { sql: steps.flatMap(({ statements }) => statements), command: formatCommand('install') }
   return [{ check: 'triggers', severity: 'error', message: `${subject}; ${follows}.`, repair }]
 }
@@ -58,7 +58,7 @@ const identities = (steps: readonly CaptureStep[]) =>
     .sort()
     .join(', ')
 
-/** As after a column was renamed: `findOne` fails, and what is published lacks the attribute. */
+/** As after a column was renamed: `findOne` fails, and published records lack the attribute. */
 function missingColumns({ model, shape }: ModelState): Finding[] {
   if (!shape) return []
   const spare = spareColumns({ model, shape })
@@ -76,7 +76,7 @@ function missingColumns({ model, shape }: ModelState): Finding[] {
     return {
       check: 'column',
       severity: 'error',
-      message: `${message}, but there is ${quoteName(candidate)}, which no attribute has. If it was renamed, set columnName: '${candidate}', or name it as before.`,
+      message: `${message}, but there is ${quoteName(candidate)}, which no attribute uses. If it was renamed, set columnName: '${candidate}', or rename it back.`,
       repair: { sql: [`alter table ${tableOf(shape)} rename column ${quoteName(candidate)} to ${quoteName(column)}`] },
     }
   })
@@ -87,15 +87,15 @@ function spareColumns({ model, shape }: { model: ModelState['model']; shape: Tab
   return [...shape.columns.keys()].filter(column => !taken.has(column))
 }
 
-/** sails-postgresql looks at the schemaName of the datastore only. */
+/** sails-postgresql uses only the schemaName of the datastore. */
 function ignoredSchemaName({ model, ownSchemaName, shape, elsewhere }: ModelState): Finding[] {
   const ignored = ownSchemaName !== undefined && ownSchemaName !== model.schema
   if (ignored) {
-    const message = `Model \`${model.identity}\`: its meta.schemaName '${ownSchemaName}' is ignored by Waterline, which reads and writes ${quoteName(model.schema)}.${quoteName(model.table)}. Give it a datastore of its own with schemaName: '${ownSchemaName}'.`
+    const message = `Model \`${model.identity}\`: its meta.schemaName '${ownSchemaName}' is ignored by Waterline, which reads and writes ${quoteName(model.schema)}.${quoteName(model.table)}. Use a separate datastore with schemaName: '${ownSchemaName}'.`
     return [{ check: 'schema-name', severity: shape ? 'warning' : 'error', message }]
   }
   if (shape || elsewhere.length === 0) return []
-  const message = `Model \`${model.identity}\`: there is a table "${model.table}" in the schema ${elsewhere.map(quoteName).join(', ')}, where Waterline does not look. Set schemaName of its datastore '${model.datastore}'.`
+  const message = `Model \`${model.identity}\`: there is a table "${model.table}" in the schema ${elsewhere.map(quoteName).join(', ')}, which Waterline does not search. Set schemaName of its datastore '${model.datastore}'.`
   return [{ check: 'schema-name', severity: 'error', message }]
 }
 

@@ -12,7 +12,7 @@ import { checkLog } from './log-checks.ts'
 import { checkSecrets } from './secret-checks.ts'
 import { checkServer } from './server-checks.ts'
 
-/** Errors first. */
+/** All findings, errors first. */
 export const checkAll = (inspection: Inspection): Finding[] =>
   [checkServer, checkCapture, checkLog, checkIndexes, checkSecrets]
     .flatMap(check => check(inspection))
@@ -20,11 +20,11 @@ export const checkAll = (inspection: Inspection): Finding[] =>
 
 export interface Examination {
   readonly findings: readonly Finding[]
-  /** What an installation would do. Null where the doctor could not look that far. */
+  /** The installation plan; null if it could not be made. */
   readonly plan: InstallationPlan | null
 }
 
-/** Looks at everything between the models and the clients. Throws `E_CONNECT` and `E_MODEL`. */
+/** Checks everything from the models to the publisher. Throws `E_CONNECT` and `E_MODEL`. */
 export async function examine(db: Database, settings: Settings, models: Models): Promise<Examination> {
   try {
     const inspection = await inspect(db, settings, models)
@@ -36,7 +36,7 @@ export async function examine(db: Database, settings: Settings, models: Models):
   }
 }
 
-/** Errors that keep the doctor from looking further, by the check that they fail. */
+/** Errors that prevent further checks, by the check that they fail. */
 const CHECKS: Partial<Record<string, string>> = {
   E_POOLER: 'pooler',
   E_VERSION: 'version',

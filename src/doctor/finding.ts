@@ -1,14 +1,14 @@
-/** Something that keeps changes from being captured or published, or may come to. */
+/** A problem that prevents capture or publishing of changes, or may in the future. */
 export interface Finding {
-  /** What was looked at, in one word: stable, for scripts. */
+  /** The check, in one word. Stable, for scripts. */
   readonly check: string
-  /** An `error` keeps changes from their clients now; a `warning` may come to. */
+  /** An `error` prevents delivery of changes now, a `warning` may in the future. */
   readonly severity: 'error' | 'warning'
-  /** What is wrong and what follows from it. */
+  /** The problem and its consequence. */
   readonly message: string
-  /** Where it comes from, such as the stack of what the app's code threw. */
+  /** The origin, such as the stack of an error thrown by the app. */
   readonly detail?: string
-  /** What repairs it, as far as that can be told. */
+  /** The repair, if known. */
   readonly repair?: Repair
 }
 

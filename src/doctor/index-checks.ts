@@ -2,12 +2,12 @@ import { qualify, quoteName } from '../db/quote.ts'
 import type { Finding } from './finding.ts'
 import type { Inspection } from './inspection.ts'
 
-/** Where the deletion of a record makes the feed scan a table. */
+/** Finds tables that the feed scans when a referenced record is deleted. */
 export const checkIndexes = ({ unindexed }: Inspection): Finding[] =>
   unindexed.map(({ identity, table, column, rows, parents }): Finding => {
     const name = qualify(table.schema, table.name)
     const destroyed = parents.map(parent => `\`${parent}\``).join(' or ')
-    const concurrently = table.kind === 'partitioned' ? '' : ' concurrently' // which Postgres cannot on all partitions
+    const concurrently = table.kind === 'partitioned' ? '' : ' concurrently' // not supported for partitioned tables
     return {
       check: 'index',
       severity: 'warning',

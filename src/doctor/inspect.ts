@@ -18,7 +18,7 @@ import { readUnindexed } from './unindexed.ts'
 
 const PROBE_MS = 3_000
 
-/** Reads all that the checks need. Changes nothing. */
+/** Reads everything that the checks need. Changes nothing. */
 export async function inspect(db: Database, settings: Settings, models: Models): Promise<Inspection> {
   const { schema, schemaOwner, retentionMs, backlogLimitBytes, formatCommand } = settings
   const connection = { ...settings.connection, schemaOwner, applicationName: 'waterline-changefeed doctor' }
@@ -74,7 +74,9 @@ const SERVER = `
     )
   )::pg_catalog.text as it`
 
-/** A pooler may give each statement another session: what one listens to, the other does not hear. */
+/**
+ * Whether notifications arrive. A pooler may assign each statement to another session, so that LISTEN has no effect.
+ */
 async function notifies(connection: ConnectionSettings): Promise<boolean> {
   const channel = `changefeed_probe_${randomBytes(6).toString('hex')}`
   const client = await connectClient(connection, () => {})
@@ -114,7 +116,7 @@ const ELSEWHERE = `
   from pg_catalog.pg_class join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
   where relkind in ('r', 'p') and relname = any($1::text[]) and nspname !~ '^pg_'`
 
-/** By identity: what a model says of its schema, which Waterline does not look at. */
+/** By identity: the schema name of the model itself, which Waterline ignores. */
 function ownSchemaNames(collections: object): Map<string, string> {
   const inside = (collections as { collections?: object }).collections ?? collections
   return new Map(

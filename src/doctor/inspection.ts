@@ -11,7 +11,7 @@ import type { Pause } from '../pipeline/pauses.ts'
 import type { FormatCommand } from '../printed-command.ts'
 import type { UnindexedReference } from './unindexed.ts'
 
-/** Everything that the checks look at, read at one time. */
+/** The input of all checks, read at one time. */
 export interface Inspection {
   readonly schema: string
   readonly formatCommand: FormatCommand
@@ -23,7 +23,7 @@ export interface Inspection {
   readonly unindexed: readonly UnindexedReference[]
   /** Published attributes that are named like secrets. */
   readonly secrets: readonly SuspectedSecrets[]
-  /** Null where our schema is missing or behind. */
+  /** Null if our schema is missing or outdated. */
   readonly log: LogState | null
 }
 
@@ -32,35 +32,35 @@ export interface ServerState {
   readonly standby: boolean
   /** How far the clock of the database server is ahead of this machine's. */
   readonly clockAheadMs: number
-  /** Whether a NOTIFY came back on the connection that listens for it. */
+  /** Whether a NOTIFY is received on the listening connection. */
   readonly notifies: boolean
-  /** Roles and databases whose sessions begin with session_replication_role = replica, as `role app`. */
+  /** Roles and databases whose sessions start with session_replication_role = replica, for example `role app`. */
   readonly replicaSessions: readonly string[]
   /** Logical replication subscriptions that apply changes to this database. */
   readonly subscriptions: readonly string[]
-  /** Publications of which our tables are a part, as they are of one for all tables. */
+  /** Publications that include our tables, such as those for all tables. */
   readonly publications: readonly string[]
 }
 
 export interface ModelState {
   readonly model: Model
   readonly shape: TableShape | undefined
-  /** Other schemas that have a table of that name. */
+  /** Other schemas with a table of that name. */
   readonly elsewhere: readonly string[]
-  /** What the model itself says, and Waterline ignores. */
+  /** The schema name of the model itself, which Waterline ignores. */
   readonly ownSchemaName: string | undefined
 }
 
 export interface LogState {
   readonly lag: Lag
   readonly bytes: number
-  /** Length of a slot of the change log, in seconds, as it is set. */
+  /** Configured length of a slot of the change log, in seconds. */
   readonly slotSeconds: number
-  /** Who leads, or led last; null where nobody has led yet. */
+  /** The current or last leader; null if there has been none. */
   readonly leader: Lease | null
   readonly nodes: readonly Node[]
   readonly gateHolders: readonly ForeignHolder[]
   readonly pauses: readonly Pause[]
-  /** Rights on our schema that neither its owner nor a role of a listener has. */
+  /** Privileges on our schema held by a role that is neither its owner nor a listener's role. */
   readonly foreignRights: readonly ForeignRight[]
 }

@@ -5,7 +5,7 @@ import type { Finding } from './finding.ts'
 import type { Inspection, LogState } from './inspection.ts'
 import { checkNodes } from './node-checks.ts'
 
-/** What is wrong with publishing, or will be if it goes on like this. */
+/** Finds present and imminent problems of publishing. */
 export function checkLog({ log, retentionMs, backlogLimitBytes, formatCommand }: Inspection): Finding[] {
   if (!log) return []
   return [
@@ -33,19 +33,19 @@ function leader({ leader }: LogState, formatCommand: FormatCommand): Finding[] {
   ]
 }
 
-/** Costs notifications, which take a lock of the whole cluster at each commit. */
+/** A held gate causes notifications, which take a cluster-wide lock at each commit. */
 function gate({ gateHolders }: LogState): Finding[] {
   return gateHolders.map(holder => ({
     check: 'gate',
     severity: 'warning',
-    message: `The advisory lock that the leader sleeps with is held by a session that is no listener: ${describeHolder(holder)}. Changes are published all the same, but every write notifies, and the leader reads 10 times a second while nothing happens. End that session.`,
+    message: `The advisory lock of the gate is held by a session that is not a listener: ${describeHolder(holder)}. Changes are still published, but every write notifies, and the leader reads 10 times a second while idle. Terminate that session.`,
     repair: { sql: [`select pg_catalog.pg_terminate_backend(${holder.pid})`] },
   }))
 }
 
 function retention({ slotSeconds: present }: LogState, retentionMs: number, formatCommand: FormatCommand): Finding[] {
   if (present === slotSeconds(retentionMs)) return []
-  const message = 'The change log keeps changes for another time than `retentionMs` says.'
+  const message = 'The retention of the change log differs from `retentionMs`.'
   return [{ check: 'retention', severity: 'warning', message, repair: { command: formatCommand('install') } }]
 }
 
@@ -58,7 +58,7 @@ function backlog({ lag, bytes }: LogState, retentionMs: number, limit: number): 
           {
             check: 'lag',
             severity: lag.seconds * 1000 > retentionMs ? 'error' : 'warning',
-            message: `Publishing is ${minutes} min behind (${lag.changes}${lag.orMore ? ' changes or more' : ' changes'}), and the log keeps ${Math.round(retentionMs / 60_000)} min for clients that come back: they find a gap, and read everything again. Look at what the publisher waits for, or raise \`retentionMs\`.`,
+            message: `Publishing is ${minutes} min behind (${lag.changes}${lag.orMore ? ' changes or more' : ' changes'}), and the log keeps ${Math.round(retentionMs / 60_000)} min for reconnecting clients: they will find a gap and refetch. Find out what delays the publisher, or raise \`retentionMs\`.`,
           },
         ]
   const large: Finding[] =
@@ -68,7 +68,7 @@ function backlog({ lag, bytes }: LogState, retentionMs: number, limit: number): 
           {
             check: 'backlog',
             severity: bytes > limit ? 'error' : 'warning',
-            message: `The change log takes up ${Math.round(bytes / 2 ** 20)} MB; above backlogLimitBytes (${Math.round(limit / 2 ** 20)} MB) what is not published is given up. Start a listener, or raise \`backlogLimitBytes\`.`,
+            message: `The change log takes up ${Math.round(bytes / 2 ** 20)} MB; above backlogLimitBytes (${Math.round(limit / 2 ** 20)} MB) unpublished changes are dropped. Start a listener, or raise \`backlogLimitBytes\`.`,
           },
         ]
   return [...late, ...large]
@@ -80,7 +80,7 @@ function paused({ pauses }: LogState, formatCommand: FormatCommand): Finding[] {
     .map(({ identity, pausedAt, withheld }) => ({
       check: 'paused',
       severity: 'warning',
-      message: `Publishing of \`${identity}\` is paused since ${pausedAt.toISOString()}; ${withheld} changes were passed over.`,
+      message: `Publishing of \`${identity}\` has been paused since ${pausedAt.toISOString()}; ${withheld} changes were skipped.`,
       repair: { command: formatCommand(`resume ${identity}`) },
     }))
 }

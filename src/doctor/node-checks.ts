@@ -2,19 +2,19 @@ import type { ModelFailures } from '../leader/node-health.ts'
 import type { Node } from '../leader/nodes.ts'
 import type { Finding } from './finding.ts'
 
-/** What the nodes themselves say of their publishing. */
+/** Problems that the nodes report. */
 export const checkNodes = (nodes: readonly Node[]): Finding[] => {
   const alive = nodes.filter(({ role }) => role !== 'silent')
   return [...alive.flatMap(outage), ...failedModels(alive).map(failure), ...alive.flatMap(version), ...mixed(alive)]
 }
 
-/** Which of them publishes would depend on which started first. */
+/** Finds a feed in an app beside a separate listener, where either may lead depending on which started first. */
 function mixed(nodes: readonly Node[]): Finding[] {
   const takers = nodes.filter(({ role }) => role === 'leader' || role === 'standby')
   const listener = takers.find(({ sockets }) => sockets === null)
   const app = takers.find(({ sockets }) => sockets !== null)
   if (!listener || !app) return []
-  const message = `Node ${app.host} (process ${app.pid}) runs the feed in an app, and node ${listener.host} (process ${listener.pid}) is a listener beside it: either of them may lead. Set \`listener: 'separate'\` in the app's config/changefeed.js, or stop the listener.`
+  const message = `Node ${app.host} (process ${app.pid}) runs the feed in an app, and node ${listener.host} (process ${listener.pid}) is a separate listener: either of them may lead. Set \`listener: 'separate'\` in the app's config/changefeed.js, or stop the listener.`
   return [{ check: 'deployment', severity: 'warning', message }]
 }
 
@@ -25,12 +25,12 @@ function outage({ host, pid, health }: Node): Finding[] {
     {
       check: 'publisher',
       severity: 'error',
-      message: `Node ${host} (process ${pid}) has published nothing since ${new Date(since).toISOString()}: ${reason} Changes wait in the log, and are published when the backend is back. Start it, and check its address in the app or in CHANGEFEED_REDIS_URL.`,
+      message: `Node ${host} (process ${pid}) has published nothing since ${new Date(since).toISOString()}: ${reason} Changes stay in the log until the backend is available again. Start it, and check its address in the app or in CHANGEFEED_REDIS_URL.`,
     },
   ]
 }
 
-/** Each node that publishes to its own sockets meets the same changes: the one that met the most stands for all. */
+/** Nodes that publish to their own sockets fail on the same changes, so the highest count of any node is used. */
 function failedModels(nodes: readonly Node[]): ModelFailures[] {
   const models = new Map<string, ModelFailures>()
   for (const each of nodes.flatMap(({ health }) => health?.failures ?? [])) {
@@ -44,12 +44,12 @@ function failure({ identity, count, at, reason, stack }: ModelFailures): Finding
   return {
     check: 'failures',
     severity: 'warning',
-    message: `Model \`${identity}\`: within the last hour ${changes} could not be published completely, the last at ${new Date(at).toISOString()}. Clients of the model read their records again instead. ${reason}`,
+    message: `Model \`${identity}\`: within the last hour ${changes} could not be published completely, the last at ${new Date(at).toISOString()}. Clients of the model received refetch instead. ${reason}`,
     ...(stack !== null && { detail: stack }),
   }
 }
 
-/** Each node publishes as its own version does. */
+/** Nodes publish in the way of their own version. */
 function version({ host, pid, version }: Node, _index: number, nodes: readonly Node[]): Finding[] {
   const versions = [...new Set(nodes.map(node => node.version ?? 'older'))]
   const newest = versions.toSorted((a, b) => b.localeCompare(a, 'en', { numeric: true })).find(each => each !== 'older')

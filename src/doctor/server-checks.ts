@@ -5,7 +5,7 @@ import type { Inspection, ServerState } from './inspection.ts'
 
 const CLOCK_TOLERANCE_MS = 2_000
 
-/** What is wrong with the server or the way to it. */
+/** Finds problems of the server and the connection. */
 export function checkServer({ server, schema, log }: Inspection): Finding[] {
   return [
     standby(server),
@@ -13,15 +13,15 @@ export function checkServer({ server, schema, log }: Inspection): Finding[] {
     clock(server),
     replicaSessions(server),
     subscriptions(server),
-    log ? publications(server, schema) : [], // before that the plan warns
+    log ? publications(server, schema) : [], // before installation, the plan warns
     openRights(log?.foreignRights ?? []),
   ].flat()
 }
 
 function standby({ standby }: ServerState): Finding[] {
   if (!standby) return []
-  const message = 'The server is a standby and takes no writes, so nothing can be installed or published from it.'
-  return [{ check: 'standby', severity: 'error', message: `${message} Let DATABASE_URL name the primary.` }]
+  const message = 'The server is a standby, which is read-only: nothing can be installed or published.'
+  return [{ check: 'standby', severity: 'error', message: `${message} Set DATABASE_URL to the primary.` }]
 }
 
 function pooler({ notifies, standby }: ServerState): Finding[] {
@@ -31,7 +31,7 @@ function pooler({ notifies, standby }: ServerState): Finding[] {
       check: 'pooler',
       severity: 'error',
       message:
-        'A NOTIFY does not come back on the connection that listens for it: a pooler in transaction or statement mode stands in between, where neither LISTEN nor locks of a session hold. Let DATABASE_URL of the listener name the server itself, or a pooler in session mode. The app may go on using the pooler.',
+        'A NOTIFY is not received on the listening connection: it goes through a pooler in transaction or statement mode, which does not support LISTEN and session locks. Set DATABASE_URL of the listener to the server itself, or to a pooler in session mode. The app may continue to use the pooler.',
     },
   ]
 }
@@ -39,7 +39,7 @@ function pooler({ notifies, standby }: ServerState): Finding[] {
 function clock({ clockAheadMs }: ServerState): Finding[] {
   if (Math.abs(clockAheadMs) <= CLOCK_TOLERANCE_MS) return []
   const [seconds, way] = [(Math.abs(clockAheadMs) / 1000).toFixed(1), clockAheadMs > 0 ? 'ahead of' : 'behind']
-  const message = `The clock of the database server is ${seconds} s ${way} that of this machine: times in messages and latencies are wrong by that much. Let both follow NTP.`
+  const message = `The clock of the database server is ${seconds} s ${way} that of this machine: times in messages and latencies are off by as much. Synchronize both with NTP.`
   return [{ check: 'clock', severity: 'warning', message }]
 }
 
@@ -47,7 +47,7 @@ function replicaSessions({ replicaSessions }: ServerState): Finding[] {
   return replicaSessions.map(session => ({
     check: 'replica-role',
     severity: 'error',
-    message: `Sessions of ${session} begin with session_replication_role = replica: triggers do not fire in them, so what they write is not captured.`,
+    message: `Sessions of ${session} start with session_replication_role = replica, which disables triggers: their writes are not captured.`,
     repair: { sql: [`alter ${session} reset session_replication_role`] },
   }))
 }
@@ -56,7 +56,7 @@ function subscriptions({ subscriptions }: ServerState): Finding[] {
   return subscriptions.map(name => ({
     check: 'subscription',
     severity: 'warning',
-    message: `The subscription ${name} applies changes to this database as a replica: rows that it writes to captured tables are not captured.`,
+    message: `The subscription ${name} applies changes to this database as a replica: its writes to captured tables are not captured.`,
   }))
 }
 
@@ -68,7 +68,7 @@ function publications({ publications }: ServerState, schema: string): Finding[] 
   }))
 }
 
-/** One finding for each role: rights come for all tables, or by a default. */
+/** One finding per role, because privileges are usually granted for all tables, or by default. */
 function openRights(rights: readonly ForeignRight[]): Finding[] {
   return [...new Set(rights.map(({ role }) => role))].map(role => {
     const own = rights.filter(right => right.role === role)
@@ -79,7 +79,7 @@ function openRights(rights: readonly ForeignRight[]): Finding[] {
     return {
       check: 'access',
       severity: role === null ? 'error' : 'warning',
-      message: `${name} has the right ${first?.right} on ${first?.object}${others}. Whoever may read our tables sees the rows of every captured table; whoever may write to them can forge or stop messages. If no listener connects as it, revoke these rights, and look for where they come from (alter default privileges).`,
+      message: `${name} has the privilege ${first?.right} on ${first?.object}${others}. A role that may read our tables sees the rows of every captured table; one that may write to them can forge or suppress messages. If no listener connects with this role, revoke these privileges, and find their source (alter default privileges).`,
       repair: { sql: [...new Set(own.map(revokeAll))] },
     }
   })

@@ -10,30 +10,30 @@ import { listPauses } from '../pipeline/pauses.ts'
 import type { Finding } from './finding.ts'
 import { checkNodes } from './node-checks.ts'
 
-/** What anybody with a connection can see of a feed, whether a listener runs or not. */
+/** The state of a feed as stored in the database, whether a listener runs or not. */
 export interface DatabaseStatus {
-  /** What the nodes themselves say of their publishing. */
+  /** Problems that the nodes report. */
   readonly problems: readonly Finding[]
   readonly models: readonly ModelStatus[]
   readonly lag: Lag
-  /** Who leads, or led last; null where nobody has led yet. */
+  /** The current or last leader; null if there has been none. */
   readonly leader: Lease | null
-  /** Sessions that hold the lock which the leader sleeps with, and are no listeners. */
+  /** Sessions that hold the gate and are not listeners. */
   readonly gateHolders: readonly ForeignHolder[]
   readonly nodes: readonly Node[]
   readonly consumers: readonly { readonly name: string; readonly tick: string; readonly updatedAt: Date }[]
   readonly logBytes: number
-  /** Since when the log holds every change; null before the first. */
+  /** The time from which the log is complete; null if it is empty. */
   readonly oldestRetainedAt: Date | null
-  /** Sockets that the nodes serve themselves; null where none does. */
+  /** Number of sockets served by the nodes; null if none serves sockets. */
   readonly sockets: number | null
 }
 
 export interface ModelStatus {
   readonly identity: string
-  /** Null when it was dropped. */
+  /** Null if it was dropped. */
   readonly table: string | null
-  /** `moved`: when a listener looked last, the model's name stood for another table. */
+  /** `moved`: at the last check of a listener, the model's name referred to another table. */
   readonly capture: 'on' | 'disabled' | 'missing' | 'moved'
   readonly pausedAt: Date | null
   readonly withheld: number
@@ -56,7 +56,7 @@ export async function readStatus(db: Database): Promise<DatabaseStatus> {
   }
 }
 
-/** As the catalog has it: whether the triggers are those that the models need is for the doctor to say. */
+/** The state in the catalog. Whether the triggers match the models is checked by the doctor. */
 export async function readModelStatus(db: Database): Promise<ModelStatus[]> {
   const { rows } = await sql<CapturedRow>`
     select identity, relation::regclass::text as table, count(tgname) as triggers,
@@ -102,7 +102,7 @@ async function readConsumers({ kysely }: Database) {
   return rows.map(({ name, tick, updated_at }) => ({ name, tick, updatedAt: updated_at }))
 }
 
-/** The ticks before it are gone, and their changes with them. */
+/** Earlier ticks and their changes have been freed. */
 export async function readOldest({ kysely, our }: Database): Promise<Date | null> {
   const { rows } = await sql<{ at: Date | null }>`
     select at from ${our('tick')} where id >= (select oldest_tick from ${our('state')}) and id > 0

@@ -3,22 +3,22 @@ import type { TableShape } from '../db/table-shape.ts'
 import type { Models } from '../models/model.ts'
 import { referencesLookedUp } from '../publish/mapping/related-rows.ts'
 
-/** A smaller table is scanned as quickly as its index is read. */
+/** Scanning a smaller table is as fast as using an index. */
 const MIN_ROWS = 1_000
 
-/** A column that says which record a row refers to, with no index by which the rows of a record are found. */
+/** A column that refers to a record and has no index for finding the referring rows. */
 export interface UnindexedReference {
   /** Identity of the model. */
   readonly identity: string
   readonly table: Pick<TableShape, 'schema' | 'name' | 'kind'>
   readonly column: string
-  /** As the planner estimates. */
+  /** The planner's estimate. */
   readonly rows: number
-  /** Identities of the models whose destroyed records make the feed look for such rows. */
+  /** Identities of the models whose deleted records make the feed search for such rows. */
   readonly parents: readonly string[]
 }
 
-/** Reads which references of large tables have no index. `shapes`: by model identity. */
+/** Reads references of large tables without an index. `shapes`: by model identity. */
 export async function readUnindexed(
   db: Queryable,
   models: Models,

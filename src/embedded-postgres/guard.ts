@@ -5,9 +5,9 @@ import { setTimeout } from 'node:timers/promises'
 import type { Account } from './account.ts'
 
 /**
- * A program that does not outlive us, however we die. A shell starts it: a watcher in the background waits on our end of
- * a pipe, then the shell becomes the program (so its pid is ours to know). When the pipe closes without a word, we are
- * gone, and the watcher ends the program and removes its temp folder.
+ * A program that does not outlive this process, however it ends. A shell starts a background watcher and then becomes
+ * the program, so that the program's pid is known. The watcher waits on a pipe from this process. When the pipe closes
+ * without a message, this process is gone, and the watcher ends the program and removes its temporary folder.
  */
 export class GuardedProcess {
   readonly #child: ChildProcess
@@ -17,15 +17,15 @@ export class GuardedProcess {
   constructor(program: string, args: readonly string[], options: GuardOptions) {
     this.#child = spawn('/bin/sh', ['-c', GUARD, 'guard', options.removeAfter ?? '', program, ...args], {
       cwd: '/',
-      // A session of its own: Ctrl-C in our terminal is for us, and we stop the program when we have drained.
+      // A separate session, so that Ctrl-C reaches only this process, which stops the program after draining.
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      // Messages in English, and no PGDATA, PGPORT or the like of ours.
+      // English messages, and none of our PGDATA, PGPORT and so on.
       env: { PATH: process.env.PATH, LC_ALL: 'C', ...(process.env.TZ && { TZ: process.env.TZ }) },
       ...options.account.ids,
     })
     this.exited = this.#end()
-    this.#watcher.on('error', () => {}) // it was gone before it was told
+    this.#watcher.on('error', () => {}) // the watcher may already be gone
     this.#collect(options.onLine)
   }
 
@@ -37,7 +37,9 @@ export class GuardedProcess {
     return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** Our end of the pipe. Not the program's stdin: Node destroys that on exit, before we could say a word. */
+  /**
+   * Our end of the pipe. The program's stdin cannot be used, since Node destroys it on exit before anything is written.
+   */
   get #watcher(): Socket {
     return this.#child.stdio[3] as Socket
   }
@@ -46,19 +48,19 @@ export class GuardedProcess {
     return this.#child.exitCode
   }
 
-  /** The last lines that it printed, for an error message. */
-  get lastWords(): string {
+  /** The last lines of output, for error messages. */
+  get lastOutput(): string {
     return this.#lastLines.join('\n')
   }
 
-  /** From here on the program is no reason for us to stay: if nobody ends it, the guard does, after us. */
-  letUsExit() {
+  /** Lets this process exit while the program runs. The guard then ends the program. */
+  unref() {
     this.#child.unref()
     this.#watcher.unref()
     ;(this.#child.stderr as Socket | null)?.unref()
   }
 
-  /** Sends each signal in turn until the program has ended, and waits so long after each. */
+  /** Sends each signal in turn until the program has ended, waiting the given time after each. */
   async end(signals: readonly { signal: NodeJS.Signals; waitMs: number }[]): Promise<void> {
     this.#child.ref()
     for (const { signal, waitMs } of signals) {
@@ -72,11 +74,11 @@ export class GuardedProcess {
   async #end() {
     await Promise.race([once(this.#child, 'exit'), once(this.#child, 'error')]).catch(() => {})
     this.#watcher.end('ended\n')
-    await this.#lastWordsRead()
+    await this.#outputRead()
   }
 
-  /** Its children may hold the pipe for a moment longer than we care to listen. */
-  async #lastWordsRead() {
+  /** Waits briefly for the rest of the output. Child processes may hold the pipe for longer. */
+  async #outputRead() {
     const { stderr } = this.#child
     if (!stderr || stderr.readableEnded) return
     const listening = new AbortController()
@@ -104,14 +106,14 @@ export class GuardedProcess {
 
 export interface GuardOptions {
   readonly account: Account
-  /** A folder that the guard removes when it had to end the program. */
+  /** A folder that the guard removes after ending the program. */
   readonly removeAfter?: string | undefined
   readonly onLine?: ((line: string) => void) | undefined
 }
 
 const LISTEN_MS = 1_000
 
-/** The watcher is a grandchild, as the program must not find a child that it does not know. */
+/** The watcher is a grandchild, because the program must not have an unknown child. */
 const GUARD = `
 folder=$1; shift
 ( (

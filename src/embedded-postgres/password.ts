@@ -10,12 +10,12 @@ import type { Cluster } from './cluster.ts'
 import { embeddedError } from './error.ts'
 
 /**
- * The superuser's password for one run. It is kept in memory only, as every start sets a new one. Without it each user of the
- * machine could connect, and run programs as the account of the server.
+ * The superuser's password for one run, kept only in memory, as every start sets a new one. Without a password, any
+ * user of the machine could connect and run programs as the server's account.
  */
 export const newPassword = () => randomBytes(24).toString('base64url')
 
-/** Passes `password` in a file that only `account` can read, as initdb takes it from a file. */
+/** Passes `password` in a file that only `account` can read, as initdb requires. */
 export async function withPasswordFile<T>(
   password: string,
   account: Account,
@@ -34,11 +34,11 @@ export async function withPasswordFile<T>(
 }
 
 /**
- * Sets the superuser's password in a data folder that exists, and makes its server ask for passwords. Postgres runs in
- * single-user mode for this, so that nobody can connect before it is done.
+ * Sets the superuser's password in an existing data folder, and makes its server require passwords. Uses Postgres'
+ * single-user mode, so that nobody can connect before it is done.
  */
 export async function setPassword({ password, folder, binaries, account }: Cluster): Promise<void> {
-  await writeFile(join(folder, 'pg_hba.conf'), ASK_FOR_PASSWORDS)
+  await writeFile(join(folder, 'pg_hba.conf'), REQUIRE_PASSWORDS)
   const settings = Object.entries(QUIET).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const postgres = spawn(binaries.postgres, ['--single', '-D', folder, ...settings, 'postgres'], {
     cwd: '/',
@@ -46,19 +46,19 @@ export async function setPassword({ password, folder, binaries, account }: Clust
     stdio: ['pipe', 'ignore', 'pipe'],
     ...account.ids,
   })
-  postgres.stdin.on('error', () => {}) // its exit says more
+  postgres.stdin.on('error', () => {}) // the exit code is reported below
   postgres.stdin.end(`alter role postgres password '${password}'\n`)
   const [[code], lines] = await Promise.all([once(postgres, 'exit'), text(postgres.stderr)])
   if (code === 0 && !/\b(ERROR|FATAL|PANIC):/.test(lines)) return
   throw embeddedError(`The password of role postgres could not be set in ${folder}. Postgres said:\n${lines.trim()}`)
 }
 
-const ASK_FOR_PASSWORDS = `# waterline-changefeed writes this file at every start.
+const REQUIRE_PASSWORDS = `# waterline-changefeed writes this file at every start.
 host all         all 127.0.0.1/32 scram-sha-256
 host replication all 127.0.0.1/32 scram-sha-256
 `
 
-/** An error is reported without the statement, which holds the password. */
+/** Errors are reported without the statement, which contains the password. */
 const QUIET = {
   password_encryption: 'scram-sha-256',
   log_statement: 'none',

@@ -180,7 +180,7 @@ test('a port in use is refused, and no server keeps running', async () => {
   const address = listener.address()
   const port = typeof address === 'object' && address ? address.port : 0
   const dataDir = join(await scratchFolder(), 'data')
-  const taken = { code: 'E_EMBEDDED', message: expect.stringContaining(`Port ${port} of 127.0.0.1 is taken`) }
+  const taken = { code: 'E_EMBEDDED', message: expect.stringContaining(`Port ${port} of 127.0.0.1 is in use`) }
   await expect(start({ port, dataDir })).rejects.toMatchObject(taken)
   await expect(stat(join(dataDir, 'postmaster.pid'))).rejects.toMatchObject(missing)
 })
@@ -190,7 +190,7 @@ test.runIf(process.geteuid?.() === 0)(
   async () => {
     const closed = join(await scratchFolder(), 'closed')
     await mkdir(closed, { mode: 0o700 })
-    const blocked = { code: 'E_EMBEDDED', message: expect.stringContaining(`cannot pass through ${closed}`) }
+    const blocked = { code: 'E_EMBEDDED', message: expect.stringContaining(`cannot access ${closed}`) }
     await expect(start({ dataDir: join(closed, 'data') })).rejects.toMatchObject(blocked)
     expect(await readdir(closed)).toEqual([])
   },

@@ -17,7 +17,7 @@ import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { openMigratedShop, openShop, petShop, type Shop } from '../feed/fixture.ts'
 
-/** What the doctor says, except that no listener runs, and that the users of the pet shop have a password. */
+/** The findings of doctor, except that no listener runs and that the model `user` has a password. */
 async function findings(shop: Shop, options: Partial<ChangefeedOptions> = {}): Promise<Finding[]> {
   const { connectionString } = shop.database
   const settings = parseOptions({ connectionString, collections: shop.collections, ...options })
@@ -42,7 +42,7 @@ async function openInstalledShop(options: Partial<ChangefeedOptions> = {}): Prom
   return shop
 }
 
-/** What is done to the database, what the doctor must say of it; its own statements mend it. */
+/** Changes to the database, and the finding that doctor must report and repair. */
 const DRIFTS: readonly [string, string, string, RegExp][] = [
   [
     'a trigger was dropped',
@@ -85,17 +85,17 @@ const DRIFTS: readonly [string, string, string, RegExp][] = [
   ],
 ]
 
-test.each(DRIFTS)('%s: found, and mended by its own repair', async (_name, fault, expected, message) => {
+test.each(DRIFTS)('finds and repairs: %s', async (_name, fault, expected, message) => {
   const shop = await openInstalledShop()
   await shop.database.query(fault)
   const found = await findings(shop)
   expect(brief(found).join(', ')).toBe(expected)
   expect(found.at(-1)?.message).toMatch(message)
-  await repair(shop, found.slice(-1)) // a column is the cause of what is said of its triggers
+  await repair(shop, found.slice(-1)) // the missing column also causes the findings about its triggers
   expect(await findings(shop)).toEqual([])
 })
 
-test('a reference of a large table without an index: found, mended; a small table needs none', async () => {
+test('finds and repairs a missing index of a large table, and none of a small table', async () => {
   const shop = await openInstalledShop()
   await shop.database.query('insert into pet (id, owner) select n, n from generate_series(1, 999) as n')
   await shop.database.query('analyze pet')
@@ -119,7 +119,7 @@ test('a reference of a large table without an index: found, mended; a small tabl
   expect(await findings(shop)).toEqual([])
 })
 
-test('columns that must not leave the table are logged after the settings changed: found, mended', async () => {
+test('finds and repairs omitted columns that are still logged', async () => {
   const shop = await openInstalledShop()
   const options = { models: { user: { omit: ['password'] } } }
   const found = await findings(shop, options)
@@ -128,7 +128,7 @@ test('columns that must not leave the table are logged after the settings change
   expect(await findings(shop, options)).toEqual([])
 })
 
-test('a model that nobody asks for any more: found, mended', async () => {
+test('finds and repairs the capture of a model that is no longer used', async () => {
   const shop = await openInstalledShop()
   const options = { models: ['user'] }
   const found = await findings(shop, options)
@@ -138,7 +138,7 @@ test('a model that nobody asks for any more: found, mended', async () => {
   expect(await findings(shop, options)).toEqual([])
 })
 
-test('a partition that came later is told of where TRUNCATE would be missed; installing again mends it', async () => {
+test('warns of uncaptured TRUNCATE of a new partition until capture is installed again', async () => {
   const shop = await openShop()
   await shop.database.query(`drop table pet;
     create table pet (id int not null, name text, owner int, unique (id)) partition by range (id);
@@ -152,7 +152,7 @@ test('a partition that came later is told of where TRUNCATE would be missed; ins
   expect(brief(await findings(shop))).toEqual(warned)
 })
 
-test('a table without a key, and one that is not there', async () => {
+test('finds a table without a key and a missing table', async () => {
   const shop = await openInstalledShop()
   await shop.database.query('alter table pet drop constraint pet_pkey cascade; alter table pet alter id drop not null')
   await shop.database.query('alter table "user" rename to users')
@@ -163,7 +163,7 @@ test('a table without a key, and one that is not there', async () => {
   ])
 })
 
-test('a schemaName that Waterline ignores, and a table in another schema', async () => {
+test('finds a schemaName that Waterline ignores and a table in another schema', async () => {
   const shop = await openShop()
   const models = { pet: { ...petShop.pet, meta: { schemaName: 'zoo' } }, user: petShop.user }
   await shop.database.query('create schema zoo; alter table "user" set schema zoo')
@@ -175,24 +175,24 @@ test('a schemaName that Waterline ignores, and a table in another schema', async
   ])
 })
 
-test('not installed, and not installable for want of rights', async () => {
+test('finds missing capture, and missing privileges to install it', async () => {
   const shop = await openShop()
   const found = await findings(shop)
   expect(brief(found)).toEqual(['error schema', 'error triggers'])
-  expect(found[1]?.message).toMatch(/^2 models: not captured yet \(pet, user\); none of their changes is seen/)
+  expect(found[1]?.message).toMatch(/^2 models: not captured yet \(pet, user\); none of their changes are captured/)
   expect(found[0]?.repair?.command).toBe('NODE_ENV=test npx waterline-changefeed install')
   const role = await shop.database.role()
   const refused = await findings(shop, { connectionString: role.connectionString })
   expect(brief(refused).filter(line => line.includes('rights')).length).toBeGreaterThan(0)
 })
 
-test('a schema of a newer version', async () => {
+test('finds a schema of a newer version', async () => {
   const shop = await openInstalledShop()
   await shop.database.query(`insert into changefeed.migration values ('9999_future', now()::text)`)
   expect(brief(await findings(shop))).toEqual(['error version'])
 })
 
-test('a pooler that hands statements to any session: a NOTIFY does not come back', async () => {
+test('finds a pooler that shares sessions, because a NOTIFY is not received', async () => {
   const shop = await openInstalledShop()
   const pooler = await startMutingPooler(shop.database.connectionString)
   const found = await findings(shop, { connectionString: pooler.connectionString })
@@ -210,7 +210,7 @@ test('a standby', async () => {
   expect(brief(await findings(shop))).toEqual(['error standby'])
 })
 
-test('another retention than is set, a paused model, and a backlog', async () => {
+test('finds another retention than configured, a paused model and a backlog', async () => {
   const shop = await openInstalledShop()
   const options = { retentionMs: 60_000, backlogLimitBytes: 1_000 }
   const { connectionString } = shop.database
@@ -234,19 +234,19 @@ test('another retention than is set, a paused model, and a backlog', async () =>
   expect(await findings(shop, options)).toEqual([])
 })
 
-test('rights of other roles on our schema: found, and revoked by its own repair', async () => {
+test('finds and revokes privileges of other roles on our schema', async () => {
   const shop = await openInstalledShop()
   const role = await shop.database.role()
   await shop.database.query(`grant select on all tables in schema changefeed to ${role.name}`)
   await shop.database.query('grant update on changefeed.consumer to public')
   const found = await findings(shop)
   expect(brief(found)).toEqual(['error access', 'warning access'])
-  expect(found[1]?.message).toMatch(new RegExp(`role "${role.name}" has the right select on table changefeed`))
+  expect(found[1]?.message).toMatch(new RegExp(`role "${role.name}" has the privilege select on table changefeed`))
   await repair(shop, found)
   expect(await findings(shop)).toEqual([])
 })
 
-test('a publication for all tables, and a session that holds the gate', async () => {
+test('finds a publication for all tables and a session that holds the gate', async () => {
   const shop = await openInstalledShop()
   const role = await shop.database.role()
   await shop.database.query('create publication everything for all tables')
@@ -257,7 +257,7 @@ test('a publication for all tables, and a session that holds the gate', async ()
   expect(found[1]?.message).toMatch(new RegExp(`role "${role.name}"`))
 })
 
-test('a schema that another role has made', async () => {
+test('finds a schema of another role', async () => {
   const shop = await openShop()
   const role = await shop.database.role()
   await shop.database.query(`create schema changefeed authorization ${role.name}`)

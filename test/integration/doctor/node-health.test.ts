@@ -19,7 +19,7 @@ async function openFeed(shop: Shop, options: Parameters<Shop['feed']>[0] = {}) {
   return { feed, db }
 }
 
-test('a publisher that takes no messages is known everywhere at once, with since when', async () => {
+test('an outage of the publisher is reported everywhere at once, with its start', async () => {
   const shop = await openMigratedShop()
   let isAway = true
   const publisher = {
@@ -44,7 +44,7 @@ test('a publisher that takes no messages is known everywhere at once, with since
   await eventually(async () => {
     const readiness = await readReadiness(feed, db, 30_000)
     expect(readiness.warnings).toEqual([expect.stringContaining(since)])
-    expect(JSON.stringify(readiness)).not.toContain('redis.internal') // anybody may ask
+    expect(JSON.stringify(readiness)).not.toContain('redis.internal') // readable by anyone
   })
   expect(await new FeedMetrics(feed, db).text()).toMatch(/changefeed_publisher_outage_seconds 0?[.\d]*[1-9]/)
   const ended = eventOf(feed, 'outage')
@@ -54,10 +54,10 @@ test('a publisher that takes no messages is known everywhere at once, with since
   await eventually(async () => expect((await readStatus(db)).problems).toEqual([]))
 })
 
-test('a customToJSON that throws is reported by name, with the place in it', async () => {
+test('a customToJSON that throws is reported with its model and location', async () => {
   const shop = await openMigratedShop()
   shop.collections.pet.customToJSON = function showPet() {
-    throw new Error('lodash \u0000 is not here: ł') // what no database of a small encoding takes
+    throw new Error('lodash \u0000 is not here: ł') // characters that single-byte encodings lack
   }
   const { feed, db } = await openFeed(shop)
   await shop.database.query(`insert into pet (id, name) values (1, 'rex'), (2, 'max')`)
@@ -84,11 +84,11 @@ test('a customToJSON that throws is reported by name, with the place in it', asy
   )
 })
 
-test('lag is that of delivery: what is published and not yet stored as position does not wait', async () => {
+test('lag excludes published changes whose position is not stored yet', async () => {
   const shop = await openMigratedShop()
   const { feed, db } = await openFeed(shop)
   await feed.settled()
-  // The stored position stays behind: as if the next time of storing it were far away.
+  // Keeps the stored position behind, as between two times of storing it.
   await shop.database.query(`create function hold() returns trigger language plpgsql as 'begin return null; end'`)
   await shop.database.query(
     'create trigger hold before update on changefeed.consumer for each row execute function hold()',
@@ -98,7 +98,7 @@ test('lag is that of delivery: what is published and not yet stored as position 
   await eventually(async () => expect((await readStatus(db)).lag).toEqual({ changes: 0, orMore: false, seconds: 0 }))
 })
 
-test('a node says its version; one that is dead, or leads by its own account only, is no leader', async () => {
+test('a node reports its version; a dead node, or one without the lease, is not shown as leader', async () => {
   const shop = await openMigratedShop()
   const { feed, db } = await openFeed(shop)
   const { node } = feed.status()
@@ -121,7 +121,7 @@ test('a node says its version; one that is dead, or leads by its own account onl
   ])
 })
 
-test('a feed in an app and a listener beside it are two deployments: doctor names both nodes', async () => {
+test('doctor names both nodes if a separate listener runs beside a feed in an app', async () => {
   const shop = await openMigratedShop()
   const { db } = await openFeed(shop, { publish: 'leader', publisher: { publish() {}, sockets: () => 3 } })
   const listener = shop.feed({ publish: 'leader', publisher: { publish() {} } })
