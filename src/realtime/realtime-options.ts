@@ -12,13 +12,13 @@ import { DEFAULT_LIMITS, type Limits } from './requests/limits.ts'
 import type { NodeHandler } from './requests/request.ts'
 
 export interface RealtimeOptions {
-  /** Where pages and sockets connect. One of `server` and `io`, or both where `io` is attached to `server` already. */
+  /** The HTTP server for pages and sockets. Pass `server` or `io`, or both if `io` is already attached to `server`. */
   server?: HttpServer
-  /** A socket.io server of the app's, attached to its HTTP server. It needs `allowEIO3: true` unless that is `false` here. */
+  /** An existing socket.io server, attached to an HTTP server. It must have `allowEIO3: true`, unless `allowEIO3` is `false` here. */
   io?: Server
   /**
-   * Whether clients that speak Engine.IO 3 may connect, as every sails.io.js does. With `false`, only clients of
-   * socket.io-client 3 and later can, and an `io` without `allowEIO3` is accepted. @default true
+   * Whether clients with Engine.IO 3 may connect, which all versions of sails.io.js use. With `false`, only
+   * socket.io-client 3 and later can connect, and `io` may lack `allowEIO3`. @default true
    */
   allowEIO3?: boolean
   /** Waterline's models: `ontology.collections` of an initialised Waterline. */
@@ -26,56 +26,55 @@ export interface RealtimeOptions {
   /** The models that clients may use. @default none */
   models?: Readonly<Record<string, true | ModelAccess>>
   /**
-   * A change feed that publishes on this server: `createChangefeed({ io, ... })`. It publishes what is written to the models
-   * that it covers, so the app's own `publishCreate` and so on of these are silent, and answers carry its place as
-   * `changefeed-cursor`.
+   * A change feed that publishes on this server: `createChangefeed({ io, ... })`. For its models, the app's own
+   * `publishCreate` and so on send nothing, and responses have the header `changefeed-cursor`.
    */
   feed?: PublishingFeed
-  /** The app's own handler (Express, Node), for virtual requests that no route answers. */
+  /** The app's handler (Express, Node) for virtual requests that match no route. */
   handler?: NodeHandler
-  /** Middleware that makes `req.session` of the cookie, such as that of express-session. */
+  /** Middleware that sets `req.session` from the cookie, such as express-session. */
   session?: NodeHandler
-  /** Origins of the pages that may connect. @default those of this server, and what is no page */
+  /** Origins of the pages that may connect. @default this server's own pages, and clients that are not pages */
   onlyAllowOrigins?: readonly string[]
   /**
-   * Names that a server on a loopback address answers to besides `localhost` and 127.0.0.1, such as the public name that a
-   * reverse proxy passes on. @default those of `onlyAllowOrigins`
+   * Host names that a server on a loopback address accepts besides `localhost` and 127.0.0.1, such as the public name behind
+   * a reverse proxy. @default the host names in `onlyAllowOrigins`
    */
   allowedHosts?: readonly string[]
   /**
    * Header fields that requests over sockets may set besides `accept`, `accept-language`, `x-csrf-token`, `x-xsrf-token`,
-   * `x-requested-with`, `nosession`, `x-request-id`, `traceparent` and `tracestate`, such as `authorization`. Name none that a
-   * proxy of yours sets for the server to trust. @default none
+   * `x-requested-with`, `nosession`, `x-request-id`, `traceparent` and `tracestate`, such as `authorization`. Do not add
+   * fields that a proxy sets and the server trusts. @default none
    */
   clientHeaders?: readonly string[]
-  /** Decides who may connect, in place of `onlyAllowOrigins`. */
+  /** Decides whether a client may connect, instead of `onlyAllowOrigins`. */
   beforeConnect?: BeforeConnect
-  /** Called when a socket is gone, with its session, which is saved when `done` is called. An error is logged. */
+  /** Called with the session of a disconnected socket. The session is saved when `done` is called. Errors are logged. */
   afterDisconnect?(session: unknown, socket: Socket, done: (error?: unknown) => void): unknown
-  /** Whether a socket hears of what it wrote itself by a REST route. @default false */
+  /** Whether a socket receives messages about its own writes by REST routes. @default false */
   mirror?: boolean
-  /** What a client may ask for at most. Where `io` is given, the size of its messages is for its own options to bound. */
+  /** Limits for requests of clients. If `io` is passed, its own options limit the message size. */
   limits?: Partial<Limits>
   /**
-   * What may wait for one client that reads more slowly than it is sent, in bytes; above this it is disconnected.
+   * Maximum number of buffered bytes for a client that reads too slowly. Above this it is disconnected.
    * @default 16 MiB
    */
   maxBufferedBytes?: number
-  /** Called for each client that is disconnected for that. */
+  /** Called for each client that is disconnected because of `maxBufferedBytes`. */
   onSlowClient?(client: SlowClient): void
-  /** Path of the socket.io endpoint, where `io` is not given. @default '/socket.io' */
+  /** Path of the socket.io endpoint, if `io` is not passed. @default '/socket.io' */
   path?: string
   logger?: Logger
 }
 
-/** What is used of a change feed. */
+/** The methods of a change feed that are used here. */
 export interface PublishingFeed {
   cursor(): Promise<string>
   status?(): { readonly models: readonly string[] }
   omits?(identity: string, attribute: string): boolean
 }
 
-/** The options with every default in place. */
+/** The options with all defaults applied. */
 export interface RealtimeSettings
   extends Readonly<Omit<RealtimeOptions, Defaulted | 'limits'>>,
     Readonly<Required<Pick<RealtimeOptions, Defaulted>>> {
@@ -94,7 +93,7 @@ const withMethods = (message: string, ...names: string[]) =>
     message,
   )
 const names = z.array(z.string(), 'must be a list of attribute names')
-/** Without a path, and without a port that goes without saying: it would equal none that a browser sends. */
+/** Whether the text is an origin as browsers send it: without a path and without a default port. */
 const isOrigin = (text: string) =>
   /^file:\/\//.test(text) || (/^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text)
 const count = z.int('must be a whole number').positive('must be above 0')
@@ -148,7 +147,7 @@ export const schema = z.strictObject({
     .default([]),
   clientHeaders: z
     .array(
-      z.string().refine(mayBeOfClient, 'must be a header field that does not say who asks or from where'),
+      z.string().refine(mayBeOfClient, 'must be a header field that does not identify the client'),
       'must be a list',
     )
     .optional(),
@@ -187,7 +186,7 @@ export function parseRealtimeOptions(options: RealtimeOptions): RealtimeSettings
   })
 }
 
-/** An app may write `User`, and must not lose what it says of it. */
+/** Lowers the names of models, because an app may write `User`. */
 function byIdentity(models: Readonly<Record<string, true | ModelAccess>>): RealtimeSettings['models'] {
   const named = Object.entries(models).map(([name, access]) => [name.toLowerCase(), access] as const)
   const twice = named.find(([identity], index) => named.findIndex(([other]) => other === identity) !== index)
@@ -195,7 +194,7 @@ function byIdentity(models: Readonly<Record<string, true | ModelAccess>>): Realt
   return Object.fromEntries(named)
 }
 
-/** The feed publishes on its own: what clients must not see has to be omitted there. */
+/** Attributes in `omit` must be omitted in the feed as well, because it publishes independently. */
 function refuseLeaks({ feed, models = {} }: RealtimeOptions) {
   for (const [name, access] of Object.entries(models)) {
     const identity = name.toLowerCase()

@@ -27,33 +27,33 @@ import { RequestGuard } from './requests/request-guard.ts'
 import { Router } from './requests/router.ts'
 import { loadSession, serveVirtualRequests } from './requests/virtual-requests.ts'
 
-/** How often clients are looked at that do not read, in milliseconds. */
+/** Interval of checks for clients that do not read, in milliseconds. */
 const CHECK_BUFFERS_MS = 500
 
-/** The realtime of Sails, for an app without Sails. */
+/** The realtime features of Sails for an app without Sails. */
 export interface Realtime {
   /** `sails.sockets`. */
   readonly sockets: Sockets
   readonly io: Server
-  /** Publishes calls of a change feed to the sockets of this server. */
+  /** Publishes events of a change feed to the sockets of this server. */
   readonly publisher: Publisher
-  /** The routes as a Node handler: `app.use(realtime.handler)` where `server` is not given. */
+  /** The routes as a Node handler: `app.use(realtime.handler)` if `server` is not passed. */
   readonly handler: NodeHandler
   /**
-   * Answers requests for a method and path, over sockets and over HTTP: `GET /say/hello`, `/any/method`, `POST /user/:id`.
-   * Throws `E_USAGE` for an address that cannot be understood.
+   * Handles requests for a method and path, over sockets and HTTP: `GET /say/hello`, `/any/method`, `POST /user/:id`.
+   * Throws `E_USAGE` for an invalid address.
    */
   route(address: string, handler: RealtimeHandler): void
-  /** Disconnects every socket and closes the socket.io server, with the HTTP server that it is attached to. */
+  /** Disconnects all sockets and closes the socket.io server and its HTTP server. */
   close(): Promise<void>
 }
 
 /**
- * Gives a plain HTTP server and Waterline's models the realtime of Sails: `sails.sockets`, resourceful pub-sub on the models,
- * virtual requests of an unchanged sails.io.js, which it serves at `/js/dependencies/sails.io.js`, and blueprint-like routes
- * for the models that `models` opens.
+ * Adds the realtime features of Sails to an HTTP server and Waterline models: `sails.sockets`, resourceful pub-sub on the
+ * models, virtual requests of an unmodified sails.io.js, which it serves at `/js/dependencies/sails.io.js`, and blueprint-like
+ * routes for the models listed in `models`.
  *
- * Throws `E_OPTIONS` for options that do not fit, and `E_MODEL` for collections that are none.
+ * Throws `E_OPTIONS` for invalid options, and `E_MODEL` for objects that are not Waterline collections.
  *
  * @example
  * const realtime = createRealtime({ server, collections: ontology.collections, models: { user: true } })
@@ -72,7 +72,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   const handle = oneAfterTheOther([own, shadow].map(router => routeHandling(router, handling)))
   const guard = requestGuard(settings)
   const handler = httpHandler(handle, limits, guard)
-  // Before socket.io does the same for its own path, as it leaves the rest to whom it finds.
+  // Before socket.io is attached: it intercepts its own path and passes other requests to existing listeners.
   if (server) interceptRequests(server, handler)
   const io = settings.io ? usable(settings.io, settings) : openSocketServer(settings)
   const ownPagesOnly = asksOwnPagesOnly(settings)
@@ -107,7 +107,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   }
 }
 
-/** Looks by itself as well: not only a feed sends. */
+/** Also checks buffers by a timer, because not only a feed sends. */
 function boundBuffers(io: Server, { maxBufferedBytes, onSlowClient, logger }: RealtimeSettings): ClientBuffers {
   const buffers = new ClientBuffers(io, {
     maxBytes: maxBufferedBytes,
@@ -135,13 +135,13 @@ function usable(io: Server, { allowEIO3 }: RealtimeSettings): Server {
   if (!io.engine) {
     throw new ChangefeedError(
       'E_OPTIONS',
-      `Option \`io\` is not attached to a server yet, so its requests cannot be checked. Attach it first: ${remedy}.`,
+      `Option \`io\` is not attached to a server, so its requests cannot be checked. Attach it first: ${remedy}.`,
     )
   }
   if (!allowEIO3 || io.engine.opts.allowEIO3) return io
   throw new ChangefeedError(
     'E_OPTIONS',
-    'Option `io` is a server without `allowEIO3`, so no client of sails.io.js can connect. Create it with new Server(httpServer, { allowEIO3: true }); or, if all clients are of socket.io-client 3 or later, pass createRealtime({ io, allowEIO3: false }).',
+    'Option `io` is a server without `allowEIO3`, so sails.io.js cannot connect. Create it with new Server(httpServer, { allowEIO3: true }). If all clients use socket.io-client 3 or later, pass createRealtime({ io, allowEIO3: false }) instead.',
   )
 }
 
@@ -149,7 +149,7 @@ function requestGuard({ server, io, onlyAllowOrigins, allowedHosts, logger }: Re
   return new RequestGuard({ server: server ?? io?.httpServer, onlyAllowOrigins, allowedHosts, logger })
 }
 
-/** A server of the app's own may let other pages in by rules of its own. */
+/** Skips the check if the app passes `io` or `beforeConnect`, which may have their own rules for pages of other origins. */
 const asksOwnPagesOnly = ({ io, beforeConnect, onlyAllowOrigins }: RealtimeSettings) =>
   !beforeConnect && (io === undefined || onlyAllowOrigins !== undefined)
 
@@ -159,7 +159,7 @@ function decideWhoConnects(io: Server, { beforeConnect, onlyAllowOrigins, logger
   }
 }
 
-/** What the access of a model omits, by name: a feed may know nothing of it, and may name a column in place of its attribute. */
+/** Names that a model's access omits, by attribute and by column, because a feed may not know them or may use columns. */
 function hiddenBy({ models: access }: RealtimeSettings, models: Models) {
   const omitted = Object.entries(access).map(([identity, each]) => {
     const attributes = models.get(identity)?.attributes
@@ -213,12 +213,12 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
 const covers = (feed: RealtimeSettings['feed'], identity: string) =>
   feed !== undefined && (feed.status?.().models.includes(identity) ?? true)
 
-/** A client that gets no place reads again after a gap: no reason to give it no rows. */
+/** Undefined if the cursor cannot be read. The response is sent without it, and the client reads again after a gap. */
 async function placeOf(feed: RealtimeSettings['feed'], logger: Logger): Promise<string | undefined> {
   try {
     return (await feed?.cursor()) || undefined
   } catch (error) {
-    logger.warn('The place of the change feed is not known', { error })
+    logger.warn('Sending a response without a cursor, because the cursor of the feed cannot be read', { error })
     return undefined
   }
 }
@@ -239,7 +239,7 @@ async function afterDisconnect(socket: Socket, { afterDisconnect, session, logge
   }
 }
 
-/** There is no response left that would save it. */
+/** Saves the session explicitly, because there is no response that would save it. */
 function saveSession(session: unknown, failed: (error: unknown) => void) {
   const { save } = session as { save?: (done: (error?: unknown) => void) => void }
   save?.call(session, error => error && failed(error))

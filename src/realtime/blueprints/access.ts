@@ -9,56 +9,56 @@ import { Searchable } from './searchable.ts'
 
 export const WRITE_ACTIONS = ['create', 'update', 'destroy', 'add', 'remove', 'replace'] as const
 export type WriteAction = (typeof WRITE_ACTIONS)[number]
-/** What a request is about to do: read records, hear of new ones, or write. */
+/** The action of a request: read records, watch for new ones, or write. */
 export type Action = 'find' | 'watch' | WriteAction
 
-type Verdict = boolean | Promise<boolean>
+type Decision = boolean | Promise<boolean>
 
-/** What clients may do with one model. Naming a model opens it for reading; the rest stays closed. */
+/** Access of clients to one model. Listing a model opens it for reading only. */
 export interface ModelAccess {
-  /** Whether this request may do this to the model at all. @default yes */
-  policy?(req: RealtimeRequest, action: Action): Verdict
+  /** Whether the request may perform the action on the model. @default yes */
+  policy?(req: RealtimeRequest, action: Action): Decision
   /**
-   * Whether it may see this record, or do this to it; of an update it is asked twice, of the record as it is and as it would
-   * be. A record that it may not see is left out of answers, and the socket is not subscribed to it. It judges what was
-   * found, so with conditions and `limit` a client can infer values of records that it is not shown: `omit` what must not
-   * be guessed. @default yes
+   * Whether the request may see the record or perform the action on it. Called twice for an update, with the record before
+   * and after it. Records that the request may not see are omitted from responses, and the socket is not subscribed to them.
+   * The policy runs after the query, so conditions and `limit` let a client infer values of hidden records: `omit` sensitive
+   * attributes. @default yes
    */
-  recordPolicy?(req: RealtimeRequest, record: ModelRecord, action: Action): Verdict
+  recordPolicy?(req: RealtimeRequest, record: ModelRecord, action: Action): Decision
   /**
-   * Whether a socket that lists the model hears of every new record, whatever it is. With a `recordPolicy` it would hear of
-   * records that it may not see. @default yes, without a `recordPolicy`
+   * Whether a socket that lists the model receives `created` of every new record, including records that a `recordPolicy`
+   * hides from it. @default yes, without a `recordPolicy`
    */
   watch?: boolean
-  /** REST routes that write: all, or these. @default none */
+  /** Writing REST routes: all, or the listed ones. @default none */
   write?: boolean | readonly WriteAction[]
   /**
-   * Attributes that clients may set. A request that sets one of the others is refused if `omit`, `encrypt` or `customToJSON`
-   * hides or changes it; otherwise its value is ignored.
-   * @default all that clients are shown as they are stored, and collections, but the primary key
+   * Attributes that clients may set. A request that sets another attribute is rejected if `omit`, `encrypt` or `customToJSON`
+   * hides or changes it. Otherwise the value is ignored.
+   * @default all that clients see as stored, and collections, except the primary key
    */
   writable?: readonly string[]
   /**
-   * Attributes that clients may search and sort by. Values of one that `customToJSON` hides or changes can be guessed by it.
-   * @default all that clients are shown as they are stored
+   * Attributes that clients may search and sort by. Searches can reveal values that `customToJSON` hides or changes.
+   * @default all that clients see as stored
    */
   searchable?: readonly string[]
-  /** Attributes that clients must not see, nor search or sort by. `encrypt` attributes never are seen. @default none */
+  /** Attributes that clients must not see, search or sort by. `encrypt` attributes are always hidden. @default none */
   omit?: readonly string[]
 }
 
-/** One model that clients may use, with every default in place. */
+/** One model that clients may use, with all defaults applied. */
 export interface OpenModel {
   readonly model: Model
-  /** Whether everyone may read every record. */
+  /** Whether every client may read every record. */
   readonly isPublic: boolean
   readonly canWatch: boolean
   readonly writes: ReadonlySet<WriteAction>
   readonly writable: ReadonlySet<string>
-  /** Attributes that clients are not shown as they are stored, and that they may not set. */
+  /** Attributes that clients do not see as stored and may not set. */
   readonly protected: ReadonlySet<string>
   readonly searchable: Searchable
-  /** Associations that may be read and populated: where a key is omitted, so is whom it names. */
+  /** Associations that may be read and populated: those whose foreign key is not omitted. */
   readonly associations: readonly Association[]
   allows(req: RealtimeRequest, action: Action): Promise<boolean>
   allowsRecord(req: RealtimeRequest, record: ModelRecord, action: Action): Promise<boolean>
@@ -66,7 +66,7 @@ export interface OpenModel {
 
 export type OpenModels = ReadonlyMap<string, OpenModel>
 
-/** Throws `E_OPTIONS` for a model or an attribute that does not exist. */
+/** Throws `E_OPTIONS` for an unknown model or attribute. */
 export function openModels(
   models: Models,
   access: Readonly<Record<string, true | ModelAccess>>,
@@ -81,7 +81,7 @@ export function openModels(
   )
 }
 
-/** Columns of a model that clients must not see, by what its access omits. */
+/** Columns of the attributes that the model's access omits. */
 export function omittedColumns(model: Model, access: true | ModelAccess | undefined): Set<string> {
   const omit = access === true || access === undefined ? [] : (access.omit ?? [])
   return new Set(omit.map(name => attributeOf(model, name, 'omit').column))
@@ -109,7 +109,7 @@ function openModel(model: Model, access: ModelAccess, logger: Logger): OpenModel
   }
 }
 
-/** Throws a `Refusal` unless the request may do this to the model. */
+/** Throws a `Refusal` unless the request may perform the action on the model. */
 export async function requireAllowed(open: OpenModel, req: RealtimeRequest, action: Action): Promise<void> {
   if (!(await open.allows(req, action))) throw forbidden()
 }
@@ -132,7 +132,7 @@ function attributeOf(model: Model, name: string, option: string) {
   const attribute = model.attributes.get(name)
   if (attribute) return attribute
   const known = [...model.attributes.keys()].join(', ')
-  const message = `Option \`models.${model.identity}.${option}\` names "${name}", which is no attribute with a column. Attributes: ${known}.`
+  const message = `Option \`models.${model.identity}.${option}\` names "${name}", which is not an attribute with a column. Attributes: ${known}.`
   throw new ChangefeedError('E_OPTIONS', message)
 }
 

@@ -8,7 +8,7 @@ interface Query<Result> extends PromiseLike<Result> {
   fetch(): Query<Result>
 }
 
-/** What the routes use of a live Waterline model. */
+/** The methods of a live Waterline model that the routes use. */
 export interface LiveModel extends WithPubSub {
   find(criteria: object): Query<ModelRecord[]>
   findOne(criteria: object): Query<ModelRecord | undefined>
@@ -21,8 +21,7 @@ export interface LiveModel extends WithPubSub {
 }
 
 /**
- * Runs a query of a client. What Waterline or the database find wrong with its values is the client's to mend: that is a
- * `Refusal` in words of ours; anything else is passed on.
+ * Runs a query of a client. If Waterline or the database reject its values, throws a `Refusal`. Other errors are rethrown.
  */
 export async function runClientQuery<Result>(query: () => PromiseLike<Result>): Promise<Result> {
   try {
@@ -34,8 +33,8 @@ export async function runClientQuery<Result>(query: () => PromiseLike<Result>): 
 
 function refusalOf(error: unknown): Refusal | undefined {
   const { name, code, raw } = (error ?? {}) as { name?: string; code?: string; raw?: { code?: unknown } }
-  if (name === 'UsageError') return badRequest('The values do not fit the model.')
-  if (code === 'E_UNIQUE') return new Refusal(400, 'E_CONFLICT', 'A record with this value exists already.')
+  if (name === 'UsageError') return badRequest('The values are not valid for the model.')
+  if (code === 'E_UNIQUE') return new Refusal(400, 'E_CONFLICT', 'A record with this unique value already exists.')
   const sqlstate = typeof raw?.code === 'string' ? raw.code : ''
-  return /^2[23]/.test(sqlstate) ? badRequest('The values do not fit the model.') : undefined
+  return /^2[23]/.test(sqlstate) ? badRequest('The values are not valid for the model.') : undefined
 }

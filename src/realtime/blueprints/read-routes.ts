@@ -8,7 +8,7 @@ import { parseCriteria } from './criteria.ts'
 import { parseId, type RecordReader } from './record-reader.ts'
 import { type SubscribedReadOptions, subscribedRead } from './subscribed-read.ts'
 
-/** The header that says up to where the feed had come when an answer was read. */
+/** Response header with the feed's cursor before the rows were read. */
 export const CURSOR_HEADER = 'changefeed-cursor'
 
 export interface ReadRouteOptions extends SubscribedReadOptions {
@@ -16,7 +16,7 @@ export interface ReadRouteOptions extends SubscribedReadOptions {
   readonly reader: RecordReader
 }
 
-/** `GET /user`, `GET /user/1` and `GET /user/1/pets` of every model that is open. A socket that asks is subscribed. */
+/** `GET /user`, `GET /user/1` and `GET /user/1/pets` of every open model. The requesting socket is subscribed. */
 export function addReadRoutes(router: Router, options: ReadRouteOptions): void {
   for (const open of options.open.values()) {
     const path = `/${open.model.identity}`

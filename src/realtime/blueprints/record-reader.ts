@@ -16,10 +16,10 @@ import type { OpenModel, OpenModels } from './access.ts'
 import { type Criteria, parseNames, requireStillSearchable } from './criteria.ts'
 import { type LiveModel, runClientQuery } from './live-model.ts'
 
-/** As blueprints do where nothing else is asked. */
+/** The default of blueprints. */
 export const POPULATED_LIMIT = 30
 
-/** Records by what a route names, not the request. */
+/** Criteria that follow from the route rather than from the request. */
 interface Selection {
   readonly where: object
   readonly limit: number
@@ -32,7 +32,7 @@ export interface ReaderOptions extends Presentation {
   readonly limits: Limits
 }
 
-/** Reads records for a request: populated, without what it may not see. */
+/** Reads records for a request: populated, without records and attributes that it may not see. */
 export class RecordReader {
   readonly #options: ReaderOptions
 
@@ -40,7 +40,7 @@ export class RecordReader {
     this.#options = options
   }
 
-  /** Records as Waterline has them, associations populated that the request asks for and may see. */
+  /** Records as Waterline returns them, with the requested associations that the request may see. */
   async find(req: RealtimeRequest, open: OpenModel, criteria: Criteria | Selection) {
     return await this.#find(req, open, criteria, await this.#populated(req, open))
   }
@@ -51,7 +51,7 @@ export class RecordReader {
     return record
   }
 
-  /** The members of one association of a record: a list, or one record or none. */
+  /** The members of one association of a record. */
   async members(req: RealtimeRequest, open: OpenModel, id: RecordId, association: Association, criteria: Criteria) {
     const { primaryKey, identity } = open.model
     const child = this.#options.open.get(targetOf(association))
@@ -66,7 +66,7 @@ export class RecordReader {
     return await this.#permittedAmong(req, child, found)
   }
 
-  /** Shows records as the request may see them, and of them what it selects. */
+  /** Presents records as the request may see them, with the attributes that it selects. */
   presentation(req: RealtimeRequest, open: OpenModel): (record: ModelRecord) => ModelRecord {
     const [select, omit] = ['select', 'omit'].map(name => parseNames(req.param(name), name, this.#options.limits))
     const isChosen = (name: string) =>
@@ -77,7 +77,7 @@ export class RecordReader {
     }
   }
 
-  /** The rooms of records and of those populated in them. */
+  /** The rooms of records and of their populated records. */
   recordRooms({ model }: OpenModel, records: readonly ModelRecord[]): string[] {
     return records.flatMap(record => [
       recordRoom(model.identity, record[model.primaryKey] as RecordId),
@@ -85,14 +85,14 @@ export class RecordReader {
     ])
   }
 
-  /** The rooms for news of these models, as far as the request may hear of it. */
+  /** The class rooms of the models that the request may watch. */
   async classRooms(req: RealtimeRequest, identities: readonly string[]): Promise<string[]> {
     const allowed = await Promise.all(identities.map(identity => this.#canWatch(req, identity)))
     return identities.filter((_, index) => allowed[index]).map(classRoom)
   }
 
   async #find(req: RealtimeRequest, open: OpenModel, criteria: Criteria | Selection, populated: Association[]) {
-    // A copy, as Waterline rewrites what it is given.
+    // A copy, because Waterline modifies criteria.
     const plain = this.#options.live(open.model.identity).find(structuredClone(criteria))
     const query = populated.reduce((each, { alias, type }) => each.populate(alias, subcriteria(type)), plain)
     const found = await runClientQuery(() => query)
@@ -111,7 +111,7 @@ export class RecordReader {
     return child ? records.map(record => recordRoom(child.identity, record[child.primaryKey] as RecordId)) : []
   }
 
-  /** The associations that are asked for and open to the request. */
+  /** The requested associations that the request may read. */
   async #populated(req: RealtimeRequest, { associations }: OpenModel): Promise<Association[]> {
     const asked = req.param('populate')
     if (asked === 'false' || asked === false) return []
@@ -130,7 +130,7 @@ export class RecordReader {
     for (const record of permitted) {
       for (const association of populated) await this.#filterPopulated(req, record, association)
       for (const { type, alias } of open.model.associations) {
-        // Waterline leaves an empty list where nothing was populated.
+        // Waterline returns an empty list for collections that are not populated.
         if (type === 'collection' && !populated.some(each => each.alias === alias)) delete record[alias]
       }
     }
@@ -153,7 +153,7 @@ export class RecordReader {
   }
 }
 
-/** Before a socket is subscribed to what was found, as that would say as much as the answer. */
+/** Runs before a socket is subscribed to the records, because a subscription would reveal as much as the response. */
 function learnFrom(found: readonly ModelRecord[], open: OpenModel, criteria: Criteria | Selection) {
   open.searchable.learn(found)
   requireStillSearchable(open, criteria)
@@ -169,8 +169,8 @@ function withoutCollections(record: ModelRecord, { associations }: Model) {
   }
 }
 
-/** An id of a path, as far as any model may have it. Waterline says whether it fits this one. */
+/** An id in a path that is valid for some model. Waterline checks whether it is valid for this one. */
 export function parseId(value: unknown): RecordId {
   if (isRecordId(value) && value !== '' && !String(value).includes('\0') && String(value).length <= 1000) return value
-  throw badRequest('That is no id.')
+  throw badRequest('The id is invalid.')
 }

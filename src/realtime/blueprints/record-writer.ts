@@ -16,22 +16,22 @@ import { POPULATED_LIMIT } from './record-reader.ts'
 export interface WriterOptions {
   readonly live: (identity: string) => LiveModel
   readonly modelOf: (identity: string) => Model | undefined
-  /** Whether everyone may read every record of a model. */
+  /** Whether every client may read every record of a model. */
   readonly isPublic: (identity: string) => boolean
-  /** Whether a request that may write a record may see it as well; without the record, as far as that is up to the model. */
+  /** Whether a request may see a record that it may write. Without the record, only the model's policy is checked. */
   readonly maySee: (req: RealtimeRequest, identity: string, record?: ModelRecord) => Promise<boolean>
-  /** Whether a socket hears of what it asked for itself. */
+  /** Whether a socket receives messages about its own writes. */
   readonly mirror: boolean
   readonly limits: Pick<Limits, 'listLength'>
 }
 
-/** A membership that ends because its child joins another record. */
-interface Stolen {
+/** A membership that ends because the child moves to another parent. */
+interface Moved {
   readonly from: RecordId
   readonly child: RecordId
 }
 
-/** Writes for a request, and publishes what was written, as blueprints do. */
+/** Writes for a request and publishes the changes, as blueprints do. */
 export class RecordWriter {
   readonly #options: WriterOptions
 
@@ -41,14 +41,14 @@ export class RecordWriter {
 
   async create(req: RealtimeRequest, model: Model, values: ModelRecord): Promise<RecordId> {
     const live = this.#options.live(model.identity)
-    const stolen = await this.#stolenByValues(model, values)
+    const moved = await this.#movedByValues(model, values)
     const created = await runClientQuery(() => live.create(values).fetch())
     const id = created[model.primaryKey] as RecordId
     const record = (await this.#populated(model, id)) ?? created
     await this.#subscribe(req, model, id, created)
-    live._publishCreate(record, this.#asker(req))
-    for (const { collection, from, child } of stolen) {
-      live._publishRemove(from, collection.alias, child, this.#asker(req), { noReverse: true })
+    live._publishCreate(record, this.#requester(req))
+    for (const { collection, from, child } of moved) {
+      live._publishRemove(from, collection.alias, child, this.#requester(req), { noReverse: true })
     }
     return id
   }
@@ -60,28 +60,28 @@ export class RecordWriter {
     if (!previous || !updated) return false
     await this.#subscribe(req, model, id, updated)
     const changes = { ...changesOf(model, values, previous, updated), ...collectionsIn(model, values) }
-    live._publishUpdate(updated[model.primaryKey] as RecordId, changes, this.#asker(req), { previous })
+    live._publishUpdate(updated[model.primaryKey] as RecordId, changes, this.#requester(req), { previous })
     return true
   }
 
   async destroy(req: RealtimeRequest, model: Model, id: RecordId): Promise<boolean> {
     const live = this.#options.live(model.identity)
-    // Each of its members is told that it is gone.
+    // Members receive a message about the destroyed record, so all of them are populated.
     const previous = await this.#populated(model, id, this.#options.limits.listLength)
     const destroyed = await runClientQuery(() => live.destroyOne({ [model.primaryKey]: id }))
     if (!previous || !destroyed) return false
-    live._publishDestroy(destroyed[model.primaryKey] as RecordId, this.#asker(req), { previous })
+    live._publishDestroy(destroyed[model.primaryKey] as RecordId, this.#requester(req), { previous })
     return true
   }
 
   async add(req: RealtimeRequest, model: Model, id: RecordId, collection: Collection, child: RecordId): Promise<void> {
     const live = this.#options.live(model.identity)
     if (await this.#hasMember(model, id, collection, child)) return
-    const stolen = await this.#stolen(collection, [child], id)
+    const moved = await this.#movedFromOthers(collection, [child], id)
     await runClientQuery(() => live.addToCollection(id, collection.alias, [child]))
     await this.#subscribe(req, model, id)
-    live._publishAdd(id, collection.alias, child, this.#asker(req))
-    this.#tellFormer(live, collection, stolen, req)
+    live._publishAdd(id, collection.alias, child, this.#requester(req))
+    this.#publishRemovals(live, collection, moved, req)
   }
 
   async remove(
@@ -94,7 +94,7 @@ export class RecordWriter {
     const live = this.#options.live(model.identity)
     if (!(await this.#hasMember(model, id, collection, child))) return
     await runClientQuery(() => live.removeFromCollection(id, collection.alias, [child]))
-    live._publishRemove(id, collection.alias, child, this.#asker(req))
+    live._publishRemove(id, collection.alias, child, this.#requester(req))
   }
 
   async replace(
@@ -106,13 +106,13 @@ export class RecordWriter {
   ): Promise<void> {
     const live = this.#options.live(model.identity)
     const before = await this.#members(model, id, collection)
-    const stolen = await this.#stolen(collection, children, id)
+    const moved = await this.#movedFromOthers(collection, children, id)
     await runClientQuery(() => live.replaceCollection(id, collection.alias, children))
     const after = await this.#members(model, id, collection)
     await this.#subscribe(req, model, id)
-    for (const child of without(after, before)) live._publishAdd(id, collection.alias, child, this.#asker(req))
-    this.#tellFormer(live, collection, stolen, req)
-    for (const child of without(before, after)) live._publishRemove(id, collection.alias, child, this.#asker(req))
+    for (const child of without(after, before)) live._publishAdd(id, collection.alias, child, this.#requester(req))
+    this.#publishRemovals(live, collection, moved, req)
+    for (const child of without(before, after)) live._publishRemove(id, collection.alias, child, this.#requester(req))
   }
 
   async #subscribe(req: RealtimeRequest, { identity }: Model, id: RecordId, record?: ModelRecord) {
@@ -120,12 +120,13 @@ export class RecordWriter {
     if (req.isSocket && (await maySee(req, identity, record))) live(identity).subscribe(req, [id])
   }
 
-  #asker(req: RealtimeRequest) {
+  #requester(req: RealtimeRequest) {
     return this.#options.mirror ? undefined : req
   }
 
-  #tellFormer(live: LiveModel, { alias }: Collection, stolen: Stolen[], req: RealtimeRequest) {
-    for (const { from, child } of stolen) live._publishRemove(from, alias, child, this.#asker(req), { noReverse: true })
+  #publishRemovals(live: LiveModel, { alias }: Collection, moved: Moved[], req: RealtimeRequest) {
+    for (const { from, child } of moved)
+      live._publishRemove(from, alias, child, this.#requester(req), { noReverse: true })
   }
 
   async #populated(model: Model, id: RecordId, limit = POPULATED_LIMIT): Promise<ModelRecord | undefined> {
@@ -136,7 +137,7 @@ export class RecordWriter {
     return record && this.#fitForAll(model, record)
   }
 
-  /** Everyone in a room hears the same, and so only the ids of records that not everyone may read. */
+  /** All sockets in a room receive the same message, so records that some clients may not read are reduced to their ids. */
   #fitForAll({ associations }: Model, record: ModelRecord): ModelRecord {
     const reduced = associations.flatMap(association => {
       const { alias } = association
@@ -161,8 +162,8 @@ export class RecordWriter {
     return Array.isArray(members) ? members.map(member => member[key]).filter(isRecordId) : []
   }
 
-  /** Children that another record loses: a child has one parent only. */
-  async #stolen(collection: Collection, children: RecordId[], by?: RecordId): Promise<Stolen[]> {
+  /** The children that another parent loses, because a child has one parent. */
+  async #movedFromOthers(collection: Collection, children: RecordId[], by?: RecordId): Promise<Moved[]> {
     const { oneToMany, parentAttribute } = collection
     if (!oneToMany || children.length === 0) return []
     const key = this.#keyOf(collection)
@@ -175,12 +176,15 @@ export class RecordWriter {
     })
   }
 
-  async #stolenByValues(model: Model, values: ModelRecord) {
+  async #movedByValues(model: Model, values: ModelRecord) {
     const given = pluralAssociations(model).filter(({ alias }) => Array.isArray(values[alias]))
     const found = await Promise.all(
       given.map(async collection => {
-        const stolen = await this.#stolen(collection, (values[collection.alias] as unknown[]).filter(isRecordId))
-        return stolen.map(each => ({ ...each, collection }))
+        const moved = await this.#movedFromOthers(
+          collection,
+          (values[collection.alias] as unknown[]).filter(isRecordId),
+        )
+        return moved.map(each => ({ ...each, collection }))
       }),
     )
     return found.flat()
@@ -196,7 +200,7 @@ function idsInPlace(value: unknown, key: string): unknown {
   return value !== null && typeof value === 'object' ? (value as ModelRecord)[key] : value
 }
 
-/** What was set, as it is stored now, with the id and what Waterline set itself. */
+/** The stored values of the attributes that were set, with the id and attributes that Waterline set itself. */
 function changesOf(model: Model, values: ModelRecord, previous: ModelRecord, updated: ModelRecord): ModelRecord {
   const isTouched = (name: string) =>
     model.attributes.get(name)?.autoTimestamp === true && String(previous[name]) !== String(updated[name])

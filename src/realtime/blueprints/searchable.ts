@@ -3,15 +3,15 @@ import type { Model, ModelRecord } from '../../models/model.ts'
 import { attributesShownAsStored, maskedAttributes } from '../../models/shown-attributes.ts'
 
 /**
- * Attributes that may be searched and sorted by: those that clients are shown as they are stored, as others could be guessed.
- * `customToJSON` may mask a value in some records only, so an attribute that comes masked in a real one is taken out.
+ * Attributes that may be searched and sorted by: those that clients see as stored, because searches could reveal others.
+ * `customToJSON` may mask values in some records only, so an attribute is removed when a real record has it masked.
  */
 export class Searchable {
   readonly #model: Model
   readonly #names: Set<string>
   readonly #redacted: ReadonlySet<string>
   readonly #logger: Logger
-  /** Whether real records have a say: not where the app itself names the attributes. */
+  /** Whether real records can remove attributes. False if the app lists the attributes itself. */
   readonly #learns: boolean
 
   constructor(model: Model, { named, redacted, logger }: SearchableOptions) {
@@ -28,26 +28,26 @@ export class Searchable {
     return this.#names.has(name)
   }
 
-  /** Takes out what is masked in one of the records, as Waterline found them; populated or not. */
+  /** Removes attributes that are masked in one of the records, as Waterline returned them. */
   learn(records: readonly ModelRecord[]): void {
     if (!this.#learns) return
     for (const record of records) {
       for (const name of maskedAttributes(this.#model, record, this.#redacted)) {
-        if (!this.#isPopulated(record, name)) this.#takeOut(name)
+        if (!this.#isPopulated(record, name)) this.#remove(name)
       }
     }
   }
 
-  #takeOut(name: string): void {
+  #remove(name: string): void {
     const { primaryKey, identity } = this.#model
     if (name === primaryKey || !this.#names.delete(name)) return
     this.#logger.warn(
-      'Clients can no longer search or sort by an attribute that customToJSON hides or changes in some records. To let them guess its values, name it in `searchable`.',
+      'Clients can no longer search or sort by an attribute, because customToJSON hides or changes it in some records. To allow it, although searches can reveal its values, list it in `searchable`.',
       { model: identity, attribute: name },
     )
   }
 
-  /** A record in place of its key, which each model shows in its own way. */
+  /** Whether the value is a populated record or list, which has its own `customToJSON`. */
   #isPopulated(record: ModelRecord, name: string): boolean {
     const value = record[name]
     return value !== null && typeof value === 'object' && this.#model.associations.some(({ alias }) => alias === name)
@@ -55,7 +55,7 @@ export class Searchable {
 }
 
 export interface SearchableOptions {
-  /** The attributes that the app names. */
+  /** The attributes that the app lists. */
   readonly named: readonly string[] | undefined
   readonly redacted: ReadonlySet<string>
   readonly logger: Logger

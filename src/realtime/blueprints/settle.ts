@@ -1,11 +1,11 @@
 import type { Logger } from '../../logger.ts'
 
-/** Node's way of saying that something is done, or went wrong. */
+/** A Node-style callback without a result. */
 export type Done = (error?: Error) => void
 
 /**
- * Answers in both of the ways in which these functions may be called. With a callback the error goes there and the
- * promise is fulfilled; without one the promise rejects, and a caller that ignores it finds the error in the log.
+ * Supports callbacks and promises. With a callback, it receives the error and the promise is fulfilled. Without one, the
+ * promise rejects, and the error is also logged in case the caller ignores the promise.
  */
 export function settled<T>(
   work: Promise<T>,

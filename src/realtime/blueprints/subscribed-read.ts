@@ -3,7 +3,7 @@ import type { Limits } from '../requests/limits.ts'
 import { tooManyRooms } from '../requests/refusal.ts'
 import type { RealtimeRequest } from '../requests/request.ts'
 
-/** A read, and the rooms of what it shows. */
+/** A read, and the rooms of its result. */
 export interface Read<Shown> {
   read(): Promise<Shown>
   roomsOf(shown: Shown): string[]
@@ -12,16 +12,16 @@ export interface Read<Shown> {
 export interface SubscribedReadOptions {
   readonly sockets: Sockets
   readonly limits: Limits
-  /** The place of the feed now; nothing where there is no feed. */
+  /** The current cursor of the feed. Undefined if there is no feed. */
   readonly cursor: () => Promise<string | undefined>
 }
 
 const ROUNDS = 5
 
 /**
- * Reads for a socket so that no change falls between what it is shown and the messages that follow: the socket is in the
- * rooms first, then the place of the feed is taken, then the rows are read. As the rooms are known from the rows only, it
- * reads until everything that is shown was joined before it was read. Over HTTP it reads once.
+ * Reads for a socket so that no change is lost between the response and the messages that follow: the socket joins the
+ * rooms, then the feed's cursor is read, then the rows. The rooms follow from the rows, so it repeats until the socket had
+ * joined all rooms of the result before the read. Over HTTP it reads once.
  */
 export async function subscribedRead<Shown>(
   req: RealtimeRequest,
@@ -36,13 +36,13 @@ export async function subscribedRead<Shown>(
     shown = await read()
     const isSubscribed = roomsOf(shown).every(room => req.socket.rooms.has(room))
     if (isSubscribed) return { shown, cursor }
-    // A list that changes faster than it can be read: what came last is joined late, and the cursor says since when.
+    // The list changes faster than it can be read. The last rooms are joined late, and the cursor covers the difference.
     if (round === ROUNDS) await joinAll(req, roomsOf(shown), options)
     if (round === ROUNDS) return { shown, cursor }
   }
 }
 
-/** Throws a `Refusal` where the socket would be in more rooms than it may. */
+/** Throws a `Refusal` if the socket would exceed its limit of rooms. */
 async function joinAll({ socket }: RealtimeRequest, rooms: string[], { sockets, limits }: SubscribedReadOptions) {
   const missing = [...new Set(rooms)].filter(room => !socket.rooms.has(room))
   if (socket.rooms.size + missing.length > limits.roomsPerSocket) {

@@ -15,7 +15,7 @@ export interface WriteRouteOptions {
   readonly limits: Limits
 }
 
-/** The REST routes of blueprints that write, for each model as far as it is opened for writing. */
+/** The writing REST routes of blueprints, for the models and actions that `write` opens. */
 export function addWriteRoutes(router: Router, options: WriteRouteOptions): void {
   for (const open of options.open.values()) {
     const path = `/${open.model.identity}`
@@ -56,7 +56,7 @@ function recordHandlers(open: OpenModel, options: WriteRouteOptions) {
     const id = parseId(req.params.id)
     const record = await permitted(req, open, id, 'update', reader)
     const values = valuesOf(req, open, options.limits)
-    await requireRecordAllowed(open, req, { ...record, ...values }, 'update') // as it would be
+    await requireRecordAllowed(open, req, { ...record, ...values }, 'update') // the record after the update
     await requireMembers(req, open, values, options)
     if (!(await writer.update(req, model, id, values))) throw notFound(model.identity)
     res.ok(await shown(req, open, id, reader))
@@ -104,7 +104,7 @@ function collectionRoutes(open: OpenModel, collection: Collection, options: Writ
   ]
 }
 
-/** The record that is written to; a `Refusal` where there is none that the request may see and write. */
+/** The record to write to. Throws a `Refusal` if there is none that the request may see and write. */
 async function permitted(
   req: RealtimeRequest,
   open: OpenModel,
@@ -119,18 +119,18 @@ async function permitted(
   return record
 }
 
-/** The record as it is now; nothing where the request may write it but not see it. */
+/** The current record. Undefined if the request may write it but not see it. */
 async function shown(req: RealtimeRequest, open: OpenModel, id: RecordId, reader: RecordReader) {
   const record = (await open.allows(req, 'find')) ? await reader.findOne(req, open, id) : undefined
   return record && reader.presentation(req, open)(record)
 }
 
 /**
- * The attributes that are set: those of the body that a client may set. Names that are no attributes are ignored, as by
- * blueprints. A protected attribute is refused: a sign-up form must not lose its password without a sign.
+ * The writable attributes in the body. Unknown names are ignored, as by blueprints. Protected attributes are rejected, so
+ * that the password of a sign-up form is not dropped silently.
  */
 function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits): ModelRecord {
-  if (!isDictionary(req.body)) throw badRequest('The body is an object with the values of one record.')
+  if (!isDictionary(req.body)) throw badRequest('The body must be an object with the values of one record.')
   const refused = Object.keys(req.body).find(name => open.protected.has(name))
   if (refused !== undefined) throw badRequest(notWritable(open.model.identity, refused))
   const values = Object.entries(req.body).filter(([name]) => open.writable.has(name))
@@ -143,9 +143,9 @@ function valuesOf(req: RealtimeRequest, open: OpenModel, { listLength }: Limits)
 }
 
 const notWritable = (identity: string, name: string) =>
-  `"${name}" may not be set: clients are not shown its stored value, so nothing was written. Leave it out of the request, or name all attributes that clients may set in \`models.${identity}.writable\`.`
+  `"${name}" is not writable, because clients do not see its stored value. Nothing was written. Remove it from the request, or list all writable attributes in \`models.${identity}.writable\`.`
 
-/** Who becomes a member is written to: as by the routes of the collection, the request has to see it. */
+/** The request must be able to see records that become members, as in the routes of collections. */
 async function requireMembers(
   req: RealtimeRequest,
   { model }: OpenModel,
@@ -155,13 +155,13 @@ async function requireMembers(
   for (const { alias, collection } of pluralAssociations(model).filter(({ alias }) => Object.hasOwn(values, alias))) {
     const child = open.get(collection)
     if (!child) throw forbidden()
-    const ids = Array.isArray(values[alias]) ? values[alias] : [] // what is no list, Waterline refuses
+    const ids = Array.isArray(values[alias]) ? values[alias] : [] // Waterline rejects other values
     for (const id of ids) await permitted(req, child, parseId(id), 'find', reader)
   }
 }
 
 function idsOf(req: RealtimeRequest, { listLength }: Limits): RecordId[] {
-  if (!Array.isArray(req.body)) throw badRequest('The body is a list of ids.')
-  if (req.body.length > listLength) throw tooLarge('listLength', `A list of ids may have ${listLength} of them.`)
+  if (!Array.isArray(req.body)) throw badRequest('The body must be a list of ids.')
+  if (req.body.length > listLength) throw tooLarge('listLength', `A list of ids may have ${listLength} entries.`)
   return req.body.map(parseId)
 }

@@ -7,10 +7,10 @@ import type { StepPerformer } from '../../publish/socketio/step-performer.ts'
 import type { PublishCallbacks, PubSubMethods, RecordOrId } from './methods.ts'
 import type { Sockets } from './sockets.ts'
 
-/** A live Waterline model with resourceful pub-sub, whoever defined its functions. */
+/** A live Waterline model with resourceful pub-sub, of this package or of the app. */
 export type PubSubModel = PubSubMethods & PublishCallbacks & { readonly autosubscribe?: unknown }
 
-/** What the functions of one model work with. */
+/** Shared by the pub-sub functions of one model. */
 export interface PubSubContext {
   readonly model: Model
   readonly models: Models
@@ -18,19 +18,19 @@ export interface PubSubContext {
   readonly sockets: Sockets
   readonly logger: Logger
   readonly performer: StepPerformer
-  /** The live model of an identity: calls between models go through it, so that an app's override is heard. */
+  /** The live model of an identity. Calls between models go through it, so that an app's overrides run. */
   readonly peer: (identity: string) => PubSubModel | undefined
   readonly self: () => PubSubModel
   readonly redactedColumns: (identity: string) => ReadonlySet<string>
   readonly isPublishedByFeed: (identity: string) => boolean
 }
 
-/** Ids as the app gave them, or those of the records that it gave instead. */
+/** Ids as passed by the app, or the ids of the records that it passed. */
 export function idsOf(context: PubSubContext, records: RecordOrId | readonly RecordOrId[], what: string): RecordId[] {
   const { model, logger } = context
   const list = Array.isArray(records) ? records : [records]
   if (!Array.isArray(records) || !list.every(isRecordId)) {
-    logger.debug(`${model.identity}.${what}() takes an array of ids; taking them from what was passed`)
+    logger.debug(`${model.identity}.${what}() expects an array of ids; using the ids of the passed records`)
   }
   return list.map(record => idOfRecord(model, record))
 }
@@ -44,8 +44,7 @@ export function idOfRecord(model: Model, record: RecordOrId): RecordId {
 }
 
 /**
- * Changes as clients may see them: of the whole record where it is known, as `customToJSON` may need all of it, only what is
- * among the changes is kept.
+ * Changes as clients may see them. Applies `customToJSON` to the whole record, if it is known, and keeps the changed keys.
  */
 export function presentableChanges(context: PubSubContext, changes: ModelRecord, previous?: ModelRecord): ModelRecord {
   const shown = presentable(context, context.model.identity, { ...previous, ...changes })

@@ -4,7 +4,7 @@ import { idOfRecord } from './context.ts'
 import type { LegacyPubSubMethods, PubSubMethods } from './methods.ts'
 import type { Sockets } from './sockets.ts'
 
-/** What is needed of `sails.sockets`, Sails' or ours, and of the server's rooms. */
+/** The parts of `sails.sockets` (of Sails or of this package) and of the server's rooms that are used here. */
 export interface LegacySockets {
   readonly broadcast: Sockets['broadcast']
   readonly leave: (socket: Parameters<Sockets['leave']>[0], room: string) => unknown
@@ -12,7 +12,7 @@ export interface LegacySockets {
   readonly subscribers: (room: string) => string[]
 }
 
-/** The names of v0.12 on a model with those of v1. Each goes through the v1 function, as it is at the time of the call. */
+/** The methods of v0.12 for a model with those of v1. Each looks up the v1 function when it is called. */
 export function legacyMethods(live: PubSubMethods, model: Model, sockets: LegacySockets): LegacyPubSubMethods {
   const { identity } = model
   const inRooms = (rooms: string[]) => [...new Set(rooms.flatMap(room => sockets.subscribers(room)))]
@@ -43,7 +43,7 @@ export function legacyMethods(live: PubSubMethods, model: Model, sockets: Legacy
   }
 }
 
-/** Gives an object what it does not have yet: what an app defined stays, what we gave it before makes way. */
+/** Adds missing methods. Methods of the app are kept; methods that an earlier call added are replaced. */
 export function addMissing(target: object, methods: object): void {
   for (const [name, value] of Object.entries(methods)) {
     const present = (target as Record<string, unknown>)[name]

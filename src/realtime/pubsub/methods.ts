@@ -5,57 +5,57 @@ import type { SocketOrRequest } from './sockets.ts'
 export type RecordOrId = RecordId | ModelRecord
 
 export interface PublishOptions {
-  /** The record as it was before. With it, the other ends of its associations are told as well. */
+  /** The record before the change. If set, the other ends of its associations receive messages as well. */
   readonly previous?: ModelRecord
-  /** Tell nobody but the subscribers of this record. */
+  /** Publish only to the subscribers of this record. */
   readonly noReverse?: boolean
 }
 
 export interface PublishCreateOptions {
-  /** Do not subscribe those who watch the model to the new record. */
+  /** Do not subscribe the model's watchers to the new record. */
   readonly noIntroduce?: boolean
 }
 
-/** Who asked, and so is left out. */
-type Asker = SocketOrRequest | false | null | undefined
+/** The requesting socket, which receives no message. */
+type Requester = SocketOrRequest | false | null | undefined
 
-/** Resourceful pub-sub as in Sails v1. `_publish...` is what blueprints call; the rest is for everyone. */
+/** Resourceful pub-sub as in Sails v1. `_publish...` are the functions that blueprints call. */
 export interface PubSubMethods {
-  /** Sends `data` as it is to the subscribers of the records. */
-  publish(ids: RecordOrId | readonly RecordOrId[], data: unknown, req?: Asker): void
-  /** As in v0.12: an event name and the kind of message (`update`, `message`, ...) come before the data. */
+  /** Sends `data` unchanged to the subscribers of the records. */
+  publish(ids: RecordOrId | readonly RecordOrId[], data: unknown, req?: Requester): void
+  /** As in v0.12: an event name and the context (`update`, `message`, ...) precede the data. */
   publish(
     ids: RecordOrId | readonly RecordOrId[] | null,
     eventName: string,
     context: string | null,
     data: unknown,
-    req?: Asker,
+    req?: Requester,
   ): void
-  /** Subscribes a socket to records; with contexts, as in v0.12, to these kinds of messages only. */
+  /** Subscribes a socket to records; with contexts, as in v0.12, only to these kinds of messages. */
   subscribe(req: SocketOrRequest, ids: RecordOrId | readonly RecordOrId[], contexts?: Contexts): void
   unsubscribe(req: SocketOrRequest, ids: RecordOrId | readonly RecordOrId[], contexts?: Contexts): void
-  /** The room of everyone who is subscribed to a record. */
+  /** The room of the subscribers of a record. */
   getRoomName(id: RecordId): string | undefined
 
-  _publishCreate(records: ModelRecord | readonly ModelRecord[], req?: Asker, options?: PublishCreateOptions): void
-  _publishUpdate(id: RecordId, changes: ModelRecord, req?: Asker, options?: PublishOptions): void
-  _publishDestroy(id: RecordId, req?: Asker, options?: PublishOptions): void
-  _publishAdd(id: RecordId, alias: string, added: RecordOrId, req?: Asker, options?: PublishOptions): void
-  _publishRemove(id: RecordId, alias: string, removedId: RecordId, req?: Asker, options?: PublishOptions): void
-  /** Subscribes a socket to news of records that do not exist yet. */
+  _publishCreate(records: ModelRecord | readonly ModelRecord[], req?: Requester, options?: PublishCreateOptions): void
+  _publishUpdate(id: RecordId, changes: ModelRecord, req?: Requester, options?: PublishOptions): void
+  _publishDestroy(id: RecordId, req?: Requester, options?: PublishOptions): void
+  _publishAdd(id: RecordId, alias: string, added: RecordOrId, req?: Requester, options?: PublishOptions): void
+  _publishRemove(id: RecordId, alias: string, removedId: RecordId, req?: Requester, options?: PublishOptions): void
+  /** Subscribes a socket to `created` of the model. */
   _watch(req: SocketOrRequest): void
-  /** Those who watch the model join the room of a record. */
+  /** The model's watchers join the room of a record. */
   _introduce(record: RecordOrId): void
-  /** Everyone leaves the room of a record. */
+  /** All sockets leave the room of a record. */
   _retire(record: RecordOrId): void
   _room(id: RecordId): string | undefined
   _classRoom(): string
 }
 
-/** Kinds of messages: `true` and `'*'` mean all, text means one. */
+/** Kinds of messages: `true` and `'*'` mean all, a string means one. */
 export type Contexts = true | string | readonly string[]
 
-/** The names of v0.12. They do what their namesakes above do, and call them, so that an override is heard. */
+/** The method names of v0.12. They call the methods of v1, so that overrides of these run. */
 export interface LegacyPubSubMethods {
   publishCreate: PubSubMethods['_publishCreate']
   publishUpdate: PubSubMethods['_publishUpdate']
@@ -63,12 +63,12 @@ export interface LegacyPubSubMethods {
   publishAdd: PubSubMethods['_publishAdd']
   publishRemove: PubSubMethods['_publishRemove']
   /** Sends `{verb: 'messaged', id, data}` to the subscribers of a record. */
-  message(record: RecordOrId, data: unknown, req?: Asker): void
+  message(record: RecordOrId, data: unknown, req?: Requester): void
   watch(req: SocketOrRequest): void
   unwatch(req: SocketOrRequest): void
   introduce(record: RecordOrId): void
   retire(record: RecordOrId): void
-  /** The room of a record, or that of one kind of message about it. */
+  /** The room of a record, or of one kind of message about it. */
   room(id: RecordId, context?: string): string | undefined
   classRoom(): string
   /** Ids of the sockets of this server that are subscribed to a record. */
@@ -79,18 +79,18 @@ export interface LegacyPubSubMethods {
 }
 
 /**
- * What an app may define on a model to take part: each is called with the arguments of the publish function. v0.12 has the
- * same without underscore.
+ * Callbacks that an app may define on a model. They receive the arguments of the publish function. v0.12 has the same names
+ * without underscore.
  */
 export interface PublishCallbacks {
-  _beforePublishCreate?(record: ModelRecord, req?: Asker): void
-  _afterPublishCreate?(record: ModelRecord, req?: Asker): void
-  _beforePublishUpdate?(id: RecordId, changes: ModelRecord, req?: Asker, options?: PublishOptions): void
-  _afterPublishUpdate?(id: RecordId, changes: ModelRecord, req?: Asker, options?: PublishOptions): void
-  _beforePublishDestroy?(id: RecordId, req?: Asker, options?: PublishOptions): void
-  _afterPublishDestroy?(id: RecordId, req?: Asker, options?: PublishOptions): void
-  _beforePublishAdd?(id: RecordId, alias: string, addedId: RecordId, req?: Asker): void
-  _afterPublishAdd?(id: RecordId, alias: string, addedId: RecordId, req?: Asker): void
-  _beforePublishRemove?(id: RecordId, alias: string, removedId: RecordId, req?: Asker): void
-  _afterPublishRemove?(id: RecordId, alias: string, removedId: RecordId, req?: Asker): void
+  _beforePublishCreate?(record: ModelRecord, req?: Requester): void
+  _afterPublishCreate?(record: ModelRecord, req?: Requester): void
+  _beforePublishUpdate?(id: RecordId, changes: ModelRecord, req?: Requester, options?: PublishOptions): void
+  _afterPublishUpdate?(id: RecordId, changes: ModelRecord, req?: Requester, options?: PublishOptions): void
+  _beforePublishDestroy?(id: RecordId, req?: Requester, options?: PublishOptions): void
+  _afterPublishDestroy?(id: RecordId, req?: Requester, options?: PublishOptions): void
+  _beforePublishAdd?(id: RecordId, alias: string, addedId: RecordId, req?: Requester): void
+  _afterPublishAdd?(id: RecordId, alias: string, addedId: RecordId, req?: Requester): void
+  _beforePublishRemove?(id: RecordId, alias: string, removedId: RecordId, req?: Requester): void
+  _afterPublishRemove?(id: RecordId, alias: string, removedId: RecordId, req?: Requester): void
 }

@@ -14,7 +14,7 @@ type PublishMethods = Pick<
   '_publishCreate' | '_publishUpdate' | '_publishDestroy' | '_publishAdd' | '_publishRemove'
 >
 
-/** Messages of a model that its app asks for, with the news for the other ends of associations and the app's callbacks. */
+/** The publish functions of a model, with messages for the other ends of associations and the app's callbacks. */
 export function publishMethods(context: PubSubContext): PublishMethods {
   const { model, models, logger, performer, peer } = context
   const { identity } = model
@@ -26,9 +26,9 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       if (step.do !== skip) void performer.perform(step, { except: omitted(req) })
     }
   }
-  /** The other ends speak for themselves: an app may have changed how. */
-  const tellOthers = (events: RecordEvent[], req: unknown) => {
-    for (const event of events) tell(peer(event.identity), event, req)
+  /** Calls the other models' own functions, because an app may have overridden them. */
+  const publishReverse = (events: RecordEvent[], req: unknown) => {
+    for (const event of events) callPeer(peer(event.identity), event, req)
   }
   const misused = (usage: string) => logger.error(`Invalid usage of ${identity}._publish${usage}`)
   const callbacks = (name: string, args: unknown[]) => {
@@ -47,7 +47,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
     if (isSilent()) return
     const callback = callbacks('Create', [record, req])
     callback.before()
-    tellOthers(reverse.created(castId(model, id), record), req)
+    publishReverse(reverse.created(castId(model, id), record), req)
     const event = {
       verb: 'created',
       identity,
@@ -71,7 +71,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       callback.before()
       const id = castId(model, rawId)
       const { previous } = options ?? {}
-      if (previous && !options.noReverse) tellOthers(reverse.updated(id, changes, previous), req)
+      if (previous && !options.noReverse) publishReverse(reverse.updated(id, changes, previous), req)
       const shown = presentableChanges(context, changes, previous)
       deliver({ verb: 'updated', identity, id, changes: shown, ...before(context, previous) }, req)
       callback.after()
@@ -85,7 +85,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       const id = castId(model, rawId)
       const { previous } = options ?? {}
       deliver({ verb: 'destroyed', identity, id, ...before(context, previous) }, req)
-      if (previous) tellOthers(reverse.destroyed(id, previous), req)
+      if (previous) publishReverse(reverse.destroyed(id, previous), req)
       callback.after()
     },
 
@@ -101,7 +101,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       callback.before()
       const event = { verb: 'addedTo', identity, id: castId(model, rawId), alias, childId: member.id } as const
       deliver(withRecord(event, context, member), req)
-      if (!options.noReverse) tellOthers(others, req)
+      if (!options.noReverse) publishReverse(others, req)
       callback.after()
     },
 
@@ -114,7 +114,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       const callback = callbacks('Remove', [rawId, alias, member.id, req])
       callback.before()
       deliver({ verb: 'removedFrom', identity, id: castId(model, rawId), alias, childId: member.id }, req)
-      if (!options.noReverse) tellOthers(others, req)
+      if (!options.noReverse) publishReverse(others, req)
       callback.after()
     },
   }
@@ -129,7 +129,7 @@ interface Member {
   readonly record?: ModelRecord
 }
 
-/** The child that was passed by its id or as a record; undefined for neither, or where there is no such collection. */
+/** The child, passed by id or as a record. Undefined for other values, or if there is no such collection. */
 function memberOf({ model, models }: PubSubContext, alias: string, added: RecordOrId): Member | undefined {
   const collection = model.associations.find(each => each.type === 'collection' && each.alias === alias)
   const child = collection?.type === 'collection' ? models.get(collection.collection) : undefined
@@ -143,10 +143,10 @@ function memberOf({ model, models }: PubSubContext, alias: string, added: Record
 const withRecord = (event: AddedToEvent, context: PubSubContext, { record, identity }: Member): AddedToEvent =>
   record ? { ...event, added: presentable(context, identity, record) } : event
 
-function tell(model: PubSubMethods | undefined, event: RecordEvent, req: unknown) {
+function callPeer(model: PubSubMethods | undefined, event: RecordEvent, req: unknown) {
   const options: PublishOptions = { noReverse: true }
-  const asker = req as Parameters<PubSubMethods['_publishAdd']>[3]
-  if (event.verb === 'updated') model?._publishUpdate(event.id, event.changes, asker, options)
-  if (event.verb === 'addedTo') model?._publishAdd(event.id, event.alias, event.childId, asker, options)
-  if (event.verb === 'removedFrom') model?._publishRemove(event.id, event.alias, event.childId, asker, options)
+  const requester = req as Parameters<PubSubMethods['_publishAdd']>[3]
+  if (event.verb === 'updated') model?._publishUpdate(event.id, event.changes, requester, options)
+  if (event.verb === 'addedTo') model?._publishAdd(event.id, event.alias, event.childId, requester, options)
+  if (event.verb === 'removedFrom') model?._publishRemove(event.id, event.alias, event.childId, requester, options)
 }

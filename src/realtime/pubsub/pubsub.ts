@@ -15,11 +15,11 @@ export interface AttachPubSubOptions {
   /** @default sailsSockets(io) */
   readonly sockets?: Sockets
   readonly logger?: Logger
-  /** Columns of a model that clients must not see. `encrypt` attributes never are. @default none */
+  /** Columns of a model that clients must not see. `encrypt` attributes are always hidden. @default none */
   readonly redactedColumns?: (identity: string) => ReadonlySet<string>
   /**
-   * Models whose changes a feed on this server publishes: the app's own `publishCreate` and so on are silent then, or each
-   * subscriber would hear of everything twice. @default none
+   * Models whose changes a feed on this server publishes. For these the app's own `publishCreate` and so on send nothing, so
+   * that subscribers do not receive messages twice. @default none
    */
   readonly isPublishedByFeed?: (identity: string) => boolean
 }
@@ -28,8 +28,8 @@ export interface AttachPubSubOptions {
 export type WithPubSub<Collection extends object = object> = Collection & PubSubMethods & LegacyPubSubMethods
 
 /**
- * Gives live Waterline models the resourceful pub-sub of Sails, under the names of v1 and v0.12. What an app defined on a
- * model stays, and is what the other models call.
+ * Adds the resourceful pub-sub of Sails to live Waterline models, with the method names of v1 and v0.12. Methods that an app
+ * defined are kept, and the other models call them.
  *
  * @example
  * attachPubSub(ontology.collections, { io, models: readModels(ontology.collections) })
@@ -58,8 +58,8 @@ export function attachPubSub(collections: Readonly<Record<string, object>>, opti
 }
 
 /**
- * Gives a live model that has the functions of Sails v1 the names of v0.12: `User.publishCreate(newUser)`, `message`, `watch`
- * and so on. What is defined already stays.
+ * Adds the method names of Sails v0.12 to a live model with the methods of v1: `User.publishCreate(newUser)`, `message`,
+ * `watch` and so on. Existing methods are kept.
  */
 export function addLegacyPubSub(live: object & PubSubMethods, model: Model, sockets: LegacySockets): void {
   addMissing(live, legacyMethods(live, model, sockets))

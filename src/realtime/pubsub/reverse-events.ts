@@ -12,26 +12,26 @@ import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import { isRecordId } from '../../publish/mapping/record-id.ts'
 
 /**
- * What the other ends of a record's associations are told when an app publishes about it. Here the record comes as the app
- * has it, populated or not, where the feed has the bare row. Pure.
+ * The events of the other ends of a record's associations when an app publishes about it. The record may be populated,
+ * unlike the feed's rows. Pure.
  */
 export interface ReverseCalls {
   created(id: RecordId, record: ModelRecord): RecordEvent[]
   updated(id: RecordId, changes: ModelRecord, previous: ModelRecord): RecordEvent[]
   destroyed(id: RecordId, previous: ModelRecord): RecordEvent[]
-  /** A member joined or left the collection `alias`; undefined where there is no such collection. */
+  /** A member joined or left the collection `alias`. Undefined if there is no such collection. */
   moved(id: RecordId, alias: string, member: RecordId, joined: boolean): RecordEvent[] | undefined
 }
 
 export function reverseEvents(model: Model, models: Models): ReverseCalls {
   const stated = (id: RecordId, record: ModelRecord) => memberships(model, rowOf(model, id, record, models), models)
-  const tell = (collection: Collection, id: RecordId, members: RecordId[], joined: boolean) =>
+  const eventsOf = (collection: Collection, id: RecordId, members: RecordId[], joined: boolean) =>
     memberEvents(collection, { id, members, joined }, models)
   const members = (record: ModelRecord, { alias, collection }: Collection) =>
     idsAmong(record[alias], models.get(collection))
   return {
     created(id, record) {
-      const joined = pluralAssociations(model).flatMap(each => tell(each, id, members(record, each), true))
+      const joined = pluralAssociations(model).flatMap(each => eventsOf(each, id, members(record, each), true))
       return [...stated(id, record).map(addedTo), ...joined]
     },
     updated(id, changes, previous) {
@@ -43,7 +43,7 @@ export function reverseEvents(model: Model, models: Models): ReverseCalls {
         .filter(({ alias }) => Array.isArray(changes[alias]) && Array.isArray(previous[alias]))
         .flatMap(each => {
           const [old, now] = [members(previous, each), members(changes, each)]
-          return [...tell(each, id, missing(old, now), false), ...tell(each, id, missing(now, old), true)]
+          return [...eventsOf(each, id, missing(old, now), false), ...eventsOf(each, id, missing(now, old), true)]
         })
       return [...left.map(removedFrom), ...joined.map(addedTo), ...replaced]
     },
@@ -52,17 +52,17 @@ export function reverseEvents(model: Model, models: Models): ReverseCalls {
       return model.associations.flatMap(association =>
         association.type === 'model'
           ? left.filter(({ collection }) => collection.parentAttribute === association.alias).map(removedFrom)
-          : tell(association, id, members(previous, association), false),
+          : eventsOf(association, id, members(previous, association), false),
       )
     },
     moved(id, alias, member, joined) {
       const collection = pluralAssociations(model).find(each => each.alias === alias)
-      return collection && tell(collection, id, [member], joined)
+      return collection && eventsOf(collection, id, [member], joined)
     },
   }
 }
 
-/** The record as its row would be: what is populated is its id again. */
+/** The keys and foreign keys of the record, with populated records replaced by their ids. */
 function rowOf(model: Model, id: RecordId, record: ModelRecord, models: Models): ModelRecord {
   const foreignKeys = model.associations.flatMap(association =>
     association.type === 'model'

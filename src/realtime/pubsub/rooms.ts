@@ -11,7 +11,7 @@ type RoomMethods = Pick<
   'publish' | 'subscribe' | 'unsubscribe' | 'getRoomName' | '_watch' | '_introduce' | '_retire' | '_room' | '_classRoom'
 >
 
-/** Who is in which room of a model, and messages of the app's own to them. */
+/** The functions of a model that join and leave its rooms and send the app's own messages to them. */
 export function roomMethods(context: PubSubContext): RoomMethods {
   const { model, sockets, logger, self, performer } = context
   const { identity } = model
@@ -23,8 +23,8 @@ export function roomMethods(context: PubSubContext): RoomMethods {
   ) => {
     const what = verb === 'join' ? 'subscribe' : 'unsubscribe'
     const socket = parseSocket(req)
-    if (!socket) return logger.debug(`${identity}.${what}() was called by a non-socket request: nobody to ${what}`)
-    if (isMissing(records)) return logger.error(`${identity}.${what}(): the ids are missing`)
+    if (!socket) return logger.debug(`${identity}.${what}() ignored a request that did not come over a socket`)
+    if (isMissing(records)) return logger.error(`${identity}.${what}() requires ids`)
     for (const id of idsOf(context, records, what)) {
       for (const room of roomsOf(self(), identity, id, contexts)) void sockets[verb](socket, room)
     }
@@ -35,7 +35,7 @@ export function roomMethods(context: PubSubContext): RoomMethods {
       const { event, kind, data, req } = publication(identity, args)
       const except = omitted(req)
       if (isMissing(ids)) {
-        if (kind === undefined) return logger.error(`${identity}.publish(): the ids are missing`)
+        if (kind === undefined) return logger.error(`${identity}.publish() requires ids`)
         return perform({ do: 'emit', rooms: [classRoom(identity)], event, payload: data as object }, except)
       }
       for (const id of idsOf(context, ids, 'publish')) {
@@ -49,7 +49,7 @@ export function roomMethods(context: PubSubContext): RoomMethods {
     getRoomName: id => self()._room(id),
     _watch: req => {
       const socket = parseSocket(req)
-      if (!socket) return logger.debug(`${identity}._watch() was called by a non-socket request: nobody to subscribe`)
+      if (!socket) return logger.debug(`${identity}._watch() ignored a request that did not come over a socket`)
       void sockets.join(socket, self()._classRoom())
     },
     _introduce: record => {
@@ -59,20 +59,20 @@ export function roomMethods(context: PubSubContext): RoomMethods {
     _retire: record => perform({ do: 'unsubscribe', identity, id: idOfRecord(model, record) }),
     _room: id => {
       if (isRecordId(id)) return recordRoom(identity, id)
-      logger.error(`${identity}._room() needs an id`)
+      logger.error(`${identity}._room() requires an id`)
       return undefined
     },
     _classRoom: () => classRoom(identity),
   }
 }
 
-/** The ids of the sockets that are left out: that of the asker, if any. */
+/** The ids of the excluded sockets: the requesting socket, if any. */
 export function omitted(req: unknown): string[] {
   const socket = parseSocket(req)
   return socket ? [socket.id] : []
 }
 
-/** The record's room; with contexts, or where the model's `autosubscribe` names some, the rooms of these. */
+/** The record's room, or the rooms of the contexts in `contexts` or in the model's `autosubscribe`. */
 function roomsOf(model: { autosubscribe?: unknown }, identity: string, id: RecordId, contexts?: Contexts): string[] {
   const chosen = contexts ?? model.autosubscribe ?? true
   if (chosen === true || chosen === '*') return [recordRoom(identity, id)]
@@ -84,8 +84,8 @@ const isMissing = (records: unknown): records is null | undefined | '' | false =
   records === null || records === undefined || records === '' || records === false
 
 /**
- * v1 sends `(data, req)`, v0.12 `([event], [context], data, req)`. They differ in what follows text: a request in v1, a
- * context or the data in v0.12.
+ * The arguments are `(data, req)` in v1 and `([event], [context], data, req)` in v0.12. After a string, v1 has a request, and
+ * v0.12 has a context or the data.
  */
 function publication(identity: string, args: unknown[]) {
   const [first, second, third, fourth] = args
@@ -93,10 +93,10 @@ function publication(identity: string, args: unknown[]) {
   const event = typeof first === 'string' ? first : identity
   if (named && typeof second === 'string') return { event, kind: second, data: third, req: fourth }
   if (named && second === null && args.length > 2) return { event, kind: 'message', data: third, req: fourth }
-  const isData = second !== null && typeof second === 'object' && !isAsker(second)
+  const isData = second !== null && typeof second === 'object' && !isRequester(second)
   if (named && isData) return { event, kind: 'message', data: second, req: third }
   return { event: identity, kind: undefined, data: first, req: second }
 }
 
-const isAsker = (value: unknown) =>
+const isRequester = (value: unknown) =>
   parseSocket(value) !== undefined || (value !== null && typeof value === 'object' && 'headers' in value)

@@ -3,10 +3,10 @@ import { ChangefeedError } from '../../errors.ts'
 import { type Logger, silentLogger } from '../../logger.ts'
 import { type Done, settled } from '../blueprints/settle.ts'
 
-/** A socket, or the socket request that came over it. */
+/** A socket, or a request over a socket. */
 export type SocketOrRequest = Socket | { readonly socket?: unknown }
 
-/** What joins or leaves a room: a socket, a request, a socket's id, or the name of a room whose members are meant. */
+/** A socket, a request, a socket's id, or the name of a room whose members join or leave. */
 export type Member = SocketOrRequest | string | number
 
 export interface LeaveAllOptions {
@@ -17,32 +17,32 @@ export interface LeaveAllOptions {
 }
 
 /**
- * `sails.sockets` on any socket.io server. A socket on this server has changed rooms when a function returns; the promise (and
- * the callback, if one is given) tells that it is done everywhere this server can know of. All of it works across servers
- * through the socket.io adapter.
+ * `sails.sockets` on any socket.io server. Local sockets have changed rooms when a function returns. The promise (and the
+ * callback, if passed) settles when the change has been sent to the other servers. All functions work across servers through
+ * the socket.io adapter.
  */
 export interface Sockets {
-  /** The event of `broadcast` and `blast` where none is named: `message`. */
+  /** The default event of `broadcast` and `blast`: `message`. */
   readonly DEFAULT_EVENT_NAME: string
-  /** Subscribes to a room. An id that is no socket of this server is the name of a room, whose members all join. */
+  /** Joins a room. An id that is not a socket of this server is the name of a room, whose members all join. */
   join(members: Member | readonly Member[], room: string, done?: Done): Promise<true | undefined>
   leave(members: Member | readonly Member[], room: string, done?: Done): Promise<true | undefined>
-  /** The members of the room leave all their rooms, but for the one named by their own id. */
+  /** The members of the room leave all their rooms, except the one named by their own id. */
   leaveAll(room: string, done?: Done): Promise<void>
   leaveAll(room: string, options?: LeaveAllOptions, done?: Done): Promise<void>
-  /** One message to everyone in any of the rooms, once each. */
+  /** Sends one message to each socket in any of the rooms. */
   broadcast(rooms: string | readonly string[], data: unknown): void
   broadcast(rooms: string | readonly string[], eventName: string, data: unknown, socketToOmit?: unknown): void
   broadcast(rooms: string | readonly string[], data: object, socketToOmit: unknown): void
-  /** One message to every socket. */
+  /** Sends one message to each socket. */
   blast(data: unknown): void
   blast(eventName: string, data: unknown, socketToOmit?: unknown): void
   blast(data: object, socketToOmit: unknown): void
   /** The id of a socket or of a request's socket; undefined for anything else. */
   getId(socket: unknown): string | undefined
-  /** The socket of this server with this id. Throws `E_USAGE` where there is none. */
+  /** The socket of this server with this id. Throws `E_USAGE` if there is none. */
   get(id: string | number): Socket
-  /** The socket itself, that of a request, or undefined. */
+  /** The socket itself, the socket of a request, or undefined. */
   parseSocket(socket: unknown): Socket | undefined
   addRoomMembersToRooms(source: string, destinations: string | readonly string[], done?: Done): Promise<void>
   removeRoomMembersFromRooms(source: string, destinations: string | readonly string[], done?: Done): Promise<void>
@@ -53,11 +53,11 @@ export interface Sockets {
   id(socket: unknown): string | undefined
   /** v0.12: the rooms that have members on this server. */
   rooms(): string[]
-  /** v0.12: the rooms that a socket is in. */
+  /** v0.12: the rooms of a socket. */
   socketRooms(socket: unknown): string[]
-  /** v0.12: the ids of the sockets of this server in a room, of all without one. */
+  /** v0.12: the ids of this server's sockets in a room, or of all its sockets. */
   subscribers(room?: string): string[]
-  /** v0.12: a message to sockets by their ids. */
+  /** v0.12: sends a message to sockets by id. */
   emit(ids: string | readonly string[], eventName: string, data?: unknown): void
   emit(ids: string | readonly string[], data: object): void
   /** v0.12: `blast`. */
@@ -67,15 +67,15 @@ export interface Sockets {
 
 const DEFAULT_EVENT_NAME = 'message'
 
-/** `sails.sockets` for this server. Every function may be passed on by itself. */
+/** `sails.sockets` for this server. The functions do not depend on `this`. */
 export function sailsSockets(io: Server, logger: Logger = silentLogger): Sockets {
   const get = (id: string | number): Socket => {
     if (typeof id !== 'string' && typeof id !== 'number') {
-      throw new ChangefeedError('E_USAGE', 'sockets.get() looks a socket up by its id: pass text or a number.')
+      throw new ChangefeedError('E_USAGE', 'sockets.get() requires the id of a socket: a string or a number.')
     }
     const socket = io.of('/').sockets.get(String(id))
     if (socket) return socket
-    throw new ChangefeedError('E_USAGE', `No socket of this server has the id "${id}": it may have disconnected.`)
+    throw new ChangefeedError('E_USAGE', `This server has no socket with the id "${id}". It may have disconnected.`)
   }
   const move = (verb: 'join' | 'leave', members: Member | readonly Member[], room: string, done?: Done) => {
     const what = `sockets.${verb}()`
@@ -90,13 +90,13 @@ export function sailsSockets(io: Server, logger: Logger = silentLogger): Sockets
   }
   const changeRoom = (verb: 'join' | 'leave', member: Member, name: string) => {
     const isOne = parseSocket(member) !== undefined || isName(member)
-    if (!isOne) return logger.warn(`sockets.${verb}() was called with something that is not a socket`, { room: name })
+    if (!isOne) return logger.warn(`sockets.${verb}() ignored a value that is not a socket`, { room: name })
     const room = requireRoom(name, `sockets.${verb}()`)
     const socket = parseSocket(member) ?? io.of('/').sockets.get(String(member))
     if (socket) return verb === 'join' ? socket.join(room) : socket.leave(room)
     return moveMembers(verb, String(member), [room])
   }
-  /** Twice, so that the sockets of this server have moved at once and need not wait for the adapter to come round. */
+  /** Moves local sockets synchronously first, then those of all servers through the adapter. */
   const moveMembers = (verb: 'join' | 'leave', source: string, destinations: string[]) => {
     for (const operator of [io.local.in(source), io.in(source)]) {
       if (verb === 'join') operator.socketsJoin(destinations)
@@ -121,7 +121,7 @@ export function sailsSockets(io: Server, logger: Logger = silentLogger): Sockets
     return settled(work, done, logger, 'sockets.leaveAll()')
   }
   const emit = (rooms: readonly string[] | undefined, args: unknown[]) => {
-    if (rooms?.length === 0) return // to socket.io no room means everyone
+    if (rooms?.length === 0) return // socket.io would send to all sockets
     const { event, data, omit } = messageOf(args)
     const to = rooms ? io.to([...rooms]) : io.sockets
     const socket = parseSocket(omit)
@@ -153,14 +153,14 @@ export function sailsSockets(io: Server, logger: Logger = silentLogger): Sockets
   }
 }
 
-/** The socket itself, that of a request, or undefined. */
+/** The socket itself, the socket of a request, or undefined. */
 export function parseSocket(value: unknown): Socket | undefined {
   if (isSocket(value)) return value
   const { socket } = (value ?? {}) as { socket?: unknown }
   return isSocket(socket) ? socket : undefined
 }
 
-/** A Node HTTP request has a socket too, which can emit but not join. */
+/** Checks for `join`, because the TCP socket of an HTTP request has `emit` as well. */
 function isSocket(value: unknown): value is Socket {
   const { emit, join } = (value ?? {}) as Partial<Socket>
   return typeof emit === 'function' && typeof join === 'function' && !Array.isArray(value)
@@ -170,12 +170,12 @@ const isName = (value: unknown): value is string | number => typeof value === 's
 
 function requireRoom(room: unknown, what: string): string {
   if (typeof room === 'string' && room !== '') return room
-  throw new ChangefeedError('E_USAGE', `${what} needs the name of a room: text that is not empty.`)
+  throw new ChangefeedError('E_USAGE', `${what} requires the name of a room: a non-empty string.`)
 }
 
 /**
- * `([event], data, [omit])` as documented: a lone argument is the data, and so is a first one that is not text. Sails
- * itself shifts them wrongly, and omits nobody where no event is named.
+ * `([event], data, [omit])` as documented: a single argument, or a first argument that is not a string, is the data. Sails
+ * itself ignores `omit` if no event is passed.
  */
 function messageOf(args: unknown[]): { event: string; data: unknown; omit: unknown } {
   const [first, second, third] = args
@@ -184,7 +184,7 @@ function messageOf(args: unknown[]): { event: string; data: unknown; omit: unkno
   return { event: typeof first === 'string' && first !== '' ? first : DEFAULT_EVENT_NAME, data: second, omit: third }
 }
 
-/** A socket cannot be sent; who sends one means the socket's id. */
+/** A socket cannot be serialized, so its id is sent instead. */
 const asData = (data: unknown) => (isSocket(data) ? { id: data.id } : data)
 
 async function leaveEverything(io: Server, source: string, options: LeaveAllOptions): Promise<void> {
@@ -197,7 +197,7 @@ async function leaveEverything(io: Server, source: string, options: LeaveAllOpti
   }
 }
 
-/** Starts at once; what is thrown becomes a rejection. */
+/** Runs synchronously. Errors become rejections. */
 async function attempt(run: () => unknown[]): Promise<void> {
   await Promise.all(run())
 }

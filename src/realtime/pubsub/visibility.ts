@@ -33,7 +33,7 @@ function visible(event: RecordEvent, parts: VisibilityParts): RecordEvent {
   }
 }
 
-/** The record, and the records populated in it. */
+/** The record and its populated records without hidden attributes. */
 function shown(identity: string, record: ModelRecord, parts: VisibilityParts): ModelRecord {
   const [model, hidden] = [parts.models.get(identity), parts.hidden(identity)]
   const entries = Object.entries(record).filter(([name]) => !hidden.has(name))

@@ -1,27 +1,27 @@
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from '../../logger.ts'
 
-/** Lets a connection in, or not. Called with the handshake request; answers by the callback, as engine.io has it. */
+/** Decides whether a client may connect. Called with the handshake request and engine.io's callback. */
 export type BeforeConnect = (
   handshake: IncomingMessage,
   proceed: (error: Error | string | null | undefined, allow?: boolean) => void,
 ) => unknown
 
 export interface AdmissionOptions {
-  /** Decides alone where it is set. */
+  /** If set, `onlyAllowOrigins` is ignored. */
   readonly beforeConnect: BeforeConnect | undefined
-  /** Origins of the pages that may connect, such as `https://example.com`; a connection without an origin may not. */
+  /** Origins of the pages that may connect, such as `https://example.com`. Connections without an origin are rejected. */
   readonly onlyAllowOrigins: readonly string[] | undefined
 }
 
 type AllowRequest = (req: IncomingMessage, answer: (error: string | null | undefined, success: boolean) => void) => void
 
-/** Who may connect, where the app says so itself: asked at the handshake, after what the {@link RequestGuard} asks of every request. */
+/** Applies the app's own rules for connections at the handshake, after the {@link RequestGuard} has checked the request. */
 export function admission(options: AdmissionOptions, logger: Logger): AllowRequest {
   const { beforeConnect, onlyAllowOrigins } = options
   return (req, answer) => {
     const finish = (error: Error | string | null | undefined, allow = false) => {
-      if (!allow) logger.debug('A socket was not let in', { origin: req.headers.origin, error })
+      if (!allow) logger.debug('Rejected a socket connection', { origin: req.headers.origin, error })
       answer(error ? String(error instanceof Error ? error.message : error) : null, allow && !error)
     }
     if (!beforeConnect) return finish(null, onlyAllowOrigins?.includes(req.headers.origin ?? ''))
@@ -39,7 +39,7 @@ function once(finish: (error: Error | string | null | undefined, allow?: boolean
   }
 }
 
-/** Whether it throws or rejects, the connection is refused. */
+/** If the app's function throws or rejects, the connection is rejected. */
 function callSafely(call: () => unknown, proceed: (error: Error) => void) {
   const fail = (error: unknown) => proceed(error instanceof Error ? error : new Error(String(error)))
   try {

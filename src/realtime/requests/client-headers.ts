@@ -1,6 +1,6 @@
 /**
- * Header fields that the messages of a client may set: none that says who asks or from where. The handshake says that, and
- * what it says of a field goes before what a message says.
+ * Header fields that client messages may set. None identifies the client; fields of the handshake do, and they override
+ * fields of messages.
  */
 const HARMLESS = [
   ...['accept', 'accept-language', 'x-csrf-token', 'x-xsrf-token', 'x-requested-with', 'nosession'],
@@ -10,12 +10,12 @@ const HARMLESS = [
 export const clientHeaders = (more: readonly string[] = []): ReadonlySet<string> =>
   new Set([...HARMLESS, ...more.map(name => name.toLowerCase())])
 
-/** False for fields by which a server knows its client; those are never taken from a message. */
+/** False for fields that identify a client, which messages must never set. */
 export const mayBeOfClient = (name: string): boolean =>
   /^[-a-z0-9_]{1,100}$/i.test(name) &&
   !/^(cookie|host|origin|forwarded|via|x-forwarded-.*|x-real-ip|x-http-method.*)$/i.test(name)
 
-/** What a handshake says of its client, for the client's requests: all but what is about the handshake itself. */
+/** The headers of a handshake that also apply to the client's requests. */
 export function ofHandshake(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).filter(

@@ -5,8 +5,8 @@ import { type Limits, rateLimit } from './limits.ts'
 type Connection = Socket['conn']
 
 /**
- * Closes a connection that sends more than it may, before its packets are parsed: parsing costs as much for a request that
- * is refused as for any other.
+ * Closes a connection that exceeds a limit before its packets are parsed, because parsing rejected requests costs as much as
+ * parsing others.
  */
 export function closeFloods(io: Server, limits: Limits, logger: Logger): void {
   const { bytesPerSecond, packetsPerSecond, payloadBytes } = limits
@@ -19,20 +19,20 @@ export function closeFloods(io: Server, limits: Limits, logger: Logger): void {
       const isWithin = packets.allows() && bytes.allows(data?.length ?? 0) && depth <= NESTING && values.allows(count)
       if (isWithin || connection.readyState !== 'open') return
       logger.warn(
-        'A connection was closed: it sent more than limits.packetsPerSecond, limits.bytesPerSecond, 1000 levels of JSON or 200000 values at once',
+        'Closed a connection that exceeded limits.packetsPerSecond, limits.bytesPerSecond, 1000 levels of JSON or 200000 values at once',
       )
       connection.close(true)
     })
   })
 }
 
-/** A message is parsed whole before its request can be refused: 60,000 keys take 0.2 s. */
+/** A message is parsed completely before its request can be rejected. Parsing 60,000 keys takes 0.2 s. */
 const VALUES = { perSecond: 25_000, burst: 200_000 }
 const NESTING = 1000
-/** Less text cannot be so deep that parsing it takes long. */
+/** Shorter text cannot be nested deeply enough to parse slowly. */
 const SHORT = 10_000
 
-/** How deep JSON text is nested, and how many values it separates. JSON.parse takes 30 times as long for text that is all brackets. */
+/** The nesting depth and number of separators of JSON text. JSON.parse takes 30 times as long for text of only brackets. */
 function shapeOf(data: string | Buffer | undefined): { depth: number; count: number } {
   if (typeof data !== 'string' || data.length < SHORT) return { depth: 0, count: 0 }
   let [level, depth, count] = [0, 0, 0]

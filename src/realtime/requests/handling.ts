@@ -8,16 +8,16 @@ import { parsedQuery } from './request-data.ts'
 import { answerError, withResponses } from './responses.ts'
 import type { Router } from './router.ts'
 
-/** What is already known of a request; the rest is read from it. */
+/** Parts of a request that the transport provides. The rest is read from the request. */
 export interface Known {
   readonly query?: Record<string, unknown>
-  /** Gives the body; called only where a route answers. */
+  /** Reads the body. Only called if a route matches. */
   readonly body: () => unknown
-  /** Throws a `Refusal` where no route may answer. Nothing else runs before it. */
+  /** Throws a `Refusal` for a request that no route may handle. Called first. */
   readonly requireAllowed?: () => void
 }
 
-/** Answers a request by a route; false where none fits. */
+/** Handles a request with a route. False if none matches. */
 export type Handle = (req: IncomingMessage, res: ServerResponse, known: Known) => Promise<boolean>
 
 export interface HandlingOptions {
@@ -26,7 +26,7 @@ export interface HandlingOptions {
   readonly logger: Logger
 }
 
-/** Routes as one function, for requests over HTTP and over sockets. A route that throws is answered with a status. */
+/** Routes as one function, for HTTP and socket requests. If a route throws, the response is an error status. */
 export function routeHandling(router: Router, { middleware, limits, logger }: HandlingOptions): Handle {
   return async (req, res, known) => {
     const { pathname, search } = parseTarget(req.url)
@@ -48,13 +48,13 @@ export function routeHandling(router: Router, { middleware, limits, logger }: Ha
   }
 }
 
-/** A request line may hold anything; what is no url fits no route. */
+/** A request line may contain anything. An invalid URL matches no route. */
 function parseTarget(url = '/'): { pathname: string; search: string } {
   const base = 'http://route.invalid'
   return URL.canParse(url, base) ? new URL(url, base) : { pathname: '', search: '' }
 }
 
-/** Express-style middleware, one after the other. Ends early where one of them answers. */
+/** Runs Express-style middleware in order. Stops when one of them responds. */
 export async function runThrough(handlers: readonly NodeHandler[], req: object, res: ServerResponse): Promise<void> {
   for (const handler of handlers) {
     if (res.writableEnded) return
@@ -88,7 +88,7 @@ function asRequest(req: IncomingMessage, parts: Parts): RealtimeRequest {
   })
 }
 
-/** Also where Express has given the request getters of these names. */
+/** Defines own properties, because Express defines getters with these names on the prototype. */
 function withOwn<Target extends object>(target: Target, values: Record<string, unknown>): Target {
   const own = Object.entries(values).map(([name, value]) => [
     name,

@@ -10,8 +10,8 @@ import type { RequestGuard } from './request-guard.ts'
 import type { Router } from './router.ts'
 
 /**
- * Routes over plain HTTP as a Node handler, to mount in an app: `app.use(handler)`. Calls `next` for what no route answers;
- * without `next` that is a 404.
+ * Routes over HTTP as a Node handler, to mount in an app: `app.use(handler)`. If no route matches, calls `next`, or responds
+ * with 404 if there is no `next`.
  */
 export function httpHandler(handle: Handle, limits: Limits, guard: RequestGuard): NodeHandler {
   return (req: IncomingMessage & { body?: unknown }, res: ServerResponse, next?: (error?: unknown) => void) => {
@@ -25,8 +25,8 @@ export function httpHandler(handle: Handle, limits: Limits, guard: RequestGuard)
 const notFound = (res: ServerResponse) => void res.writeHead(404).end('Not Found')
 
 /**
- * Answers a server's requests by our routes first, and leaves the others to those who listened before. Who comes to listen
- * later is called by the server itself.
+ * Handles a server's requests with our routes first, and passes the others to the listeners that existed before. Listeners
+ * that are added later are called by the server itself.
  */
 export function interceptRequests(server: HttpServer, handler: NodeHandler): void {
   const others = server.listeners('request') as ((req: IncomingMessage, res: ServerResponse) => void)[]
@@ -42,11 +42,11 @@ export function interceptRequests(server: HttpServer, handler: NodeHandler): voi
 
 export interface ClientRouteOptions {
   readonly guard: RequestGuard
-  /** Whether pages of other origins may connect never, and so need no cookie. */
+  /** Whether pages of other origins may not connect, and so must not get a cookie. */
   readonly ownPagesOnly: boolean
 }
 
-/** What sails.io.js fetches before it connects: itself, and a cookie where the page is of another origin. */
+/** The files that pages fetch before they connect: sails.io.js and, for pages of other origins, a cookie. */
 export function addClientRoutes(router: Router, { guard, ownPagesOnly }: ClientRouteOptions): void {
   router.add('GET /js/dependencies/sails.io.js', sendClient)
   router.add('GET /__getcookie', (req, res) => {
@@ -66,7 +66,7 @@ const sendClient: RealtimeHandler = async (_req, res) => {
 
 let client: Promise<string> | undefined
 
-/** JSON or a form, within the limit; nothing for any other type. */
+/** Parses JSON or a form, within the limits. An empty object for other types. */
 async function readBody(req: IncomingMessage, limits: Limits): Promise<unknown> {
   const type = req.headers['content-type'] ?? ''
   const isJson = /\bjson\b/.test(type)
@@ -91,6 +91,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw badRequest('The body is not JSON.')
+    throw badRequest('The body is not valid JSON.')
   }
 }

@@ -1,8 +1,8 @@
 import type { Limits } from './limits.ts'
 
 /**
- * A request that is answered with a status and a reason, and not carried out. What goes to the client is the code and the
- * message, which we wrote: never those of an error from below.
+ * Rejects a request with a status and a reason. The client receives the code and the message, which never contain those of
+ * an underlying error.
  */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
@@ -21,18 +21,18 @@ export class Refusal extends Error {
 }
 
 export type RefusalCode =
-  | 'E_BAD_REQUEST' // the request cannot be understood
-  | 'E_FORBIDDEN' // a policy said no
-  | 'E_NOT_FOUND' // there is no such record, or route
+  | 'E_BAD_REQUEST' // the request is invalid
+  | 'E_FORBIDDEN' // a policy denied it
+  | 'E_NOT_FOUND' // there is no such record or route
   | 'E_CONFLICT' // a unique value is taken
   | 'E_TOO_LARGE' // a limit on size, depth, page or list
-  | 'E_TOO_MANY_ROOMS' // the socket is in as many rooms as it may be
+  | 'E_TOO_MANY_ROOMS' // the socket has reached its limit of rooms
   | 'E_TOO_MANY_REQUESTS' // faster than the limit
 
 export const badRequest = (message: string) => new Refusal(400, 'E_BAD_REQUEST', message)
-export const forbidden = () => new Refusal(403, 'E_FORBIDDEN', 'This is not for you to see or to change.')
+export const forbidden = () => new Refusal(403, 'E_FORBIDDEN', 'You are not allowed to do this.')
 export const notFound = (what: string) => new Refusal(404, 'E_NOT_FOUND', `There is no such ${what}.`)
-/** With the name of the limit, so that who runs the server can raise it. */
+/** The message names the limit, so that the operator can raise it. */
 export const tooLarge = (limit: keyof Limits, message: string) => new Refusal(413, 'E_TOO_LARGE', named(limit, message))
 export const tooMany = (limit: keyof Limits, message: string) =>
   new Refusal(429, 'E_TOO_MANY_REQUESTS', named(limit, message))

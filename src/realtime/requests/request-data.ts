@@ -3,14 +3,14 @@ import type { Limits } from './limits.ts'
 import { badRequest, Refusal, tooLarge } from './refusal.ts'
 
 /**
- * Throws for more values than the limit, for data that is nested too deeply, and for keys by which careless code could reach
- * a prototype; says how many values there are. No recursion and no copies: it must be cheap for data of any shape.
+ * Returns the number of values. Throws for too many values, for data that is nested too deeply, and for keys that could lead
+ * to prototype pollution. Iterative and without copies, so that it is cheap for data of any shape.
  */
 export function checkData(data: unknown, { depth, values }: Pick<Limits, 'depth' | 'values'>): number {
   let level = [data].filter(isContainer)
   let count = 0
   for (let at = 0; level.length > 0; at++) {
-    if (at >= depth) throw tooLarge('depth', `Objects and lists may be ${depth} deep.`)
+    if (at >= depth) throw tooLarge('depth', `Objects and lists may be nested ${depth} levels deep.`)
     const next: object[] = []
     for (const each of level) {
       const keys = Array.isArray(each) ? undefined : Object.keys(each)
@@ -30,7 +30,7 @@ export function checkedData(data: unknown, limits: Pick<Limits, 'depth' | 'value
   return data
 }
 
-/** A query string or a form as nested data, within bounds. */
+/** Parses a query string or a form to nested data, within limits. */
 export function parsedQuery(search: string, limits: Pick<Limits, 'depth' | 'values'>): Record<string, unknown> {
   try {
     const query = parseQuery(search.replace(/^\?/, ''), QUERY_BOUNDS)
@@ -45,7 +45,7 @@ export function parsedQuery(search: string, limits: Pick<Limits, 'depth' | 'valu
 const PARAMETERS = 1000
 const QUERY_BOUNDS = { depth: 10, parameterLimit: PARAMETERS, arrayLimit: PARAMETERS, throwOnLimitExceeded: true }
 
-/** Length of all text in checked data, keys included. */
+/** Total length of the strings in checked data, including keys. */
 export function textLength(data: unknown): number {
   if (typeof data === 'string') return data.length
   if (!isContainer(data)) return 0

@@ -5,7 +5,7 @@ import { hostName, isLoopbackAddress, isLoopbackName } from './hosts.ts'
 import { Refusal } from './refusal.ts'
 
 export interface RequestGuardOptions {
-  /** The server that requests come to; undefined where that is not known. */
+  /** The server that receives the requests, if known. */
   readonly server: Pick<HttpServer, 'address'> | undefined
   readonly onlyAllowOrigins: readonly string[] | undefined
   readonly allowedHosts: readonly string[]
@@ -13,9 +13,9 @@ export interface RequestGuardOptions {
 }
 
 /**
- * Keeps pages of other origins out. A browser sends the cookies of its user whatever page asks, so a request must show that
- * it comes from a page of this server, from an allowed page, or from no page; and a server that only this machine can reach
- * answers no other name, because a page elsewhere can make its own name point to 127.0.0.1 (DNS rebinding).
+ * Rejects requests of pages of other origins. Browsers send a user's cookies with requests of any page, so a request must
+ * come from a page of this server, from an allowed page, or not from a page. A server on a loopback address also rejects
+ * unknown host names, because a foreign page can make its own name resolve to 127.0.0.1 (DNS rebinding).
  */
 export class RequestGuard {
   readonly #options: RequestGuardOptions
@@ -29,26 +29,26 @@ export class RequestGuard {
     this.#hosts = new Set([...ofOrigins, ...allowedHosts.map(hostName)])
   }
 
-  /** Throws a `Refusal` for a request that no route may answer: reading is open, as other pages cannot read the answer. */
+  /** Throws a `Refusal` for a request that no route may handle. Reads are allowed, because other pages cannot read the response. */
   requireAllowed(req: IncomingMessage): void {
     this.#requireHost(req.headers)
     if (!SAFE_METHODS.has(req.method ?? 'GET')) this.requireOwnPage(req.headers)
   }
 
-  /** Throws a `Refusal` for a request that a page of another origin made. */
+  /** Throws a `Refusal` for a request of a page of another origin. */
   requireOwnPage(headers: IncomingHttpHeaders): void {
     if (this.isForeignPage(headers)) throw FOREIGN_PAGE
   }
 
-  /** Whether a page of another origin made the request, as far as its browser says. */
+  /** Whether a page of another origin made the request, according to the browser's headers. */
   isForeignPage({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
     if (origin === undefined) return site !== undefined && site !== 'same-origin' && site !== 'none'
     return !this.#options.onlyAllowOrigins?.includes(origin) && hostOf(origin) !== host
   }
 
   /**
-   * Asks of every request of a socket.io server, not of handshakes alone. JSONP is refused whoever asks: it is read by a
-   * script element, which any page may have, and which sends cookies but no Origin.
+   * Checks every request of a socket.io server, not only handshakes. JSONP is always rejected, because script elements of any
+   * page can read it and send cookies but no Origin.
    */
   watch(io: Server, { ownPagesOnly }: { readonly ownPagesOnly: boolean }): void {
     io.engine.use((req: EngineRequest, res: ServerResponse, next: (error?: unknown) => void) => {
@@ -58,8 +58,8 @@ export class RequestGuard {
         if (ownPagesOnly) this.requireOwnPage(req.headers)
         next()
       } catch (error) {
-        this.#options.logger.debug('A socket was not let in', { origin: req.headers.origin, error })
-        // Of an upgrade there is no response yet: engine.io answers with 400.
+        this.#options.logger.debug('Rejected a socket connection', { origin: req.headers.origin, error })
+        // An upgrade has no response yet: engine.io responds with 400.
         if (req.headers.upgrade !== undefined || !(error instanceof Refusal)) return next(error)
         res.writeHead(error.status, { 'content-type': 'application/json' }).end(JSON.stringify(error.body))
       }
@@ -86,14 +86,14 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 const hostOf = (origin: string): string | undefined => (URL.canParse(origin) ? new URL(origin).host : undefined)
 
-const JSONP = new Refusal(403, 'E_FORBIDDEN', 'JSONP is not supported: connect by WebSocket or by plain polling.')
+const JSONP = new Refusal(403, 'E_FORBIDDEN', 'JSONP is not supported. Connect by WebSocket or XHR polling.')
 const FOREIGN_PAGE = new Refusal(
   403,
   'E_FORBIDDEN',
-  'A page of another origin may not do this. To allow it, name its origin in `onlyAllowOrigins`.',
+  'Pages of other origins may not make this request. To allow an origin, add it to `onlyAllowOrigins`.',
 )
 const UNKNOWN_HOST = new Refusal(
   421,
   'E_FORBIDDEN',
-  'This server listens on a loopback address and does not answer to this Host. If the Host is the public name that a reverse proxy passes on, name it in `allowedHosts` or its origin in `onlyAllowOrigins`.',
+  'Rejected an unknown Host header, because this server listens on a loopback address. If it is the public name behind a reverse proxy, add it to `allowedHosts` or its origin to `onlyAllowOrigins`.',
 )

@@ -5,42 +5,42 @@ import type { Socket } from 'socket.io'
 export interface RealtimeRequest extends Omit<IncomingMessage, 'socket'> {
   /** Whether it came over a socket. */
   isSocket: boolean
-  /** The socket that it came over: pass `req` or this to `sockets.join()` and `Model.subscribe()`. */
+  /** The socket of the request. Pass `req` or this to `sockets.join()` and `Model.subscribe()`. */
   socket: Socket
   path: string
   originalUrl: string
-  /** Of the route's path: `id` of `/user/:id`. */
+  /** Parameters of the route's path: `id` of `/user/:id`. */
   params: Record<string, string>
   query: Record<string, unknown>
   // biome-ignore lint/suspicious/noExplicitAny: any JSON
   body: any
   cookies: Record<string, string | undefined>
-  /** What the `session` middleware made of the cookie; nothing for a client that sends the header `nosession`. */
+  /** The session that the `session` middleware loaded. Absent if the client sends the header `nosession`. */
   // biome-ignore lint/suspicious/noExplicitAny: the app's own
   session?: any
   ip: string | undefined
-  /** The parameter of this name: of the route, the body or the query, in this order. */
+  /** The parameter with this name from the route, the body or the query, in this order. */
   // biome-ignore lint/suspicious/noExplicitAny: any JSON
   param(name: string, fallback?: unknown): any
-  /** All parameters: of the query, the body and the route, the later the stronger. */
+  /** All parameters of the query, the body and the route. Later sources override earlier ones. */
   allParams(): Record<string, unknown>
-  /** The header of this name. */
+  /** The header with this name. */
   get(name: string): string | undefined
-  /** A request that is sent as data is its socket's id. */
+  /** A request is serialized as its socket's id. */
   toJSON(): { id?: string }
 }
 
-/** The answer of a route, with the responses of Sails. */
+/** The response of a route, with the response methods of Sails. */
 export interface RealtimeResponse extends ServerResponse {
   /** 200, with `data` or `OK`. */
   ok(data?: unknown): void
   /** Ends with `data` as JSON. */
   json(data: unknown): void
-  /** Ends with `data`: text as text, anything else as JSON. */
+  /** Ends with `data`: strings as text, other values as JSON. */
   send(data?: unknown): void
   status(code: number): RealtimeResponse
   set(name: string, value: string): RealtimeResponse
-  /** 400, 403, 404, with `data` or the words for the status. */
+  /** 400, 403, 404, with `data` or the standard text for the status. */
   badRequest(data?: unknown): void
   forbidden(data?: unknown): void
   notFound(data?: unknown): void
@@ -50,11 +50,11 @@ export interface RealtimeResponse extends ServerResponse {
 
 export type RealtimeHandler = (req: RealtimeRequest, res: RealtimeResponse) => unknown
 
-/** A handler as Node and Express have it. */
+/** A handler in the style of Node and Express. */
 export type NodeHandler = (
-  // biome-ignore lint/suspicious/noExplicitAny: Express and others have types of their own
+  // biome-ignore lint/suspicious/noExplicitAny: Express and other frameworks have their own types
   req: any,
-  // biome-ignore lint/suspicious/noExplicitAny: Express and others have types of their own
+  // biome-ignore lint/suspicious/noExplicitAny: Express and other frameworks have their own types
   res: any,
   next: (error?: unknown) => void,
 ) => unknown

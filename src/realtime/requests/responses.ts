@@ -3,14 +3,14 @@ import type { Logger } from '../../logger.ts'
 import { Refusal } from './refusal.ts'
 import type { RealtimeResponse } from './request.ts'
 
-/** Gives a response the functions of {@link RealtimeResponse}. */
+/** Adds the methods of {@link RealtimeResponse} to a response. */
 export function withResponses(res: ServerResponse, logger: Logger): RealtimeResponse {
   const status = (code: number) => {
     res.statusCode = code
     return response
   }
   const end = (type: string, text: string) => {
-    if (res.writableEnded) return logger.warn('A request was answered twice')
+    if (res.writableEnded) return logger.warn('Ignored a second response to a request')
     if (!res.headersSent && !res.hasHeader('content-type')) res.setHeader('content-type', `${type}; charset=utf-8`)
     res.end(text)
   }
@@ -41,7 +41,7 @@ export function withResponses(res: ServerResponse, logger: Logger): RealtimeResp
   return response
 }
 
-/** The answer to a request that could not be carried out, whatever the reason. */
+/** Responds with an error. Only a `Refusal` exposes its code and message. */
 export function answerError(res: RealtimeResponse, error: unknown): void {
   if (error instanceof Refusal) res.status(error.status).json(error.body)
   else res.serverError(error)

@@ -7,7 +7,7 @@ export interface Found {
   readonly params: Record<string, string>
 }
 
-/** Routes by method and path; the first that fits is taken. */
+/** Routes by method and path. The first match is used. */
 export class Router {
   readonly #routes: {
     method: string
@@ -16,19 +16,18 @@ export class Router {
   }[] = []
 
   /**
-   * `address` is as in Sails: `GET /user/:id`, `post /user`, or `/any/method`. Throws `E_USAGE` for one that cannot be
-   * understood.
+   * `address` is as in Sails: `GET /user/:id`, `post /user`, or `/any/method`. Throws `E_USAGE` for an invalid one.
    */
   add(address: string, handler: RealtimeHandler): void {
     const { method, path } = parseAddress(address)
     try {
       this.#routes.push({ method, matches: match(path), handler })
     } catch (cause) {
-      throw new ChangefeedError('E_USAGE', `Route "${address}": its path cannot be understood.`, { cause })
+      throw new ChangefeedError('E_USAGE', `Route "${address}" has an invalid path.`, { cause })
     }
   }
 
-  /** Nothing for a path with escapes that stand for no text. */
+  /** Undefined if no route matches or the path has invalid escapes. */
   find(method: string, path: string): Found | undefined {
     try {
       return this.#find(method, path)
@@ -48,7 +47,7 @@ export class Router {
   }
 }
 
-/** A HEAD is a GET whose body is not sent. */
+/** HEAD requests are served by GET routes. */
 const answers = (routed: string, method: string) =>
   routed === 'ALL' || routed === method || (method === 'HEAD' && routed === 'GET')
 

@@ -3,19 +3,19 @@ import type { Limits } from './limits.ts'
 import { badRequest, Refusal, tooLarge } from './refusal.ts'
 import { checkData, isDictionary, parsedQuery, textLength } from './request-data.ts'
 
-/** Request methods that sails.io.js sends, each as an event of its own. */
+/** Request methods of sails.io.js. Each is the name of an event. */
 export const METHODS = ['get', 'post', 'put', 'delete', 'patch', 'options', 'head'] as const
 export type Method = (typeof METHODS)[number]
 
-/** A request that came as a socket message, checked. */
+/** A validated request in a socket message. */
 export interface VirtualMessage {
   readonly method: Uppercase<Method>
-  /** Path and query; of a GET with data, the data is in the query. */
+  /** Path and query. The query includes the data of a GET. */
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly query: Record<string, unknown>
   readonly body: unknown
-  /** How many values the data has. */
+  /** Number of values in the data. */
   readonly values: number
 }
 
@@ -26,15 +26,14 @@ export interface MessageRules {
 }
 
 /**
- * Reads what a client sent for one of the {@link METHODS}. Throws a `Refusal` for anything that is no request: clients send
- * what they like.
+ * Parses a client's message for one of the {@link METHODS}. Throws a `Refusal` for an invalid request.
  */
 export function parseMessage(
   method: Method,
   message: unknown,
   { limits, clientHeaders }: MessageRules,
 ): VirtualMessage {
-  if (!isDictionary(message)) throw badRequest('A request is an object such as {"url": "/user", "data": {}}.')
+  if (!isDictionary(message)) throw badRequest('A request must be an object such as {"url": "/user", "data": {}}.')
   const { pathname, search } = parseUrl(message.url)
   const data = message.data ?? message.params ?? {}
   const values = checkData(data, limits) + checkData(message.headers, limits)
@@ -60,19 +59,19 @@ function searchOf(query: object, { queryLength }: Limits): string {
 
 function parseUrl(url: unknown): { pathname: string; search: string } {
   if (typeof url !== 'string' || url === '') throw badRequest('No url provided in request.')
-  if (url.length > 8192) throw new Refusal(414, 'E_TOO_LARGE', 'A url may have 8192 characters.')
+  if (url.length > 8192) throw new Refusal(414, 'E_TOO_LARGE', 'A URL may have 8192 characters.')
   const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, '')
-  if (path.startsWith('//')) throw badRequest('A url is a path such as "/user".')
+  if (path.startsWith('//')) throw badRequest('A URL must be a path such as "/user".')
   try {
     const { pathname, search } = new URL(path.startsWith('/') ? path : `/${path}`, 'http://socket.invalid')
     decodeURIComponent(pathname)
     return { pathname, search }
   } catch {
-    throw badRequest('The url cannot be understood.')
+    throw badRequest('The URL is invalid.')
   }
 }
 
-/** The fields that a message may set, as HTTP allows them; what is anything else is left out. Names in lower case. */
+/** The allowed and valid header fields, with names in lower case. Others are ignored. */
 function parseHeaders(headers: unknown, allowed: ReadonlySet<string>): Record<string, string> {
   if (!isDictionary(headers)) return {}
   const fields = Object.entries(headers).map(([name, value]): [string, unknown] => [

@@ -11,7 +11,7 @@ import type { NodeHandler } from './request.ts'
 import { withResponses } from './responses.ts'
 import { METHODS, type MessageRules, type Method, parseMessage, type VirtualMessage } from './virtual-message.ts'
 
-/** The answer to a virtual request, as sails.io.js expects it. */
+/** The response to a virtual request, as sails.io.js expects it. */
 export interface WebResponse {
   readonly body: unknown
   readonly headers: Record<string, unknown>
@@ -20,12 +20,12 @@ export interface WebResponse {
 
 export interface VirtualRequestOptions extends MessageRules {
   readonly handle: Handle
-  /** The app's own handler (Express, Node) for what no route answers. */
+  /** The app's own handler (Express, Node) for requests that match no route. */
   readonly handler: NodeHandler | undefined
   readonly logger: Logger
 }
 
-/** Answers the requests that a client sends as socket messages, for as long as the socket is connected. */
+/** Serves the requests that a client sends as socket messages. */
 export function serveVirtualRequests(socket: Socket, options: VirtualRequestOptions): void {
   const { limits, logger } = options
   const rate = rateLimit({ perSecond: limits.requestsPerSecond, burst: limits.burst })
@@ -34,7 +34,7 @@ export function serveVirtualRequests(socket: Socket, options: VirtualRequestOpti
       throw tooMany('requestsPerSecond', `At most ${limits.requestsPerSecond} requests a second.`)
   }
   let pending = 0
-  // Express and others look for these where a Node socket has them.
+  // Express and other frameworks read these properties of a Node socket.
   Object.assign(socket, { remoteAddress: socket.handshake.address, encrypted: socket.handshake.secure })
 
   const answer = async (method: Method, message: unknown): Promise<WebResponse> => {
@@ -61,10 +61,10 @@ export function serveVirtualRequests(socket: Socket, options: VirtualRequestOpti
   }
 }
 
-/** A request takes longer the more values it has, so that one with many counts as several. */
+/** A request with many values counts as several requests, because it takes longer. */
 const VALUES_OF_A_REQUEST = 500
 
-/** Clients before sails.io.js 0.11 speak another language. */
+/** Rejects clients before sails.io.js 0.11, which use a different protocol. */
 function checkClient({ handshake }: Socket) {
   const name = '__sails_io_sdk_version'
   const version = [handshake.query[name] ?? handshake.headers[name]].flat()[0] ?? ''
@@ -77,7 +77,7 @@ function checkClient({ handshake }: Socket) {
   )
 }
 
-/** Lets the routes, then the app's own handler, answer as if the request had come over HTTP. */
+/** Runs the routes, then the app's own handler, as for an HTTP request. */
 async function perform(socket: Socket, message: VirtualMessage, options: VirtualRequestOptions): Promise<WebResponse> {
   const { handle, handler, logger } = options
   const dispatch = async (req: IncomingMessage, res: ServerResponse) => {
@@ -102,12 +102,12 @@ async function perform(socket: Socket, message: VirtualMessage, options: Virtual
   return { body: bodyOf(response), headers: withoutCookies(response.headers), statusCode: response.statusCode }
 }
 
-/** Express gives what it handles prototypes of its own: what makes a request and a response virtual must not be in theirs. */
+/** Copies methods of a virtual request or response to the object itself, because Express replaces the prototypes. */
 function pin(message: object, names: readonly string[]) {
   for (const name of names) Reflect.set(message, name, Reflect.get(message, name))
 }
 
-/** The session of a socket's cookie, by middleware that makes `req.session` of one. */
+/** Loads the session for a socket's cookie with middleware that sets `req.session`. */
 export async function loadSession(socket: Socket, session: NodeHandler): Promise<unknown> {
   const { cookie } = socket.handshake.headers
   return await new Promise((resolve, reject) => {
@@ -139,7 +139,7 @@ function unanswered(res: ServerResponse, error: unknown, logger: Logger) {
 
 const hasBody = ({ method, body }: VirtualMessage) => method !== 'GET' && method !== 'HEAD' && body !== undefined
 
-/** The client's own, under those of the handshake: it was these that the server was asked to trust. */
+/** Headers of the handshake override those of the message, because a proxy may have set them and the server may trust them. */
 const headersOf = ({ handshake }: Socket, message: VirtualMessage, withBody: boolean): Record<string, string> => ({
   'user-agent': 'sails.io.js',
   ...message.headers,
@@ -147,7 +147,7 @@ const headersOf = ({ handshake }: Socket, message: VirtualMessage, withBody: boo
   ...(withBody ? { 'content-type': 'application/json' } : {}),
 })
 
-/** There is no browser to keep a cookie that is set over a socket, so the socket does, for its later requests. */
+/** Browsers do not store cookies of socket responses, so the socket keeps them for its later requests. */
 function keepCookies({ handshake }: Socket, response: Response) {
   const set = [response.headers['set-cookie'] ?? []].flat().map(text => parseSetCookie(String(text)))
   if (set.length === 0) return
@@ -169,7 +169,7 @@ function respond(response: WebResponse, acknowledge: unknown) {
   if (typeof acknowledge === 'function') acknowledge(response)
 }
 
-/** A client that waits for no answer still hears that what it sent was no request, as from Sails. */
+/** Without an acknowledgement callback, an invalid request is reported by an event, as in Sails. */
 function respondToError(socket: Socket, error: unknown, acknowledge: unknown, logger: Logger) {
   const isOurs = error instanceof Refusal
   if (!isOurs) logger.error('A virtual request failed', { error })

@@ -143,14 +143,14 @@ async function openPair(options: Partial<ChangefeedOptions>) {
   /** A client of each. */
   const pairOfMembers = async (...rooms: string[]) => {
     const pair = await Promise.all(sides.map(({ member }) => member(...rooms)))
-    const heard = async () => {
-      const [all, own] = await Promise.all(pair.map(each => each.heard()))
+    const received = async () => {
+      const [all, own] = await Promise.all(pair.map(each => each.received()))
       expect(own).toEqual(all)
       return all ?? []
     }
     const join = (room: string) => Promise.all(pair.map(({ socket }) => socket.join(room)))
     const leave = (room: string) => Promise.all(pair.map(({ socket }) => socket.leave(room)))
-    return { heard, join, leave }
+    return { received, join, leave }
   }
   return { ...app, write, pairOfMembers }
 }
@@ -189,8 +189,8 @@ test.each(seeds.flatMap(seed => [[seed, 'plain'] as const, [seed, 'populate'] as
         await write(['begin', ...statements, 'commit'].join(';'))
       }
     }
-    const heard = await Promise.all(members.map(member => member.heard()))
-    expect(heard.flat().length).toBeGreaterThan(STEPS / 4)
+    const received = await Promise.all(members.map(member => member.received()))
+    expect(received.flat().length).toBeGreaterThan(STEPS / 4)
   },
 )
 
@@ -204,8 +204,11 @@ test('who follows a model receives the members that a transaction has before the
     delete from course where id = 1;
     insert into student (id, name) values (9, 'ann');
     commit`)
-  const heard = await watcher.heard()
-  expect(heard.map(({ data }) => [data.verb, data.id, data.addedId].join(' '))).toEqual(['created 9 ', 'addedTo 9 2'])
+  const received = await watcher.received()
+  expect(received.map(({ data }) => [data.verb, data.id, data.addedId].join(' '))).toEqual([
+    'created 9 ',
+    'addedTo 9 2',
+  ])
 })
 
 /** A feed with a socket that joins a room just as an event of this kind is published. */
@@ -229,7 +232,7 @@ async function openJoining(rooms: Readonly<Record<string, string>>, options: Par
   const hears = async (sql: string) => {
     await app.database.query(sql)
     await feed.settled()
-    return (await late.heard()).map(({ data }) => data)
+    return (await late.received()).map(({ data }) => data)
   }
   return { ...app, hears }
 }

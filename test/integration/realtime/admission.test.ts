@@ -16,7 +16,7 @@ beforeAll(async () => {
   collections = orm.collections
 })
 
-/** Whether a connection with these headers is let in, at the level where browsers are held to it. */
+/** Whether a connection with these headers is accepted by engine.io. */
 async function connecting(options: Partial<RealtimeOptions>) {
   const { port, ...app } = await serve({ collections, ...options })
   const asks = (headers: Record<string, string>) =>
@@ -44,8 +44,8 @@ async function connecting(options: Partial<RealtimeOptions>) {
   return { ...app, asks, own: `127.0.0.1:${port}` }
 }
 
-describe('who may connect', () => {
-  test('without a word about it: pages of this server, and what is no page', async () => {
+describe('connections', () => {
+  test('by default, pages of this server and clients that are not pages may connect', async () => {
     const { asks, own } = await connecting({})
     expect(await asks({})).toBe(true)
     expect(await asks({ origin: `http://${own}` })).toBe(true)
@@ -54,7 +54,7 @@ describe('who may connect', () => {
     }
   })
 
-  test('onlyAllowOrigins: these pages and nothing else', async () => {
+  test('onlyAllowOrigins: only pages of these origins may connect', async () => {
     const { asks, own, logger } = await connecting({
       onlyAllowOrigins: ['https://app.example', 'http://127.0.0.1:3000'],
     })
@@ -63,7 +63,7 @@ describe('who may connect', () => {
     expect(await asks({})).toBe(false)
     expect(await asks({ origin: `http://${own}` })).toBe(false)
     expect(await asks({ origin: 'https://app.example.evil' })).toBe(false)
-    expect(logger.lines).toEqual(Array.from({ length: 3 }, () => 'debug A socket was not let in'))
+    expect(logger.lines).toEqual(Array.from({ length: 3 }, () => 'debug Rejected a socket connection'))
   })
 
   const verdicts: [string, NonNullable<RealtimeOptions['beforeConnect']>, boolean][] = [
@@ -99,7 +99,7 @@ describe('who may connect', () => {
     expect(seen).toEqual(['a=1', true])
   })
 
-  test("a given server's own rules stay where nothing is said", () => {
+  test('a passed server keeps its own rules by default', () => {
     const io = new Server(createServer(), { allowEIO3: true, allowRequest: (_req, answer) => answer(null, false) })
     const before = io.engine.opts.allowRequest
     createRealtime({ io, collections })
@@ -109,7 +109,7 @@ describe('who may connect', () => {
     expect(() => createRealtime({ io: new Server(), collections })).toThrow('not attached to a server')
   })
 
-  test('a given server that refuses sails.io.js is rejected, unless only newer clients are wanted', () => {
+  test('a passed server that rejects sails.io.js is invalid, unless allowEIO3 is false', () => {
     const io = new Server(createServer())
     const rejection = expect.objectContaining({
       code: 'E_OPTIONS',
@@ -122,7 +122,7 @@ describe('who may connect', () => {
   })
 })
 
-/** Asks as a client would, with any headers. */
+/** Sends a request with any headers. */
 function asking(port: number) {
   return (path: string, headers: Record<string, string> = {}, { method = 'GET', body = '' } = {}) =>
     new Promise<{ status: number; text: string }>((resolve, reject) => {
@@ -139,10 +139,10 @@ function asking(port: number) {
 
 const POLLING = '/socket.io/?EIO=3&transport=polling&__sails_io_sdk_version=1.2.1'
 
-describe('every request of a connection, not its handshake alone', () => {
+describe('all requests of a connection', () => {
   const sidIn = (text: string) => /"sid":"([^"]+)"/.exec(text)?.[1]
 
-  test('JSONP is refused at the handshake and later, also by a server of the app and whatever beforeConnect says', async () => {
+  test('JSONP is rejected at the handshake and later, also with a passed server and with beforeConnect', async () => {
     const yes: RealtimeOptions['beforeConnect'] = (_handshake, proceed) => proceed(null, true)
     const server = createServer()
     const io = new Server(server, { allowEIO3: true })
@@ -161,7 +161,7 @@ describe('every request of a connection, not its handshake alone', () => {
     }
   })
 
-  test('a page of another origin is refused where its browser says so, with or without an Origin', async () => {
+  test("a page of another origin is rejected by its browser's headers, with or without an Origin", async () => {
     const { port } = await serve({ collections })
     const asks = asking(port)
     for (const site of ['same-site', 'cross-site', 'anything']) {
@@ -179,7 +179,7 @@ describe('every request of a connection, not its handshake alone', () => {
 })
 
 describe('requests to routes over HTTP', () => {
-  test('are taken from pages of this server, from allowed ones, and from what is no page', async () => {
+  test('are accepted from pages of this server, from allowed pages, and from clients that are not pages', async () => {
     const { realtime, port } = await serve({ collections, onlyAllowOrigins: ['https://app.example'] })
     let calls = 0
     realtime.route('/act', (_req, res) => res.json(++calls))
@@ -206,7 +206,7 @@ describe('requests to routes over HTTP', () => {
     }
   })
 
-  test('the cookie that other origins fetch first is theirs only where they may connect', async () => {
+  test('other origins get a cookie only if they may connect', async () => {
     const others = { 'sec-fetch-site': 'cross-site' }
     expect((await asking((await serve({ collections })).port)('/__getcookie', others)).status).toBe(403)
     const { port } = await serve({ collections, onlyAllowOrigins: ['https://app.example'] })
@@ -215,7 +215,7 @@ describe('requests to routes over HTTP', () => {
 })
 
 describe('a server on a loopback address', () => {
-  test('answers to its own names alone: others can be made to point to it', async () => {
+  test('accepts only its own host names, against DNS rebinding', async () => {
     const { realtime, port, logger } = await serve({ collections })
     realtime.route('GET /read', (_req, res) => res.send('read'))
     const asks = asking(port)
@@ -223,7 +223,7 @@ describe('a server on a loopback address', () => {
       for (const path of ['/read', POLLING]) {
         expect(await asks(path, { host }), host).toMatchObject({
           status: 421,
-          text: expect.stringContaining('name it in `allowedHosts` or its origin in `onlyAllowOrigins`'),
+          text: expect.stringContaining('add it to `allowedHosts` or its origin to `onlyAllowOrigins`'),
         })
       }
     }
@@ -234,7 +234,7 @@ describe('a server on a loopback address', () => {
     expect(logger.lines.filter(line => line.startsWith('warn This server listens on a loopback'))).toHaveLength(1)
   })
 
-  test('answers to the public names that a reverse proxy passes on, where the options name them', async () => {
+  test('accepts the public names behind a reverse proxy that the options list', async () => {
     const onlyAllowOrigins = ['https://app.example']
     const { realtime, port } = await serve({ collections, onlyAllowOrigins, allowedHosts: ['api.example'] })
     realtime.route('GET /read', (_req, res) => res.send('read'))
@@ -247,7 +247,7 @@ describe('a server on a loopback address', () => {
     )
   })
 
-  test('a server that others can reach answers to any name', async () => {
+  test('a server on a public address accepts any host name', async () => {
     const server = createServer()
     const realtime = createRealtime({ server, collections })
     realtime.route('GET /read', (_req, res) => res.send('read'))

@@ -19,7 +19,7 @@ beforeAllWith('redis', async () => {
   redisUrl = (await startRedis()).url
 })
 
-/** One app server of several that share a Redis, and a client of its own. */
+/** One of several app servers that share a Redis, with its own client. */
 async function node() {
   const http = createServer()
   const io = new Server(http, { allowEIO3: true })
@@ -46,7 +46,7 @@ async function node() {
   }
 }
 
-test('sockets of another server join, leave and hear, by id and by room', async () => {
+test('sockets of another server join, leave and receive messages, by id and by room', async () => {
   const [here, there] = [await node(), await node()]
   await here.sockets.join(there.client.id, 'fun')
   await expect.poll(() => [...there.socket.rooms]).toContain('fun')
@@ -66,7 +66,7 @@ test('sockets of another server join, leave and hear, by id and by room', async 
   await expect.poll(() => [...there.socket.rooms]).toEqual([there.client.id])
 })
 
-test('a record created and updated at once reaches the watchers of every server, once each', async () => {
+test('a record that is created and updated at once reaches the watchers of all servers once', async () => {
   const [here, there] = [await node(), await node()]
   const meta = { cursor: 'c', at: 1 }
   for (const { socket } of [here, there]) await socket.join(classRoom('pet'))
@@ -81,13 +81,13 @@ test('a record created and updated at once reaches the watchers of every server,
   here.sockets.blast('last', 0)
   for (const { client, socket } of [here, there]) {
     await client.messages.next('last')
-    const heard = client.messages.of('pet').map(({ data }) => `${data.verb} ${data.id}`)
-    expect(heard).toEqual(['created 1', 'updated 1', 'created 2', 'updated 2', 'destroyed 1', 'destroyed 2'])
+    const received = client.messages.of('pet').map(({ data }) => `${data.verb} ${data.id}`)
+    expect(received).toEqual(['created 1', 'updated 1', 'created 2', 'updated 2', 'destroyed 1', 'destroyed 2'])
     expect([...socket.rooms]).toEqual([client.id, classRoom('pet')])
   }
 })
 
-test('a socket of another server is left out of what it asked for', async () => {
+test('a requesting socket of another server is excluded', async () => {
   const [here, there] = [await node(), await node()]
   for (const { socket } of [here, there]) await socket.join(recordRoom('pet', 1))
   const event = { verb: 'updated', identity: 'pet', id: 1, changes: { id: 1 } } as const

@@ -6,10 +6,10 @@ import { socketIoClient2 } from '../../helpers/socket-io-client-2.ts'
 import * as examples from './examples.ts'
 import { realtimeApp } from './realtime-app.ts'
 
-// The example counts on the record that `create` gives.
+// The example depends on the record that `create` returns.
 const models = { user: { attributes: { name: { type: 'string' } }, fetchRecordsOnCreate: true } }
 
-/** The app of the examples: its models and `sails` as they expect them, and a page at `/`. */
+/** The app of the examples: its models, `sails`, and a page at `/`. */
 async function exampleApp(page: string) {
   const app = await realtimeApp({ models: { user: true } }, models)
   const { sockets } = app.realtime
@@ -43,7 +43,7 @@ const places: [string, (app: { url: string }, page: string) => Promise<string[]>
 ]
 
 describe.each(places)('in %s', (_name, load) => {
-  test('the user list: current users, then an alert for each that is created', async () => {
+  test('the user list: current users, then an alert for each new user', async () => {
     const app = await exampleApp(examples.userListPage)
     await app.collections.user.create({ name: 'ann' })
     const logged = await load(app, examples.userListPage)
@@ -56,7 +56,7 @@ describe.each(places)('in %s', (_name, load) => {
     expect(logged.filter(line => line.startsWith('page error'))).toEqual([])
   })
 
-  test('say hello: the socket joins the fun sockets and hears that it did, and what they are told', async () => {
+  test('say hello: the socket joins the fun sockets and receives the response and their messages', async () => {
     const app = await exampleApp(examples.sayHelloPage)
     const logged = await load(app, examples.sayHelloPage)
     await expect
@@ -70,11 +70,11 @@ describe.each(places)('in %s', (_name, load) => {
     const other = await app.connect()
     examples.run(examples.joinFunSockets, { ...app.scope, someSocket: app.realtime.sockets.get(other.id) })
     examples.run(examples.helloFunSockets, app.scope)
-    expect(await other.heard()).toEqual(['hello "Hello to all my fun sockets!"'])
+    expect(await other.received()).toEqual(['hello "Hello to all my fun sockets!"'])
   })
 })
 
-test('the action refuses a request that is no socket request', async () => {
+test('the action rejects a request that is not a socket request', async () => {
   const { url } = await exampleApp('')
   const response = await fetch(`${url}/say/hello`)
   expect([response.status, await response.text()]).toEqual([400, 'Bad Request'])

@@ -11,7 +11,7 @@ import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { definitions, realtimeApp } from './realtime-app.ts'
 
-/** Realtime and a change feed on one server, as an app would have them. */
+/** Realtime and a change feed on one server, as in an app. */
 async function feedingApp(covered = ['owner', 'pet']) {
   const database = await testDatabase()
   const { connectionString } = database
@@ -30,7 +30,7 @@ async function feedingApp(covered = ['owner', 'pet']) {
   return { database, collections, feed, realtime, connect }
 }
 
-test('a socket that read a list hears of every committed write since, whoever made it, once', async () => {
+test('a socket that has read a list receives each later committed write of any origin once', async () => {
   const { database, collections, feed, connect } = await feedingApp()
   await database.query(`insert into owner (name) values ('ann'), ('bob')`)
   await feed.settled()
@@ -54,7 +54,7 @@ test('a socket that read a list hears of every committed write since, whoever ma
   expect(reader.messages.all.every(({ meta }) => typeof meta.cursor === 'string')).toBe(true)
 })
 
-test("an app's own publishCreate says nothing that the feed says", async () => {
+test("an app's own publishCreate sends nothing for models of the feed", async () => {
   const { collections, feed, connect } = await feedingApp()
   const reader = await connect()
   await reader.get('/owner')
@@ -66,7 +66,7 @@ test("an app's own publishCreate says nothing that the feed says", async () => {
   expect(reader.messages.all.map(({ data }) => data.verb)).toEqual(['created', 'messaged'])
 })
 
-test('a model that the feed does not cover is published by the app as ever', async () => {
+test('the app still publishes models that are not part of the feed', async () => {
   const { collections, feed, connect } = await feedingApp(['pet'])
   const [reader, writer] = [await connect(), await connect()]
   await reader.get('/owner')
@@ -79,7 +79,7 @@ test('a model that the feed does not cover is published by the app as ever', asy
   ])
 })
 
-test('where the feed does not run, lists are read without a place', async () => {
+test('if the feed is not running, lists are read without a cursor', async () => {
   const { feed, connect } = await feedingApp()
   await feed.stop()
   const { statusCode, headers } = await (await connect()).get('/owner')
@@ -87,7 +87,7 @@ test('where the feed does not run, lists are read without a place', async () => 
   expect(headers).not.toHaveProperty('changefeed-cursor')
 })
 
-test('an attribute that clients must not see is not published by the feed either', async () => {
+test('the feed does not publish omitted attributes', async () => {
   const database = await testDatabase()
   const { connectionString } = database
   const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
@@ -116,7 +116,7 @@ test('an attribute that clients must not see is not published by the feed either
   expect(JSON.stringify(reader.messages.all)).not.toContain('hush')
 })
 
-test('nor is it within another record, nor by the name of its column', async () => {
+test('the feed does not publish omitted attributes in populated records or by column name', async () => {
   const { realtime, connect } = await realtimeApp({
     models: { owner: true, pet: { omit: ['age'] }, account: { omit: ['note'] } },
   })
@@ -127,7 +127,7 @@ test('nor is it within another record, nor by the name of its column', async () 
   await realtime.publisher.publish({ verb: 'created', identity: 'owner', id: 1, record, reverse: [] }, meta)
   const changes = { id: 1, note: 'n', note_col: 'n' }
   await realtime.publisher.publish({ verb: 'updated', identity: 'account', id: 1, changes }, meta)
-  expect(await client.heard()).toEqual([
+  expect(await client.received()).toEqual([
     'owner {"verb":"created","data":{"id":1,"pets":[{"id":2,"name":"rex"}]},"id":1}',
     'account {"verb":"updated","data":{"id":1},"id":1}',
   ])

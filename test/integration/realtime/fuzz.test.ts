@@ -7,7 +7,7 @@ const FRAMES = Number(process.env.FUZZ_FRAMES ?? 3_000)
 
 const METHODS = new Set(['get', 'post', 'put', 'patch', 'delete', 'head', 'options'])
 
-/** What a client could send: requests that nearly fit, and what is none. */
+/** Frames that a client could send: nearly valid requests, and others. */
 const text = fc.oneof(
   fc.string(),
   fc.string({ unit: 'binary' }),
@@ -93,7 +93,7 @@ interface RawSocket {
   emit(...args: unknown[]): void
 }
 
-test(`${FRAMES} frames of any kind: no crash, no rejection left alone, no word of what is inside`, {
+test(`${FRAMES} arbitrary frames: no crash, no unhandled rejection, no leaked internals`, {
   timeout: 3_600_000,
 }, async () => {
   const loose: unknown[] = []
@@ -108,7 +108,7 @@ test(`${FRAMES} frames of any kind: no crash, no rejection left alone, no word o
   await collections.owner.createEach([{ name: 'ann' }, { name: 'bob' }])
   await collections.account.create({ email: 'a@x', password: 'p4ssw0rd', ssn: '987-65-4321' })
   let client = await connect()
-  /** Undefined where the server closed the connection instead, as socket.io does for what is no packet of its own. */
+  /** Undefined if the server closed the connection, as socket.io does for invalid packets. */
   const ask = (event: string, message: unknown) =>
     new Promise<unknown>(resolve => {
       const raw = client.socket._raw as unknown as RawSocket
@@ -137,7 +137,7 @@ test(`${FRAMES} frames of any kind: no crash, no rejection left alone, no word o
         )
       }
       if (++count % 1000 === 0) {
-        // A socket of its own for each thousand, as rooms and listeners are of the socket.
+        // A new socket for each thousand, because rooms and listeners belong to the socket.
         await client.disconnect()
         client = await connect()
         globalThis.gc?.()

@@ -26,7 +26,7 @@ async function company(access: object = {}) {
   return { ...app, roomsOf: (id: string) => [...(app.realtime.io.of('/').adapter.sids.get(id) ?? [])].slice(1) }
 }
 
-test('an attribute that customToJSON changes is neither searched nor sorted by, nor written', async () => {
+test('an attribute that customToJSON changes is not searchable, sortable or writable', async () => {
   const { connect, collections } = await company()
   const client = await connect()
   const queries = [
@@ -43,7 +43,7 @@ test('an attribute that customToJSON changes is neither searched nor sorted by, 
   expect(await collections.employee.findOne({ id: 1 })).toMatchObject({ card: '4111111111111111', name: 'ann' })
 })
 
-test('a request that sets a hidden attribute is refused, with the setting that opens it', async () => {
+test('a request that sets a hidden attribute is rejected, with the setting that allows it', async () => {
   const account: ModelDefinition = {
     attributes: { email: name, password: name, token: { type: 'string', allowNull: true, encrypt: true }, pin: name },
     customToJSON() {
@@ -65,7 +65,7 @@ test('a request that sets a hidden attribute is refused, with the setting that o
   expect((await client.post('/account', { email: 'ann', nosuch: 1, id: 7 })).statusCode).toBe(200)
 })
 
-test('one that it hides in some records is no longer searched by when the first of them is found', async () => {
+test('an attribute hidden in some records is not searchable after the first such record is found', async () => {
   const { connect, roomsOf, logger } = await company()
   const client = await connect()
   expect((await client.get('/employee', { where: { salary: { '>': 200 } } })).statusCode).toBe(200)
@@ -79,7 +79,7 @@ test('one that it hides in some records is no longer searched by when the first 
   expect(logger.lines.filter(line => line.startsWith('warn Clients can no longer search'))).toHaveLength(1)
 })
 
-test('and so through the association of another model, and when any request has shown it', async () => {
+test('the same applies to records found through associations or by other requests', async () => {
   const { connect } = await company()
   const client = await connect()
   expect((await client.get('/team/1/members', { where: { salary: { '>': 50 } } })).statusCode).toBe(400)
@@ -89,7 +89,7 @@ test('and so through the association of another model, and when any request has 
   expect((await reader.get('/employee', { where: { salary: { '>': 200 } } })).statusCode).toBe(400)
 })
 
-test('`searchable` and `writable` name what is searched and written all the same', async () => {
+test('`searchable` and `writable` override it', async () => {
   const { connect, collections } = await company({ searchable: ['card', 'salary'], writable: ['card'] })
   const client = await connect()
   const found = await client.get('/employee', {

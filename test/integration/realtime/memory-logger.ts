@@ -1,6 +1,6 @@
 import type { Logger } from '../../../src/logger.ts'
 
-/** A logger that keeps what it is told, as `level message`. */
+/** A logger that keeps its lines, as `level message`. */
 export function memoryLogger() {
   const lines: string[] = []
   const at = (level: string) => (message: string) => void lines.push(`${level} ${message}`)

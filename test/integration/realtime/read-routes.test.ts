@@ -21,8 +21,8 @@ async function family(options: Partial<RealtimeOptions> = {}) {
 
 const rooms = (identity: string, ...ids: number[]) => ids.map(id => recordRoom(identity, id))
 
-describe('nothing is open', () => {
-  test('until it is named', async () => {
+describe('models are closed', () => {
+  test('until they are listed', async () => {
     const { connect } = await family({ models: { owner: true } })
     const client = await connect()
     expect((await client.get('/pet')).statusCode).toBe(404)
@@ -36,7 +36,7 @@ describe('nothing is open', () => {
     }
   })
 
-  test('to whom the policy says no', async () => {
+  test('to requests that the policy denies', async () => {
     const { connect, roomsOf } = await family({
       models: { owner: { policy: req => req.get('authorization') === 'yes' }, pet: { policy: async () => false } },
       clientHeaders: ['Authorization'],
@@ -55,7 +55,7 @@ describe('nothing is open', () => {
     expect(roomsOf(client.id)).toEqual([classRoom('owner'), ...rooms('owner', 1, 2)])
   })
 
-  test('of records that the policy hides: not shown, not populated, not subscribed, not announced', async () => {
+  test('for records that the policy hides: not returned, populated, subscribed or announced', async () => {
     const { connect, roomsOf } = await family({
       models: { owner: true, pet: { recordPolicy: (_req, record) => record.name !== 'tom' } },
     })
@@ -73,8 +73,8 @@ describe('nothing is open', () => {
   })
 })
 
-describe('a socket that reads is subscribed as by blueprints', () => {
-  test('GET /pet: records, what is populated, its class room and those of associated models', async () => {
+describe('a socket that reads is subscribed as in blueprints', () => {
+  test('GET /pet: records, populated records, the class room and those of associated models', async () => {
     const { connect, roomsOf } = await family()
     const client = await connect()
     expect((await client.get('/pet')).body).toEqual([
@@ -122,7 +122,7 @@ describe('a socket that reads is subscribed as by blueprints', () => {
     expect((await client.get('/owner/9/pets')).statusCode).toBe(404)
   })
 
-  test('over HTTP nobody is subscribed', async () => {
+  test('HTTP requests subscribe no socket', async () => {
     const { url, realtime } = await family()
     expect(await (await fetch(`${url}/owner?populate=false&limit=1`)).json()).toEqual([{ id: 1, name: 'ann' }])
     expect(realtime.sockets.rooms()).toEqual([])
@@ -145,7 +145,7 @@ describe('queries', () => {
     ['sort by a list', { sort: [{ name: 'desc' }, { age: 'ASC' }], where: { owner: 1 } }, ['tom', 'rex']],
     ['sort as JSON', { sort: '{"age":"DESC"}', limit: '2' }, ['stray', 'tom']],
   ]
-  test('as Waterline understands them', async () => {
+  test('as in Waterline', async () => {
     const { connect } = await family()
     const client = await connect()
     for (const [name, query, expected] of cases) {
@@ -181,7 +181,7 @@ describe('queries', () => {
     ['a populate that is none', { populate: { a: 1 } }, 400],
     ['a select that is none', { select: 7 }, 400],
   ]
-  test('that do not fit are answered so, and subscribe nobody', async () => {
+  test('that are invalid are rejected, and subscribe no socket', async () => {
     const { connect, roomsOf, logger } = await family()
     const client = await connect()
     for (const [name, query, statusCode] of refused) {
@@ -198,22 +198,19 @@ describe('queries', () => {
   })
 })
 
-test.each(['account', 'Account'])(
-  'what a client must not see of %s it cannot search, sort or select by either',
-  async name => {
-    const { connect, collections } = await realtimeApp({ models: { [name]: { omit: ['note'] } } })
-    await collections.account.create({ email: 'a@x', password: 'pw', ssn: '123', note: 'n' })
-    const client = await connect()
-    expect((await client.get('/account')).body).toEqual([{ id: 1, email: 'a@x', updatedAt: expect.any(Number) }])
-    for (const name of ['password', 'ssn', 'note', 'note_col']) {
-      expect((await client.get('/account', { where: { [name]: { startsWith: 'p' } } })).statusCode, name).toBe(400)
-      expect((await client.get('/account', { sort: name })).statusCode, name).toBe(400)
-      expect((await client.get('/account', { select: name })).body, name).toEqual([{ id: 1 }])
-    }
-  },
-)
+test.each(['account', 'Account'])('clients cannot search, sort or select by hidden attributes of %s', async name => {
+  const { connect, collections } = await realtimeApp({ models: { [name]: { omit: ['note'] } } })
+  await collections.account.create({ email: 'a@x', password: 'pw', ssn: '123', note: 'n' })
+  const client = await connect()
+  expect((await client.get('/account')).body).toEqual([{ id: 1, email: 'a@x', updatedAt: expect.any(Number) }])
+  for (const name of ['password', 'ssn', 'note', 'note_col']) {
+    expect((await client.get('/account', { where: { [name]: { startsWith: 'p' } } })).statusCode, name).toBe(400)
+    expect((await client.get('/account', { sort: name })).statusCode, name).toBe(400)
+    expect((await client.get('/account', { select: name })).body, name).toEqual([{ id: 1 }])
+  }
+})
 
-test('whom an omitted key names is not read, populated or subscribed to either', async () => {
+test('records of an omitted foreign key are not read, populated or subscribed', async () => {
   const { connect, roomsOf } = await family({ models: { owner: true, pet: { omit: ['owner'] } } })
   const client = await connect()
   expect((await client.get('/pet/1')).body).toEqual({ id: 1, name: 'rex', age: 3 })
@@ -222,7 +219,7 @@ test('whom an omitted key names is not read, populated or subscribed to either',
   expect(roomsOf(client.id)).toEqual(rooms('pet', 1))
 })
 
-test('a query of too many conditions or values is not begun', async () => {
+test('a query with too many conditions or values is not run', async () => {
   const { connect } = await family()
   const client = await connect()
   const many = (length: number, make: (index: number) => unknown) => Array.from({ length }, (_, index) => make(index))
@@ -235,8 +232,8 @@ test('a query of too many conditions or values is not begun', async () => {
   expect(await ask({ id: many(1000, id => id) })).toBe(200)
 })
 
-describe('no change falls between the list and the messages', () => {
-  test('the socket is in the rooms before the rows are read, and the answer says how far the feed had come', async () => {
+describe('no change is lost between the list and the messages', () => {
+  test('the socket joins the rooms before the rows are read, and the response has the cursor', async () => {
     const seen: string[][] = []
     const feed = {
       cursor: async () => {
@@ -253,11 +250,11 @@ describe('no change falls between the list and the messages', () => {
     expect((await client.get('/pet/1')).headers['changefeed-cursor']).toBe('c2')
   })
 
-  test('a record that appears while it reads is read once more, after it was joined', async () => {
+  test('the list is read again after joining the room of a record that appeared meanwhile', async () => {
     let reads = 0
     const feed = {
       cursor: async () => {
-        // Written past the app, after the rooms were joined: only the rows can tell.
+        // Written outside of the app after the rooms were joined, so that only the rows show it.
         if (reads++ === 0) await app.collections.pet.create({ name: 'late', owner: 2 })
         return `c${reads}`
       },
@@ -271,7 +268,7 @@ describe('no change falls between the list and the messages', () => {
   })
 })
 
-test('a socket can be in so many rooms and no more', async () => {
+test('the number of rooms per socket is limited', async () => {
   const { connect, roomsOf } = await family({ limits: { roomsPerSocket: 5 } })
   const client = await connect()
   expect(await client.get('/pet')).toMatchObject({ statusCode: 403, body: { code: 'E_TOO_MANY_ROOMS' } })
@@ -279,7 +276,7 @@ test('a socket can be in so many rooms and no more', async () => {
   expect((await client.get('/pet', { limit: 1, populate: 'false' })).statusCode).toBe(200)
 })
 
-test('options that do not fit are named', async () => {
+test('invalid options are named', async () => {
   const { collections } = await family()
   const { serve } = await import('./realtime-app.ts')
   const refused: [object, string][] = [

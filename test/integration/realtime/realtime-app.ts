@@ -7,11 +7,11 @@ import { connectSailsClient, type SailsClientOptions } from '../../helpers/sails
 import { afterScope } from '../../helpers/scope.ts'
 import { type ModelDefinition, startWaterline } from '../../helpers/waterline.ts'
 import { memoryLogger } from './memory-logger.ts'
-import { heard } from './socket-server.ts'
+import { received } from './socket-server.ts'
 
 const name = { type: 'string', allowNull: true }
 
-/** Owners and pets, students and courses, accounts with what nobody may see. */
+/** Owners and pets, students and courses, and accounts with secrets. */
 export const definitions: Record<string, ModelDefinition> = {
   owner: { attributes: { name, pets: { collection: 'pet', via: 'owner' } } },
   pet: { attributes: { name, age: { type: 'number', allowNull: true }, owner: { model: 'owner' } } },
@@ -32,7 +32,7 @@ export const definitions: Record<string, ModelDefinition> = {
   },
 }
 
-/** A real Waterline app on a database of its own, and realtime on a plain HTTP server. */
+/** A Waterline app on its own database, with realtime on a plain HTTP server. */
 export async function realtimeApp(options: Partial<RealtimeOptions> = {}, models = definitions) {
   const { connectionString } = await testDatabase()
   const { collections } = await startWaterline({ connectionString, models, migrate: 'drop' })
@@ -50,12 +50,12 @@ export async function serve(options: Omit<RealtimeOptions, 'server'>) {
   const { port } = server.address() as AddressInfo
   const connect = async (client: Partial<SailsClientOptions> = {}) => {
     const connected = await connectSailsClient({ port, ...client })
-    return Object.assign(connected, { heard: () => heardLines(realtime, connected) })
+    return Object.assign(connected, { received: () => receivedLines(realtime, connected) })
   }
   const url = `http://127.0.0.1:${port}`
   return { realtime, server, logger, port, url, connect }
 }
 
-async function heardLines({ io }: Realtime, client: Parameters<typeof heard>[1]) {
-  return (await heard(io, client)).map(({ event, data }) => `${event} ${JSON.stringify(data)}`)
+async function receivedLines({ io }: Realtime, client: Parameters<typeof received>[1]) {
+  return (await received(io, client)).map(({ event, data }) => `${event} ${JSON.stringify(data)}`)
 }

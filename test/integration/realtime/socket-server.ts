@@ -11,19 +11,19 @@ export async function socketServer(settings: Partial<ServerOptions> = {}) {
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
   afterScope(() => io.close())
   const { port } = http.address() as AddressInfo
-  /** A client in these rooms, the server's side of its socket, and what it has heard. */
+  /** A client in these rooms, its socket on the server, and its messages. */
   const member = async (...rooms: string[]) => {
     const client = await connectSailsClient({ port })
     const socket = io.of('/').sockets.get(client.id)
     if (!socket) throw new Error('The server has no socket of this client')
     await socket.join(rooms)
-    return { client, socket, heard: () => heard(io, client) }
+    return { client, socket, received: () => received(io, client) }
   }
   return { io, port, member }
 }
 
 /** All messages that were emitted to a client so far. */
-export async function heard(io: Server, client: SailsClient) {
+export async function received(io: Server, client: SailsClient) {
   const last = `all sent ${++sent}`
   io.to(client.id).emit(last)
   await client.messages.next(last)

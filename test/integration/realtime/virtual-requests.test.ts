@@ -11,7 +11,7 @@ import { socketIoClient2 } from '../../helpers/socket-io-client-2.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { serve } from './realtime-app.ts'
 
-/** These read no records: one Waterline will do for all. */
+/** These tests read no records, so they share one Waterline. */
 let collections: object
 beforeAll(async () => {
   const { connectionString } = await testDatabase()
@@ -22,7 +22,7 @@ beforeAll(async () => {
 const routes = (options: Partial<RealtimeOptions> = {}) => serve({ collections, ...options })
 
 describe('a route', () => {
-  test('is found by method and path, and sees what was sent', async () => {
+  test('is matched by method and path, and receives the data', async () => {
     const { realtime, connect } = await routes()
     realtime.route('PUT /a/:id/b', (req, res) => {
       const { method, path, url, params, query, body, isSocket } = req
@@ -56,14 +56,14 @@ describe('a route', () => {
     })
   })
 
-  test('of a GET sees its data as query', async () => {
+  test('of a GET receives its data as query', async () => {
     const { realtime, connect } = await routes()
     realtime.route('GET /a', (req, res) => res.json({ url: req.url, query: req.query }))
     const { body } = await (await connect()).get('/a?x=1', { y: [2, 3] })
     expect(body).toEqual({ url: '/a?x=1&y%5B0%5D=2&y%5B1%5D=3', query: { x: '1', y: [2, 3] } })
   })
 
-  test('without a method answers all of them, the first that fits wins', async () => {
+  test('without a method serves all methods, and the first match is used', async () => {
     const { realtime, connect } = await routes()
     realtime.route('patch /a', (_req, res) => res.send('patched'))
     realtime.route('/a', (req, res) => res.send(req.method))
@@ -74,7 +74,7 @@ describe('a route', () => {
     expect((await client.request({ method: 'head', url: '/a' })).statusCode).toBe(200)
   })
 
-  test('sees the headers of the handshake and its own, but cannot be told lies about the connection', async () => {
+  test('receives the headers of the handshake and the message, and messages cannot forge client addresses', async () => {
     const { realtime, connect, port } = await routes()
     realtime.route('GET /a', (req, res) => res.json({ headers: req.headers, cookies: req.cookies, ip: req.ip }))
     const initialConnectionHeaders = { cookie: 'a=1; b=two', 'x-forwarded-for': '1.1.1.1', 'x-user': 'ann' }
@@ -103,7 +103,7 @@ describe('a route', () => {
     expect(body.ip).toBe('127.0.0.1')
   })
 
-  test('takes other headers of a message where `clientHeaders` names them, and never those of the handshake', async () => {
+  test('accepts other headers of messages that `clientHeaders` lists, but none that the handshake sets', async () => {
     const { realtime, connect } = await routes({ clientHeaders: ['Authorization', 'x-user'] })
     realtime.route('GET /a', (req, res) => res.json([req.get('authorization'), req.get('x-user')]))
     const client = await connect({ initialConnectionHeaders: { 'x-user': 'ann' } })
@@ -113,12 +113,12 @@ describe('a route', () => {
     const { createRealtime } = await import('../../../src/realtime/realtime.ts')
     for (const name of ['cookie', 'Host', 'x-forwarded-for', 'x-http-method-override', 'a b']) {
       expect(() => createRealtime({ server: createServer(), collections, clientHeaders: [name] }), name).toThrow(
-        'Option `clientHeaders.0` must be a header field that does not say who asks or from where',
+        'Option `clientHeaders.0` must be a header field that does not identify the client',
       )
     }
   })
 
-  test('joins its socket to a room, and answers as in Sails', async () => {
+  test('joins its socket to a room, and responds as in Sails', async () => {
     const { realtime, connect } = await routes()
     const answers: [string, (res: Parameters<Parameters<typeof realtime.route>[1]>[1]) => void, number, unknown][] = [
       ['ok', res => res.ok(), 200, 'OK'],
@@ -144,7 +144,7 @@ describe('a route', () => {
     expect((await client.get('/header')).headers).toMatchObject({ 'x-a': 'b' })
   })
 
-  test('that fails is a 500 without a word about why, now and later', async () => {
+  test('that fails, synchronously or later, responds with 500 without details', async () => {
     const { realtime, connect, logger } = await routes()
     realtime.route('GET /throws', () => {
       throw new Error('secret')
@@ -162,11 +162,11 @@ describe('a route', () => {
     expect(logger.lines).toEqual([
       'error A request failed',
       'error A request failed',
-      'warn A request was answered twice',
+      'warn Ignored a second response to a request',
     ])
   })
 
-  test('that does not exist is a 404, an address that is none an error', async () => {
+  test('that does not exist responds with 404, and an invalid address throws', async () => {
     const { realtime, connect } = await routes()
     expect(await (await connect()).get('/nowhere')).toMatchObject({ statusCode: 404, body: 'Not Found' })
     for (const address of ['GET', 'no path', 'GET a', 'GET /:', '']) {
@@ -174,7 +174,7 @@ describe('a route', () => {
     }
   })
 
-  test('also answers over HTTP, JSON and forms, within the limit', async () => {
+  test('also serves HTTP with JSON and forms, within the limit', async () => {
     const { realtime, url } = await routes({ limits: { payloadBytes: 1000 } })
     realtime.route('POST /a/:id', (req, res) => res.json([req.isSocket, req.params.id, req.query.q, req.body]))
     const post = async (type: string, body: string) => {
@@ -187,7 +187,7 @@ describe('a route', () => {
     expect(await post('text/plain', 'x')).toEqual([200, [false, '1', '2', {}]])
     expect(await post('application/json', '{')).toEqual([
       400,
-      { code: 'E_BAD_REQUEST', message: 'The body is not JSON.' },
+      { code: 'E_BAD_REQUEST', message: 'The body is not valid JSON.' },
     ])
     expect(await post('application/json', '{"__proto__":1}')).toMatchObject([400, { code: 'E_BAD_REQUEST' }])
     expect(await post('application/json', `"${'x'.repeat(2000)}"`)).toMatchObject([413, { code: 'E_TOO_LARGE' }])
@@ -214,7 +214,7 @@ describe("an app's own handler", () => {
     return app
   }
 
-  test('serves virtual requests unchanged, with cookies and session', async () => {
+  test('serves unmodified virtual requests, with cookies and session', async () => {
     const { connect } = await routes({ handler: expressApp() })
     const [ann, bob] = [await connect(), await connect()]
     expect(await ann.post('/login', { user: 'ann' })).toMatchObject({
@@ -231,7 +231,7 @@ describe("an app's own handler", () => {
     expect((await ann.post('/login', { user: 'x' })).headers).not.toHaveProperty('set-cookie')
   })
 
-  test('a route comes before it, and realtime can be mounted in it', async () => {
+  test('a route precedes it, and realtime can be mounted in it', async () => {
     const app = expressApp()
     const { realtime, connect, url, server } = await routes({ handler: app })
     realtime.route('GET /me', (_req, res) => res.send('ours'))
@@ -265,13 +265,13 @@ describe("an app's own handler", () => {
     expect((await fetch(`${url}/js/dependencies/sails.io.js`, { method: 'HEAD' })).status).toBe(200)
   })
 
-  test('over HTTP who listens later answers as well', async () => {
+  test('over HTTP later listeners are called as well', async () => {
     const { server, url } = await routes()
     server.on('request', (_req, res) => res.end('theirs'))
     expect(await (await fetch(`${url}/nowhere`)).text()).toBe('theirs')
   })
 
-  test('over HTTP those who listened before still answer', async () => {
+  test('over HTTP earlier listeners are still called', async () => {
     const { createServer } = await import('node:http')
     const { createRealtime } = await import('../../../src/realtime/realtime.ts')
     const server = createServer((_req, res) => res.end('theirs'))
@@ -285,7 +285,7 @@ describe("an app's own handler", () => {
   })
 })
 
-test('sails.io.js is served where pages expect it, and the script that other origins fetch first', async () => {
+test('sails.io.js and the cookie script of other origins are served at the paths of Sails', async () => {
   const { url } = await routes()
   const script = await fetch(`${url}/js/dependencies/sails.io.js`)
   expect(script.headers.get('content-type')).toMatch('javascript')
@@ -319,7 +319,7 @@ test('the session middleware serves routes, and afterDisconnect', async () => {
   expect((await again.post('/count')).body).toBe(11)
 })
 
-test('session middleware that rejects when a socket has gone is told of in the log', async () => {
+test('a rejection of session middleware after a disconnect is logged', async () => {
   const { connect, logger } = await routes({
     session: () => Promise.reject(new Error('the store is away')),
     afterDisconnect: (_session, _socket, done) => done(),
@@ -328,7 +328,7 @@ test('session middleware that rejects when a socket has gone is told of in the l
   await expect.poll(() => logger.lines).toEqual(['error afterDisconnect failed'])
 })
 
-describe('what is no request', () => {
+describe('an invalid request', () => {
   const bad: [string, unknown, number][] = [
     ['nothing', undefined, 400],
     ['text', 'x', 400],
@@ -341,7 +341,7 @@ describe('what is no request', () => {
     ['a key that reaches a prototype', { url: '/a', data: JSON.parse('{"x":{"__proto__":{"a":1}}}') }, 400],
     ['a deep body', { url: '/a', data: JSON.parse(`${'['.repeat(50)}${']'.repeat(50)}`) }, 413],
   ]
-  test.each(bad)('%s is answered so', async (_name, message, statusCode) => {
+  test.each(bad)('%s is rejected', async (_name, message, statusCode) => {
     const { connect } = await routes()
     const client = await connect()
     const emit = (client.socket._raw as unknown as { emit(...args: unknown[]): void }).emit.bind(client.socket._raw)
@@ -352,7 +352,7 @@ describe('what is no request', () => {
     })
   })
 
-  test('who waits for no answer hears of it by an event', async () => {
+  test('without an acknowledgement the error is sent as an event', async () => {
     const { connect } = await routes()
     const client = await connect()
     const raw = client.socket._raw as unknown as { emit(...args: unknown[]): void }
@@ -365,7 +365,7 @@ describe('what is no request', () => {
     })
   })
 
-  test('a client without a version speaks another language', async () => {
+  test('a client without a version is rejected', async () => {
     const { port } = await routes()
     const raw = socketIoClient2(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true })
     const answer = await new Promise<unknown>(resolve => raw.emit('get', { url: '/' }, resolve))
@@ -374,7 +374,7 @@ describe('what is no request', () => {
   })
 })
 
-test('a socket that asks too fast, or too much at once, is told so', async () => {
+test('requests above the rate or the pending limit are rejected', async () => {
   const { realtime, connect } = await routes({ limits: { requestsPerSecond: 1, burst: 3, pendingRequests: 2 } })
   const waiting: (() => void)[] = []
   realtime.route('GET /slow', (_req, res) => void waiting.push(() => res.ok()))

@@ -6,7 +6,7 @@ import { realtimeApp } from './realtime-app.ts'
 const ALL = { write: true } as const
 const WRITABLE = { owner: ALL, pet: ALL, student: ALL, course: ALL, account: ALL }
 
-/** Two owners with a pet each and a stray; someone who asks, and someone who watches everything. */
+/** Two owners with a pet each and a stray; a requesting socket, and a socket that watches everything. */
 async function writing(options: Partial<RealtimeOptions> = {}) {
   const app = await realtimeApp({ models: WRITABLE, ...options })
   const { owner, pet, student, course } = app.collections
@@ -22,27 +22,27 @@ async function writing(options: Partial<RealtimeOptions> = {}) {
   return { ...app, asker, watcher }
 }
 
-describe('a write over a socket is done, answered and published', () => {
+describe('a write over a socket is stored, answered and published', () => {
   test('create', async () => {
     const { asker, watcher, realtime } = await writing()
     expect(await asker.post('/pet', { name: 'new', owner: 1, id: 99, nosuch: 1 })).toMatchObject({
       statusCode: 200,
       body: { id: 4, name: 'new', age: null, owner: { id: 1, name: 'ann' } },
     })
-    expect(await watcher.heard()).toEqual([
+    expect(await watcher.received()).toEqual([
       'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":4}',
       'pet {"verb":"created","data":{"id":4,"name":"new","age":null,"owner":{"id":1,"name":"ann"}},"id":4}',
     ])
     expect(realtime.sockets.subscribers(recordRoom('pet', 4)).sort()).toEqual([asker.id, watcher.id].sort())
   })
 
-  test('create with members: those who lose one are told', async () => {
+  test('create with members: records that lose a member receive removedFrom', async () => {
     const { asker, watcher } = await writing()
     expect((await asker.post('/owner', { name: 'eve', pets: [1, 3] })).body).toMatchObject({
       id: 3,
       pets: [{ id: 1 }, { id: 3 }],
     })
-    expect((await watcher.heard()).map(line => line.slice(0, 70))).toEqual([
+    expect((await watcher.received()).map(line => line.slice(0, 70))).toEqual([
       'pet {"verb":"updated","data":{"owner":3},"id":1}',
       'pet {"verb":"updated","data":{"owner":3},"id":3}',
       expect.stringContaining('owner {"verb":"created","data":{"pets":[{"id":1'),
@@ -53,7 +53,7 @@ describe('a write over a socket is done, answered and published', () => {
   test.each(['patch', 'put'] as const)('update by %s', async method => {
     const { asker, watcher } = await writing()
     expect((await asker[method]('/pet/1', { owner: 2 })).body).toMatchObject({ id: 1, owner: { id: 2, name: 'bob' } })
-    expect(await watcher.heard()).toEqual([
+    expect(await watcher.received()).toEqual([
       'owner {"id":1,"verb":"removedFrom","attribute":"pets","removedId":1}',
       'owner {"id":2,"verb":"addedTo","attribute":"pets","addedId":1}',
       'pet {"verb":"updated","data":{"id":1,"owner":2},"id":1,"previous":{"id":1,"name":"rex","age":null,"owner":{"id":1,"name":"ann"}}}',
@@ -65,19 +65,19 @@ describe('a write over a socket is done, answered and published', () => {
     const { asker, watcher, collections } = await writing()
     expect((await asker.delete('/owner/1')).body).toMatchObject({ id: 1, name: 'ann' })
     expect(await collections.owner.count()).toBe(1)
-    expect(await watcher.heard()).toEqual([
+    expect(await watcher.received()).toEqual([
       'owner {"verb":"destroyed","id":1,"previous":{"pets":[{"id":1,"name":"rex","age":null,"owner":1}],"id":1,"name":"ann"}}',
       'pet {"verb":"updated","data":{"owner":null},"id":1}',
     ])
     expect((await asker.delete('/owner/1')).statusCode).toBe(404)
   })
 
-  test('add, also what belongs to another or is there already', async () => {
+  test('add, also members of another record and existing members', async () => {
     const { asker, watcher } = await writing()
     expect((await asker.put('/owner/1/pets/2')).body.pets).toMatchObject([{ id: 1 }, { id: 2 }])
     await asker.put('/owner/1/pets/2')
     await asker.put('/student/1/courses/2')
-    expect(await watcher.heard()).toEqual([
+    expect(await watcher.received()).toEqual([
       'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":2}',
       'pet {"verb":"updated","data":{"owner":1},"id":2}',
       'owner {"id":2,"verb":"removedFrom","attribute":"pets","removedId":2}',
@@ -88,12 +88,12 @@ describe('a write over a socket is done, answered and published', () => {
     expect((await asker.put('/owner/99/pets/1')).statusCode).toBe(404)
   })
 
-  test('remove, also what is no member', async () => {
+  test('remove, also records that are not members', async () => {
     const { asker, watcher } = await writing()
     expect((await asker.delete('/owner/1/pets/1')).body.pets).toEqual([])
     await asker.delete('/owner/1/pets/2')
     await asker.delete('/student/1/courses/1')
-    expect(await watcher.heard()).toEqual([
+    expect(await watcher.received()).toEqual([
       'owner {"id":1,"verb":"removedFrom","attribute":"pets","removedId":1}',
       'pet {"verb":"updated","data":{"owner":null},"id":1}',
       'student {"id":1,"verb":"removedFrom","attribute":"courses","removedId":1}',
@@ -101,13 +101,13 @@ describe('a write over a socket is done, answered and published', () => {
     ])
   })
 
-  test('replace: members that stay are not announced again', async () => {
+  test('replace: members that are kept are not announced again', async () => {
     const { asker, watcher } = await writing()
     const { body } = await asker.put('/owner/1/pets', ['2', 3])
     expect(body.pets).toMatchObject([{ id: 2 }, { id: 3 }])
     await asker.put('/owner/1/pets', ['3', '2'])
     await asker.put('/student/1/courses', [1, 2])
-    expect(await watcher.heard()).toEqual([
+    expect(await watcher.received()).toEqual([
       'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":2}',
       'pet {"verb":"updated","data":{"owner":1},"id":2}',
       'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":3}',
@@ -121,28 +121,28 @@ describe('a write over a socket is done, answered and published', () => {
   })
 })
 
-test('the asker does not hear of its own write, unless it is to', async () => {
+test('the requesting socket receives its own write only with `mirror`', async () => {
   const silent = await writing()
   await silent.asker.get('/pet')
   await silent.asker.patch('/pet/1', { name: 'x' })
-  expect(await silent.asker.heard()).toEqual([])
+  expect(await silent.asker.received()).toEqual([])
   const mirrored = await writing({ mirror: true })
   await mirrored.asker.patch('/pet/1', { name: 'x' })
-  expect(await mirrored.asker.heard()).toHaveLength(1)
+  expect(await mirrored.asker.received()).toHaveLength(1)
 })
 
-test('with a feed the routes only write: the feed is what publishes', async () => {
+test('with a feed the routes only write, and the feed publishes', async () => {
   const { asker, watcher, realtime } = await writing({ feed: { cursor: async () => 'c' } })
   expect((await asker.post('/pet', { name: 'new' })).body).toMatchObject({ id: 4 })
   await asker.patch('/pet/1', { name: 'x' })
   await asker.delete('/pet/2')
-  expect(await watcher.heard()).toEqual([])
+  expect(await watcher.received()).toEqual([])
   expect(realtime.sockets.subscribers(recordRoom('pet', 4))).toEqual([asker.id])
   await realtime.publisher.publish({ verb: 'destroyed', identity: 'pet', id: 2 }, { cursor: 'c', at: 1 })
-  expect(await watcher.heard()).toEqual(['pet {"verb":"destroyed","id":2}'])
+  expect(await watcher.received()).toEqual(['pet {"verb":"destroyed","id":2}'])
 })
 
-test('who may write a record and not see it is neither shown it nor subscribed to it', async () => {
+test('a request that may write but not see a record neither receives it nor is subscribed', async () => {
   const { asker, realtime } = await writing({
     models: { owner: { write: true, policy: (_req, action) => action !== 'find' }, pet: true },
   })
@@ -156,12 +156,12 @@ test('who may write a record and not see it is neither shown it nor subscribed t
   for (const id of [1, 2, 3]) expect(realtime.sockets.subscribers(recordRoom('owner', id))).not.toContain(asker.id)
 })
 
-test('who hears of a write is told ids alone of records that not everyone may read', async () => {
+test('messages about a write contain only ids of records that some clients may not read', async () => {
   const { asker, watcher } = await writing({ models: { pet: { write: true }, owner: { recordPolicy: () => false } } })
   await asker.post('/pet', { name: 'new', owner: 2 })
   await asker.patch('/pet/1', { owner: 2 })
   await asker.delete('/pet/1')
-  const pets = (await watcher.heard()).filter(line => line.startsWith('pet'))
+  const pets = (await watcher.received()).filter(line => line.startsWith('pet'))
   expect(pets).toEqual([
     'pet {"verb":"created","data":{"id":4,"name":"new","age":null,"owner":2},"id":4}',
     'pet {"verb":"updated","data":{"id":1,"owner":2},"id":1,"previous":{"id":1,"name":"rex","age":null,"owner":1}}',
@@ -169,8 +169,8 @@ test('who hears of a write is told ids alone of records that not everyone may re
   ])
 })
 
-describe('writing is refused', () => {
-  test('where the model is open for reading only, or for other writes', async () => {
+describe('writing is rejected', () => {
+  test('if the model is open for reading only, or for other writes', async () => {
     const { asker, collections } = await writing({ models: { pet: true, owner: { write: ['create'] } } })
     expect((await asker.post('/pet', { name: 'x' })).statusCode).toBe(404)
     expect((await asker.post('/owner', { name: 'x' })).statusCode).toBe(200)
@@ -191,16 +191,16 @@ describe('writing is refused', () => {
     expect((await asker.patch('/owner/1', { name: 'x' })).statusCode).toBe(403)
     expect((await asker.put('/owner/1/pets', [3])).statusCode).toBe(403)
     expect((await asker.patch('/pet/2', { name: 'x' })).statusCode).toBe(403)
-    expect((await asker.patch('/pet/1', { name: 'no longer rex' })).statusCode).toBe(403) // as it would be
+    expect((await asker.patch('/pet/1', { name: 'no longer rex' })).statusCode).toBe(403) // the record after the update
     expect((await asker.delete('/pet/2')).statusCode).toBe(403)
     expect((await asker.post('/pet', { name: 'x' })).statusCode).toBe(403)
     expect((await asker.put('/student/1/courses/2')).statusCode).toBe(404)
     expect((await asker.patch('/pet/1', { age: 1 })).statusCode).toBe(200)
     expect(await collections.pet.find()).toMatchObject([{ name: 'tom' }, { name: 'stray' }, { name: 'rex', age: 1 }])
-    expect(await watcher.heard()).toHaveLength(1)
+    expect(await watcher.received()).toHaveLength(1)
   })
 
-  test('of members that the request may not see', async () => {
+  test('for members that the request may not see', async () => {
     const { asker, collections } = await writing({
       models: {
         owner: { write: true },
@@ -216,7 +216,7 @@ describe('writing is refused', () => {
     expect(await collections.owner.count()).toBe(2)
   })
 
-  test('of attributes that are not writable, and with bodies that do not fit', async () => {
+  test('for attributes that are not writable, and for invalid bodies', async () => {
     const { asker, collections } = await writing({
       models: { pet: { write: true, writable: ['name', 'age'] }, owner: ALL, account: { write: true, omit: ['note'] } },
     })
@@ -254,7 +254,7 @@ describe('writing is refused', () => {
     expect(await collections.account.count()).toBe(1)
   })
 
-  test('over HTTP from a page of another origin', async () => {
+  test('for HTTP requests of pages of other origins', async () => {
     const { url, collections } = await writing()
     const post = async (headers: Record<string, string>) =>
       (

@@ -41,8 +41,8 @@ test.each(['local', 'cluster'] as const)('each event is one message to its room,
   await publish({ verb: 'destroyed', identity: 'pet', id: 1, previous: { id: 1, name: 'max' } })
   await publish(updated(9))
   await publish(updated(8))
-  const heard = await watcher.heard()
-  expect(heard.map(({ event, data }) => `${event} ${JSON.stringify(data)}`)).toEqual([
+  const received = await watcher.received()
+  expect(received.map(({ event, data }) => `${event} ${JSON.stringify(data)}`)).toEqual([
     'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":1}',
     'pet {"verb":"created","data":{"id":1,"name":"rex"},"id":1}',
     'pet {"verb":"updated","data":{"id":1,"name":"max"},"id":1}',
@@ -50,7 +50,7 @@ test.each(['local', 'cluster'] as const)('each event is one message to its room,
     'pet {"verb":"destroyed","id":1,"previous":{"id":1,"name":"max"}}',
     'pet {"verb":"updated","data":{"id":9,"name":"max"},"id":9}',
   ])
-  expect(heard.map(message => message.meta)).toEqual(heard.map(() => meta))
+  expect(received.map(message => message.meta)).toEqual(received.map(() => meta))
 })
 
 test('watchers join the room of a new record at once, and all sockets leave the room of a destroyed one', async () => {
@@ -63,7 +63,7 @@ test('watchers join the room of a new record at once, and all sockets leave the 
   expect(watcher.socket.rooms).not.toContain(recordRoom('pet', 1))
   expect(subscriber.socket.rooms).not.toContain(recordRoom('pet', 1))
   await publish(updated(1))
-  expect((await subscriber.heard()).map(({ data }) => data)).toEqual([{ verb: 'destroyed', id: 1 }])
+  expect((await subscriber.received()).map(({ data }) => data)).toEqual([{ verb: 'destroyed', id: 1 }])
 })
 
 test.each(['local', 'cluster'] as const)('the requesting socket is excluded (%s)', async scope => {
@@ -71,7 +71,7 @@ test.each(['local', 'cluster'] as const)('the requesting socket is excluded (%s)
   const [writer, other] = [await member(classRoom('pet')), await member(classRoom('pet'))]
   await publish(created(1), { origin: writer.socket.id })
   await publish(updated(1), { origin: classRoom('pet') })
-  const verbs = async (who: typeof writer) => (await who.heard()).map(({ data }) => data.verb)
+  const verbs = async (who: typeof writer) => (await who.received()).map(({ data }) => data.verb)
   expect(await verbs(writer)).toEqual(['updated'])
   expect(await verbs(other)).toEqual(['created', 'updated'])
 })
@@ -86,7 +86,7 @@ test.each(['local', 'cluster'] as const)('an origin that names a room excludes n
     await publish(created(1), { origin: room })
     await publish(created(1), { origin: `sails:a:a:a:${room}` })
   }
-  expect(await watcher.heard()).toHaveLength(6)
+  expect(await watcher.received()).toHaveLength(6)
   io.in('a-room-of-20-letters').socketsLeave(rooms)
 })
 
@@ -96,7 +96,7 @@ test('no socket is excluded if the requesting socket has disconnected', async ()
   gone.socket.disconnect(true)
   await watcher.socket.join(gone.socket.id)
   await publish(created(1), { origin: `sails:a:a:a:${gone.socket.id}` })
-  expect(await watcher.heard()).toHaveLength(1)
+  expect(await watcher.received()).toHaveLength(1)
 })
 
 test('refetch is sent once to each socket in a room of the model', async () => {
@@ -106,16 +106,16 @@ test('refetch is sent once to each socket in a room of the model', async () => {
   const stranger = await member(classRoom('owner'), recordRoom('owner', 1))
   await publish({ verb: 'refetch', identity: 'pet', reason: 'gap' })
   const expected = [{ event: 'changefeed', data: { verb: 'refetch', identity: 'pet', reason: 'gap' }, meta }]
-  expect(await watcher.heard()).toEqual(expected)
-  expect(await subscriber.heard()).toEqual(expected)
-  expect(await stranger.heard()).toEqual([])
+  expect(await watcher.received()).toEqual(expected)
+  expect(await subscriber.received()).toEqual(expected)
+  expect(await stranger.received()).toEqual([])
 })
 
 test('a truncate also publishes destroyed for each record with a room', async () => {
   const { publish, member } = await publishing()
   const watcher = await member(classRoom('pet'), recordRoom('pet', 1), recordRoom('owner', 1))
   await publish({ verb: 'refetch', identity: 'pet', reason: 'truncate' })
-  expect((await watcher.heard()).map(({ event, data }) => [event, data])).toEqual([
+  expect((await watcher.received()).map(({ event, data }) => [event, data])).toEqual([
     ['changefeed', { verb: 'refetch', identity: 'pet', reason: 'truncate' }],
     ['pet', { verb: 'destroyed', id: 1 }],
   ])

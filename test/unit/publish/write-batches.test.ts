@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { batchWrites } from '../../../src/publish/socketio/write-batches.ts'
 import { connectSailsClient } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { heard, socketServer } from '../../integration/realtime/socket-server.ts'
+import { received, socketServer } from '../../integration/realtime/socket-server.ts'
 
 const numbers = Array.from({ length: 200 }, (_, n) => n)
 const WRITES = ['writev', 'writeBuffer', 'writeAsciiString', 'writeLatin1String', 'writeUtf8String', 'writeUcs2String']
@@ -29,7 +29,7 @@ function countWrites({ conn }: { readonly conn: unknown }) {
 test('messages that are emitted together reach a client in order, with few writes', async () => {
   const { io, member } = await socketServer()
   for (let times = 0; times < 2; times++) batchWrites(io)
-  const { socket, heard: all } = await member('crowd')
+  const { socket, received: all } = await member('crowd')
   const writes = countWrites(socket)
   for (const n of numbers) io.to('crowd').emit('number', n)
   expect((await all()).map(({ data }) => data)).toEqual(numbers)
@@ -45,6 +45,6 @@ test('a server that is attached later is batched from its first connection on', 
   const socket = io.of('/').sockets.get(client.id)
   const writes = countWrites(socket as never)
   for (const n of numbers) socket?.emit('number', n)
-  expect((await heard(io, client)).map(({ data }) => data)).toEqual(numbers)
+  expect((await received(io, client)).map(({ data }) => data)).toEqual(numbers)
   expect(writes()).toBeLessThan(10)
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { rateLimit } from '../../../src/realtime/requests/limits.ts'
 
-test('requests are allowed in bursts, and then as they come in', () => {
+test('requests are allowed in bursts, then at the average rate', () => {
   let now = 0
   const rate = rateLimit({ perSecond: 10, burst: 3 }, () => now)
   const allowed = (count: number) => Array.from({ length: count }, () => rate.allows()).filter(Boolean).length

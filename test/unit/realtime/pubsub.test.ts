@@ -6,7 +6,7 @@ import { models as school } from '../../integration/publish/school-models.ts'
 import { memoryLogger } from '../../integration/realtime/memory-logger.ts'
 import { socketServer } from '../../integration/realtime/socket-server.ts'
 
-/** Live models, with what an app defined on them. */
+/** Live models with methods and callbacks of an app. */
 async function setUp(defined: Record<string, object> = {}, options: Partial<AttachPubSubOptions> = {}) {
   const server = await socketServer()
   const logger = memoryLogger()
@@ -14,10 +14,10 @@ async function setUp(defined: Record<string, object> = {}, options: Partial<Atta
   const live = Object.fromEntries([...models.keys()].map(identity => [identity, { identity, ...defined[identity] }]))
   attachPubSub(live, { io: server.io, models, logger, ...options })
   const model = (identity: string) => live[identity] as unknown as WithPubSub
-  /** A socket that is subscribed to everything that these tests publish about, and what it hears, a line a message. */
+  /** A socket that is subscribed to all records of these tests, and its messages as lines. */
   const watcher = async (...rooms: string[]) => {
-    const { socket, heard } = await server.member(...rooms)
-    const lines = async () => (await heard()).map(({ event, data }) => `${event} ${JSON.stringify(data)}`)
+    const { socket, received } = await server.member(...rooms)
+    const lines = async () => (await received()).map(({ event, data }) => `${event} ${JSON.stringify(data)}`)
     return { socket, lines }
   }
   return { ...server, logger, model, watcher }
@@ -34,7 +34,7 @@ describe.each([
   const call = (model: WithPubSub, name: string, ...args: unknown[]) =>
     (model as unknown as Record<string, (...args: unknown[]) => void>)[`${prefix}${name}`]?.(...args)
 
-  test('created: the parents hear first, then the watchers, who are subscribed', async () => {
+  test('created: messages to the parents, then to the watchers, who are subscribed', async () => {
     const { model, watcher } = await setUp()
     const ann = await watcher(...family)
     call(model('pet'), 'Create', { ...rex, id: 7 })
@@ -49,7 +49,7 @@ describe.each([
     ])
   })
 
-  test('created with members: each of them hears', async () => {
+  test('created with members: a message to each member', async () => {
     const { model, watcher } = await setUp()
     const ann = await watcher(...family, ...records('course', 1, 2))
     call(model('owner'), 'Create', { id: 3, name: 'eve', pets: [{ ...rex, owner: 3 }, 2] })
@@ -63,7 +63,7 @@ describe.each([
     ])
   })
 
-  test('updated: with what it was before, the parents hear of a change', async () => {
+  test('updated: with `previous`, messages to the old and new parents', async () => {
     const { model, watcher } = await setUp()
     const ann = await watcher(...family)
     call(model('pet'), 'Update', 1, { name: 'max' })
@@ -82,7 +82,7 @@ describe.each([
     ])
   })
 
-  test('destroyed: then the parents, or the children, and everyone leaves the room', async () => {
+  test('destroyed: then messages to parents or children, and all sockets leave the room', async () => {
     const { model, watcher } = await setUp()
     const ann = await watcher(...family)
     call(model('pet'), 'Destroy', 1, undefined, { previous: rex })
@@ -99,7 +99,7 @@ describe.each([
     ])
   })
 
-  test('added and removed: both ends hear, and the asker is subscribed to what it added', async () => {
+  test('added and removed: messages to both ends, and the requesting socket is subscribed to the added record', async () => {
     const { model, watcher } = await setUp()
     const ann = await watcher(...family, ...records('student', 1), ...records('course', 3))
     const asker = await watcher()
@@ -122,7 +122,7 @@ describe.each([
     ])
   })
 
-  test('the asker is left out', async () => {
+  test('the requesting socket is excluded', async () => {
     const { model, watcher } = await setUp()
     const [asker, other] = [await watcher(...family), await watcher(...family)]
     call(model('pet'), 'Create', { ...rex, id: 7 }, asker.socket)
@@ -153,27 +153,27 @@ describe.each([
   })
 })
 
-describe('what an app defined', () => {
-  test('stays, and is what other models call', async () => {
-    const told: unknown[][] = []
+describe('methods and callbacks of the app', () => {
+  test('methods are kept, and other models call them', async () => {
+    const calls: unknown[][] = []
     const { model, watcher } = await setUp({
-      owner: { _publishAdd: (...args: unknown[]) => void told.push(args.slice(0, 3)) },
+      owner: { _publishAdd: (...args: unknown[]) => void calls.push(args.slice(0, 3)) },
     })
     const ann = await watcher(...family)
     model('pet').publishCreate({ ...rex, id: 7 })
     model('owner').publishAdd(1, 'pets', 7)
-    expect(told).toEqual([
+    expect(calls).toEqual([
       [1, 'pets', 7],
       [1, 'pets', 7],
     ])
     expect(await ann.lines()).toHaveLength(1)
   })
 
-  test('callbacks are called around each message, those of both versions', async () => {
-    const told: string[] = []
+  test('callbacks of both versions are called around each message', async () => {
+    const calls: string[] = []
     const tells = (...names: string[]) =>
       Object.fromEntries(
-        names.map(name => [name, (...args: unknown[]) => void told.push(`${name} ${JSON.stringify(args[0])}`)]),
+        names.map(name => [name, (...args: unknown[]) => void calls.push(`${name} ${JSON.stringify(args[0])}`)]),
       )
     const { model } = await setUp({
       pet: tells('_beforePublishCreate', '_afterPublishCreate', 'beforePublishUpdate', '_afterPublishDestroy'),
@@ -183,7 +183,7 @@ describe('what an app defined', () => {
     model('pet')._publishUpdate(7, { name: 'max' })
     model('pet').publishDestroy(7)
     model('owner').publishRemove(1, 'pets', 7, undefined, { noReverse: true })
-    expect(told).toEqual([
+    expect(calls).toEqual([
       '_beforePublishCreate {"id":7,"owner":1}',
       '_beforePublishAdd 1',
       'afterPublishAdd 1',
@@ -195,7 +195,7 @@ describe('what an app defined', () => {
     ])
   })
 
-  test('what was attached to another server before makes way', async () => {
+  test('methods attached to another server before are replaced', async () => {
     const { model, watcher } = await setUp()
     const closed = await socketServer()
     const live = { pet: model('pet') }
@@ -204,16 +204,16 @@ describe('what an app defined', () => {
     const now = await closed.member(...family)
     live.pet.publishUpdate(1, { name: 'max' })
     expect(await old.lines()).toEqual([])
-    expect(await now.heard()).toHaveLength(1)
+    expect(await now.received()).toHaveLength(1)
   })
 
-  test('its functions are not among what a loop over a model sees', async () => {
+  test('methods are not enumerable', async () => {
     const { model } = await setUp()
     expect(Object.keys(model('pet'))).toEqual(['identity'])
   })
 })
 
-test('what clients must not see is left out, also of populated records', async () => {
+test('hidden attributes are omitted, also in populated records', async () => {
   const account = { ...school.get('owner'), identity: 'account', associations: [] }
   const models = new Map(school).set('account', {
     ...account,
@@ -248,7 +248,7 @@ test('what clients must not see is left out, also of populated records', async (
 })
 
 describe('subscribing', () => {
-  test('to records, by id or as they are, and out again', async () => {
+  test('to records, by id or record, and unsubscribing', async () => {
     const { model, watcher } = await setUp()
     const { socket } = await watcher()
     model('pet').subscribe({ socket }, [1, '2'])
@@ -260,7 +260,7 @@ describe('subscribing', () => {
     expect(() => model('pet').subscribe(socket, [null as never])).toThrow(TypeError)
   })
 
-  test('to some kinds of messages only, as in v0.12', async () => {
+  test('to some contexts only, as in v0.12', async () => {
     const { model, watcher } = await setUp()
     const picky = await watcher()
     const both = await watcher(recordRoom('owner', 1))
@@ -278,7 +278,7 @@ describe('subscribing', () => {
     expect([...picky.socket.rooms]).toEqual([picky.socket.id])
   })
 
-  test("a model's autosubscribe names the kinds that are meant without any", async () => {
+  test("a model's autosubscribe sets the default contexts", async () => {
     const { model, watcher } = await setUp({ pet: { autosubscribe: ['destroy'] }, owner: { autosubscribe: false } })
     const { socket } = await watcher(classRoom('pet'))
     model('pet').subscribe(socket, 1)
@@ -292,7 +292,7 @@ describe('subscribing', () => {
     ])
   })
 
-  test('to new records, and out again', async () => {
+  test('to new records, and unsubscribing', async () => {
     const { model, watcher } = await setUp()
     const { socket } = await watcher()
     model('pet').watch({ socket })
@@ -306,20 +306,20 @@ describe('subscribing', () => {
     expect([...socket.rooms]).toEqual([socket.id])
   })
 
-  test('a request that did not come over a socket is no one', async () => {
+  test('a request that did not come over a socket is ignored', async () => {
     const { model, logger } = await setUp()
     const request = { headers: {}, socket: {} }
     model('pet').subscribe(request, [1])
     model('pet').unsubscribe(request, [1])
     model('pet')._watch(request)
     expect(logger.lines).toEqual([
-      'debug pet.subscribe() was called by a non-socket request: nobody to subscribe',
-      'debug pet.unsubscribe() was called by a non-socket request: nobody to unsubscribe',
-      'debug pet._watch() was called by a non-socket request: nobody to subscribe',
+      'debug pet.subscribe() ignored a request that did not come over a socket',
+      'debug pet.unsubscribe() ignored a request that did not come over a socket',
+      'debug pet._watch() ignored a request that did not come over a socket',
     ])
   })
 
-  test('rooms have the names of Sails', async () => {
+  test('rooms are named as in Sails', async () => {
     const { model, logger } = await setUp()
     const pet = model('pet')
     expect([pet.getRoomName(1), pet._room(1), pet.room(1), pet.room(1, 'update')]).toEqual([
@@ -331,11 +331,11 @@ describe('subscribing', () => {
     expect([pet.classRoom(), pet._classRoom()]).toEqual(['sails_model_create_pet', 'sails_model_create_pet'])
     expect(model('owner').getAllContexts()).toEqual(['update', 'destroy', 'message', 'add:pets', 'remove:pets'])
     expect(pet.getRoomName(undefined as never)).toBeUndefined()
-    expect(logger.lines).toEqual(['error pet._room() needs an id'])
+    expect(logger.lines).toEqual(['error pet._room() requires an id'])
   })
 })
 
-test("an app's own data goes to the subscribers as it is, in the forms of both versions", async () => {
+test("publish() sends the app's data unchanged, with the signatures of both versions", async () => {
   const { model, watcher, logger } = await setUp()
   const ann = await watcher(classRoom('pet'), ...records('pet', 1, 2))
   const pet = model('pet')
@@ -358,10 +358,10 @@ test("an app's own data goes to the subscribers as it is, in the forms of both v
     'hello {"n":5}',
     'hello {"n":6}',
   ])
-  expect(logger.lines.filter(line => line.startsWith('error'))).toEqual(['error pet.publish(): the ids are missing'])
+  expect(logger.lines.filter(line => line.startsWith('error'))).toEqual(['error pet.publish() requires ids'])
 })
 
-test('what a feed publishes the app need not: its calls are silent, but who adds is still subscribed', async () => {
+test("the app's publish calls send nothing for models of a feed, but still subscribe", async () => {
   const { model, watcher } = await setUp({}, { isPublishedByFeed: identity => identity !== 'owner' })
   const ann = await watcher(...family)
   model('pet').publishCreate(rex)

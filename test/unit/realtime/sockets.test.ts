@@ -12,7 +12,7 @@ async function setUp() {
 
 const names = (messages: { event: string; data: unknown }[]) => messages.map(({ event, data }) => [event, data])
 
-test('a socket joins and leaves by itself, by its request and by its id, at once', async () => {
+test('a socket, a request or an id joins and leaves a room at once', async () => {
   const { sockets, member } = await setUp()
   const { socket } = await member()
   for (const as of [socket, { socket, isSocket: true }, socket.id]) {
@@ -33,7 +33,7 @@ test('several join with one call, and a callback is called', async () => {
   expect(sockets.subscribers('fun').sort()).toEqual([ann.socket.id, bob.socket.id].sort())
 })
 
-test('an id that no socket has is the name of a room', async () => {
+test('an unknown id is the name of a room', async () => {
   const { sockets, member } = await setUp()
   const { socket } = await member('a')
   await sockets.join('a', 'b')
@@ -42,7 +42,7 @@ test('an id that no socket has is the name of a room', async () => {
   expect(socket.rooms).not.toContain('b')
 })
 
-test('misuse is told to the callback, to the promise, or to the log', async () => {
+test('misuse is reported to the callback, to the promise, or to the log', async () => {
   const { sockets, member, logger } = await setUp()
   const { socket } = await member()
   const noRoom = undefined as unknown as string
@@ -56,7 +56,7 @@ test('misuse is told to the callback, to the promise, or to the log', async () =
     'error sockets.leave() failed',
     'error sockets.leaveAll() failed',
     'error sockets.addRoomMembersToRooms() failed',
-    'warn sockets.join() was called with something that is not a socket',
+    'warn sockets.join() ignored a value that is not a socket',
   ])
 })
 
@@ -70,7 +70,7 @@ test('members of a room join and leave other rooms', async () => {
   expect([...ann.socket.rooms]).toEqual([ann.socket.id, 'a', 'c'])
 })
 
-test('everyone in a room leaves all rooms', async () => {
+test('all sockets in a room leave all rooms', async () => {
   const { sockets, member } = await setUp()
   const [ann, bob] = [await member('a', 'b'), await member('b')]
   await sockets.leaveAll('a', { includeSourceRoom: false })
@@ -98,42 +98,42 @@ test('broadcast as documented, in all four forms', async () => {
     ['message', { n: 5 }],
     ['message', 'just text'],
   ]
-  expect(names(await ann.heard())).toEqual([...toAll, ...last])
-  expect(names(await bob.heard())).toEqual([...toAll, ['message', { n: 3 }], ['hello', { n: 4 }], ...last])
+  expect(names(await ann.received())).toEqual([...toAll, ...last])
+  expect(names(await bob.received())).toEqual([...toAll, ['message', { n: 3 }], ['hello', { n: 4 }], ...last])
 })
 
-test('a message to no room reaches nobody', async () => {
+test('a message to no rooms is not sent', async () => {
   const { sockets, member } = await setUp()
   const ann = await member('a')
   sockets.broadcast([], 'hello', 1)
   sockets.emit([], 'hello', 2)
-  expect(await ann.heard()).toEqual([])
+  expect(await ann.received()).toEqual([])
 })
 
-test('a socket in several of the rooms hears a message once', async () => {
+test('a socket in several of the rooms receives a message once', async () => {
   const { sockets, member } = await setUp()
   const ann = await member('a', 'b')
   sockets.broadcast(['a', 'b', ann.socket.id], 'hello', 1)
-  expect(names(await ann.heard())).toEqual([['hello', 1]])
+  expect(names(await ann.received())).toEqual([['hello', 1]])
 })
 
-test('blast reaches every socket but the one that is left out', async () => {
+test('blast reaches all sockets except the excluded one', async () => {
   const { sockets, member } = await setUp()
   const [ann, bob] = [await member(), await member('a')]
   sockets.blast('hello', 1)
   sockets.blast({ n: 2 }, ann.socket)
-  expect(names(await ann.heard())).toEqual([['hello', 1]])
-  expect(names(await bob.heard())).toEqual([
+  expect(names(await ann.received())).toEqual([['hello', 1]])
+  expect(names(await bob.received())).toEqual([
     ['hello', 1],
     ['message', { n: 2 }],
   ])
 })
 
-test('a socket that is sent as data is its id', async () => {
+test('a socket as data is sent as its id', async () => {
   const { sockets, member } = await setUp()
   const ann = await member()
   sockets.broadcast(ann.socket.id, 'hello', ann.socket)
-  expect(names(await ann.heard())).toEqual([['hello', { id: ann.socket.id }]])
+  expect(names(await ann.received())).toEqual([['hello', { id: ann.socket.id }]])
 })
 
 test('sockets are found by id, and ids in sockets and requests', async () => {
@@ -151,7 +151,7 @@ test('sockets are found by id, and ids in sockets and requests', async () => {
   }
 })
 
-test('the functions of v0.12 are there', async () => {
+test('the functions of v0.12 work', async () => {
   const { sockets, member } = await setUp()
   const [ann, bob] = [await member('a', 'b'), await member('b')]
   expect(sockets.id(ann.socket)).toBe(ann.socket.id)
@@ -162,9 +162,9 @@ test('the functions of v0.12 are there', async () => {
   expect(sockets.subscribers().sort()).toEqual([ann.socket.id, bob.socket.id].sort())
   sockets.emit([ann.socket.id], 'hello', 1)
   sockets.emitToAll('hello', 2)
-  expect(names(await ann.heard())).toEqual([
+  expect(names(await ann.received())).toEqual([
     ['hello', 1],
     ['hello', 2],
   ])
-  expect(names(await bob.heard())).toEqual([['hello', 2]])
+  expect(names(await bob.received())).toEqual([['hello', 2]])
 })
