@@ -67,6 +67,6 @@ type Place = Pick<RelatedRowsNeed, 'model' | 'attribute' | 'member'>
 function placeOfLinks(collection: Collection, models: Models): Place | undefined {
   const { linkModel, parentAttribute, childAttribute, inverse } = collection
   const model = models.get(linkModel)
-  if (!model || (!model.junction && !models.has(collection.collection)) || !childAttribute || !inverse) return undefined
+  if (!model || !models.has(collection.collection) || !childAttribute || !inverse) return undefined
   return { model, attribute: parentAttribute, member: childAttribute }
 }
