@@ -11,7 +11,7 @@ import { ChangefeedError } from './errors.ts'
 import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
 import { CatchUpWaiters } from './feed/catch-up-waiters.ts'
 import type { FeedContext } from './feed/context.ts'
-import { createPublisher, publishesEverywhere } from './feed/create-publisher.ts'
+import { createPublisher, fanOutOf } from './feed/create-publisher.ts'
 import { Session } from './feed/session.ts'
 import type { SessionCheckpoint } from './feed/tick-reader.ts'
 import type { TypedChanges } from './feed/typed-changes.ts'
@@ -274,15 +274,15 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     const settings = this.#settings
     const connection = { ...this.#connection(''), applicationName: 'waterline-changefeed' }
     const db = openDatabase(connection, settings.schema)
-    const everyNodePublishes = publishesEverywhere(settings)
+    const fanOut = fanOutOf(settings)
     const publisher = createPublisher(settings, {
       models: this.#models,
-      everywhere: everyNodePublishes,
+      fanOut,
       onDisconnect: client => void this.announce('slowClient', client),
     })
     const { logger } = settings
-    const pauses = new Pauses(db, everyNodePublishes)
-    const publishes = () => everyNodePublishes || this.#session?.role === 'leader'
+    const pauses = new Pauses(db, fanOut)
+    const publishes = () => fanOut === 'local' || this.#session?.role === 'leader'
     const captureWatch = new CaptureWatch({ db, logger, publishes, formatCommand: settings.formatCommand })
     return {
       node: this.#node,
@@ -306,7 +306,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       failures: this.#failures,
       events: this,
       logger,
-      everyNodePublishes,
+      fanOut,
     }
   }
 

@@ -193,8 +193,8 @@ export class ConnectedSession {
   }
 
   async #follow() {
-    const { everyNodePublishes, db } = this.#context
-    if (!everyNodePublishes || this.#role.name !== 'waiting') return
+    const { fanOut, db } = this.#context
+    if (fanOut === 'cluster' || this.#role.name !== 'waiting') return
     // Only a leader may correct the stored state when the server has another history than it says.
     if ((await readState(db, this.#parts.connection.identity)).history !== 'same') return
     this.#role = { name: 'follower', ticks: await this.#tickReader('follower') }
@@ -202,12 +202,12 @@ export class ConnectedSession {
   }
 
   async #tickReader(as: 'leader' | 'follower'): Promise<TickReader> {
-    const { db, settings, everyNodePublishes } = this.#context
+    const { db, settings, fanOut } = this.#context
     const { identity, reader } = this.#parts.connection
     const { epoch } = await readState(db, identity)
     const { timeline } = identity
     const { checkpoint } = this
-    const position = await resume(db, { epoch, timeline, checkpoint, leads: as === 'leader', everyNodePublishes })
+    const position = await resume(db, { epoch, timeline, checkpoint, leads: as === 'leader', fanOut })
     return new TickReader(db, new ChangeLogReader(reader, settings.schema), position)
   }
 

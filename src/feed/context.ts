@@ -6,6 +6,7 @@ import type { FeedEmitter } from '../pipeline/events.ts'
 import type { Failures } from '../pipeline/failures.ts'
 import type { Pauses } from '../pipeline/pauses.ts'
 import type { PublisherWatch } from '../pipeline/publisher-watch.ts'
+import type { FanOut } from '../publish/fan-out.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import type { CaptureWatch } from './capture-watch.ts'
 import type { CatchUpWaiters } from './catch-up-waiters.ts'
@@ -26,6 +27,5 @@ export interface FeedContext {
   readonly events: FeedEmitter
   readonly logger: Logger
   readonly publisher: Publisher
-  /** Whether followers publish too, to their own sockets. */
-  readonly everyNodePublishes: boolean
+  readonly fanOut: FanOut
 }

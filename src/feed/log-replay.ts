@@ -48,7 +48,7 @@ export class LogReplay {
     const { db, settings, models, publisher } = parts
     this.#parts = parts
     this.#client = client
-    const pauses = new Pauses(db, false) // ignores pauses, since the replay was requested
+    const pauses = new Pauses(db, 'cluster') // ignores pauses, since the replay was requested
     const failures = new Failures(settings.logger)
     const publisherWatch = new PublisherWatch(this.events)
     const dispatcher = { db, publisher, publisherWatch, pauses, failures, events: this.events }

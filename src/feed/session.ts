@@ -41,7 +41,7 @@ export class Session {
 
   get role(): Role {
     if (this.#connected?.role.name === 'leader') return 'leader'
-    return this.#context.everyNodePublishes ? 'follower' : 'standby'
+    return this.#context.fanOut === 'local' ? 'follower' : 'standby'
   }
 
   get term(): string | null {

@@ -4,6 +4,7 @@ import { extentOfLog, newestTick, type Position, storedPosition, ticksAfter } fr
 import type { ChangeLogReader } from '../change-log/reader.ts'
 import { type Tick, type TickRange, WHOLE_TICK } from '../change-log/tick.ts'
 import type { Database } from '../db/connect.ts'
+import type { FanOut } from '../publish/fan-out.ts'
 
 /** Maximum number of ticks read at once. */
 const BATCH = 100
@@ -135,18 +136,15 @@ export interface Resumption {
   readonly timeline: string
   readonly checkpoint: SessionCheckpoint | null
   readonly leads: boolean
-  /**
-   * Whether every node publishes to its own sockets, so that only its own position counts. Otherwise one node publishes
-   * for all.
-   */
-  readonly everyNodePublishes: boolean
+  /** With `local` only the position of this node counts. With `cluster` another node may have published. */
+  readonly fanOut: FanOut
 }
 
 /**
  * The position to resume from. If the log no longer has the following changes, the newest tick with a gap to declare.
  */
 export async function resume(db: Database, resumption: Resumption): Promise<Position> {
-  const { epoch, checkpoint, leads, everyNodePublishes } = resumption
+  const { epoch, checkpoint, leads, fanOut } = resumption
   const { oldest } = await extentOfLog(db)
   const newest = await newestTick(db)
   if (!newest)
@@ -154,7 +152,7 @@ export async function resume(db: Database, resumption: Resumption): Promise<Posi
   const isUsable = (position: Position | null): position is Position =>
     position?.epoch === epoch && position.tick.id >= oldest && position.tick.id <= newest.id
   const own = await checkpointPosition(db, resumption)
-  if (everyNodePublishes && (checkpoint || !leads)) {
+  if (fanOut === 'local' && (checkpoint || !leads)) {
     if (isUsable(own)) return own
     const now = { epoch, tick: newest }
     return checkpoint ? { ...now, gap: checkpoint.position.epoch === epoch ? 'gap' : 'epoch' } : now
@@ -170,10 +168,10 @@ export async function resume(db: Database, resumption: Resumption): Promise<Posi
  */
 async function checkpointPosition(
   db: Database,
-  { checkpoint, timeline, everyNodePublishes }: Resumption,
+  { checkpoint, timeline, fanOut }: Resumption,
 ): Promise<Position | null> {
   if (!checkpoint || checkpoint.timeline === timeline) return checkpoint?.position ?? null
-  if (!everyNodePublishes) return null
+  if (fanOut === 'cluster') return null
   const { epoch, tick: former, gap } = checkpoint.position
   const tick = await newestTick(db, former.id)
   return tick ? { epoch, tick, ...(gap && { gap }) } : null

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
+import type { FanOut } from '../publish/fan-out.ts'
 import { pauseChannel } from '../wakeup/channel.ts'
 
 /** After this time, every node has seen that a model was resumed. */
@@ -21,8 +22,7 @@ export interface Pause {
  */
 export class Pauses {
   readonly #db: Database
-  /** Whether each node notifies its own sockets. Otherwise the leader notifies all. */
-  readonly #everyNodePublishes: boolean
+  readonly #fanOut: FanOut
   #paused: ReadonlySet<string> = new Set()
   readonly #uncounted = new Map<string, number>()
   /** The time of the last resumption that this node has handled, or that preceded its start. */
@@ -30,9 +30,9 @@ export class Pauses {
   #seenUntil = 0
   #due = true
 
-  constructor(db: Database, everyNodePublishes: boolean) {
+  constructor(db: Database, fanOut: FanOut) {
     this.#db = db
-    this.#everyNodePublishes = everyNodePublishes
+    this.#fanOut = fanOut
   }
 
   /** Whether a model may have been paused or resumed since the last refresh. */
@@ -70,7 +70,7 @@ export class Pauses {
   /** A node that notifies its own sockets has none that missed changes before it started. */
   #horizon(pauses: readonly Pause[]): number {
     if (this.#notifiedUntil !== null) return this.#notifiedUntil
-    return this.#everyNodePublishes ? latestOf(pauses, 0) : 0
+    return this.#fanOut === 'local' ? latestOf(pauses, 0) : 0
   }
 
   /** Stores the counts and deletes handled resumptions. For the leader. */
@@ -88,7 +88,7 @@ export class Pauses {
   }
 
   #forgettable() {
-    if (this.#everyNodePublishes) return sql<Date>`clock_timestamp() - ${FORGET_AFTER}::interval`
+    if (this.#fanOut === 'local') return sql<Date>`clock_timestamp() - ${FORGET_AFTER}::interval`
     return sql<Date>`${new Date((this.#notifiedUntil ?? 0) + 1)}::timestamptz`
   }
 }

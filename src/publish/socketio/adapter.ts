@@ -1,7 +1,5 @@
 import type { Server } from 'socket.io'
-
-/** `local`: the sockets of this process. `cluster`: the sockets of all processes that share the adapter. */
-export type Scope = 'local' | 'cluster'
+import type { FanOut } from '../fan-out.ts'
 
 /** Class names of socket.io's in-memory adapters, which serve one process. */
 const IN_MEMORY = new Set(['Adapter', 'SessionAwareAdapter'])
@@ -10,8 +8,8 @@ const IN_MEMORY = new Set(['Adapter', 'SessionAwareAdapter'])
 export const isInMemory = (io: Server): boolean => IN_MEMORY.has(io.of('/').adapter.constructor.name)
 
 /** Whether the local rooms determine all receivers of a message: no other servers, no messages kept for later. */
-export const knowsReceivers = (io: Server, scope: Scope): boolean =>
-  scope === 'local' && isInMemory(io) && !keepsMessages(io)
+export const knowsReceivers = (io: Server, fanOut: FanOut): boolean =>
+  fanOut === 'local' && isInMemory(io) && !keepsMessages(io)
 
 /** Whether the adapter keeps messages for disconnected sockets, which are in no room until they reconnect. */
 export const keepsMessages = (io: Server): boolean => io.of('/').adapter.constructor.name === 'SessionAwareAdapter'

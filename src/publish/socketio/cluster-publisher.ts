@@ -21,9 +21,12 @@ const ATTEMPT_TIMEOUT_MS = 4_000
  * io.adapter(createAdapter(pubClient, subClient))
  * const publisher = clusterPublisher(io, { models: readModels(ontology.collections), buffers: new ClientBuffers(io) })
  */
-export function clusterPublisher(io: Server, options: Omit<SocketPublisherOptions, 'scope' | 'knownRooms'>): Publisher {
+export function clusterPublisher(
+  io: Server,
+  options: Omit<SocketPublisherOptions, 'fanOut' | 'knownRooms'>,
+): Publisher {
   let rooms: ReadonlySet<string> = new Set()
-  const sockets = socketPublisher(io, { ...options, scope: 'cluster', knownRooms: () => rooms })
+  const sockets = socketPublisher(io, { ...options, fanOut: 'cluster', knownRooms: () => rooms })
   const publisher = wrapPublisher(sockets, async (event, meta) => {
     if (event.verb === 'refetch') rooms = await roomsOfAll(io)
     await sockets.publish(event, meta)

@@ -1,6 +1,7 @@
 import type { Server } from 'socket.io'
+import type { FanOut } from '../fan-out.ts'
 import { eventLoopTurn } from '../time-slice.ts'
-import { keepsMessages, type Scope } from './adapter.ts'
+import { keepsMessages } from './adapter.ts'
 
 /** Maximum number of sockets per emit, about 5 ms of work. */
 const SOCKETS_PER_EMIT = 500
@@ -16,16 +17,16 @@ export interface Message {
 /**
  * Emits to rooms, in order. Rooms without a local member cost nothing. A message to many local sockets is sent in batches,
  * with an event loop turn between them; later messages queue behind it. Its receivers are the room members when its turn
- * comes. With `scope: 'cluster'` the adapter sends it in one emit.
+ * comes. With `fanOut: 'cluster'` the adapter sends it in one emit.
  */
 export class RoomEmitter {
   readonly #io: Server
-  readonly #scope: Scope
+  readonly #fanOut: FanOut
   #pending: Promise<void> | undefined
 
-  constructor(io: Server, scope: Scope) {
+  constructor(io: Server, fanOut: FanOut) {
     this.#io = io
-    this.#scope = scope
+    this.#fanOut = fanOut
   }
 
   /** Resolves when all emitted messages are sent. Undefined if none is pending. */
@@ -45,14 +46,14 @@ export class RoomEmitter {
 
   #send(message: Message): Promise<void> | undefined {
     const { rooms } = message
-    if (this.#scope === 'cluster' || keepsMessages(this.#io)) return this.#emit(message, rooms)
+    if (this.#fanOut === 'cluster' || keepsMessages(this.#io)) return this.#emit(message, rooms)
     const size = rooms.reduce((sum, room) => sum + this.#members(room).size, 0)
     if (size === 0) return undefined
     return size <= SOCKETS_PER_EMIT ? this.#emit(message, rooms) : this.#emitInBatches(message)
   }
 
   #emit({ event, args, except }: Message, to: readonly string[]): undefined {
-    const target = this.#scope === 'cluster' ? this.#io : this.#io.local
+    const target = this.#fanOut === 'cluster' ? this.#io : this.#io.local
     target
       .to([...to])
       .except([...except])

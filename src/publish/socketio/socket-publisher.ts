@@ -1,9 +1,10 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../../models/model.ts'
+import type { FanOut } from '../fan-out.ts'
 import type { MessageMeta, RecordEvent } from '../mapping/record-event.ts'
 import { shownMeta } from '../origin.ts'
 import type { Publisher } from '../publisher.ts'
-import { type Scope, socketsConnectedTo } from './adapter.ts'
+import { socketsConnectedTo } from './adapter.ts'
 import type { ClientBuffers } from './client-buffers.ts'
 import { type Step, stepsOf } from './messages.ts'
 import { socketsLeftOut } from './origin-socket.ts'
@@ -13,11 +14,8 @@ export interface SocketPublisherOptions {
   readonly models: Models
   /** Buffers of this server's own sockets, to wait for and to limit. @default none: the server has no sockets */
   readonly buffers?: ClientBuffers
-  /**
-   * Which sockets receive messages. `local`: those of this server, because every node runs a feed. `cluster`: those of all
-   * servers of the adapter, because only the leader publishes. @default 'local'
-   */
-  readonly scope?: Scope
+  /** @default 'local' */
+  readonly fanOut?: FanOut
   /** The rooms that have a member. @default those with a member on this server */
   readonly knownRooms?: () => Iterable<string>
 }
@@ -34,11 +32,11 @@ export function socketPublisher(
   io: Server,
   options: SocketPublisherOptions,
 ): Required<Pick<Publisher, 'publish' | 'drained' | 'hasReceivers' | 'sockets'>> {
-  const { models, buffers, scope = 'local', knownRooms } = options
-  const performer = new StepPerformer(io, { models, scope, ...(knownRooms && { knownRooms }) })
+  const { models, buffers, fanOut = 'local', knownRooms } = options
+  const performer = new StepPerformer(io, { models, fanOut, ...(knownRooms && { knownRooms }) })
   return {
     publish(event: RecordEvent, meta: MessageMeta) {
-      const delivery = { meta: shownMeta(meta), except: socketsLeftOut(io, scope, meta.origin) }
+      const delivery = { meta: shownMeta(meta), except: socketsLeftOut(io, fanOut, meta.origin) }
       return performAll(performer, stepsOf(event), delivery)
     },
     drained: () => buffers?.drained(),

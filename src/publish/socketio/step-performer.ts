@@ -1,10 +1,11 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../../models/model.ts'
+import type { FanOut } from '../fan-out.ts'
 import type { MessageMeta } from '../mapping/record-event.ts'
 import { castId } from '../mapping/record-id.ts'
 import { ModelRooms } from '../model-rooms.ts'
 import { TimeSlice } from '../time-slice.ts'
-import { knowsReceivers, type Scope } from './adapter.ts'
+import { knowsReceivers } from './adapter.ts'
 import { FEED_EVENT, type RefetchPayload, type Step, stepsOf } from './messages.ts'
 import { RoomEmitter } from './room-emitter.ts'
 import { classRoom, contextRoom, contextsOf, idInRoom, recordRoom } from './rooms.ts'
@@ -18,7 +19,7 @@ export interface Delivery {
 
 export interface StepPerformerOptions {
   readonly models: Models
-  readonly scope: Scope
+  readonly fanOut: FanOut
   /** Share it with other code that emits feed messages, to keep their order. @default a new one */
   readonly emitter?: RoomEmitter
   /** The rooms that have a member. @default those with a member on this server */
@@ -38,12 +39,12 @@ export class StepPerformer {
   constructor(io: Server, options: StepPerformerOptions) {
     this.#io = io
     this.#options = options
-    this.#emitter = options.emitter ?? new RoomEmitter(io, options.scope)
+    this.#emitter = options.emitter ?? new RoomEmitter(io, options.fanOut)
   }
 
   /** Whether the step would affect any socket. True if that is unknown. */
   hasReceivers(step: Step): boolean {
-    if (!knowsReceivers(this.#io, this.#options.scope)) return true
+    if (!knowsReceivers(this.#io, this.#options.fanOut)) return true
     switch (step.do) {
       case 'emit':
         return this.#hasMembers(step.rooms)
@@ -112,12 +113,12 @@ export class StepPerformer {
 
   #join(from: string, rooms: string | string[]): undefined {
     this.#io.local.in(from).socketsJoin(rooms)
-    if (this.#options.scope === 'cluster') this.#io.in(from).socketsJoin(rooms)
+    if (this.#options.fanOut === 'cluster') this.#io.in(from).socketsJoin(rooms)
   }
 
   #leave(rooms: string[]): undefined {
     this.#io.local.in(rooms).socketsLeave(rooms)
-    if (this.#options.scope === 'cluster') this.#io.in(rooms).socketsLeave(rooms)
+    if (this.#options.fanOut === 'cluster') this.#io.in(rooms).socketsLeave(rooms)
   }
 }
 

@@ -43,7 +43,7 @@ export function attachPubSub(collections: Readonly<Record<string, object>>, opti
     models,
     logger,
     sockets: options.sockets ?? sailsSockets(io, logger),
-    performer: new StepPerformer(io, { models, scope: 'cluster' }),
+    performer: new StepPerformer(io, { models, fanOut: 'cluster' }),
     peer: (identity: string) => live.get(identity) as PubSubModel | undefined,
     redactedColumns: options.redactedColumns ?? (() => new Set<string>()),
     isPublishedByFeed: options.isPublishedByFeed ?? (() => false),

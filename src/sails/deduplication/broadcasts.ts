@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server } from 'socket.io'
+import type { FanOut } from '../../publish/fan-out.ts'
 import type { MessageMeta } from '../../publish/mapping/record-event.ts'
-import type { Scope } from '../../publish/socketio/adapter.ts'
 import type { RoomEmitter } from '../../publish/socketio/room-emitter.ts'
 import type { Safeguard } from '../attribution/safeguard.ts'
 import type { Rooms, SailsModel, SailsSockets } from '../hook/sails-app.ts'
@@ -35,8 +35,7 @@ export interface BroadcastsOptions {
   readonly model: (identity: string) => SailsModel | undefined
   /** Where to record a message that the app publishes now; undefined if it is not recorded. */
   readonly publications: () => Pick<Publications, 'byAction'> | undefined
-  /** Whether the feed's messages go to the sockets of this process or to those of all servers of the adapter. */
-  readonly scope: Scope
+  readonly fanOut: FanOut
   /** Sends the feed's messages. */
   readonly emitter: RoomEmitter
   readonly safely: Safeguard
@@ -44,7 +43,7 @@ export interface BroadcastsOptions {
 
 /**
  * Wraps the functions of `sails.sockets` through which all messages and room changes of models go. Messages of the feed get
- * their cursor, scope and excluded sockets here. Messages of actions are recorded for deduplication. Other messages pass
+ * their cursor, fan-out and excluded sockets here. Messages of actions are recorded for deduplication. Other messages pass
  * unchanged. Local sockets join rooms synchronously.
  */
 export class Broadcasts {
@@ -105,16 +104,16 @@ export class Broadcasts {
 
   /** Synchronous for the sockets of this process, so that they receive the next message. */
   join(from: string, to: Rooms): void {
-    const { io, scope } = this.#options
+    const { io, fanOut } = this.#options
     io.local.in(from).socketsJoin(to)
-    if (scope === 'cluster') io.in(from).socketsJoin(to)
+    if (fanOut === 'cluster') io.in(from).socketsJoin(to)
   }
 
   /** Removes all members of the rooms. */
   leave(rooms: Rooms): void {
-    const { io, scope } = this.#options
+    const { io, fanOut } = this.#options
     io.local.in(rooms).socketsLeave(rooms)
-    if (scope === 'cluster') io.in(rooms).socketsLeave(rooms)
+    if (fanOut === 'cluster') io.in(rooms).socketsLeave(rooms)
   }
 
   /** Whether the feed has already sent this message of the app. If not, it is recorded, so that the feed drops its copy. */

@@ -1,5 +1,7 @@
 import type { Server } from 'socket.io'
+import { fanOutOf } from '../../feed/create-publisher.ts'
 import type { Models } from '../../models/model.ts'
+import type { FanOut } from '../../publish/fan-out.ts'
 import type { Publisher } from '../../publish/publisher.ts'
 import { isInMemory } from '../../publish/socketio/adapter.ts'
 import { ClientBuffers } from '../../publish/socketio/client-buffers.ts'
@@ -34,8 +36,7 @@ export class AppSockets {
   readonly #published = new Set<string>()
   readonly #muted = new WeakSet<SailsModel>()
   #tagged = true
-  /** `local`: each process publishes to its own sockets. `leader`: the leader publishes to the sockets of all. */
-  readonly publish: 'local' | 'leader'
+  readonly fanOut: FanOut
 
   private constructor(parts: AppSocketsParts) {
     const { sails, settings, requests, io, sockets } = parts
@@ -43,20 +44,19 @@ export class AppSockets {
     this.#settings = settings
     this.#requests = requests
     this.#io = io
-    const { publish = 'auto' } = settings.feed
-    this.publish = publish === 'auto' ? (isInMemory(io) ? 'local' : 'leader') : publish
+    this.fanOut = fanOutOf({ publish: settings.feed.publish ?? 'auto', io })
     this.#remotePublications =
       settings.blueprints === 'keep' && !isInMemory(io) ? new RemotePublications(clusterBusOf(sails, io)) : undefined
     const { duplicateWindowMs } = settings
     this.#recent = duplicateWindowMs > 0 ? new RecentPublications(duplicateWindowMs) : undefined
-    this.#emitter = new RoomEmitter(io, this.#scope)
+    this.#emitter = new RoomEmitter(io, this.fanOut)
     this.#buffers = new ClientBuffers(io, { maxBytes: settings.feed.maxBufferedBytes, logger: logThrough(sails.log) })
     this.#broadcasts = new Broadcasts({
       io,
       sockets,
       model: this.#model,
       publications: this.#publications,
-      scope: this.#scope,
+      fanOut: this.fanOut,
       emitter: this.#emitter,
       safely: requests.safely,
     })
@@ -108,12 +108,12 @@ export class AppSockets {
       model: this.#model,
       models,
       log: this.#sails.log,
-      performer: new StepPerformer(this.#io, { models, scope: this.#scope, emitter: this.#emitter }),
-      socketsLeftOut: origin => socketsLeftOut(this.#io, this.#scope, origin),
+      performer: new StepPerformer(this.#io, { models, fanOut: this.fanOut, emitter: this.#emitter }),
+      socketsLeftOut: origin => socketsLeftOut(this.#io, this.fanOut, origin),
       buffers: this.#buffers,
       blueprints: this.#settings.blueprints,
     })
-    return this.#scope === 'cluster' ? withFlush(this.#io, publisher) : publisher
+    return this.fanOut === 'cluster' ? withFlush(this.#io, publisher) : publisher
   }
 
   /** Call if connections cannot be tagged, so that changes cannot be attributed to requests. */
@@ -122,10 +122,6 @@ export class AppSockets {
   }
 
   readonly #publications = () => (this.#tagged ? this.#requests.current?.publications : undefined) ?? this.#recent
-
-  get #scope() {
-    return this.publish === 'local' ? 'local' : 'cluster'
-  }
 
   readonly #model = (identity: string): SailsModel | undefined => this.#sails.models?.[identity]
 

@@ -129,11 +129,11 @@ export class ChangefeedHook {
     const published = databases.map(database => ({ database, models: readModels(database.models) }))
     this.#feeds = published.map(({ database, models }) => {
       const publisher = sockets?.publisherOf(models)
-      const publish = sockets?.publish ?? 'leader'
+      const fanOut = sockets?.fanOut ?? 'cluster'
       const onUntaggable = () => sockets?.disableAttribution()
       const onStarted = (captured: readonly string[]) => sockets?.mutePublishers(captured)
       const onStopped = (identities: readonly string[]) => sockets?.unmutePublishers(identities)
-      const parts = { sails, settings, requests, database, publisher, publish, events: this.events }
+      const parts = { sails, settings, requests, database, publisher, fanOut, events: this.events }
       return new DatabaseFeed({ ...parts, onUntaggable, onStarted, onStopped })
     })
     if (settings.listener === 'app') sockets?.attach()

@@ -8,6 +8,7 @@ import { AbortController } from '../../node-globals.ts'
 import { addressOption } from '../../options.ts'
 import type { FeedEmitter } from '../../pipeline/events.ts'
 import { commandFormatter, type FormatCommand } from '../../printed-command.ts'
+import type { FanOut } from '../../publish/fan-out.ts'
 import type { Publisher } from '../../publish/publisher.ts'
 import type { ActionRequests } from '../attribution/action-requests.ts'
 import { tagStatements } from '../attribution/statement-tags.ts'
@@ -35,7 +36,7 @@ export interface DatabaseFeedParts {
   readonly database: AppDatabase
   /** Undefined if the app has no sockets. */
   readonly publisher: Publisher | undefined
-  readonly publish: 'local' | 'leader'
+  readonly fanOut: FanOut
   /** Receives the feed's events. */
   readonly events: FeedEmitter
   /** Called if changes of this database cannot be attributed to requests. */
@@ -57,14 +58,14 @@ export class DatabaseFeed {
 
   constructor(parts: DatabaseFeedParts) {
     this.#parts = parts
-    const { sails, settings, database, publisher, publish } = parts
+    const { sails, settings, database, publisher, fanOut } = parts
     this.#formatCommand = commandFormatter({ environment: sails.config.environment })
     this.#feed = createChangefeed({
       formatCommand: this.#formatCommand,
       ...feedOptions(settings, database.models, sails.models),
       ...addressOption(database.address),
       collections: database.models,
-      publish,
+      publish: fanOut === 'local' ? 'local' : 'leader',
       logger: logThrough(sails.log),
       ...(publisher && { publisher }),
     })

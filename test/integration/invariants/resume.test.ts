@@ -37,7 +37,7 @@ async function remembered() {
     timeline: '00000001',
   }
   const resumed = (parts: Partial<Resumption>) =>
-    resume(db, { epoch: 1, timeline: '00000001', checkpoint, leads: true, everyNodePublishes: false, ...parts })
+    resume(db, { epoch: 1, timeline: '00000001', checkpoint, leads: true, fanOut: 'cluster', ...parts })
   return { shop, db, first, stored, checkpoint, resumed }
 }
 
@@ -52,13 +52,13 @@ test('who publishes for all goes on from the furthest position, its own or the s
 test('who publishes to its own sockets goes on from its own position', async () => {
   const { stored, checkpoint, resumed, shop } = await remembered()
   for (const leads of [true, false]) {
-    expect(await resumed({ leads, everyNodePublishes: true })).toEqual(checkpoint.position)
+    expect(await resumed({ leads, fanOut: 'local' })).toEqual(checkpoint.position)
   }
-  expect(await resumed({ leads: true, everyNodePublishes: true, checkpoint: null })).toEqual(stored)
-  expect(await resumed({ leads: false, everyNodePublishes: true, checkpoint: null })).toEqual(stored)
+  expect(await resumed({ leads: true, fanOut: 'local', checkpoint: null })).toEqual(stored)
+  expect(await resumed({ leads: false, fanOut: 'local', checkpoint: null })).toEqual(stored)
   await shop.database.query(`update changefeed.state set oldest_tick = $1`, [String(stored.tick.id)])
   for (const leads of [true, false]) {
-    expect(await resumed({ leads, everyNodePublishes: true })).toEqual({ epoch: 1, tick: stored.tick, gap: 'gap' })
+    expect(await resumed({ leads, fanOut: 'local' })).toEqual({ epoch: 1, tick: stored.tick, gap: 'gap' })
   }
 })
 
@@ -67,14 +67,14 @@ test('on another timeline no snapshot that is remembered counts: it may know tra
   const timeline = '00000002'
   expect(await resumed({ timeline })).toEqual(stored)
   for (const leads of [true, false]) {
-    expect(await resumed({ timeline, leads, everyNodePublishes: true })).toEqual({ epoch: 1, tick: first })
+    expect(await resumed({ timeline, leads, fanOut: 'local' })).toEqual({ epoch: 1, tick: first })
   }
 })
 
 test('after a new epoch whoever published to its own sockets tells them', async () => {
   const { stored, checkpoint, resumed } = await remembered()
   const former = { ...checkpoint, position: { ...checkpoint.position, epoch: 0 } }
-  expect(await resumed({ checkpoint: former, leads: false, everyNodePublishes: true })).toEqual({
+  expect(await resumed({ checkpoint: former, leads: false, fanOut: 'local' })).toEqual({
     epoch: 1,
     tick: stored.tick,
     gap: 'epoch',

@@ -42,7 +42,7 @@ async function node() {
     socket,
     pet,
     sockets: sailsSockets(io),
-    publisher: socketPublisher(io, { models, scope: 'cluster' }),
+    publisher: socketPublisher(io, { models, fanOut: 'cluster' }),
   }
 }
 

@@ -29,29 +29,32 @@ const updated = (id: number): RecordEvent => ({
   changes: { id, name: 'max' },
 })
 
-test.each(['local', 'cluster'] as const)('each event is one message to its room, with its cursor (%s)', async scope => {
-  const { publish, member } = await publishing({ scope })
-  const watcher = await member(classRoom('pet'), recordRoom('owner', 1), recordRoom('pet', 9))
-  await publish({
-    ...created(1),
-    reverse: [{ verb: 'addedTo', identity: 'owner', id: 1, alias: 'pets', childId: 1 }],
-  } as RecordEvent)
-  await publish(updated(1))
-  await publish({ verb: 'removedFrom', identity: 'owner', id: 1, alias: 'pets', childId: 1 })
-  await publish({ verb: 'destroyed', identity: 'pet', id: 1, previous: { id: 1, name: 'max' } })
-  await publish(updated(9))
-  await publish(updated(8))
-  const received = await watcher.received()
-  expect(received.map(({ event, data }) => `${event} ${JSON.stringify(data)}`)).toEqual([
-    'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":1}',
-    'pet {"verb":"created","data":{"id":1,"name":"rex"},"id":1}',
-    'pet {"verb":"updated","data":{"id":1,"name":"max"},"id":1}',
-    'owner {"id":1,"verb":"removedFrom","attribute":"pets","removedId":1}',
-    'pet {"verb":"destroyed","id":1,"previous":{"id":1,"name":"max"}}',
-    'pet {"verb":"updated","data":{"id":9,"name":"max"},"id":9}',
-  ])
-  expect(received.map(message => message.meta)).toEqual(received.map(() => meta))
-})
+test.each(['local', 'cluster'] as const)(
+  'each event is one message to its room, with its cursor (%s)',
+  async fanOut => {
+    const { publish, member } = await publishing({ fanOut })
+    const watcher = await member(classRoom('pet'), recordRoom('owner', 1), recordRoom('pet', 9))
+    await publish({
+      ...created(1),
+      reverse: [{ verb: 'addedTo', identity: 'owner', id: 1, alias: 'pets', childId: 1 }],
+    } as RecordEvent)
+    await publish(updated(1))
+    await publish({ verb: 'removedFrom', identity: 'owner', id: 1, alias: 'pets', childId: 1 })
+    await publish({ verb: 'destroyed', identity: 'pet', id: 1, previous: { id: 1, name: 'max' } })
+    await publish(updated(9))
+    await publish(updated(8))
+    const received = await watcher.received()
+    expect(received.map(({ event, data }) => `${event} ${JSON.stringify(data)}`)).toEqual([
+      'owner {"id":1,"verb":"addedTo","attribute":"pets","addedId":1}',
+      'pet {"verb":"created","data":{"id":1,"name":"rex"},"id":1}',
+      'pet {"verb":"updated","data":{"id":1,"name":"max"},"id":1}',
+      'owner {"id":1,"verb":"removedFrom","attribute":"pets","removedId":1}',
+      'pet {"verb":"destroyed","id":1,"previous":{"id":1,"name":"max"}}',
+      'pet {"verb":"updated","data":{"id":9,"name":"max"},"id":9}',
+    ])
+    expect(received.map(message => message.meta)).toEqual(received.map(() => meta))
+  },
+)
 
 test('watchers join the room of a new record at once, and all sockets leave the room of a destroyed one', async () => {
   const { publish, member } = await publishing()
@@ -66,8 +69,8 @@ test('watchers join the room of a new record at once, and all sockets leave the 
   expect((await subscriber.received()).map(({ data }) => data)).toEqual([{ verb: 'destroyed', id: 1 }])
 })
 
-test.each(['local', 'cluster'] as const)('the requesting socket is excluded (%s)', async scope => {
-  const { publish, member } = await publishing({ scope })
+test.each(['local', 'cluster'] as const)('the requesting socket is excluded (%s)', async fanOut => {
+  const { publish, member } = await publishing({ fanOut })
   const [writer, other] = [await member(classRoom('pet')), await member(classRoom('pet'))]
   await publish(created(1), { origin: writer.socket.id })
   await publish(updated(1), { origin: classRoom('pet') })
@@ -76,8 +79,8 @@ test.each(['local', 'cluster'] as const)('the requesting socket is excluded (%s)
   expect(await verbs(other)).toEqual(['created', 'updated'])
 })
 
-test.each(['local', 'cluster'] as const)('an origin that names a room excludes no socket (%s)', async scope => {
-  const { io, publish, member } = await publishing({ scope })
+test.each(['local', 'cluster'] as const)('an origin that names a room excludes no socket (%s)', async fanOut => {
+  const { io, publish, member } = await publishing({ fanOut })
   const watcher = await member(classRoom('pet'), 'a-room-of-20-letters')
   expect(classRoom('u')).toHaveLength(watcher.socket.id.length)
   await watcher.socket.join(classRoom('u'))
@@ -151,7 +154,7 @@ test.each([
 })
 
 test.each([
-  ['sockets of other servers', { scope: 'cluster' }, {}],
+  ['sockets of other servers', { fanOut: 'cluster' }, {}],
   ['sockets that recover their connection', {}, { connectionStateRecovery: {} }],
 ] as const)('hasReceivers is true for any event with %s', async (_, options, settings) => {
   const { hasReceivers } = await publishing(options, settings)

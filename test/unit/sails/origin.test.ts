@@ -134,7 +134,7 @@ test('async work that a publish function left running is not attributed to the f
     sockets,
     model: () => undefined,
     publications: () => undefined,
-    scope: 'local',
+    fanOut: 'local',
     emitter: new RoomEmitter({} as Server, 'local'),
     safely: createSafeguard(console),
   })
