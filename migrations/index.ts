@@ -7,6 +7,7 @@ import { replicationAndRestore } from './0005_replication-and-restore.ts'
 import { rowText } from './0006_row-text.ts'
 import { modelCapture } from './0007_model-capture.ts'
 import { nodeHealth } from './0008_node-health.ts'
+import { namedConsumers } from './0009_named-consumers.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -21,4 +22,5 @@ export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0006_row-text': rowText(schema),
   '0007_model-capture': modelCapture(schema),
   '0008_node-health': nodeHealth(schema),
+  '0009_named-consumers': namedConsumers(schema),
 })

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Backoff, backoffMs } from './backoff.ts'
 import type { InstallFlags } from './capture/capture-options.ts'
+import { Consumer } from './catch-up/consumer.ts'
+import { type ConsumerOptions, parseConsumerOptions } from './catch-up/consumer-options.ts'
 import { formatCursor } from './change-log/cursor.ts'
 import { type Lag, readLag } from './change-log/lag.ts'
 import { type Position, publishedPosition } from './change-log/position.ts'
@@ -209,6 +211,25 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
     const position = this.#session?.position ?? (await publishedPosition(context.db))
     return cursorOf(position) ?? ''
+  }
+
+  /**
+   * Reads every committed change in order, at least once, as a consumer whose position is kept under a name: for a worker, a
+   * search index, a webhook. Needs no `start()` here, but a feed or a listener that runs somewhere.
+   * Throws `E_OPTIONS`.
+   *
+   * @example
+   * const consumer = feed.consume({ name: 'search-index' })
+   * for await (const batch of consumer.batches()) {
+   *   await updateIndex(batch) // { operation, identity, record, previous, changed, origin, cursor, at }
+   *   await consumer.acknowledge()
+   * }
+   */
+  consume(options: ConsumerOptions): Consumer {
+    const parsed = parseConsumerOptions(options, this.#models)
+    const connection = this.#connection(`consumer ${parsed.name}`)
+    const parts = { settings: this.#settings, models: this.#models, connection }
+    return new Consumer({ ...parts, check: db => this.#installation().check(db) }, parsed)
   }
 
   /** Whether this attribute never leaves the table: it is encrypted, or omitted by the options. */

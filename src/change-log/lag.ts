@@ -20,7 +20,7 @@ export async function readStoredLag(db: Database): Promise<Lag> {
 }
 
 /** Transaction ids start at 3. */
-const BEFORE_ALL: Position = { epoch: 0, tick: { id: 0n, snapshot: '2:2:' } }
+export const BEFORE_ALL: Position = { epoch: 0, tick: { id: 0n, snapshot: '2:2:' } }
 
 /** A condition that excludes the published part of a partially published tick. */
 export function withoutPartial(tick: RawBuilder<unknown>, partial: Position['partial']): RawBuilder<unknown> {

@@ -17,38 +17,37 @@ export interface Position {
 /** `epoch`: the missing changes belong to another history of the database. */
 export type Gap = 'gap' | 'epoch'
 
-/** The only consumer with a stored position. The leader publishes for all nodes. */
-const PUBLISHER = 'publisher'
+/** The consumer that publishes to sockets: the leader, for all nodes. */
+export const PUBLISHER = 'publisher'
 
 /**
  * Stores the position, unless the leader's term has ended: a stopped process that resumes must not overwrite the
  * position of its successor. The lock on the lease makes the successor wait for the commit.
  */
-export async function storePosition(
-  { kysely }: Database,
-  { tick, partial, gap }: Position,
-  term: string,
-): Promise<void> {
+export async function storePosition({ kysely }: Database, position: Position, term: string): Promise<void> {
   await kysely
     .with('held', db => db.selectFrom('lease').select('term').where('term', '=', term).forShare())
     .updateTable('consumer')
-    .set({
-      tick: String(partial?.tick ?? tick.id),
-      seq: String(partial?.seq ?? WHOLE_TICK),
-      gap: gap ?? null,
-      updated_at: sql`clock_timestamp()`,
-    })
+    .set(rowOf(position))
     .where('name', '=', PUBLISHER)
     .where(({ exists, selectFrom }) => exists(selectFrom('held').select('held.term')))
     .execute()
 }
 
+/** As a row of the table `consumer` holds it. */
+export const rowOf = ({ tick, partial, gap }: Pick<Position, 'tick' | 'partial' | 'gap'>) => ({
+  tick: String(partial?.tick ?? tick.id),
+  seq: String(partial?.seq ?? WHOLE_TICK),
+  gap: gap ?? null,
+  updated_at: sql<Date>`clock_timestamp()`,
+})
+
 /** Null if the ticks of the stored position have been freed, which is a gap. */
-export async function storedPosition(db: Database, epoch: number): Promise<Position | null> {
+export async function storedPosition(db: Database, epoch: number, consumer = PUBLISHER): Promise<Position | null> {
   const stored = await db.kysely
     .selectFrom('consumer')
     .select(['tick', 'seq', 'gap'])
-    .where('name', '=', PUBLISHER)
+    .where('name', '=', consumer)
     .executeTakeFirstOrThrow()
   const seq = BigInt(stored.seq)
   const done = seq === WHOLE_TICK

@@ -21,6 +21,7 @@ export function createProgram(): Command {
   addInstallation(program)
   addWatching(program)
   addPublishing(program)
+  addConsumers(program)
   addDemo(program)
   addCompletion(program)
   return program
@@ -117,6 +118,20 @@ function addPublishing(program: Command) {
     .description('Publishes the changes of models again, and tells their clients to read again what they show.')
     .option('--json', 'print JSON')
     .action(action(async () => (await import('./commands/pause.ts')).resume))
+}
+
+function addConsumers(program: Command) {
+  const consumers = addFlags(program.command('consumers'), COMMON_FLAGS)
+    .summary('list named consumers, and drop them')
+    .description('Lists the consumers that feed.consume() has registered, and how far each is behind.')
+    .option('--json', 'print JSON')
+    .action(action(async () => (await import('./commands/consumers.ts')).consumers))
+  addFlags(consumers.command('drop'), COMMON_FLAGS)
+    .argument('<name>', 'name of the consumer')
+    .summary('forget a consumer')
+    .description('Forgets the position of a consumer, so that the change log keeps nothing for it any more.')
+    .option('--json', 'print JSON')
+    .action(action(async () => (await import('./commands/consumers.ts')).dropNamedConsumer))
 }
 
 function addDemo(program: Command) {

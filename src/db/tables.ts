@@ -28,7 +28,16 @@ export interface Tables {
     slot_seconds: number
     oldest_tick: string
   }
-  consumer: { name: string; tick: string; seq: string; updated_at: Timestamp; gap: 'gap' | 'epoch' | null }
+  consumer: {
+    name: string
+    tick: string
+    seq: string
+    updated_at: Timestamp
+    gap: 'gap' | 'epoch' | null
+    /** Of the backend of the process that reads; null for the publisher, whose lease tells, and before the first claim. */
+    pid: number | null
+    backend_start: ColumnType<Date | null, Date | string | null, Date | string | null>
+  }
   lease: {
     singleton: ColumnType<boolean, boolean | undefined, never>
     node: string

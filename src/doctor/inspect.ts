@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { listConsumers } from '../change-log/consumers.ts'
 import { logBytes } from '../change-log/retention.ts'
 import { readTableShapes } from '../db/catalog.ts'
 import { type ConnectionSettings, connectClient, type Database, endClient } from '../db/connect.ts'
@@ -147,6 +148,7 @@ async function inspectLog(db: Database): Promise<LogState> {
     leader: await readLease(db),
     gateHolders: await foreignGateHolders(db),
     pauses: await listPauses(db),
+    consumers: await listConsumers(db),
     foreignRights: await inspectRights(db),
   }
 }

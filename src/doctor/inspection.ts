@@ -1,3 +1,4 @@
+import type { ConsumerStatus } from '../change-log/consumers.ts'
 import type { Lag } from '../change-log/lag.ts'
 import type { ForeignRight } from '../db/foreign-rights.ts'
 import type { TableShape } from '../db/table-shape.ts'
@@ -61,6 +62,7 @@ export interface LogState {
   readonly nodes: readonly Node[]
   readonly gateHolders: readonly ForeignHolder[]
   readonly pauses: readonly Pause[]
+  readonly consumers: readonly ConsumerStatus[]
   /** Privileges on our schema held by a role that is neither its owner nor a listener's role. */
   readonly foreignRights: readonly ForeignRight[]
 }

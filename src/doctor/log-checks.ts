@@ -15,6 +15,7 @@ export function checkLog({ log, retentionMs, backlogLimitBytes, formatCommand }:
     retention(log, retentionMs, formatCommand),
     backlog(log, retentionMs, backlogLimitBytes),
     paused(log, formatCommand),
+    consumers(log, retentionMs, formatCommand),
   ].flat()
 }
 
@@ -83,4 +84,20 @@ function paused({ pauses }: LogState, formatCommand: FormatCommand): Finding[] {
       message: `Publishing of \`${identity}\` has been paused since ${pausedAt.toISOString()}; ${withheld} changes were skipped.`,
       repair: { command: formatCommand(`resume ${identity}`) },
     }))
+}
+
+/** The change log keeps what a consumer has not acknowledged, up to the limit of the backlog. */
+function consumers({ consumers: all }: LogState, retentionMs: number, formatCommand: FormatCommand): Finding[] {
+  return all
+    .filter(({ lag }) => lag.seconds * 1000 > retentionMs)
+    .map(({ name, connected, lag }) => {
+      const reads = connected ? 'reads slowly' : 'is read by no process'
+      const message = `The consumer \`${name}\` ${reads} and is ${Math.round(lag.seconds / 60)} min behind. The change log keeps these changes for it, up to backlogLimitBytes; above that it receives a gap. Start its process, or drop it if it is not needed any more.`
+      return {
+        check: 'consumer',
+        severity: 'warning',
+        message,
+        repair: { command: formatCommand(`consumers drop ${name}`) },
+      }
+    })
 }

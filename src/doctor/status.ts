@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { type ConsumerStatus, listConsumers } from '../change-log/consumers.ts'
 import type { Lag } from '../change-log/lag.ts'
 import { logBytes } from '../change-log/retention.ts'
 import type { Database } from '../db/connect.ts'
@@ -21,7 +22,8 @@ export interface DatabaseStatus {
   /** Sessions that hold the gate and are not listeners. */
   readonly gateHolders: readonly ForeignHolder[]
   readonly nodes: readonly Node[]
-  readonly consumers: readonly { readonly name: string; readonly tick: string; readonly updatedAt: Date }[]
+  /** Named consumers: `feed.consume()`. */
+  readonly consumers: readonly ConsumerStatus[]
   readonly logBytes: number
   /** The time from which the log is complete; null if it is empty. */
   readonly oldestRetainedAt: Date | null
@@ -49,7 +51,7 @@ export async function readStatus(db: Database): Promise<DatabaseStatus> {
     leader: await readLease(db),
     gateHolders: await foreignGateHolders(db),
     nodes,
-    consumers: await readConsumers(db),
+    consumers: await listConsumers(db),
     logBytes: await logBytes(db),
     oldestRetainedAt: await readOldest(db),
     sockets: serving.length === 0 ? null : serving.reduce((sum, sockets) => sum + sockets, 0),
@@ -95,11 +97,6 @@ function captureOf({ triggers, disabled, moved }: CapturedRow): ModelStatus['cap
   if (Number(triggers) === 0) return 'missing'
   if (Number(disabled) > 0) return 'disabled'
   return moved ? 'moved' : 'on'
-}
-
-async function readConsumers({ kysely }: Database) {
-  const rows = await kysely.selectFrom('consumer').selectAll().orderBy('name').execute()
-  return rows.map(({ name, tick, updated_at }) => ({ name, tick, updatedAt: updated_at }))
 }
 
 /** Earlier ticks and their changes have been freed. */

@@ -1,3 +1,4 @@
+import { skipSlowConsumers } from '../change-log/consumers.ts'
 import type { Position } from '../change-log/position.ts'
 import { freeOldSlots, freePublishedSlots, logBytes, unpublishedBytes } from '../change-log/retention.ts'
 import type { Election } from '../leader/election.ts'
@@ -119,12 +120,21 @@ export class LeaderDuties {
     })
   }
 
+  /** A consumer may hold as much of the change log as the feed itself, and no more. */
+  async #skipSlowConsumers() {
+    const { db, settings, logger } = this.#context
+    for (const consumer of await skipSlowConsumers(db, this.#parts.position(), settings.backlogLimitBytes)) {
+      logger.error('A consumer has fallen behind by more than backlogLimitBytes: it receives a gap', { consumer })
+    }
+  }
+
   async #free() {
     const { db, settings, logger } = this.#context
     const freed = await freeOldSlots(db, settings.retentionMs)
     if (freed.length > 0) logger.debug('Freed old slots of the change log', { slots: freed.length })
     if ((await logBytes(db)) <= settings.backlogLimitBytes) return
     await freePublishedSlots(db)
+    await this.#skipSlowConsumers()
     const bytes = await unpublishedBytes(db, this.#parts.position())
     if (bytes <= settings.backlogLimitBytes) return
     logger.error('The backlog of the change log exceeds backlogLimitBytes: unpublished changes are dropped', { bytes })

@@ -3,6 +3,8 @@ import type { Position } from '../change-log/position.ts'
 import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
 import { type Client, connectClient, type Database, endClient } from '../db/connect.ts'
 import { assertSchemaTrusted } from '../db/schema-trust.ts'
+import { type Identity, readIdentity } from '../leader/database-identity.ts'
+import { type Backend, backendOf } from '../leader/lease.ts'
 import type { Models } from '../models/model.ts'
 import type { Settings } from '../options.ts'
 import { createDispatcher } from '../pipeline/create-dispatcher.ts'
@@ -43,6 +45,7 @@ export class LogReplay {
   readonly #parts: LogReplayParts
   readonly #client: Client
   readonly #dispatcher: Dispatcher
+  #tickReader: TickReader | null = null
 
   private constructor(parts: LogReplayParts, client: Client) {
     const { db, settings, models, publisher } = parts
@@ -64,10 +67,26 @@ export class LogReplay {
     return new LogReplay(parts, client)
   }
 
+  /** The server process that reads. */
+  async backend(): Promise<Backend> {
+    return await backendOf(this.#client)
+  }
+
+  /** Of the database that it reads. */
+  async identity(): Promise<Identity> {
+    return await readIdentity(this.#client)
+  }
+
+  /** How far it got, also where {@link publish} failed; null before it began. */
+  get position(): Position | null {
+    return this.#tickReader?.position ?? null
+  }
+
   /** Publishes one range and returns the position after it. */
   async publish({ from, until, wants, signal, onPage }: ReplayRange): Promise<Position> {
     const { db, settings } = this.#parts
     const tickReader = new TickReader(db, new ChangeLogReader(this.#client, settings.schema), from)
+    this.#tickReader = tickReader
     const context = { signal, check() {} }
     const destination: Destination = {
       deliver: async (page, done) => {

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { listConsumers } from '../change-log/consumers.ts'
 import { logBytes } from '../change-log/retention.ts'
 import type { Changefeed } from '../changefeed.ts'
 import type { Database } from '../db/connect.ts'
@@ -58,12 +59,22 @@ export class FeedMetrics {
     const all = await listNodes(this.#db)
     for (const role of ROLES) nodes.set({ role }, all.filter(node => node.role === role).length)
     sockets.set(all.reduce((sum, node) => sum + (node.sockets ?? 0), 0))
+    await this.#measureConsumers()
+  }
+
+  async #measureConsumers() {
+    const { consumerLagChanges, consumerLagSeconds } = this.#gauges
+    for (const gauge of [consumerLagChanges, consumerLagSeconds]) gauge.reset()
+    for (const { name, lag } of await listConsumers(this.#db)) {
+      consumerLagChanges.set({ consumer: name }, lag.changes)
+      consumerLagSeconds.set({ consumer: name }, lag.seconds)
+    }
   }
 
   #forgetDatabase() {
-    const { lagChanges, lagSeconds, log, oldest, nodes, sockets } = this.#gauges
+    const { lagChanges, lagSeconds, log, oldest, nodes, sockets, consumerLagChanges, consumerLagSeconds } = this.#gauges
     for (const gauge of [lagChanges, lagSeconds, log, oldest, sockets]) gauge.set(Number.NaN)
-    nodes.reset()
+    for (const gauge of [nodes, consumerLagChanges, consumerLagSeconds]) gauge.reset()
   }
 }
 
@@ -89,6 +100,16 @@ function createGauges(registry: Registry) {
       'failures_last_hour',
       'Changes within the last hour that could not be published completely.',
       'model',
+    ),
+    consumerLagChanges: gauge(
+      'consumer_lag_changes',
+      'Changes that a named consumer has not acknowledged; counted up to 100000.',
+      'consumer',
+    ),
+    consumerLagSeconds: gauge(
+      'consumer_lag_seconds',
+      'Age of the oldest change that a named consumer has not acknowledged.',
+      'consumer',
     ),
     nodes: gauge('nodes', 'Processes that run a feed on this database.', 'role'),
     sockets: gauge('sockets', 'Sockets that these processes serve themselves.'),

@@ -27,6 +27,7 @@ const ROOMS: readonly (readonly string[])[] = [
   ['options.ts'],
   ['realtime', 'pipeline', 'installation.ts'],
   ['feed'],
+  ['catch-up'],
   ['changefeed.ts'],
   ['doctor'],
   ['monitor'],

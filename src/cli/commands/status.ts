@@ -5,6 +5,7 @@ import type { Lease } from '../../leader/lease.ts'
 import type { Node } from '../../leader/nodes.ts'
 import { colours } from '../colours.ts'
 import { withCommandContext } from '../command-context.ts'
+import { formatConsumers } from '../consumers-text.ts'
 import { EXIT } from '../exit-code.ts'
 import { listFindings } from '../findings-text.ts'
 import { interruption } from '../interruption.ts'
@@ -56,13 +57,13 @@ function printStatus(found: DatabaseStatus) {
     ['log', bytes(found.logBytes)],
     ['kept since', window ? `${window.toISOString()} (${age(window)})` : 'the start'],
     ['clients', found.sockets === null ? 'on servers of the app' : String(found.sockets)],
-    ...consumers.map(({ name, tick, updatedAt }) => [name, `at tick ${tick}, stored ${updatedAt.toISOString()}`]),
   ]
   const columns = columnsOf(terminal.out)
   printText(colours.bold(summarize(found)))
   for (const paragraph of listFindings(problems, columns)) print(`\n${paragraph}`)
   print(`\n${table([], facts as string[][], columns)}`)
   print(`\n${table(['model', 'table', 'capture', 'publishing'], models.map(modelRow), columns)}`)
+  if (consumers.length > 0) print(`\n${formatConsumers(consumers, columns)}`)
   if (nodes.length > 0) print(`\n${table(NODE_HEAD, nodes.map(nodeRow), columns)}`)
 }
 

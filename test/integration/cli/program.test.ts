@@ -38,7 +38,12 @@ test.each([
   ['no database', ['status'], 2, /Nothing names the database.*DATABASE_URL/],
   ['a wrong URL', ['status', '--database-url', 'mysql://x'], 2, /--database-url must be a Postgres URL/],
   ['no models', ['plan', '--database-url', 'postgres://127.0.0.1:1/x'], 2, /Nothing says which models/],
-  ['no server', ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'], 3, /Is the server running/],
+  [
+    'no server',
+    ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'],
+    3,
+    /Check that the server is running/,
+  ],
   ['no app', ['plan', '--app', 'nowhere', '--database-url', 'postgres://127.0.0.1:1/x'], 4, /no folder .*nowhere/],
   ['a lost config file', ['plan', '--config', 'lost.mjs'], 2, /no file .*lost\.mjs/],
 ])('%s: a sentence, and an exit code for scripts', async (_name, args, code, message) => {
@@ -192,6 +197,29 @@ test('pause and resume, model by model', async () => {
   expect((await run('status')).text).toMatch(/pet .*paused .*, 0 passed over/)
   expect((await run('resume')).text).toMatch(/resumed pet: 0 changes/)
   expect((await run('resume')).text).toMatch(/\nNothing was paused\.$/)
+})
+
+test('consumers are listed with what they have not acknowledged, and dropped', async () => {
+  const { shop, run } = await shopDesk()
+  await run('install')
+  expect((await run('consumers')).text).toMatch(/There is no consumer/)
+  const feed = shop.feed()
+  await feed.start()
+  const consumer = feed.consume({ name: 'search' })[Symbol.asyncIterator]()
+  const first = consumer.next()
+  await eventually(async () =>
+    expect(await shop.database.query('select 1 from changefeed.consumer where pid > 0')).toHaveLength(1),
+  )
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await first
+  expect((await run('consumers')).text).toMatch(/search +yes +1 change, /)
+  expect((await run('status')).text).toMatch(/search +yes +1 change, /)
+  await consumer.return?.(undefined)
+  const { consumers } = JSON.parse((await run('consumers', '--json')).text)
+  expect(consumers).toMatchObject([{ name: 'search', connected: false, lag: { changes: 1 } }])
+  expect(await run('consumers', 'drop', 'serach')).toMatchObject({ code: 2, text: expect.stringContaining('search') })
+  expect((await run('consumers', 'drop', 'search')).text).toMatch(/dropped search$/)
+  expect(await run('consumers', 'drop', 'publisher')).toMatchObject({ code: 2 })
 })
 
 test('with --json an error is JSON as well, and its exit code stays', async () => {

@@ -157,6 +157,28 @@ test('a publisher of the app', async () => {
   expect(jobs).toEqual([['created', { identity: 'todo', cursor: expect.any(String) }]])
 })
 
+test('a consumer keeps an index up to date', async () => {
+  const { database, connectionString, collections } = await waterlineApp()
+  const leader = createChangefeed({ connectionString, collections })
+  afterScope(() => leader.stop())
+  await leader.install()
+  await leader.start()
+  const index = new Map<string, unknown>()
+  const search = {
+    put: async (identity: string, id: number, record: unknown) => void index.set(`${identity} ${id}`, record),
+    remove: async (identity: string, id: number) => void index.delete(`${identity} ${id}`),
+  }
+  await database.query(`insert into todo (title) values ('rest'), ('eat')`)
+  const code = await example('consumer')
+  const running = runModule(code, { connectionString, collections, search })
+  await eventually(() => expect([...index.keys()]).toEqual(['todo 1', 'todo 2']))
+  await database.query(`delete from todo where id = 1; update todo set title = 'sleep'`)
+  await eventually(() => expect([...index]).toEqual([['todo 2', expect.objectContaining({ title: 'sleep' })]]))
+  await database.query(`delete from changefeed.consumer where name = 'search-index'`)
+  await database.query(`update todo set title = 'work'`)
+  await expect(running).rejects.toMatchObject({ code: 'E_STATE' })
+})
+
 test('typed changes compile, and a name of no model does not', async () => {
   const declared = `
     import type { Server } from 'socket.io'
