@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { backoffMs } from '../backoff.ts'
 import {
   type AcknowledgedPlace,
   claimConsumer,
@@ -29,8 +30,7 @@ import type { ParsedConsumerOptions } from './consumer-options.ts'
 
 /** How often the log is read for new ticks, in milliseconds. */
 const POLL_MS = 100
-const RETRY_FIRST_MS = 100
-const RETRY_LAST_MS = 10_000
+const BACKOFF = { firstMs: 100, lastMs: 10_000 }
 /** How often it is asked whether another process still reads as the consumer. */
 const CLAIM_MS = 500
 /** Progress without acknowledgements, past changes of other models, is stored this often. */
@@ -161,12 +161,12 @@ export class Consumer implements AsyncIterable<Consumed> {
   async #readUntilEnd() {
     const { signal } = this.#end
     signal.addEventListener('abort', () => this.#items.end(), { once: true })
-    let [waitMs, everRead] = [RETRY_FIRST_MS, false]
+    let [failures, everRead] = [0, false]
     while (!signal.aborted) {
       try {
         await this.#session(() => {
           everRead = true
-          waitMs = RETRY_FIRST_MS
+          failures = 0
         })
       } catch (error) {
         if (signal.aborted) break
@@ -176,8 +176,7 @@ export class Consumer implements AsyncIterable<Consumed> {
         }
         this.#log('The consumer lost the database and connects again', error)
         this.#db.renew()
-        await sleep(waitMs, undefined, { signal }).catch(() => {})
-        waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)
+        await sleep(backoffMs(++failures, BACKOFF), undefined, { signal }).catch(() => {})
       }
     }
     await this.#storing.catch(() => {})
@@ -248,7 +247,7 @@ export class Consumer implements AsyncIterable<Consumed> {
     const { epoch } = await extentOfLog(this.#db)
     const checkpoint = this.#checkpoint
     if (checkpoint) {
-      return await resume(this.#db, { epoch, timeline, checkpoint, leads: false, everyNodePublishes: true })
+      return await resume(this.#db, { epoch, timeline, checkpoint, leads: false, fanOut: 'local' })
     }
     return (
       (await storedPosition(this.#db, epoch, this.#options.name)) ?? { ...(await positionNow(this.#db)), gap: 'gap' }
