@@ -10,8 +10,8 @@ const COOKIE = 'changefeed_session'
 const SESSION_SECONDS = 12 * 60 * 60
 
 /**
- * Who may see figures and page. With a token: who sends it as `Authorization: Bearer`, or has signed in with it by the page's
- * form. Without one: requests that were sent to this machine by name, as another site's name could point here too.
+ * Access to the page and the metrics. With a token: requests with `Authorization: Bearer`, or with a session of the sign-in
+ * form. Without a token: requests with a loopback host name, because a foreign name can resolve to this machine as well.
  */
 export class Access {
   readonly #token: string | undefined
@@ -39,8 +39,8 @@ export class Access {
   }
 
   /**
-   * Who may change something: only who sends the token in a header. A browser adds cookies by itself, also for the page of
-   * another site; a header it does not.
+   * Access to operations: only with the token in a header. Browsers add cookies to requests of other sites' pages, but not
+   * this header.
    */
   readonly admitOperation: MiddlewareHandler = async (context, next) => {
     if (!this.allowsOperations) return context.json({ error: { message: NO_TOKEN } }, 403)
@@ -61,7 +61,7 @@ export class Access {
     return id !== undefined && this.#sessions.has(id)
   }
 
-  /** The answer to the form. */
+  /** The response to the sign-in form. */
   signIn(context: Context, given: unknown): Response {
     const verdict = this.#check(context, typeof given === 'string' ? given : '')
     if (verdict === 'wrong') return context.redirect('/sign-in#wrong', 303)
@@ -77,8 +77,8 @@ export class Access {
   }
 
   /**
-   * Or the seconds to wait after too many attempts, which is answered before the token is looked at: a right one would else
-   * be found in spite of them.
+   * Checks a token. Returns the seconds to wait after too many attempts, without checking the token, so that guessing cannot
+   * continue.
    */
   #check(context: Context, given: string): 'right' | 'wrong' | number {
     const address = getConnInfo(context).remote.address ?? ''
@@ -91,12 +91,13 @@ export class Access {
   }
 }
 
-const FOR_THIS_MACHINE = 'This page is for the machine that it runs on. Set CHANGEFEED_TOKEN to open it to others.'
+const FOR_THIS_MACHINE =
+  'This page is only available on this machine, by a loopback host name. Set CHANGEFEED_TOKEN to allow other hosts.'
 
 const NO_TOKEN =
-  'This listener has no token, so nothing can be changed from here. Set CHANGEFEED_TOKEN (or `token` in the config file).'
-const TOKEN_NEEDED = 'A token is needed: Authorization: Bearer ...'
-const WRONG_TOKEN = 'That is not the token of this listener.'
+  'Operations over HTTP are disabled, because this listener has no token. Set CHANGEFEED_TOKEN (or `token` in the config file).'
+const TOKEN_NEEDED = 'A token is required: Authorization: Bearer ...'
+const WRONG_TOKEN = 'Wrong token.'
 
 const bearerOf = (context: Context) => /^Bearer (.+)$/i.exec(context.req.header('authorization') ?? '')?.[1]
 
@@ -104,7 +105,7 @@ const tooMany = (context: Context, seconds: number) => context.text(tooManyText(
 const tooManyText = (seconds: number) => `Too many wrong tokens. Try again in ${seconds} seconds.`
 const retryAfter = (seconds: number) => ({ 'retry-after': `${seconds}` })
 
-/** The listener itself speaks HTTP; a proxy in front of it says whether the browser speaks HTTPS. */
+/** The listener itself uses HTTP. A proxy sets `x-forwarded-proto` if the browser uses HTTPS. */
 const cookieFor = (context: Context) =>
   ({
     httpOnly: true,
@@ -113,7 +114,7 @@ const cookieFor = (context: Context) =>
     secure: /^https\b/i.test(context.req.header('x-forwarded-proto') ?? ''),
   }) as const
 
-/** Takes as long for a nearly right one as for any other. */
+/** Compares in constant time. */
 function isSame(token: string, given: string): boolean {
   const [a, b] = [token, given].map(text => createHash('sha256').update(text).digest())
   return a !== undefined && b !== undefined && timingSafeEqual(a, b)

@@ -20,17 +20,17 @@ export interface AppParts {
   readonly db: Database
   readonly token?: string | undefined
   readonly lagLimitMs: number
-  readonly chronicle: RecentActivity
+  readonly activity: RecentActivity
   readonly files: ReadonlyMap<string, PageFile>
   readonly logger: Logger
   readonly replays: ReplayRunner
-  /** How replays reach the sockets, in a word. */
+  /** How replays reach the sockets: the name of the adapter or similar. */
   readonly by: string
-  /** Null where the doctor has not looked yet. */
+  /** Null before the first run of the doctor. */
   inspected(): Inspected | null
 }
 
-/** What is served over HTTP: health to everyone, all else to whom `token` says. */
+/** The HTTP routes. Health checks are public, all others require the token, if there is one. */
 export function createApp(parts: AppParts): Hono {
   const app = new Hono()
   app.use(secureHeaders({ contentSecurityPolicy: POLICY, referrerPolicy: 'no-referrer' }))
@@ -70,7 +70,7 @@ const SIGN_IN_FILES = ['base.css', 'monitor.css', 'mark.svg']
 function addSignIn(app: Hono, parts: AppParts, access: Access) {
   app.get('/sign-in', context => file(context, parts, 'sign-in.html'))
   for (const name of SIGN_IN_FILES) app.get(`/page/${name}`, context => file(context, parts, name))
-  // Whoever asks is not known yet.
+  // Limits the body, because the client is not authenticated yet.
   app.post('/sign-in', bodyLimit({ maxSize: 10_000 }), async context => {
     const { token } = await context.req.parseBody().catch((): { token?: unknown } => ({}))
     return access.signIn(context, token)
@@ -78,14 +78,14 @@ function addSignIn(app: Hono, parts: AppParts, access: Access) {
   app.post('/sign-out', context => access.signOut(context))
 }
 
-function addFigures(app: Hono, { feed, db, chronicle, inspected, replays, by }: AppParts, access: Access) {
+function addFigures(app: Hono, { feed, db, activity, inspected, replays, by }: AppParts, access: Access) {
   const metrics = new FeedMetrics(feed, db)
   const status = new LastStatus(db)
   app.get('/metrics', async context => {
     return context.body(await metrics.text(), 200, { 'content-type': metrics.contentType })
   })
   app.get('/status.json', async context => {
-    const { samples, recent } = chronicle
+    const { samples, recent } = activity
     const database = await status.read()
     return context.json({
       ...{ feed: feed.status(), database, samples, recent, inspected: inspected() },
@@ -95,7 +95,7 @@ function addFigures(app: Hono, { feed, db, chronicle, inspected, replays, by }: 
   })
 }
 
-/** The status of the database as it was when the database answered last. */
+/** Keeps the last status of the database while the database does not respond. */
 class LastStatus {
   readonly #db: Database
   #last: (DatabaseStatus & { readonly readAt: number }) | null = null

@@ -1,8 +1,8 @@
 export interface AttemptLimits {
   readonly windowMs: number
-  /** Wrong tokens that one address may send within the window. */
+  /** Maximum number of wrong tokens from one address within the window. */
   readonly perAddress: number
-  /** Wrong tokens that all addresses together may send, but for those that have sent the right one. */
+  /** Maximum number of wrong tokens from all addresses. Addresses that have sent the right token are exempt. */
   readonly total: number
 }
 
@@ -12,7 +12,7 @@ interface Count {
   known: boolean
 }
 
-/** Counts wrong tokens, so that a token cannot be guessed by trying. All counts begin anew with each window. */
+/** Counts wrong tokens to prevent guessing. All counts are reset with each window. */
 export class Attempts {
   readonly #limits: AttemptLimits
   readonly #addresses = new Map<string, Count>()
@@ -23,7 +23,7 @@ export class Attempts {
     this.#limits = limits
   }
 
-  /** Milliseconds that the address has to wait until its next attempt. */
+  /** Milliseconds until the next attempt of the address. */
   waitMs(address: string, now = Date.now()): number {
     this.#startWindow(now)
     const { failures, known } = this.#of(address)

@@ -6,22 +6,22 @@ import type { ModelFailures, PublisherOutage } from '../leader/node-health.ts'
 
 export interface Health {
   readonly ok: boolean
-  /** What is in the way, in sentences. */
+  /** Why it is not ready, as sentences. */
   readonly reasons: readonly string[]
-  /** What costs something without being in the way. */
+  /** Problems that do not affect readiness, as sentences. */
   readonly warnings?: readonly string[]
 }
 
-/** A process that answers is alive: it waits for what it lacks, and ends by itself when waiting is of no use. */
+/** A process that responds is alive. It retries after recoverable failures and exits by itself after others. */
 export const ALIVE: Health = { ok: true, reasons: [] }
 
-/** Whether changes reach their clients in time, as far as that is up to this process and to whoever leads. */
+/** Whether changes are published in time, as far as this process and the leader are concerned. */
 export async function readReadiness(feed: Changefeed, db: Database, lagLimitMs: number): Promise<Health> {
   const { state, listening, role, outage, failures } = feed.status()
   if (state !== 'running') return notReady(`The feed is ${state}.`)
   if (!listening)
     return notReady(
-      'No notification has come back yet. If this stays, a pooler in transaction or statement mode stands between the feed and the server.',
+      'No notification has been received yet. If this persists, the feed connects through a pooler in transaction or statement mode: connect directly instead.',
     )
   try {
     const reasons = [...(await leaderReasons(db)), ...(role === 'standby' ? [] : await lagReasons(feed, lagLimitMs))]
@@ -29,35 +29,35 @@ export async function readReadiness(feed: Changefeed, db: Database, lagLimitMs: 
     const warnings = [
       ...outageWarnings(outage),
       ...failures.map(failureWarning),
-      ...holders.map(holder => `The advisory lock of the feed is held by ${describeHolder(holder)}.`),
+      ...holders.map(holder => `The advisory lock of the feed is held by another session: ${describeHolder(holder)}.`),
     ]
     return { ok: reasons.length === 0, reasons, ...(warnings.length > 0 && { warnings }) }
   } catch {
-    return notReady('The database does not answer.')
+    return notReady('The database does not respond.')
   }
 }
 
 const notReady = (reason: string): Health => ({ ok: false, reasons: [reason] })
 
-/** Everybody may ask, so it does not say what the errors say: that may name hosts, or hold parts of a record. */
+/** Omits error messages, because the endpoint is public and they may contain host names or parts of records. */
 const outageWarnings = (outage: PublisherOutage | null) =>
   outage
     ? [
-        `The backend of the publisher has taken no messages since ${new Date(outage.since).toISOString()}: changes wait in the log.`,
+        `The backend of the publisher has been unavailable since ${new Date(outage.since).toISOString()}. Changes are kept in the log and published when it is back.`,
       ]
     : []
 
 const failureWarning = ({ identity, count, at }: ModelFailures) =>
-  `Model \`${identity}\`: changes that could not be published completely within the last hour: ${count}, the last at ${new Date(at).toISOString()}. The doctor says why.`
+  `Model \`${identity}\`: ${count} ${count === 1 ? 'change was' : 'changes were'} not published completely within the last hour, the last at ${new Date(at).toISOString()}. Run the doctor for the reasons.`
 
 async function leaderReasons(db: Database): Promise<string[]> {
   const lease = await readLease(db)
   if (lease?.fresh) return []
-  return ['No node leads: nothing is published until one has taken the lease.']
+  return ['There is no leader. Nothing is published until a node takes the lease.']
 }
 
 async function lagReasons(feed: Changefeed, lagLimitMs: number): Promise<string[]> {
   const { seconds } = await feed.lag()
   if (seconds * 1000 < lagLimitMs) return []
-  return [`Publishing is ${Math.round(seconds)} s behind; ${lagLimitMs / 1000} s are allowed.`]
+  return [`The lag is ${Math.round(seconds)} s. The maximum is ${lagLimitMs / 1000} s.`]
 }

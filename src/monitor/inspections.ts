@@ -3,41 +3,41 @@ import type { Finding } from '../doctor/finding.ts'
 import { repeat } from '../feed/repeat.ts'
 
 const EXAMINE_MS = 60_000
-const LOOK_MS = 1_000
+const CHECK_MS = 1_000
 
-/** What the doctor found, and when. */
+/** The last result of the doctor. */
 export interface Inspected {
   /** In milliseconds since the epoch. */
   readonly at: number
   readonly findings: readonly Finding[]
-  /** Why the doctor could not look again since; null where it could. */
+  /** The error message if the last run failed; the findings are then those of an earlier run. */
   readonly failure: string | null
 }
 
 /**
- * Calls the doctor once a minute, so that a page that is looked at does not keep the database busy, and at once when the
- * feed itself notices that something changed. What was found last stays while the database does not answer.
+ * Runs the doctor once a minute, independently of the number of page views, and immediately when the state of the feed
+ * changes. Keeps the last findings while the database does not respond.
  */
 export class Inspections {
   readonly #feed: Changefeed
   readonly #examine: () => Promise<readonly Finding[]>
   readonly #stop: () => void
   #startedAt = Number.NEGATIVE_INFINITY
-  #noticed = ''
+  #feedState = ''
   #last: Inspected | null = null
 
   constructor(feed: Changefeed, examine: () => Promise<readonly Finding[]>) {
     this.#feed = feed
     this.#examine = examine
     this.#stop = repeat(
-      LOOK_MS,
-      () => this.#look(),
+      CHECK_MS,
+      () => this.#check(),
       () => {},
     )
-    void this.#look()
+    void this.#check()
   }
 
-  /** Null where the doctor has not looked yet. */
+  /** Null before the first run. */
   get last(): Inspected | null {
     return this.#last
   }
@@ -46,10 +46,10 @@ export class Inspections {
     this.#stop()
   }
 
-  async #look() {
-    const noticed = noticedBy(this.#feed)
-    if (noticed === this.#noticed && performance.now() - this.#startedAt < EXAMINE_MS) return
-    this.#noticed = noticed
+  async #check() {
+    const feedState = stateOf(this.#feed)
+    if (feedState === this.#feedState && performance.now() - this.#startedAt < EXAMINE_MS) return
+    this.#feedState = feedState
     this.#startedAt = performance.now()
     try {
       this.#last = { at: Date.now(), findings: await this.#examine(), failure: null }
@@ -60,8 +60,8 @@ export class Inspections {
   }
 }
 
-/** Where this differs, the doctor will find something else. */
-function noticedBy(feed: Changefeed): string {
+/** The parts of the feed's status that affect the doctor's findings. */
+function stateOf(feed: Changefeed): string {
   const { state, role, listening, uncaptured, outage, failures } = feed.status()
   return JSON.stringify([state, role, listening, uncaptured, outage?.since, failures.map(({ identity }) => identity)])
 }

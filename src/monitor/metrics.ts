@@ -11,7 +11,7 @@ const MODES = ['asleep', 'polling', 'closing'] as const
 const ROLES = ['leader', 'follower', 'standby'] as const
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** What Prometheus reads of a feed. */
+/** The Prometheus metrics of a feed. */
 export class FeedMetrics {
   readonly #registry = new Registry()
   readonly #feed: Changefeed
@@ -30,7 +30,7 @@ export class FeedMetrics {
     return this.#registry.contentType
   }
 
-  /** In the text format of Prometheus. What the database has to be asked for is NaN while it does not answer. */
+  /** The metrics in Prometheus' text format. Metrics that need the database are NaN while it does not respond. */
   async text(): Promise<string> {
     this.#measureFeed()
     await this.#measureDatabase().catch(() => this.#forgetDatabase())
@@ -85,25 +85,18 @@ function createGauges(registry: Registry) {
     new Gauge<Label>({ name: `changefeed_${name}`, help, labelNames, registers: [registry] })
   return {
     connected: gauge('connected', 'Whether this process is connected to the database.'),
-    listens: gauge('listening', 'Whether it is proven that notifications arrive.'),
-    leader: gauge('leader', 'Whether this process leads.'),
-    gate: gauge('gate', 'How the leader reads: asleep until a NOTIFY, polling, or on the way to sleep.', 'mode'),
-    lagChanges: gauge('lag_changes', 'Changes that are committed and not published; counted up to 100000.'),
-    lagSeconds: gauge('lag_seconds', 'Age of the oldest change that is not published.'),
-    log: gauge('log_bytes', 'Size of the change log, indexes included.'),
-    oldest: gauge('oldest_retained_timestamp_seconds', 'Since when the change log holds every change.'),
-    outageSeconds: gauge(
-      'publisher_outage_seconds',
-      "Since when the publisher's backend takes no messages; 0 while it does.",
-    ),
-    failing: gauge(
-      'failures_last_hour',
-      'Changes within the last hour that could not be published completely.',
-      'model',
-    ),
+    listens: gauge('listening', 'Whether the feed has received a notification, so that LISTEN works.'),
+    leader: gauge('leader', 'Whether this process is the leader.'),
+    gate: gauge('gate', 'How the leader reads: asleep until a NOTIFY, polling, or closing (going to sleep).', 'mode'),
+    lagChanges: gauge('lag_changes', 'Committed changes that are not published yet, counted up to 100000.'),
+    lagSeconds: gauge('lag_seconds', 'Age of the oldest committed change that is not published yet.'),
+    log: gauge('log_bytes', 'Size of the change log, including indexes.'),
+    oldest: gauge('oldest_retained_timestamp_seconds', 'Time since which the change log contains all changes.'),
+    outageSeconds: gauge('publisher_outage_seconds', 'Duration of the current outage of the publisher backend, or 0.'),
+    failing: gauge('failures_last_hour', 'Changes of the last hour that were not published completely.', 'model'),
     consumerLagChanges: gauge(
       'consumer_lag_changes',
-      'Changes that a named consumer has not acknowledged; counted up to 100000.',
+      'Changes that a named consumer has not acknowledged, counted up to 100000.',
       'consumer',
     ),
     consumerLagSeconds: gauge(
@@ -112,49 +105,49 @@ function createGauges(registry: Registry) {
       'consumer',
     ),
     nodes: gauge('nodes', 'Processes that run a feed on this database.', 'role'),
-    sockets: gauge('sockets', 'Sockets that these processes serve themselves.'),
+    sockets: gauge('sockets', 'Sockets connected to these processes.'),
   }
 }
 
-/** What is counted as it happens. */
+/** Registers the counters and histograms that follow the feed's events. */
 function count(feed: Changefeed, registry: Registry) {
   const counter = <Label extends string = never>(name: string, help: string, ...labelNames: Label[]) =>
     new Counter<Label>({ name: `changefeed_${name}_total`, help, labelNames, registers: [registry] })
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name: `changefeed_${name}`, help, buckets, registers: [registry] })
 
-  const changes = counter('changes', 'Row changes that were read.', 'model', 'verb')
+  const changes = counter('changes', 'Row changes read.', 'model', 'verb')
   feed.on('change', ({ identity, operation }) => changes.inc({ model: identity, verb: VERB_OF_OPERATION[operation] }))
 
-  const messages = counter('messages', 'Messages that were published.', 'model', 'verb')
-  const publishing = histogram('publish_seconds', 'What publishing one event took.', SECONDS)
-  const latency = histogram('latency_seconds', 'From the change of a row to its publishing, by two clocks.', SECONDS)
+  const messages = counter('messages', 'Messages published.', 'model', 'verb')
+  const publishing = histogram('publish_seconds', 'Time to publish one event.', SECONDS)
+  const latency = histogram(
+    'latency_seconds',
+    'Time from the change of a row to its publication, by the clocks of database and process.',
+    SECONDS,
+  )
   feed.on('published', ({ event, meta, tookMs }) => {
     for (const each of withReverse(event)) messages.inc({ model: each.identity, verb: each.verb })
     publishing.observe(tookMs / 1000)
     if (event.verb !== 'refetch') latency.observe(Math.max(0, Date.now() - meta.at) / 1000)
   })
 
-  const withheld = counter('withheld', 'Changes of paused models that were passed over.', 'model')
+  const withheld = counter('withheld', 'Changes of paused models that were not published.', 'model')
   feed.on('withheld', ({ identity }) => withheld.inc({ model: identity }))
   const skipped = counter('skipped', 'Changes that could not be published and were skipped.', 'model')
   feed.on('skipped', ({ identity }) => skipped.inc({ model: identity }))
-  const gaps = counter('gaps', 'Times that clients were told to read again.', 'reason')
+  const gaps = counter('gaps', 'Gaps declared to clients.', 'reason')
   feed.on('gap', ({ reason }) => gaps.inc({ reason }))
-  const slow = counter('slow_clients', 'Clients that were disconnected as they did not read what they were sent.')
+  const slow = counter('slow_clients', 'Clients disconnected because they did not read their messages.')
   feed.on('slowClient', () => slow.inc())
-  const errors = counter('errors', 'Errors that the feed recovered from by itself.')
+  const errors = counter('errors', 'Errors from which the feed recovered.')
   feed.on('error', () => errors.inc())
-  const reconnects = counter('reconnects', 'Times that the database was lost.')
+  const reconnects = counter('reconnects', 'Lost connections to the database.')
   feed.on('disconnected', () => reconnects.inc())
 
-  const reads = counter('reads', 'Looks at the change log, by what caused them.', 'cause')
-  const reading = histogram('read_seconds', 'What the database took for a look that found changes.', SECONDS)
-  const size = histogram(
-    'read_changes',
-    'Changes that a look found, where it found any.',
-    [1, 2, 5, 10, 50, 100, 500, 1e3, 1e4, 1e5],
-  )
+  const reads = counter('reads', 'Reads of the change log, by cause.', 'cause')
+  const reading = histogram('read_seconds', 'Database time of a read that found changes.', SECONDS)
+  const size = histogram('read_changes', 'Changes per read that found any.', [1, 2, 5, 10, 50, 100, 500, 1e3, 1e4, 1e5])
   feed.on('read', ({ woken, changes: found, readMs }) => {
     reads.inc({ cause: woken ? 'wake' : 'poll' })
     if (found === 0) return

@@ -19,19 +19,19 @@ export interface MonitorOptions {
   readonly db: Database
   /** @default 127.0.0.1 */
   readonly host: string
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   readonly port: number
-  /** Asked for by the page and by the metrics, not by the health checks. Without one nothing can be changed over HTTP. */
+  /** Required by the page and the metrics, but not by the health checks. Without a token, operations over HTTP are disabled. */
   readonly token?: string | undefined
   readonly replayTo: ReplayTarget
-  /** From which lag on `/readyz` says no. */
+  /** Maximum lag before `/readyz` fails. */
   readonly lagLimitMs: number
-  /** What is wrong; asked for once a minute, and when something changes. */
+  /** Runs the doctor. Called once a minute, and when the state of the feed changes. */
   examine(): Promise<readonly Finding[]>
 }
 
 const require = createRequire(import.meta.url)
-/** The plot library as it is published. */
+/** Files of the plot library. */
 const PLOT_FILES = ['uplot/dist/uPlot.esm.js', 'uplot/dist/uPlot.min.css'].map(name => require.resolve(name))
 
 export interface Monitor {
@@ -39,32 +39,30 @@ export interface Monitor {
   close(): Promise<void>
 }
 
-/**
- * Health checks, metrics and a status page of a feed, over HTTP. Throws `E_OPTIONS` where the port cannot be had.
- */
+/** Serves health checks, metrics and the status page of a feed over HTTP. Throws `E_OPTIONS` if it cannot listen on the port. */
 export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
-  const chronicle = new RecentActivity(options.feed)
+  const activity = new RecentActivity(options.feed)
   const inspections = new Inspections(options.feed, options.examine)
   const files = await pageFiles(join(import.meta.dirname, 'page'), PLOT_FILES)
   const { db, replayTo } = options
   const replays = new ReplayRunner(db, replayTo)
   const { by, settings } = replayTo
   const inspected = () => inspections.last
-  const app = createApp({ ...options, chronicle, files, inspected, replays, by, logger: settings.logger })
+  const app = createApp({ ...options, activity, files, inspected, replays, by, logger: settings.logger })
   const server = createServer(getRequestListener(app.fetch))
   server.listen(options.port, options.host)
   await once(server, 'listening').catch(cause => {
     const place = `${options.host}:${options.port}`
     throw new ChangefeedError(
       'E_OPTIONS',
-      `Cannot serve the status page at ${place}: ${cause.message}. Name another with --http-port, or turn it off with --http-port off.`,
+      `Cannot serve the status page at ${place}: ${cause.message}. Choose another port with --http-port, or disable the page with --http-port off.`,
       { cause },
     )
   })
   return {
     port: (server.address() as AddressInfo).port,
     async close() {
-      chronicle.end()
+      activity.end()
       inspections.end()
       await replays.stop()
       server.close()

@@ -17,60 +17,60 @@ export interface OperationParts {
   readonly replays: ReplayRunner
 }
 
-const LONGEST_BODY = 100_000
+const MAX_BODY_BYTES = 100_000
 
 /**
- * What an operator can do over HTTP: the same as the commands `pause`, `resume` and `replay`. Who may is checked before.
- * Answers are JSON; an error is `{ error: { message } }`.
+ * The operations over HTTP, equivalent to the commands `pause`, `resume` and `replay`. Access is checked before. Responses
+ * are JSON; an error is `{ error: { message } }`.
  */
 export function operations({ db, logger, replays }: OperationParts): Hono {
   const app = new Hono()
   const log = (context: Context, message: string, fields: object) =>
     logger.info(message, { ...fields, address: getConnInfo(context).remote.address })
-  app.use(onlyJson, bodyLimit({ maxSize: LONGEST_BODY, onError: context => refuse(context, 413, TOO_LONG) }))
+  app.use(onlyJson, bodyLimit({ maxSize: MAX_BODY_BYTES, onError: context => refuse(context, 413, TOO_LONG) }))
   app.post('/pause', async context => {
     const { models } = await bodyOf(context, someModels)
     const paused = await pauseModels(db, await capturedIdentities(db, models))
-    log(context, 'Models were paused from the status page', { models: paused })
+    log(context, 'Paused models over HTTP', { models: paused })
     return context.json({ paused })
   })
   app.post('/resume', async context => {
     const { models } = await bodyOf(context, someModels)
     const resumed = await resumeModels(db, await capturedIdentities(db, models))
-    log(context, 'Models were resumed from the status page', { models: resumed })
+    log(context, 'Resumed models over HTTP', { models: resumed })
     return context.json({ resumed })
   })
   app.post('/replay/count', async context => {
     const request = await bodyOf(context, aReplay)
     const { since, until, total, counts } = await readReplay(db, request)
-    // As points in time, so that what is counted is what is published.
+    // Returns resolved times, so that the replay covers exactly the counted changes.
     return context.json({ since: since.time ?? request.since, until, total, counts })
   })
   app.post('/replay', async context => {
     const replay = await readReplay(db, await bodyOf(context, aReplay))
     replays.start(replay)
-    log(context, 'A replay was started from the status page', { models: replays.progress?.models, total: replay.total })
+    log(context, 'Started a replay over HTTP', { models: replays.progress?.models, total: replay.total })
     return context.json({ total: replay.total }, 202)
   })
   app.post('/replay/stop', async context => {
     await replays.stop()
-    log(context, 'The replay was stopped from the status page', {})
+    log(context, 'Stopped the replay over HTTP', {})
     return context.json({})
   })
   app.onError((error, context) => {
     const status = error instanceof ChangefeedError ? STATUS[error.code] : undefined
-    if (status === undefined) logger.error('An operation of the status page failed', { error: asError(error).message })
+    if (status === undefined) logger.error('An operation over HTTP failed', { error: asError(error).message })
     return refuse(context, status ?? 500, error.message)
   })
   return app
 }
 
-const models = z.array(z.string().max(200), 'must be a list of identities').nonempty('must name a model').max(1_000)
-const text = z.string('must be a text').min(1, 'must not be empty').max(200)
+const models = z.array(z.string().max(200), 'must be a list of identities').nonempty('must contain a model').max(1_000)
+const text = z.string('must be a string').min(1, 'must not be empty').max(200)
 const someModels = anObject({ models })
 const aReplay = anObject({ since: text, until: text.optional(), models: models.optional() })
 
-/** A key that is unknown is named by zod itself. */
+/** Keeps zod's own message for unknown keys. */
 function anObject<Shape extends z.core.$ZodShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: ({ code }) => (code === 'unrecognized_keys' ? undefined : 'must be an object'),
@@ -78,18 +78,18 @@ function anObject<Shape extends z.core.$ZodShape>(shape: Shape) {
 }
 
 const STATUS: Partial<Record<ErrorCode, 400 | 409>> = { E_USAGE: 400, E_STATE: 409 }
-const TOO_LONG = `The body is longer than ${LONGEST_BODY} bytes.`
+const TOO_LONG = `The body is longer than ${MAX_BODY_BYTES} bytes.`
 
-/** A form of another site's page cannot send it. */
+/** Rejects forms of other sites, which cannot send JSON. */
 const onlyJson: MiddlewareHandler = async (context, next) => {
   if (/^application\/json\s*(;|$)/i.test(context.req.header('content-type') ?? '')) return await next()
   return refuse(context, 415, 'Send JSON, with content-type: application/json.')
 }
 
-/** Throws `E_USAGE`, naming each part of the body that does not fit. */
+/** Throws `E_USAGE` with each invalid part of the body. */
 async function bodyOf<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
   const body: unknown = await context.req.json().catch(cause => {
-    throw new ChangefeedError('E_USAGE', 'The body is not JSON.', { cause })
+    throw new ChangefeedError('E_USAGE', 'The body is not valid JSON.', { cause })
   })
   const describe = ({ path, message }: z.core.$ZodIssue) => `${['body', ...path].join('.')}: ${message}.`
   return parseBySchema(schema, body, { code: 'E_USAGE', describe })

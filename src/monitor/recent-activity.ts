@@ -4,17 +4,17 @@ import { withReverse } from './verb.ts'
 
 const SAMPLE_MS = 1_000
 const SAMPLES = 600
-/** Counting a backlog costs the database something. */
+/** Measures the lag less often, because counting a backlog is expensive. */
 const SAMPLES_PER_LAG = 5
 const RECENT = 50
 
-/** One message, without what was in the record. */
+/** One message, without the content of the record. */
 export interface RecentMessage {
   readonly at: number
   readonly verb: string
   readonly model: string
   readonly id: string | null
-  /** From the change of the row to its publishing. */
+  /** From the change of the row to its publication. */
   readonly latencyMs: number
   readonly cursor: string
 }
@@ -23,12 +23,12 @@ export interface Sample {
   /** Seconds since the epoch. */
   readonly time: number
   readonly messagesPerSecond: number
-  /** Null where it was not measured. */
+  /** Null if not measured. */
   readonly lagSeconds: number | null
   readonly lagChanges: number | null
 }
 
-/** The last ten minutes of a feed, for the status page. */
+/** Samples of the last ten minutes of a feed and its latest messages, for the status page. */
 export class RecentActivity {
   readonly #feed: Changefeed
   readonly #samples: Sample[] = []

@@ -3,24 +3,24 @@ import { asError, ChangefeedError } from '../errors.ts'
 import type { LogReplayParts } from '../feed/log-replay.ts'
 import { type Replay, runReplay } from '../feed/replay.ts'
 
-/** What a replay publishes with. */
+/** The publisher and settings of a replay. */
 export interface ReplayTarget extends Omit<LogReplayParts, 'db'> {
-  /** How the sockets are reached, in a word. */
+  /** How the sockets are reached: the name of the adapter or similar. */
   readonly by: string
 }
 
-/** The replay that runs, or ran last. */
+/** The current or the last replay. */
 export interface ReplayProgress {
   readonly state: 'running' | 'stopping' | 'done' | 'stopped' | 'failed'
   readonly models: readonly string[]
-  /** Changes that it set out to publish. */
+  /** Number of changes to publish. */
   readonly total: number
-  /** Changes that it has published. */
+  /** Number of changes published so far. */
   readonly done: number
   readonly startedAt: Date
   /** Null while it runs. */
   readonly endedAt: Date | null
-  /** Why it failed. */
+  /** The error message if it failed. */
   readonly failure: string | null
 }
 
@@ -35,14 +35,15 @@ export class ReplayRunner {
     this.#parts = { ...target, db }
   }
 
-  /** Null where none has run. */
+  /** Null before the first replay. */
   get progress(): ReplayProgress | null {
     return this.#progress
   }
 
-  /** Throws `E_STATE` while another runs. */
+  /** Throws `E_STATE` while another replay is running. */
   start(replay: Replay): void {
-    if (this.#running) throw new ChangefeedError('E_STATE', 'A replay is running: wait until it ends, or stop it.')
+    if (this.#running)
+      throw new ChangefeedError('E_STATE', 'A replay is already running. Wait until it ends, or stop it.')
     const models = [...new Set(replay.tables.values())].sort()
     const { total } = replay
     this.#controller = new AbortController()
@@ -52,7 +53,7 @@ export class ReplayRunner {
     })
   }
 
-  /** Ends what runs after the change that is being published. */
+  /** Stops the running replay after the change that is being published. */
   async stop(): Promise<void> {
     if (!this.#running) return
     this.#controller.abort()
@@ -68,13 +69,13 @@ export class ReplayRunner {
       error => asError(error).message,
     )
     const endedAt = new Date()
-    if (signal.aborted) return this.#note({ state: 'stopped', endedAt }) // it may reject then, in the middle of a page
+    if (signal.aborted) return this.#note({ state: 'stopped', endedAt }) // an aborted replay may also reject
     if (failure === null) return this.#note({ state: 'done', endedAt })
     this.#parts.settings.logger.error('The replay failed', { error: failure })
     this.#note({ state: 'failed', endedAt, failure })
   }
 
-  #note(news: Partial<ReplayProgress>) {
-    if (this.#progress) this.#progress = { ...this.#progress, ...news }
+  #note(changes: Partial<ReplayProgress>) {
+    if (this.#progress) this.#progress = { ...this.#progress, ...changes }
   }
 }

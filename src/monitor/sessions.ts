@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { BoundedMap } from '../bounded-map.ts'
 
-/** Browsers that are signed in, by random ids; hashes are kept, so that memory shows no id that could be used. */
+/** Signed-in browsers by random session ids. Only hashes are kept, so that a memory dump contains no usable id. */
 export class Sessions {
   readonly #ends: BoundedMap<string, number>
   readonly #limits: SessionLimits
@@ -11,7 +11,7 @@ export class Sessions {
     this.#ends = new BoundedMap({ count: limits.count })
   }
 
-  /** The id of a new session. With too many, the oldest ends. */
+  /** Opens a session and returns its id. Above the limit, the oldest session is closed. */
   open(now = Date.now()): string {
     const id = randomBytes(32).toString('base64url')
     this.#ends.set(hash(id), now + this.#limits.lifetimeMs)

@@ -8,6 +8,6 @@ export const VERB_OF_OPERATION: Readonly<Record<Operation, string>> = {
   truncate: 'truncated',
 }
 
-/** The event, after those that its message implies. */
+/** The events of a `created` event including its reverse events; other events alone. */
 export const withReverse = (event: RecordEvent): readonly RecordEvent[] =>
   event.verb === 'created' ? [...event.reverse, event] : [event]

@@ -1,4 +1,4 @@
-// Under a POSIX locale Chromium names the language `en-US@posix`, at which the plot library fails as it is loaded.
+// Under a POSIX locale Chromium reports the language `en-US@posix`, with which the plot library fails to load.
 try {
   new Intl.NumberFormat(navigator.language)
 } catch {

@@ -2,12 +2,12 @@ import { byId, element } from '/page/element.js'
 import { count, time } from '/page/format.js'
 import { cell, showRows } from '/page/table.js'
 
-/** The table of models. It is drawn when something in it changes, so that a button stays where it is pressed. */
+/** The table of models. Redrawn only when its data changes, so that buttons are not replaced while they are pressed. */
 export class ModelTable {
   #operate
   #drawn = ''
 
-  /** `operate` is called with the model whose button is pressed. */
+  /** `operate` is called with the model of the pressed button. */
   constructor(operate) {
     this.#operate = operate
   }

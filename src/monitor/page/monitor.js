@@ -9,7 +9,7 @@ import { cell, showRows } from '/page/table.js'
 
 const POLL_MS = 2_000
 
-const ratePlot = new Plot(byId('rate-plot'), 'messages a second')
+const ratePlot = new Plot(byId('rate-plot'), 'messages per second')
 const lagPlot = new Plot(byId('lag-plot'), 'lag')
 const dialog = new OperationDialog(() => void refresh())
 const modelTable = new ModelTable(model => dialog.open(pausing(model)))
@@ -35,7 +35,7 @@ async function refresh() {
     last = await response.json()
     show(last)
   } catch {
-    showState('lost', 'The listener does not answer')
+    showState('lost', 'No response from the listener')
   }
 }
 
@@ -64,11 +64,11 @@ function stateColour({ state, outage, failures }) {
 }
 
 function stateText({ state, role, mode, listening, outage, failures }) {
-  if (state !== 'running') return state === 'reconnecting' ? 'Connecting to the database again' : state
+  if (state !== 'running') return state === 'reconnecting' ? 'Reconnecting to the database' : state
   const reading = { asleep: 'asleep until a NOTIFY', polling: 'polling', closing: 'going to sleep' }[mode]
   const trouble = [
-    outage && `the publisher's backend is away since ${time(outage.since)}`,
-    failures.length > 0 && `changes failed of ${failures.map(({ identity }) => identity).join(', ')}`,
+    outage && `publisher backend unavailable since ${time(outage.since)}`,
+    failures.length > 0 && `publishing failed for changes of ${failures.map(({ identity }) => identity).join(', ')}`,
   ]
   return [role, reading, listening ? null : 'no notification yet', ...trouble].filter(Boolean).join(', ')
 }
@@ -100,19 +100,19 @@ function showProblems(inspected) {
   const findings = inspected?.findings ?? []
   byId('problems').replaceChildren(...findings.map(problem))
   byId('problems-empty').hidden = findings.length > 0
-  byId('problems-empty').textContent = inspected ? 'The doctor found nothing.' : 'The doctor has not looked yet.'
+  byId('problems-empty').textContent = inspected ? 'The doctor found no problems.' : 'The doctor has not run yet.'
   byId('checked').textContent = inspected ? checkedText(inspected) : ''
 }
 
 function checkedText({ at, failure }) {
   const checked = `checked ${age(at)} ago`
-  return failure === null ? checked : `${checked}; looking again failed: ${failure}`
+  return failure === null ? checked : `${checked}; the last check failed: ${failure}`
 }
 
 function showAge(database) {
   const isOld = database?.isCurrent === false
   byId('age').hidden = !isOld
-  if (isOld) byId('age').textContent = `The database does not answer. Its figures are ${age(database.readAt)} old.`
+  if (isOld) byId('age').textContent = `The database does not respond. The figures are ${age(database.readAt)} old.`
 }
 
 function showOperations({ allowed, replay }, database) {
@@ -127,7 +127,7 @@ function problem({ check, severity, message, detail, repair }) {
     {},
     element('strong', { className: 'severity', dataset: { severity } }, check),
     message,
-    detail ? folded('where it comes from', detail) : null,
+    detail ? folded('details', detail) : null,
     repair?.command ? element('pre', {}, repair.command) : null,
     repair?.sql ? folded('as SQL', repair.sql.map(statement => `${statement};`).join('\n')) : null,
   )

@@ -1,11 +1,11 @@
 import { byId } from '/page/element.js'
 
-/** Kept while the page is open, and nowhere else. */
+/** Only kept in memory while the page is open. */
 let token = null
 
 /**
- * Asks before something is changed, for the token where it is not known yet, and again where it was wrong. An operation
- * has steps: `run` of a step sends requests and returns the next step, or nothing where it was the last.
+ * Confirms an operation and asks for the token if it is not known or was wrong. An operation has steps: `run` of a step sends
+ * requests and returns the next step, or nothing after the last one.
  */
 export class OperationDialog {
   #dialog = byId('operation')
@@ -15,7 +15,7 @@ export class OperationDialog {
   #step
   #done
   #isBusy = false
-  /** How often the fields were edited. */
+  /** Number of edits, to discard a step for outdated fields. */
   #edits = 0
 
   /** `done` is called after each operation. */
@@ -74,7 +74,7 @@ export class OperationDialog {
     this.#done()
   }
 
-  /** Not disabled: a button that has the focus would lose it. */
+  /** The button is not disabled, because it would lose the focus. */
   #setBusy(isBusy) {
     this.#isBusy = isBusy
     this.#submit.ariaBusy = String(isBusy)
@@ -105,7 +105,7 @@ export class OperationDialog {
   }
 }
 
-/** In a header: unlike a cookie, the browser sends it for no other page. */
+/** Sends the token in a header, which browsers do not add to requests of other pages, unlike cookies. */
 async function send(path, body, authorization) {
   if (authorization === '') throw new Refusal(401, 'Enter the token.')
   const response = await fetch(`/operations/${path}`, {
@@ -113,7 +113,7 @@ async function send(path, body, authorization) {
     headers: { authorization: `Bearer ${authorization}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),
   }).catch(() => {
-    throw new Refusal(0, 'The listener does not answer.')
+    throw new Refusal(0, 'No response from the listener.')
   })
   const answer = await response.json()
   if (!response.ok) throw new Refusal(response.status, answer.error.message)

@@ -2,10 +2,10 @@ import '/page/language.js'
 import uPlot from '/page/uPlot.esm.js'
 
 const HEIGHT = 180
-/** `12.5K`: a longer label would be clipped. */
+/** `12.5K`, because longer labels would be clipped. */
 const SHORT = new Intl.NumberFormat('en', { notation: 'compact' })
 
-/** A line over the last minutes that keeps to the width of its place and to the colours of the page. */
+/** A line plot of the last minutes that follows the width of its container and the colour scheme of the page. */
 export class Plot {
   #place
   #label

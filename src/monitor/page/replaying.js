@@ -5,7 +5,7 @@ import { cell } from '/page/table.js'
 
 const ENDS = { done: 'finished', stopped: 'was stopped', failed: 'failed' }
 
-/** What the dialog shows to replay changes: first how many there are, then a button that publishes them. */
+/** The dialog that replays changes: it first counts them, then offers to publish them. */
 export function replaying(identities, by) {
   const since = element('input', { type: 'text', id: 'since', value: '10m', autocomplete: 'off', spellcheck: false })
   since.setAttribute('aria-describedby', 'since-hint')
@@ -13,7 +13,7 @@ export function replaying(identities, by) {
   const request = () => requestOf(since.value.trim(), choices)
   return {
     title: 'Replay',
-    text: `Sends changes of the past once more, marked as replayed, to the clients that are subscribed now (through ${by}).`,
+    text: `Publishes past changes again, marked as replayed, to the currently subscribed clients (through ${by}).`,
     fields: [
       element(
         'div',
@@ -33,7 +33,7 @@ export function replaying(identities, by) {
   }
 }
 
-const SINCE_HINT = 'How long ago (10m, 2h), a time (2026-01-31T12:00:00Z), or the cursor of a message.'
+const SINCE_HINT = 'A duration (10m, 2h), a time (2026-01-31T12:00:00Z), or the cursor of a message.'
 
 function choice(identity) {
   const box = element('input', { type: 'checkbox', value: identity, checked: true })
@@ -42,22 +42,19 @@ function choice(identity) {
 
 function requestOf(since, choices) {
   const models = choices.filter(({ box }) => box.checked).map(({ box }) => box.value)
-  if (since === '') throw new Refusal(0, 'Say since when.')
+  if (since === '') throw new Refusal(0, 'Enter a start.')
   if (models.length === 0) throw new Refusal(0, 'Choose a model.')
   return { since, models }
 }
 
-/** The step after it publishes what was counted: times are fixed by now. */
+/** Counts changes. The next step publishes exactly these, because the server has resolved the range. */
 async function countChanges(send, request) {
   const { since, until, total, counts } = await send('replay/count', request)
-  if (total === 0) throw new Refusal(0, 'The change log has no change of these models since then.')
+  if (total === 0) throw new Refusal(0, 'The change log has no changes of these models since then.')
   const replay = { ...request, since, until }
   return {
-    label: `Send ${count(total, 'change')} again`,
-    result: [
-      element('p', {}, `${count(total, 'change')} ${total === 1 ? 'is' : 'are'} sent again:`),
-      countTable(counts),
-    ],
+    label: `Replay ${count(total, 'change')}`,
+    result: [element('p', {}, `${count(total, 'change')} will be published again:`), countTable(counts)],
     run: async sendAgain => void (await sendAgain('replay', replay)),
   }
 }
@@ -75,11 +72,11 @@ function countTable(counts) {
 
 export const stopping = () => ({
   title: 'Stop the replay',
-  text: 'It ends after the change that is being published. What was sent stays sent.',
+  text: 'It stops after the change that is being published. Messages already sent are not revoked.',
   step: { label: 'Stop the replay', run: async send => void (await send('replay/stop', {})) },
 })
 
-/** The replay that runs, or ran last. */
+/** Shows the current or the last replay. */
 export function showReplay(replay) {
   byId('replay').hidden = !replay
   if (!replay) return

@@ -70,7 +70,7 @@ test('a replay over HTTP reaches the sockets that the listener serves', async ()
   expect([replay.status, await replay.json()]).toEqual([202, { total: 1 }])
   const again = await client.messages.next('pet')
   expect([again.data.verb, again.data.id, again.meta.replayed]).toEqual(['created', 1, true])
-  await program.line(/A replay was started from the status page/)
+  await program.line(/Started a replay over HTTP/)
   await eventually(async () =>
     expect(await (await fetch(`${url}/status.json`, { headers })).json()).toMatchObject({
       database: { sockets: 1 },

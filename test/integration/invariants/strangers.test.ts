@@ -88,6 +88,6 @@ test('while nobody has a fresh lease, no node is ready', async () => {
   await database.query(`update changefeed.lease set renewed_at = now() - interval '11 seconds', term = term + 1`)
   expect(await readReadiness(feed, db, 30_000)).toEqual({
     ok: false,
-    reasons: [expect.stringMatching(/No node leads/)],
+    reasons: [expect.stringMatching(/There is no leader/)],
   })
 })

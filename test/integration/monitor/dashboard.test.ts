@@ -8,7 +8,7 @@ import { openMigratedShop } from '../feed/fixture.ts'
 test.each([
   ['the Grafana dashboard', 'grafana-dashboard.json', 12],
   ['the alert rules', 'alerts.yml', 8],
-])('%s asks for metrics that there are', async (_name, file, count) => {
+])('%s only uses existing metrics', async (_name, file, count) => {
   const shop = await openMigratedShop()
   const { connectionString } = shop.database
   const db = openDatabase({ connectionString, applicationName: 'monitor' }, 'changefeed')

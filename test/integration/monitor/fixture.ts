@@ -20,11 +20,11 @@ export const FINDING: Finding = {
 }
 
 export interface FixtureOptions extends Partial<MonitorOptions> {
-  /** Where replays go. @default `replayed` */
+  /** The publisher of replays. @default `replayed` */
   readonly publisher?: Publisher
 }
 
-/** A monitor of the pet shop's feed, which is installed and not started. */
+/** A monitor of the pet shop's feed, which is installed but not started. */
 export async function openMonitor({ publisher, ...options }: FixtureOptions = {}) {
   const shop = await openMigratedShop()
   const feed = shop.feed()
@@ -47,7 +47,7 @@ export async function openMonitor({ publisher, ...options }: FixtureOptions = {}
   return { shop, feed, db, monitor, url, get, replayed }
 }
 
-/** Takes the first message of a replay, and holds it until it is let go. */
+/** Blocks on the first message of a replay until it is released. */
 export function holdingPublisher() {
   const events = new EventEmitter()
   const [started, letGo] = [once(events, 'started'), once(events, 'letGo')]

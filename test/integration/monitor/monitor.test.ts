@@ -8,7 +8,7 @@ import { afterScope } from '../../helpers/scope.ts'
 import { openMigratedShop, type Shop } from '../feed/fixture.ts'
 import { FINDING, openMonitor, TOKEN } from './fixture.ts'
 
-/** fetch() does not let one lie about the host. */
+/** fetch() does not allow setting the host. */
 async function statusFor(url: string, host: string): Promise<number | undefined> {
   const [response] = (await once(request(`${url}/status.json`, { headers: { host } }).end(), 'response')) as [
     IncomingMessage,
@@ -22,7 +22,7 @@ async function write({ database }: Shop, count: number) {
   await database.query(`update "user" set name = 'ben' where id = 1; delete from "user" where id = 2`)
 }
 
-test('health says whether the process is alive and whether it does its work', async () => {
+test('health checks report liveness and readiness', async () => {
   const { feed, get } = await openMonitor({ lagLimitMs: 1 })
   expect((await get('/healthz')).status).toBe(200)
   expect((await get('/readyz')).status).toBe(503)
@@ -33,7 +33,7 @@ test('health says whether the process is alive and whether it does its work', as
   expect((await get('/readyz')).status).toBe(503)
 })
 
-test('a feed that is behind is not ready', async () => {
+test('a feed above the maximum lag is not ready', async () => {
   const shop = await openMigratedShop()
   const publisher = { publish: () => Promise.reject(Object.assign(new Error('away'), { retryable: true })) }
   const feed = shop.feed({ publisher })
@@ -50,12 +50,12 @@ test('a feed that is behind is not ready', async () => {
     const response = await get('/readyz')
     expect([response.status, await response.json()]).toEqual([
       503,
-      { ok: false, reasons: [expect.stringMatching(/behind/)], warnings: [expect.stringMatching(/taken no messages/)] },
+      { ok: false, reasons: [expect.stringMatching(/lag is/)], warnings: [expect.stringMatching(/unavailable since/)] },
     ])
   })
 })
 
-test('metrics count what was read and published, and measure the rest', async () => {
+test('metrics count reads and messages, and measure the state', async () => {
   const { shop, feed, get } = await openMonitor()
   await feed.start()
   await write(shop, 3)
@@ -79,7 +79,7 @@ test('metrics count what was read and published, and measure the rest', async ()
   expect(text).toMatch(/changefeed_log_bytes [1-9]/)
 })
 
-test('problems say when they were looked for, are looked for again when the feed notices something, and stay while nobody answers', async () => {
+test("problems have a time, are checked again when the feed's state changes, and are kept during an outage", async () => {
   let answers = true
   let calls = 0
   const examine = async () => {
@@ -106,13 +106,13 @@ test('problems say when they were looked for, are looked for again when the feed
   )
 })
 
-test('without a token only this machine is answered, by its own name', async () => {
+test('without a token only requests with a loopback host name are accepted', async () => {
   const { get, url } = await openMonitor()
   expect((await get('/status.json')).status).toBe(200)
   expect(await statusFor(url, 'rebound.example')).toBe(421)
 })
 
-test('with a token all but the health checks ask for it', async () => {
+test('with a token all routes except the health checks require it', async () => {
   const { get } = await openMonitor({ token: TOKEN })
   expect((await get('/healthz')).status).toBe(200)
   for (const path of ['/metrics', '/status.json', '/page/monitor.js']) {
@@ -130,7 +130,7 @@ const formOf = (token: string) => ({
   redirect: 'manual' as const,
 })
 
-test('signing in opens a session: its cookie says nothing of the token, and ends with the session', async () => {
+test('signing in opens a session, whose cookie does not contain the token and ends with it', async () => {
   const { get, url } = await openMonitor({ token: TOKEN })
   const wrong = await fetch(`${url}/sign-in`, formOf('wrong'))
   expect([wrong.headers.get('location'), wrong.headers.get('set-cookie')]).toEqual(['/sign-in#wrong', null])
@@ -148,7 +148,7 @@ test('signing in opens a session: its cookie says nothing of the token, and ends
   expect((await get('/status.json', { cookie })).status).toBe(401)
 })
 
-test('a token cannot be guessed by trying, by the form or by a header, and not even the right one passes meanwhile', async () => {
+test('guessing a token by form or header is blocked, and the right one is rejected meanwhile', async () => {
   const { get, url } = await openMonitor({ token: TOKEN })
   const cookie = (await fetch(`${url}/sign-in`, formOf(TOKEN))).headers.get('set-cookie')?.split(';')[0] ?? ''
   for (let attempt = 0; attempt < 5; attempt++) {
@@ -166,7 +166,7 @@ test('a token cannot be guessed by trying, by the form or by a header, and not e
   expect((await get('/healthz')).status).toBe(200)
 })
 
-test('who signs in sends a token and not more', async () => {
+test('the body of a sign-in is limited', async () => {
   const { url } = await openMonitor({ token: TOKEN })
   const post = async (body: string | URLSearchParams, headers = {}) =>
     (await fetch(`${url}/sign-in`, { method: 'POST', body, headers, redirect: 'manual' })).status
@@ -174,7 +174,7 @@ test('who signs in sends a token and not more', async () => {
   expect(await post('no form', { 'content-type': 'multipart/form-data; boundary=x' })).toBe(303)
 })
 
-test('the page shows it all in a real browser, and takes no text for HTML', async () => {
+test('the page shows all data in a real browser, and escapes text', async () => {
   const { shop, feed, url } = await openMonitor({ token: TOKEN })
   await feed.start()
   await write(shop, 3)
@@ -200,5 +200,5 @@ test('the page shows it all in a real browser, and takes no text for HTML', asyn
   }
   await feed.stop()
   await eventually(async () => expect(await page.textContent('#state')).toBe('stopped'))
-  expect(logged.filter(line => line !== '')).toEqual([]) // the browser's own advice comes without values
+  expect(logged.filter(line => line !== '')).toEqual([]) // the browser's own messages have no values
 })

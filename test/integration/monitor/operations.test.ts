@@ -28,7 +28,7 @@ async function openOperations(options: FixtureOptions = {}) {
 
 const PATHS = ['pause', 'resume', 'replay/count', 'replay', 'replay/stop']
 
-test('without a token nothing can be changed, and the answer names the setting', async () => {
+test('without a token operations are disabled, and the response names the setting', async () => {
   const { send, get, paused } = await openOperations({ token: undefined })
   for (const path of PATHS) {
     const answer = await send(path, '{"models":["pet"]}', { ...JSON_HEADERS, authorization: 'Bearer undefined' })
@@ -41,26 +41,26 @@ test('without a token nothing can be changed, and the answer names the setting',
   expect(await (await get('/status.json')).json()).toMatchObject({ operations: { allowed: false } })
 })
 
-test('only the token in a header lets in: no token, a wrong one and a signed-in browser do not', async () => {
+test('only the token in a header is accepted: not a missing or wrong token, nor a signed-in browser', async () => {
   const { send, post, url, paused } = await openOperations()
   const signIn = { method: 'POST', body: new URLSearchParams({ token: TOKEN }), redirect: 'manual' as const }
   const cookie = (await fetch(`${url}/sign-in`, signIn)).headers.get('set-cookie')?.split(';')[0] ?? ''
   expect(cookie).toMatch(/^changefeed_session=/)
   for (const path of PATHS) {
     const answer = await send(path, '{"models":["pet"]}', { ...JSON_HEADERS, cookie })
-    expect([answer.status, answer.body.error.message]).toEqual([401, expect.stringMatching(/A token is needed/)])
+    expect([answer.status, answer.body.error.message]).toEqual([401, expect.stringMatching(/A token is required/)])
     expect(
       await send(path, '{"models":["pet"]}', { ...JSON_HEADERS, cookie, authorization: 'Bearer wrong' }),
     ).toMatchObject({
       status: 401,
-      body: { error: { message: 'That is not the token of this listener.' } },
+      body: { error: { message: 'Wrong token.' } },
     })
   }
   expect(await paused()).toEqual([])
   expect((await post('pause', { models: ['pet'] })).status).toBe(200)
 })
 
-test('a token cannot be guessed here either', async () => {
+test('guessing a token is blocked', async () => {
   const { post } = await openOperations()
   for (let attempt = 0; attempt < 10; attempt++) {
     expect((await post('pause', { models: ['pet'] }, 'wrong')).status).toBe(401)
@@ -74,21 +74,21 @@ test.each([
   ['no JSON', 'pause', 'pet', /not JSON/],
   ['no object', 'pause', '["pet"]', /must be an object/],
   ['no models', 'pause', '{}', /body\.models: must be a list/],
-  ['an empty list', 'resume', '{"models":[]}', /body\.models: must name a model/],
+  ['an empty list', 'resume', '{"models":[]}', /body\.models: must contain a model/],
   ['a model that is not captured', 'pause', '{"models":["fish"]}', /No model `fish` is captured.*pet, user/],
   ['an unknown key', 'pause', '{"models":["pet"],"modles":[]}', /modles/],
-  ['no beginning', 'replay', '{}', /body\.since: must be a text/],
+  ['no beginning', 'replay', '{}', /body\.since: must be a string/],
   ['no time', 'replay/count', '{"since":"yesterday"}', /neither a cursor, nor a time/],
   ['another epoch', 'replay/count', '{"since":"zz.1.1"}', /another epoch/],
   ['a model to replay that is not captured', 'replay', '{"since":"1h","models":["fish"]}', /No model `fish`/],
-])('a body with %s is refused in a sentence', async (_name, path, body, message) => {
+])('a body with %s is rejected with a message', async (_name, path, body, message) => {
   const { send, paused, progress } = await openOperations()
   const answer = await send(path, body, { ...JSON_HEADERS, authorization: `Bearer ${TOKEN}` })
   expect([answer.status, answer.body]).toEqual([400, { error: { message: expect.stringMatching(message) } }])
   expect([await paused(), await progress()]).toEqual([[], null])
 })
 
-test('a body that is no JSON by its type, or very long, is refused', async () => {
+test('a body of another content type, or too long, is rejected', async () => {
   const { send } = await openOperations()
   const authorization = `Bearer ${TOKEN}`
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/json-patch+json']) {
@@ -98,7 +98,7 @@ test('a body that is no JSON by its type, or very long, is refused', async () =>
   expect((await send('pause', long, { ...JSON_HEADERS, authorization })).status).toBe(413)
 })
 
-test('a paused model is withheld by the feed until it is resumed, and then its clients read again', async () => {
+test('changes of a paused model are withheld until it is resumed, and then its clients receive refetch', async () => {
   const { shop, feed, post, paused } = await openOperations()
   await feed.start()
   expect((await post('pause', { models: ['Pet', 'pet'] })).body).toEqual({ paused: ['pet'] })
@@ -113,7 +113,7 @@ test('a paused model is withheld by the feed until it is resumed, and then its c
   expect(await paused()).toEqual([])
 })
 
-test('a replay is counted first, publishes just that, marked, and says how far it is', async () => {
+test('a replay is counted first, publishes exactly these changes, marked, and reports its progress', async () => {
   const { shop, feed, post, progress, replayed } = await openOperations()
   await feed.start()
   await shop.database.query(
@@ -152,12 +152,12 @@ async function withHeldReplay() {
   return { ...operations, ids, letGo }
 }
 
-test('one replay runs at a time, and can be stopped between two changes', async () => {
+test('only one replay runs at a time, and it can be stopped between two changes', async () => {
   const { post, progress, ids, letGo } = await withHeldReplay()
   expect(await progress()).toMatchObject({ state: 'running', total: 3, endedAt: null })
   expect(await post('replay', { since: '1h' })).toMatchObject({
     status: 409,
-    body: { error: { message: expect.stringMatching(/A replay is running/) } },
+    body: { error: { message: expect.stringMatching(/A replay is already running/) } },
   })
   const stopped = post('replay/stop', {})
   await eventually(async () => expect(await progress()).toMatchObject({ state: 'stopping' }))
@@ -169,7 +169,7 @@ test('one replay runs at a time, and can be stopped between two changes', async 
   await eventually(() => expect(ids).toEqual([1, 1, 2, 3]))
 })
 
-test('a monitor that is closed ends its replay first', async () => {
+test('closing a monitor stops its replay first', async () => {
   const { monitor, ids, letGo } = await withHeldReplay()
   const closed = monitor.close()
   letGo()
@@ -177,12 +177,12 @@ test('a monitor that is closed ends its replay first', async () => {
   expect(ids).toEqual([1])
 })
 
-test('a replay that gets no connection says so, and the next one works', async () => {
+test('a replay that gets no connection fails with a message, and the next one works', async () => {
   const { shop, feed, post, progress, replayed } = await openOperations()
   await feed.start()
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
   await feed.settled()
-  await post('replay/count', { since: '1h' }) // opens the connection that counts
+  await post('replay/count', { since: '1h' }) // opens the connection for counting
   const elsewhere = await testDatabase()
   const allow = (allowed: boolean) =>
     elsewhere.query(`alter database ${pg.escapeIdentifier(shop.database.name)} allow_connections ${allowed}`)

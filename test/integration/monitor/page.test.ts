@@ -9,7 +9,7 @@ import { type FixtureOptions, holdingPublisher, openMonitor, TOKEN } from './fix
 const NARROW = 375
 const WIDER = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
 
-/** Somebody who looks at the status page, signed in where it asks for a token. */
+/** A browser on the status page, signed in if there is a token. */
 async function openStatusPage(options: FixtureOptions = {}) {
   const monitor = await openMonitor({ token: TOKEN, ...options })
   await monitor.feed.start()
@@ -26,7 +26,7 @@ const dialog = (page: Page) => page.getByRole('dialog')
 const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name })
 const model = (page: Page, identity: string) => page.locator('#models tr', { hasText: identity })
 
-/** Presses the button of the dialog, with the token where it asks for it, and waits until it is gone. */
+/** Submits the dialog, with the token if it is requested, and waits until it is closed. */
 async function confirm(page: Page, name: string | RegExp) {
   const token = dialog(page).getByLabel(/Token/)
   if (await token.isVisible()) await token.fill(TOKEN)
@@ -34,7 +34,7 @@ async function confirm(page: Page, name: string | RegExp) {
   await dialog(page).waitFor({ state: 'hidden' })
 }
 
-test('without a token there is no button, and the page names the setting', async () => {
+test('without a token there are no buttons, and the page names the setting', async () => {
   const { page, logged } = await openStatusPage({ token: undefined })
   expect(await page.locator('#locked').innerText()).toContain('CHANGEFEED_TOKEN')
   expect(await page.getByRole('button').count()).toBe(0)
@@ -64,7 +64,7 @@ test('Pause and Resume of a model', async () => {
   expect(await listPauses(db)).not.toMatchObject([{ resumedAt: null }])
 })
 
-test('a wrong token is said at its field, another can be entered, and a right one is asked for once', async () => {
+test('a wrong token is reported at its field and can be replaced, and a right one is requested once', async () => {
   const { page, db } = await openStatusPage()
   await button(page, 'Pause pet').click()
   const token = dialog(page).getByLabel(/Token/)
@@ -72,10 +72,10 @@ test('a wrong token is said at its field, another can be entered, and a right on
   await page.locator('#operation-token-error', { hasText: 'Enter the token.' }).waitFor()
   await token.fill('wrong')
   await page.keyboard.press('Enter')
-  await page.locator('#operation-token-error', { hasText: 'That is not the token of this listener.' }).waitFor()
+  await page.locator('#operation-token-error', { hasText: 'Wrong token.' }).waitFor()
   expect([await token.getAttribute('aria-invalid'), await listPauses(db)]).toEqual(['true', []])
   await page.locator('#operation-token:focus').waitFor()
-  await page.keyboard.type(TOKEN) // over the wrong one, which is selected
+  await page.keyboard.type(TOKEN) // replaces the wrong one, which is selected
   await page.keyboard.press('Enter')
   await button(page, 'Resume pet').waitFor()
   await button(page, 'Pause user').click()
@@ -94,7 +94,7 @@ test('Cancel changes nothing', async () => {
   expect(await listPauses(db)).toEqual([])
 })
 
-test('Replay counts first, counts anew for another request, and sends what was counted', async () => {
+test('Replay counts first, counts again for a changed request, and publishes the counted changes', async () => {
   const { page, shop, feed, replayed, logged } = await openStatusPage()
   await shop.database.query(`insert into pet (id) values (1), (2); insert into "user" (id) values (1)`)
   await feed.settled()
@@ -110,20 +110,20 @@ test('Replay counts first, counts anew for another request, and sends what was c
     .waitFor()
   await since.fill('1h')
   await count.click()
-  await dialog(page).getByRole('button', { name: 'Send 3 changes again' }).waitFor()
+  await dialog(page).getByRole('button', { name: 'Replay 3 changes' }).waitFor()
   await dialog(page).getByLabel('user').uncheck()
   await count.click()
-  await dialog(page).getByRole('button', { name: 'Send 2 changes again' }).waitFor()
+  await dialog(page).getByRole('button', { name: 'Replay 2 changes' }).waitFor()
   expect(await page.locator('#operation-result tbody').innerText()).toMatch(/^pet\s+inserted\s+2$/)
   expect(replayed).toEqual([])
-  await confirm(page, 'Send 2 changes again')
+  await confirm(page, 'Replay 2 changes')
   await page.getByText(/Replay of pet finished at .*: 2 of 2 changes sent/).waitFor()
   expect(summary(replayed)).toEqual(['publishCreate pet 1', 'publishCreate pet 2'])
   expect(replayed.every(({ meta }) => meta.replayed)).toBe(true)
-  expect(logged.filter(line => line !== '')).toEqual([]) // the browser's own note of the refused request has no values
+  expect(logged.filter(line => line !== '')).toEqual([]) // the browser's own message about the rejected request has no values
 })
 
-test('Stop ends a replay that runs', async () => {
+test('Stop ends a running replay', async () => {
   const { publisher, ids, started, letGo } = holdingPublisher()
   const { page, shop, feed } = await openStatusPage({ publisher })
   await shop.database.query(`insert into pet (id) values (1), (2)`)
@@ -131,7 +131,7 @@ test('Stop ends a replay that runs', async () => {
   await button(page, 'Replay').click()
   await dialog(page).getByLabel(/Token/).fill(TOKEN)
   await dialog(page).getByRole('button', { name: 'Count changes' }).click()
-  await confirm(page, 'Send 2 changes again')
+  await confirm(page, 'Replay 2 changes')
   await started
   await page.getByText('Replay of pet, user: 0 of 2 changes sent').waitFor()
   await button(page, 'Stop').click()
@@ -142,7 +142,7 @@ test('Stop ends a replay that runs', async () => {
   expect(ids).toEqual([1])
 })
 
-test('on a phone the buttons and dialogs are within the page', async () => {
+test('buttons and dialogs fit the page on a phone', async () => {
   const { page } = await openStatusPage()
   await page.setViewportSize({ width: NARROW, height: 740 })
   await eventually(async () => expect(await page.evaluate(WIDER)).toBe(0))

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Attempts } from '../../../src/monitor/attempts.ts'
 import { Sessions } from '../../../src/monitor/sessions.ts'
 
-test('an address waits after too many wrong tokens, until the window ends', () => {
+test('an address must wait after too many wrong tokens, until the window ends', () => {
   const attempts = new Attempts({ windowMs: 1000, perAddress: 2, total: 100 })
   for (const _ of [1, 2]) {
     expect(attempts.waitMs('a', 0)).toBe(0)
@@ -11,7 +11,7 @@ test('an address waits after too many wrong tokens, until the window ends', () =
   expect([attempts.waitMs('a', 400), attempts.waitMs('b', 400), attempts.waitMs('a', 1000)]).toEqual([600, 0, 0])
 })
 
-test('after too many wrong tokens from everywhere, only addresses that have sent the right one may try', () => {
+test('after too many wrong tokens in total, only addresses that have sent the right one may try', () => {
   const attempts = new Attempts({ windowMs: 1000, perAddress: 2, total: 3 })
   expect(attempts.waitMs('good', 0)).toBe(0)
   attempts.succeeded('good')
@@ -22,7 +22,7 @@ test('after too many wrong tokens from everywhere, only addresses that have sent
   expect([attempts.waitMs('d', 1200), attempts.waitMs('good', 1200)]).toEqual([800 + 100, 0])
 })
 
-test('sessions end with their time, and the oldest where there are too many', () => {
+test('sessions expire, and the oldest is closed above the limit', () => {
   const sessions = new Sessions({ count: 2, lifetimeMs: 1000 })
   const [a, b, c] = [sessions.open(0), sessions.open(0), sessions.open(500)]
   expect([a, b, c].map(id => sessions.has(id, 999))).toEqual([false, true, true])
