@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { KEPT_INSIDE } from '../demo/models.ts'
+import { HIDDEN_ATTRIBUTES } from '../demo/models.ts'
 import { type Demo, startDemo } from '../demo/start-demo.ts'
 import { colours } from './colours.ts'
 import { columnsOf, wrap } from './line-width.ts'
@@ -67,7 +67,7 @@ function welcome({ url, connectionString, database, tables }: Demo, isEmbedded: 
     ['Captured', tables.join(', ')],
     [
       'Never sent',
-      Object.entries(KEPT_INSIDE)
+      Object.entries(HIDDEN_ATTRIBUTES)
         .map(([name, why]) => `account.${name} ${colours.dim(`(${why})`)}`)
         .join('\n'),
     ],

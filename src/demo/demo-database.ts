@@ -1,15 +1,15 @@
-/** Where the demo's tables are. */
+/** The database of the demo. */
 export interface DemoDatabase {
   readonly kind: 'embedded' | 'own server'
   readonly connectionString: string
-  /** Of the demo's tables. */
+  /** Schema of the demo's tables. */
   readonly schema: string
-  /** Of the change feed. */
+  /** Schema of the change feed. */
   readonly feedSchema: string
-  /** In words, for the terminal. */
+  /** A description for the terminal. */
   readonly description: string
-  /** Lets the page run SQL, once the tables are there; null where it may not. Gives the connection string of its role. */
+  /** Prepares the role for SQL of the page, after the tables exist, and returns its connection string. Null if SQL is disabled. */
   readonly openSqlBox: (() => Promise<string>) | null
-  /** Ends what was started, and removes what nobody wants to keep. */
+  /** Stops the server or drops the schemas, and removes temporary data. */
   close(): Promise<void>
 }

@@ -9,7 +9,7 @@ import { withClient } from './with-client.ts'
 const DATABASE = 'demo'
 const SCHEMA = 'public'
 
-/** A Postgres of the demo's own, in a temporary folder or in one that is kept. */
+/** An embedded Postgres with its data in a temporary or in a persistent folder. */
 export async function embeddedDatabase(options: {
   dataDir: string | undefined
   logger: Logger
@@ -47,7 +47,7 @@ const createDatabase = (server: EmbeddedPostgres) =>
     if (rows.length === 0) await client.query(`create database ${DATABASE}`)
   })
 
-/** Of the demo's database, for the superuser or another role. */
+/** The URL of the demo's database, for the superuser or for another role. */
 function urlOf(server: EmbeddedPostgres, role?: { readonly name: string; readonly password: string }): string {
   const url = new URL(server.connectionString)
   url.pathname = `/${DATABASE}`

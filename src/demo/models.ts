@@ -1,14 +1,14 @@
-/** What stays inside the database, by attribute of an account, and why. */
-export const KEPT_INSIDE = {
+/** Attributes of an account that are not sent to clients, with the reason. */
+export const HIDDEN_ATTRIBUTES = {
   passwordHash: 'hidden by customToJSON',
   cardNumber: 'encrypted by Waterline',
   pin: 'redacted by the feed',
 } as const
 
-/** Models in the order in which the page shows them. */
+/** Models in the order of the page. */
 export const SHOWN_MODELS = ['user', 'pet', 'course', 'account'] as const
 
-/** As in a Sails app's `api/models`, with the id spelt out, which Sails would add. */
+/** As in a Sails app's `api/models`, with an explicit `id`, which Sails adds by default. */
 export const modelDefinitions = {
   user: {
     tableName: 'users',
@@ -58,8 +58,8 @@ export const modelDefinitions = {
   },
 }
 
-/** Of the feed: what no one but the table may know. Waterline's encrypted attributes are redacted without being named. */
+/** Model options of the feed. Encrypted attributes are omitted without being listed. */
 export const feedModels = { account: { omit: ['pin'] } }
 
-/** Waterline makes up the model between courses and users, and names it so. */
+/** The junction model of courses and users that Waterline generates. */
 export const JUNCTION = 'course_students__user_courses'

@@ -10,12 +10,12 @@ export interface DemoDatabaseOptions {
   readonly logger: Logger
 }
 
-/** An embedded Postgres, or, where its URL is given, a server of the user's. */
+/** The server of `databaseUrl`, or else an embedded Postgres. */
 export async function openDemoDatabase({ databaseUrl, dataDir, logger }: DemoDatabaseOptions): Promise<DemoDatabase> {
   if (databaseUrl === undefined) return await embeddedDatabase({ dataDir, logger })
   if (dataDir === undefined) return await ownServerDatabase(databaseUrl)
   throw new ChangefeedError(
     'E_OPTIONS',
-    '--data is for the embedded Postgres, and DATABASE_URL names another server: leave one of them away.',
+    '--data is for the embedded Postgres, but DATABASE_URL selects another server. Remove one of them.',
   )
 }

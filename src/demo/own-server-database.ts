@@ -9,8 +9,8 @@ const FEED_SCHEMA = 'changefeed_demo_feed'
 const MARK = 'Made by the demo of waterline-changefeed, which removes it when it ends'
 
 /**
- * Two schemas of the demo's own on a server of the user's. Nothing else there is touched, and both are gone at the end.
- * The connection is held all the while, with a lock that keeps a second demo out.
+ * Creates two schemas on the user's server and drops them at the end. Nothing else is changed. The connection stays open
+ * with a lock that prevents a second demo.
  */
 export async function ownServerDatabase(connectionString: string): Promise<DemoDatabase> {
   const client = await connectClient({ connectionString, applicationName: 'waterline-changefeed demo' }, () => {})
@@ -29,7 +29,7 @@ export async function ownServerDatabase(connectionString: string): Promise<DemoD
     openSqlBox: null,
     async close() {
       await withClient(connectionString, other => other.query(drop))
-      await client.end().catch(() => {}) // it may have been lost long ago
+      await client.end().catch(() => {}) // the connection may be lost
     },
   }
 }
@@ -37,7 +37,10 @@ export async function ownServerDatabase(connectionString: string): Promise<DemoD
 async function claim(client: Client) {
   const lock = await client.query<{ mine: boolean }>('select pg_try_advisory_lock(hashtext($1)) as mine', [SCHEMA])
   if (!lock.rows[0]?.mine) {
-    throw new ChangefeedError('E_STATE', 'A demo runs on this database already: stop it, or name another database.')
+    throw new ChangefeedError(
+      'E_STATE',
+      'A demo is already running on this database. Stop it, or choose another database.',
+    )
   }
   const { rows } = await client.query<{ name: string }>(
     `select nspname as name from pg_namespace
@@ -45,7 +48,7 @@ async function claim(client: Client) {
     [[SCHEMA, FEED_SCHEMA], MARK],
   )
   if (rows[0]) throw notOurs(rows[0].name)
-  await client.query(drop) // what a demo left that was killed
+  await client.query(drop) // left by a demo that was killed
   for (const schema of [SCHEMA, FEED_SCHEMA]) {
     await client.query(`create schema ${schema}; comment on schema ${schema} is '${MARK}'`)
   }
@@ -56,12 +59,12 @@ const drop = `drop schema if exists ${SCHEMA}, ${FEED_SCHEMA} cascade`
 const notOurs = (schema: string) =>
   new ChangefeedError(
     'E_STATE',
-    `The database has a schema ${schema} that the demo has not made, and so leaves alone: rename it, or name another database in DATABASE_URL.`,
+    `The database has a schema ${schema} that was not created by the demo, so the demo does not use it. Rename it, or choose another database in DATABASE_URL.`,
   )
 
 const noRights = (cause: unknown) =>
   new ChangefeedError(
     'E_PRIVILEGE',
-    'The role of DATABASE_URL may not create a schema: grant it create on the database, or leave DATABASE_URL away for an embedded Postgres.',
+    'The role of DATABASE_URL may not create a schema. Grant it CREATE on the database, or unset DATABASE_URL to use an embedded Postgres.',
     { cause },
   )

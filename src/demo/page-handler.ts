@@ -8,18 +8,18 @@ import { type PageSettings, withSettings } from './page-settings.ts'
 import type { RequestGuard } from './request-guard.ts'
 import type { SqlRunner } from './sql-runner.ts'
 
-const LONGEST_SQL = 64 * 1024
+const MAX_SQL_BYTES = 64 * 1024
 
 export interface PageHandlerOptions {
   readonly requestGuard: RequestGuard
   readonly settings: PageSettings
-  /** Null where the page may not run SQL. */
+  /** Null if the page may not run SQL. */
   readonly runner: SqlRunner | null
-  /** Puts the demo's data back as it was at the start. */
+  /** Restores the initial data. */
   reset(): Promise<void>
 }
 
-/** Answers for the page, its files, and what the page writes: SQL, and the data of the start. */
+/** Serves the page, its files, and its requests to run SQL and to reset the data. */
 export async function pageHandler({
   requestGuard,
   settings,
@@ -29,8 +29,7 @@ export async function pageHandler({
   const files = await pageFiles(join(import.meta.dirname, 'page'))
   const app = new Hono<{ Bindings: HttpBindings }>()
   app.use(async (context, next) => {
-    if (!requestGuard.isOurHost(context.env.incoming.headers))
-      return context.text('This is not the host you think.', 421)
+    if (!requestGuard.isOurHost(context.env.incoming.headers)) return context.text('Unknown host.', 421)
     for (const [name, value] of Object.entries(headers(requestGuard))) context.header(name, value)
     return await next()
   })
@@ -43,7 +42,7 @@ export async function pageHandler({
     const refusal = requestGuard.refusalOfWrite(context.env.incoming.headers)
     return refusal === undefined ? await next() : context.json({ error: { message: refusal } }, 403)
   })
-  app.use('/sql', bodyLimit({ maxSize: LONGEST_SQL, onError: context => context.json(TOO_LONG, 413) }))
+  app.use('/sql', bodyLimit({ maxSize: MAX_SQL_BYTES, onError: context => context.json(TOO_LONG, 413) }))
   app.post('/sql', async context => {
     if (!runner) return context.json({ error: { message: OFF } }, 403)
     const { sql } = await context.req.json<{ sql?: unknown }>().catch(() => ({ sql: undefined }))
@@ -57,10 +56,10 @@ export async function pageHandler({
   return getRequestListener(app.fetch)
 }
 
-const OFF = 'The page runs SQL only against the embedded Postgres of the demo.'
-const TOO_LONG = { error: { message: `The SQL is longer than ${LONGEST_SQL / 1024} kB.` } }
+const OFF = 'The page only runs SQL on the embedded Postgres of the demo.'
+const TOO_LONG = { error: { message: `The SQL is longer than ${MAX_SQL_BYTES / 1024} kB.` } }
 
-/** Nothing from elsewhere, nothing kept, and no other page around this one that could lead a click. */
+/** Blocks external resources, caching, and framing by other pages (clickjacking). */
 const headers = (requestGuard: RequestGuard) => ({
   'content-security-policy':
     `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; ` +

@@ -1,27 +1,27 @@
 export interface PageModel {
   readonly identity: string
   readonly table: string
-  /** Attributes that never leave the database, and why. */
-  readonly inside?: Readonly<Record<string, string>>
+  /** Attributes that are not sent to clients, with the reason. */
+  readonly hidden?: Readonly<Record<string, string>>
 }
 
-/** What the page must know, set into its HTML. */
+/** Settings of the page, embedded in its HTML. */
 export interface PageSettings {
   readonly models: readonly PageModel[]
-  /** Identity of the model between courses and users. */
+  /** Identity of the junction model of courses and users. */
   readonly links: string
-  /** Sent along with each request that writes. */
+  /** Sent with each writing request. */
   readonly token: string
   /** Whether the page may run SQL. */
   readonly sql: boolean
-  /** In words. */
+  /** A description of the database. */
   readonly database: string
   /** Command that opens psql on the demo's tables. */
   readonly psql: string
-  /** Socket.io path of the sockets that hear blueprint actions only. */
+  /** Socket.io path of the sockets that only receive messages of blueprint actions. */
   readonly alonePath: string
 }
 
-/** `<` could end the element that the settings stand in. */
+/** Escapes `<`, which could end the script element. */
 export const withSettings = (html: string, settings: PageSettings): string =>
   html.replace('"{{settings}}"', () => JSON.stringify(settings).replaceAll('<', '\\u003c'))

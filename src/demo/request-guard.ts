@@ -2,39 +2,39 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
 /**
- * Tells the demo's own page from every other page in the same browser. A page elsewhere may send requests to this port
- * too: with its own Origin, or, after its name was made to point to 127.0.0.1, with its own Host.
+ * Distinguishes the demo's own page from other pages in the same browser, which can send requests to this port as well: with
+ * a foreign Origin, or, by DNS rebinding to 127.0.0.1, with a foreign Host.
  */
 export class RequestGuard {
   readonly #hosts: readonly string[]
-  /** In the page, and so known to whoever could read it: nobody elsewhere. Another one each time. */
+  /** Embedded in the page, which other origins cannot read. Generated at each start. */
   readonly token = randomBytes(24).toString('base64url')
 
   constructor(port: number) {
     this.#hosts = [`127.0.0.1:${port}`, `localhost:${port}`]
   }
 
-  /** Where the page's script may connect to. */
+  /** Origins that the page's script may connect to. */
   get socketOrigins(): string[] {
     return this.#hosts.map(host => `ws://${host}`)
   }
 
-  /** Whether the request was meant for us. */
+  /** Whether the Host header names this server. */
   isOurHost({ host }: IncomingHttpHeaders): boolean {
     return host !== undefined && this.#hosts.includes(host)
   }
 
-  /** Whether the demo's page, or a program that is no browser, asks for a socket. */
+  /** Whether the connection comes from the demo's page or from a program that is not a browser. */
   mayConnect(headers: IncomingHttpHeaders): boolean {
     return this.isOurHost(headers) && (headers.origin === undefined ? !isOfAnotherSite(headers) : isSameOrigin(headers))
   }
 
-  /** Why this request may not write; undefined where it may. */
+  /** Why this request may not write. Undefined if it may. */
   refusalOfWrite(headers: IncomingHttpHeaders): string | undefined {
-    if (!this.isOurHost(headers)) return 'Writes are accepted for this host only.'
-    if (!isSameOrigin(headers)) return 'Writes are accepted from the page of the demo only.'
+    if (!this.isOurHost(headers)) return 'Writes are only accepted for this host.'
+    if (!isSameOrigin(headers)) return 'Writes are only accepted from the page of the demo.'
     if (!/^application\/json(;|$)/i.test(headers['content-type'] ?? '')) return 'Send application/json.'
-    if (!this.#isToken(headers['x-demo-token'])) return 'The demo was restarted: load the page again.'
+    if (!this.#isToken(headers['x-demo-token'])) return 'The demo was restarted. Reload the page.'
     return undefined
   }
 
@@ -44,7 +44,7 @@ export class RequestGuard {
   }
 }
 
-/** Browsers send no Origin with every request, but newer ones say where it comes from. */
+/** Browsers do not send Origin with every request, but newer ones send Sec-Fetch-Site. */
 const isOfAnotherSite = ({ 'sec-fetch-site': site = 'none' }: IncomingHttpHeaders) =>
   site !== 'none' && site !== 'same-origin'
 

@@ -6,7 +6,7 @@ import type { DemoDatabase } from './demo-database.ts'
 import { JUNCTION, SHOWN_MODELS } from './models.ts'
 import type { RequestGuard } from './request-guard.ts'
 
-/** Socket.io path of the sockets that hear blueprint actions only. */
+/** Socket.io path of the sockets that only receive messages of blueprint actions. */
 export const ALONE_PATH = '/alone/socket.io'
 
 export interface SailsAlone {
@@ -22,8 +22,8 @@ export interface SailsAloneParts {
 }
 
 /**
- * The same models and tables once more, without a change feed, for comparison: blueprint actions that write, and sockets
- * that receive what these actions publish.
+ * A second app on the same tables without a change feed, for comparison: blueprint actions that write, and sockets that
+ * receive their messages.
  */
 export async function startSailsAlone({
   server,

@@ -3,7 +3,7 @@ const MOST_COLUMNS = 50
 const MOST_STATEMENTS = 50
 const LONGEST_VALUE = 300
 
-/** What the page shows of the SQL that it ran. */
+/** The result of a run, as the page shows it. */
 export interface SqlAnswer {
   readonly statements: readonly StatementAnswer[]
   readonly notes: readonly string[]
@@ -12,12 +12,12 @@ export interface SqlAnswer {
 }
 
 export interface StatementAnswer {
-  /** As in `INSERT`. */
+  /** The command tag, such as `INSERT`. */
   readonly command: string
-  /** Rows that were written, or are in the result. */
+  /** Number of rows written or returned. */
   readonly rowCount: number
   readonly columns: readonly string[]
-  /** The first ones, as the text that Postgres sent. */
+  /** The first rows, with values as Postgres' text. */
   readonly rows: readonly (readonly (string | null)[])[]
 }
 
@@ -25,7 +25,7 @@ export interface SqlError {
   readonly message: string
   readonly detail?: string
   readonly hint?: string
-  /** Characters into the SQL, from 1. */
+  /** Character position in the SQL, from 1. */
   readonly position?: number
 }
 
@@ -37,7 +37,7 @@ interface Result {
   readonly rows: readonly (readonly (string | null)[])[]
 }
 
-/** Several statements in one text give several results; none gives one without a command. */
+/** Several statements return an array of results. An empty text returns a result without a command. */
 export function statementAnswers(results: unknown): StatementAnswer[] {
   return ([results].flat() as Result[])
     .filter(({ command }) => command !== null)

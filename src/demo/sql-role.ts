@@ -2,25 +2,25 @@ import type { Client } from '../db/connect.ts'
 import { qualify, quoteName, quoteText } from '../db/quote.ts'
 import { TABLES } from './tables.ts'
 
-/** Who runs the SQL that is typed into the page. */
+/** The role that runs SQL of the page. */
 export const SQL_ROLE = 'demo_page'
 
-/** As many runs of the page may be under way at once. */
+/** Maximum number of concurrent runs of the page. */
 export const SQL_RUNS = 4
-/** A backend may take a moment longer to end than its run. */
+/** More than the runs, because a backend may end later than its run. */
 const SESSIONS = 3 * SQL_RUNS
 
 /**
- * Makes a role that can read and write the demo's tables and do nothing else: own nothing, create nothing (not even a
- * temporary table or a large object), take no advisory lock, which the feed could wait for, and connect to no other
- * database. The page connects as this role: there is no one it could reset itself to.
+ * Creates a role that can only read and write the demo's tables. It owns nothing, cannot create anything (including
+ * temporary tables and large objects), cannot take advisory locks, which could block the feed, and cannot connect to other
+ * databases. The page connects as this role, so `reset role` does not gain privileges.
  */
 export async function prepareSqlRole(client: Client, { database, schema, password }: SqlRoleOptions) {
   const { rows } = await client.query('select 1 from pg_catalog.pg_roles where rolname = $1', [SQL_ROLE])
   const verb = rows.length === 0 ? 'create' : 'alter'
   const tables = TABLES.map(name => qualify(schema, name)).join(', ')
   const sequences = TABLES.map(name => qualify(schema, `${name}_id_seq`)).join(', ')
-  // A role may change its own password and defaults, so those of an earlier run go.
+  // A role can change its own password and defaults, so those of an earlier run are reset.
   await client.query(`
     ${verb} role ${SQL_ROLE} with login password ${quoteText(password)} nosuperuser nocreatedb nocreaterole noinherit noreplication
       nobypassrls connection limit ${SESSIONS};
@@ -42,7 +42,7 @@ interface SqlRoleOptions {
   readonly password: string
 }
 
-/** What everyone may call by default and the page may not: locks, large objects. */
+/** Functions that are granted to public by default and that the page must not call: advisory locks, large objects. */
 const REVOKE_FUNCTIONS = `
   do $$
   declare

@@ -10,19 +10,19 @@ const MOST_BYTES = 2 * 1024 * 1024
 const MOST_NOTES = 20
 
 export interface SqlRunnerOptions {
-  /** Of the role that runs the SQL. */
+  /** Connection string of the role that runs the SQL. */
   readonly connectionString: string
-  /** Of one that may end its sessions. */
+  /** Connection string of a role that may terminate its sessions. */
   readonly adminConnectionString: string
-  /** Sets the role's password again, as the SQL may have changed it. */
+  /** Restores the role's password, which the SQL may have changed. */
   readonly restoreRole: () => Promise<unknown>
-  /** For all statements together, as the SQL may raise the limit of one. @default 10_000 */
+  /** Time limit for all statements together, because the SQL can raise `statement_timeout`. @default 10_000 */
   readonly runMs?: number
 }
 
 /**
- * Runs the SQL that is typed into the page, each time in a session of its own, so that nothing is left of it: no
- * setting, no open transaction. Keeps its time, the size of its results and the number of runs at once within limits.
+ * Runs SQL of the page. Each run has its own session, so that no setting or open transaction remains. Limits the time, the
+ * size of results and the number of concurrent runs.
  */
 export class SqlRunner {
   readonly #options: SqlRunnerOptions
@@ -33,7 +33,7 @@ export class SqlRunner {
   }
 
   async run(sql: string): Promise<SqlAnswer> {
-    if (this.#running.size >= SQL_RUNS) return refusal(`${SQL_RUNS} runs are under way: wait for one to end.`)
+    if (this.#running.size >= SQL_RUNS) return refusal(`${SQL_RUNS} runs are in progress. Wait until one ends.`)
     const run = new Run(this.#options)
     this.#running.add(run)
     try {
@@ -43,9 +43,9 @@ export class SqlRunner {
     }
   }
 
-  /** Ends what runs. */
+  /** Terminates all runs. */
   async close(): Promise<void> {
-    await Promise.all([...this.#running].map(run => run.end('The demo ends.')))
+    await Promise.all([...this.#running].map(run => run.end('The demo is shutting down.')))
   }
 }
 
@@ -57,7 +57,7 @@ class Run {
   readonly #notes: string[] = []
   #client: Client | undefined
   #pid: number | undefined
-  /** Why we ended it, where we did. */
+  /** The reason if we terminated the run. */
   #ended: string | undefined
 
   constructor(options: SqlRunnerOptions) {
@@ -66,11 +66,11 @@ class Run {
 
   async answer(sql: string): Promise<SqlAnswer> {
     const { runMs = RUN_MS } = this.#options
-    const late = setTimeout(() => void this.end(`Ended after ${runMs / 1000} seconds.`), runMs)
+    const late = setTimeout(() => void this.end(`Terminated after ${runMs / 1000} seconds.`), runMs)
     try {
       const client = await this.#connect()
       const results = await client.query({ text: sql, rowMode: 'array', types: { getTypeParser: () => asText } })
-      if (client.getTransactionStatus() !== 'I') this.#note('The transaction was left open, so it was rolled back.')
+      if (client.getTransactionStatus() !== 'I') this.#note('The open transaction was rolled back.')
       return this.#answer({ statements: statementAnswers(results) })
     } catch (error) {
       return this.#answer({ error: this.#ended === undefined ? sqlError(error) : { message: this.#ended } })
@@ -80,14 +80,14 @@ class Run {
     }
   }
 
-  /** Lets go of the connection, and ends the backend too: it would notice no sooner than it has something to send. */
+  /** Closes the connection and terminates the backend, which would only notice the disconnect when it sends data. */
   async end(reason: string): Promise<void> {
     if (this.#ended !== undefined) return
     this.#ended = reason
     this.#client?.connection.stream.destroy()
     await withClient(this.#options.adminConnectionString, admin =>
       admin.query('select pg_catalog.pg_terminate_backend($1)', [this.#pid]),
-    ).catch(() => {}) // the server may be going down, and with it the backend
+    ).catch(() => {}) // the server may be shutting down
   }
 
   async #open(): Promise<Client> {
@@ -106,19 +106,19 @@ class Run {
     this.#client = client
     client.on('notice', ({ message }) => this.#note(message ?? ''))
     this.#limitSize(client)
-    await client.query('set search_path = public') // our own connections find nothing there, and people write `users`
+    await client.query('set search_path = public') // our connections have an empty search_path, but users write unqualified names
     const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid')
     this.#pid = rows[0]?.pid
     if (this.#ended !== undefined) throw new Error(this.#ended)
     return client
   }
 
-  /** On the wire, before a value of a gigabyte is in our memory. */
+  /** Limits the received bytes, before large values are kept in memory. */
   #limitSize({ connection }: Client) {
     let bytes = 0
     connection.stream.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      if (bytes > MOST_BYTES) void this.end('The result is larger than 2 MB: ask for less of it, say with a limit.')
+      if (bytes > MOST_BYTES) void this.end('The result is larger than 2 MB. Use a LIMIT.')
     })
   }
 
@@ -133,7 +133,7 @@ class Run {
 
 const asText = (value: string) => value
 
-/** Settings of the session come with its start, so that they hold whatever the role has made its defaults. */
+/** Sets session settings at connect time, so that they override defaults that the role has set for itself. */
 function withSettings(connectionString: string): string {
   const settings = {
     statement_timeout: STATEMENT_MS,

@@ -5,7 +5,7 @@ import { createRealtime, type Realtime } from '../realtime/realtime.ts'
 import { type DemoApp, loadWaterline, startApp, type WaterlinePackages } from './app.ts'
 import { Closers } from './closers.ts'
 import type { DemoDatabase } from './demo-database.ts'
-import { feedModels, JUNCTION, KEPT_INSIDE, modelDefinitions, SHOWN_MODELS } from './models.ts'
+import { feedModels, HIDDEN_ATTRIBUTES, JUNCTION, modelDefinitions, SHOWN_MODELS } from './models.ts'
 import { openDemoDatabase } from './open-database.ts'
 import { pageHandler } from './page-handler.ts'
 import type { PageSettings } from './page-settings.ts'
@@ -17,18 +17,18 @@ import { answerWith, closeServer, guard, listen, type WebServer } from './web-se
 import { withClient } from './with-client.ts'
 
 export interface DemoOptions {
-  /** Of the page; 0 takes a free one. */
+  /** Port of the page. 0 selects a free port. */
   readonly port: number
-  /** Where the embedded Postgres keeps its data. @default a temporary folder */
+  /** Data folder of the embedded Postgres. @default a temporary folder */
   readonly dataDir?: string | undefined
-  /** A server to use in place of the embedded one. */
+  /** URL of a server to use instead of the embedded one. */
   readonly databaseUrl?: string | undefined
   readonly logger: Logger
 }
 
 export interface Demo {
   readonly url: string
-  /** Of a role that may write the demo's tables from anywhere. */
+  /** Connection string of a role that may write the demo's tables. */
   readonly connectionString: string
   readonly database: DemoDatabase
   readonly tables: readonly string[]
@@ -36,21 +36,21 @@ export interface Demo {
 }
 
 /**
- * Starts a database, a small Waterline app on it, the change feed, and a page that shows all of it. What was started is
- * ended again where something fails.
+ * Starts a database, a small Waterline app, the change feed, and a page that shows them. If a step fails, everything started
+ * before is stopped.
  */
 export async function startDemo(options: DemoOptions): Promise<Demo> {
   const closers = new Closers()
   try {
     return await start(options, closers)
   } catch (error) {
-    await closers.close().catch(() => {}) // what went wrong first says more
+    await closers.close().catch(() => {}) // the first error matters
     throw error
   }
 }
 
 async function start(options: DemoOptions, closers: Closers): Promise<Demo> {
-  // What can be missing or taken is found out before anything that takes its time.
+  // Checks packages and the port before the slow steps.
   const packages = await loadWaterline()
   const web = await listen(options.port)
   closers.add(() => closeServer(web.server))
@@ -86,7 +86,7 @@ async function openApp(packages: WaterlinePackages, { connectionString, schema }
 
 const seedWith = ({ collections }: DemoApp) => seed(collections as Parameters<typeof seed>[0])
 
-/** Puts the tables back as they were at the start. */
+/** Restores the initial data. */
 async function reset(app: DemoApp, { connectionString, schema }: DemoDatabase): Promise<void> {
   await withClient(connectionString, client => emptyTables(client, schema))
   await seedWith(app)
@@ -111,14 +111,14 @@ async function serve({ server, port }: WebServer, served: Served, closers: Close
   const alone = await startSailsAlone({ server, requestGuard, ...served })
   const { realtime, feed } = createFeed(server, requestGuard, served)
   closers.add(() => realtime.close())
-  closers.add(() => alone.close()) // first, as closing the HTTP server waits for all sockets
+  closers.add(() => alone.close()) // closed first, because closing the HTTP server waits for all sockets
   guard(server, requestGuard)
   await feed.install()
   await feed.start()
   closers.add(() => feed.stop())
 }
 
-/** The sockets, and the feed that publishes to them. */
+/** Creates the socket server and the feed that publishes to it. */
 function createFeed(server: Server, requestGuard: RequestGuard, { app, database, logger }: Served) {
   const { collections } = app
   const realtime: Realtime = createRealtime({
@@ -126,7 +126,7 @@ function createFeed(server: Server, requestGuard: RequestGuard, { app, database,
     collections,
     models: { ...Object.fromEntries([...SHOWN_MODELS, JUNCTION].map(identity => [identity, true])), ...feedModels },
     feed: { cursor: () => feed.cursor() },
-    // A page that was open before may come back before the feed runs: it tries again.
+    // A page that reconnects before the feed runs is rejected and retries.
     beforeConnect: ({ headers }, proceed) => proceed(null, isUp(feed) && requestGuard.mayConnect(headers)),
     logger,
   })
@@ -150,7 +150,7 @@ function pageSettings(
     models: SHOWN_MODELS.map(identity => ({
       identity,
       table: modelDefinitions[identity].tableName,
-      ...(identity === 'account' && { inside: KEPT_INSIDE }),
+      ...(identity === 'account' && { hidden: HIDDEN_ATTRIBUTES }),
     })),
     links: JUNCTION,
     token,

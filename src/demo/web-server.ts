@@ -9,7 +9,7 @@ export interface WebServer {
   readonly port: number
 }
 
-/** Listens on the loopback interface alone. Throws `E_OPTIONS` where the port cannot be had. Port 0 takes a free one. */
+/** Listens on the loopback interface only. Port 0 selects a free port. Throws `E_OPTIONS` if it cannot listen on the port. */
 export async function listen(port: number): Promise<WebServer> {
   const server = createServer(notYet)
   try {
@@ -21,27 +21,27 @@ export async function listen(port: number): Promise<WebServer> {
   return { server, port: (server.address() as AddressInfo).port }
 }
 
-/** A request without an answer would wait for long; this one is made again by the browser, or by the page's socket. */
+/** Responds during startup. The browser or the page's socket retries. */
 const notYet: RequestListener = (_req, res) => {
   res.writeHead(503, { 'content-type': 'text/plain', refresh: '1', connection: 'close' }).end('The demo is starting.')
 }
 
-/** From now on `listener` answers. */
+/** Replaces the request listener. */
 export function answerWith(server: Server, listener: RequestListener): void {
   server.removeAllListeners('request')
   server.on('request', listener)
 }
 
-/** Before anything else answers: requests that were sent to another host, whose name points here. */
+/** Rejects requests with a foreign Host header before any other listener runs. */
 export function guard(server: Server, requestGuard: RequestGuard): void {
   const inner = server.listeners('request')
   answerWith(server, (req, res) => {
-    if (!requestGuard.isOurHost(req.headers)) return res.writeHead(421).end('This is not the host that you mean.')
+    if (!requestGuard.isOurHost(req.headers)) return res.writeHead(421).end('Unknown host.')
     for (const listener of inner) listener.call(server, req, res)
   })
 }
 
-/** Ends open connections as well: a browser would keep them. */
+/** Also closes open connections, which browsers keep alive. */
 export async function closeServer(server: Server): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')
@@ -52,8 +52,8 @@ export async function closeServer(server: Server): Promise<void> {
 
 function portError(port: number, cause: NodeJS.ErrnoException) {
   const reasons: Record<string, string> = {
-    EADDRINUSE: `Port ${port} of 127.0.0.1 is taken, perhaps by another demo: stop what listens there, or name another port with --port <number>; 0 takes a free one.`,
-    EACCES: `Port ${port} is not for everyone: name one above 1023 with --port <number>.`,
+    EADDRINUSE: `Port ${port} of 127.0.0.1 is in use, perhaps by another demo. Stop that process, or choose another port with --port <number>; 0 selects a free one.`,
+    EACCES: `Listening on port ${port} requires privileges. Choose a port above 1023 with --port <number>.`,
   }
   const reason = reasons[cause.code ?? ''] ?? `Cannot listen on port ${port}: ${cause.message}`
   return new ChangefeedError('E_OPTIONS', reason, { cause })

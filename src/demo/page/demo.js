@@ -14,7 +14,7 @@ const book = new RecordBook()
 for (const model of settings.models) book.add(model)
 
 const { io } = window
-io.sails.environment = 'production' // it logs to the console otherwise
+io.sails.environment = 'production' // disables logging to the console
 const connect = path => io.sails.connect(location.origin, { path, reconnection: true, multiplex: false })
 
 const feed = connect('/socket.io')
@@ -26,19 +26,19 @@ for (const { identity } of settings.models) {
   })
 }
 
-/** About the feed itself: a model has to be read again. */
+/** Messages of the feed itself: `refetch` means that a model must be read again. */
 feed.on('changefeed', (payload, meta) => {
   panes.feed.add('changefeed', payload, meta)
   if (payload.verb === 'refetch') read(payload.identity)
 })
 
-/** Reading a list over a socket subscribes it to the records, and to new ones. */
+/** Reading a list over a socket subscribes the socket to its records and to new records. */
 function read(identity) {
   if (!settings.models.some(model => model.identity === identity)) return
   book.hold(identity)
   list(identity, records => {
     if (identity !== 'course') return book.replace(identity, records)
-    // Who takes which course is in a table between them.
+    // The students of a course are in the junction table.
     list(settings.links, links => {
       if (links) book.replaceLinks(links)
       book.replace(identity, records)
@@ -52,7 +52,7 @@ function list(identity, use) {
   )
 }
 
-/** Hears what blueprint actions publish. Another socket makes the requests, as Sails leaves out the one that asks. */
+/** Receives the messages of blueprint actions. Another socket makes the requests, because Sails excludes the requesting one. */
 const alone = connect(settings.alonePath)
 const requester = connect(settings.alonePath)
 for (const { identity } of settings.models) {
@@ -91,7 +91,7 @@ function show(state, text) {
   document.body.classList.toggle('offline', state !== 'live')
 }
 
-/** Also after a reconnect: the new socket is in no room, and what happened meanwhile was missed. */
+/** Also runs after a reconnect, because the new socket is in no room and has missed messages. */
 feed.on('connect', async () => {
   if (await reloadWhenRestarted(settings)) return
   for (const { identity } of settings.models) read(identity)

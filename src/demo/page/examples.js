@@ -1,4 +1,4 @@
-/** SQL that can be run at a click, again and again. */
+/** SQL examples that can be run repeatedly. */
 export const EXAMPLES = [
   {
     title: 'Insert',
@@ -9,7 +9,7 @@ returning *`,
   { title: 'Bulk update', sql: 'update accounts set balance = balance * 1.01' },
   {
     title: 'Link',
-    sql: `-- a student takes a course: one row in the table between them
+    sql: `-- a student takes a course: one row in the junction table
 insert into course_students__user_courses (course_students, user_courses)
 select courses.id, users.id from courses, users
 except select course_students, user_courses from course_students__user_courses
@@ -18,7 +18,7 @@ returning *`,
   },
   {
     title: 'Delete',
-    sql: `-- the foreign keys do the rest: pets lose their owner, courses a student
+    sql: `-- foreign keys update the rest: pets lose their owner, courses a student
 delete from users where id = (select max(id) from users)
 returning *`,
   },
@@ -31,14 +31,14 @@ commit;`,
   },
   {
     title: 'Rollback',
-    sql: `-- never committed, so nobody hears of it
+    sql: `-- never committed, so no client receives a message
 begin;
 delete from pets;
 rollback;`,
   },
   {
     title: 'Secrets',
-    sql: `-- the message says that the account changed, not what stays inside
+    sql: `-- clients receive updated, without the hidden attributes
 update accounts set pin = floor(random() * 9000 + 1000)::text, password_hash = md5(random()::text);
 select * from accounts;`,
   },

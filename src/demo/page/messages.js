@@ -2,7 +2,7 @@ import { byId, element } from '/page/element.js'
 
 const MOST_SHOWN = 200
 
-/** The messages that one socket has received, newest first, and how many of them came since the last write. */
+/** The messages of one socket, newest first, and the number of messages since the last write. */
 export class MessagePane {
   #list
   #empty
@@ -55,10 +55,10 @@ export class MessagePane {
   }
 }
 
-/** Milliseconds from the change of the row to now; undefined for a message without that time. */
+/** Milliseconds since the change of the row. Undefined for a message without a time. */
 export const latencyOf = meta => (meta?.at === undefined ? undefined : Math.max(0, now() - meta.at))
 
-/** Finer than Date.now(), where the browser allows it. */
+/** More precise than Date.now(), if the browser allows it. */
 const now = () => performance.timeOrigin + performance.now()
 
 function listItem({ event, payload, meta, latency, at }) {
@@ -83,7 +83,7 @@ function subject(event, payload) {
   return `${identity ?? event} ${id ?? ''}`
 }
 
-/** What is new in it, in a line; all of it is a click away. */
+/** A one-line summary of the payload. */
 function gist({ verb, id, data, previous, ...rest }) {
   return JSON.stringify(data ?? previous ?? (Object.keys(rest).length > 0 ? rest : { id }))
 }

@@ -2,7 +2,7 @@ import { element } from '/page/element.js'
 
 const MOST_ROWS = 60
 
-/** The records of one model as a table, whose rows light up when something happens to them. */
+/** The records of one model as a table. Changed rows are highlighted. */
 export class RecordCard {
   #columns
   #rows = new Map()
@@ -14,20 +14,20 @@ export class RecordCard {
   #more = element('p', { className: 'more aside', hidden: true })
 
   /** Columns are `[title, kind, value of a record]`; kinds are text, number and tags. */
-  constructor({ identity, table, inside }, columns) {
+  constructor({ identity, table, hidden }, columns) {
     this.#columns = columns
-    this.#empty.textContent = `No ${table} left. Insert some, and they appear here.`
+    this.#empty.textContent = `There are no ${table}. New ones appear here.`
     this.#head.append(headRow(columns))
     const title = element('h3', { id: `card-${identity}` }, identity)
     const name = element('span', {}, title, element('span', { className: 'table-name mono' }, table))
     const heading = element('div', { className: 'heading' }, name, this.#count)
-    const parts = [heading, this.#grid, this.#empty, this.#more, keptInside(inside)]
+    const parts = [heading, this.#grid, this.#empty, this.#more, hiddenAttributes(hidden)]
     const className = `panel card${columns.length > 3 ? ' wide' : ''}`
     this.element = element('section', { className, dataset: { model: identity } }, ...parts)
     this.element.setAttribute('aria-labelledby', title.id)
   }
 
-  /** `verbOf` tells what has happened to a record since the last time. */
+  /** `verbOf` returns the last verb for a record since the last draw, if any. */
   draw(records, verbOf) {
     const all = [...records].sort((a, b) => a.id - b.id)
     const shown = all.slice(-MOST_ROWS)
@@ -37,7 +37,7 @@ export class RecordCard {
     this.#head.hidden = all.length === 0
     this.#empty.hidden = all.length > 0
     this.#more.hidden = all.length === shown.length
-    this.#more.textContent = `The last ${shown.length} are shown.`
+    this.#more.textContent = `Showing the last ${shown.length}.`
   }
 
   #dropOthers(ids, verbOf) {
@@ -62,7 +62,7 @@ export class RecordCard {
     if (created) this.#reveal(created)
   }
 
-  /** Scrolls the card, not the page. */
+  /** Scrolls the row into view within the card, without scrolling the page. */
   #reveal(row) {
     const { offsetTop, offsetHeight } = row
     const below = offsetTop + offsetHeight - this.#grid.clientHeight
@@ -100,19 +100,19 @@ function cell(kind, value) {
 function lightUp(row, verb) {
   if (verb === undefined) return
   row.className = ''
-  void row.offsetWidth // lets an animation that runs begin anew
+  void row.offsetWidth // restarts a running animation
   row.className = verb
 }
 
-/** Where nothing moves, as the reader has asked, it is gone at once. */
+/** Removes a row after its animation, or at once if there is none (reduced motion). */
 function leave(row, verb) {
   row.className = verb ?? ''
   if (verb !== 'destroyed' || row.getAnimations().length === 0) return row.remove()
   row.addEventListener('animationend', () => row.remove(), { once: true })
 }
 
-function keptInside(inside) {
-  if (!inside) return null
-  const items = Object.entries(inside).map(([name, why]) => element('li', {}, element('code', {}, name), ` ${why}`))
-  return element('div', { className: 'inside' }, 'Stays in the database:', element('ul', {}, ...items))
+function hiddenAttributes(hidden) {
+  if (!hidden) return null
+  const items = Object.entries(hidden).map(([name, why]) => element('li', {}, element('code', {}, name), ` ${why}`))
+  return element('div', { className: 'inside' }, 'Not sent to clients:', element('ul', {}, ...items))
 }

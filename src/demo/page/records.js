@@ -1,15 +1,15 @@
 import { byId } from '/page/element.js'
 import { RecordCard } from './record-card.js'
 
-/** What is known of the models, from what was read and from the messages since. */
+/** The client's copy of the records, read once and then updated by messages. */
 export class RecordBook {
   #records = new Map()
-  /** Who takes which course, as `<course> <user>`. */
+  /** Links between courses and students, as `<course> <user>`. */
   #students = new Set()
   #cards = new Map()
-  /** What happened since the page was drawn, by `<identity> <id>`. */
+  /** The last verb since the last draw, by `<identity> <id>`. */
   #verbs = new Map()
-  /** Messages about a model that is being read. */
+  /** Messages about models that are being read. */
   #held = new Map()
   #isDrawing = false
 
@@ -20,12 +20,12 @@ export class RecordBook {
     byId('records').append(card.element)
   }
 
-  /** A model is being read: what arrives meanwhile comes after what was read. */
+  /** Call when a read of a model starts: messages are held and applied after it. */
   hold(identity) {
     if (!this.#held.has(identity)) this.#held.set(identity, [])
   }
 
-  /** Takes the place of all that was known of a model; without records, what was known stays. */
+  /** Replaces the records of a model, if the read succeeded, and applies the held messages. */
   replace(identity, records) {
     if (records) this.#records.set(identity, new Map(records.map(record => [record.id, record])))
     const held = this.#held.get(identity) ?? []
@@ -34,7 +34,7 @@ export class RecordBook {
     this.#drawSoon()
   }
 
-  /** Takes the place of all that was known of who takes which course. */
+  /** Replaces all links between courses and students. */
   replaceLinks(links) {
     this.#students = new Set(links.map(({ course_students: course, user_courses: user }) => `${course} ${user}`))
     this.#drawSoon()
@@ -64,7 +64,7 @@ export class RecordBook {
     for (const link of this.#students) if (endsOf(link)[end] === id) this.#students.delete(link)
   }
 
-  /** Once a frame, however many messages arrive. */
+  /** Draws at most once per frame. */
   #drawSoon() {
     if (this.#isDrawing) return
     this.#isDrawing = true
@@ -110,7 +110,7 @@ export class RecordBook {
   }
 }
 
-/** Both ends tell of a link; a user's pets are known from the pets themselves, and this is no link of a course. */
+/** The link of a course and a student in a message of either end. Undefined for other associations. */
 function linkOf(identity, attribute, id, other) {
   if (identity === 'course' && attribute === 'students') return `${id} ${other}`
   if (identity === 'user' && attribute === 'courses') return `${other} ${id}`

@@ -1,4 +1,4 @@
-/** Loads the page again if the demo was restarted since: its token has changed then. Resolves to whether it was. */
+/** Reloads the page if the demo was restarted, which changes its token. Resolves to whether it was. */
 export async function reloadWhenRestarted({ token }) {
   if ((await currentToken()) === token) return false
   location.reload()

@@ -3,7 +3,7 @@ import { EXAMPLES } from './examples.js'
 import { formatMs } from './messages.js'
 import { headersWith } from './tools.js'
 
-/** The box that SQL is written into. */
+/** The form for SQL. */
 export class SqlBox {
   #token
   #startWrite
@@ -33,7 +33,7 @@ export class SqlBox {
     try {
       show(await send(sql, this.#token), sql)
     } catch {
-      show({ error: { message: 'The demo does not answer. Is it still running?' } }, sql)
+      show({ error: { message: 'No response from the demo. Is it still running?' } }, sql)
     } finally {
       byId('run').disabled = false
     }
@@ -65,7 +65,7 @@ function show({ statements = [], notes = [], error, durationMs }, sql) {
 
 function outcome(statements, error) {
   if (error) return 'Failed'
-  if (statements.length === 0) return 'There was nothing to run'
+  if (statements.length === 0) return 'No statement to run'
   const [last] = statements.slice(-1)
   if (statements.length > 1)
     return `${statements.length} statements: ${statements.map(({ command }) => command).join(', ')}`
@@ -80,7 +80,7 @@ function errorText({ message, detail, hint, position }, sql) {
   return element('div', { className: 'error', role: 'alert' }, element('strong', {}, message), ...more, where)
 }
 
-/** The line of the SQL that the error is about, and a caret under the place. */
+/** The line of SQL with the error, and a caret under the position. */
 function pointer(sql, position) {
   const before = [...sql].slice(0, position - 1).join('')
   const line = sql.split('\n')[before.split('\n').length - 1] ?? ''

@@ -4,7 +4,7 @@ import { formatMs } from './messages.js'
 const WINDOW_MS = 60_000
 const REFRESH_MS = 1_000
 
-/** How many messages arrived within the last minute, and how long they took. */
+/** Number and median latency of the messages of the last minute. */
 export class Statistics {
   /** Oldest first. */
   #arrivals = []

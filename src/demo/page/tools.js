@@ -2,7 +2,7 @@ import { byId } from '/page/element.js'
 
 const COPIED_MS = 1_500
 
-/** What stands beside the writing: a command to copy, reset, clear. */
+/** Sets up the tools of the page: copy the psql command, reset the data, clear the messages. */
 export function tools({ token, database, psql }, { clear }) {
   byId('database').textContent = database
   byId('psql').textContent = psql
@@ -14,14 +14,14 @@ export function tools({ token, database, psql }, { clear }) {
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text)
-    say('Copied')
+    showLabel('Copied')
   } catch {
     getSelection()?.selectAllChildren(byId('psql'))
-    say('Selected')
+    showLabel('Selected')
   }
 }
 
-function say(text) {
+function showLabel(text) {
   byId('copy').textContent = text
   setTimeout(() => {
     byId('copy').textContent = 'Copy'
@@ -33,13 +33,13 @@ async function reset(token) {
   try {
     const response = await fetch('/reset', { method: 'POST', headers: headersWith(token), body: '{}' })
     const { error } = await response.json()
-    byId('outcome').textContent = error?.message ?? 'The data is as at the start.'
+    byId('outcome').textContent = error?.message ?? 'The data has been reset.'
   } catch {
-    byId('outcome').textContent = 'The demo does not answer. Is it still running?'
+    byId('outcome').textContent = 'No response from the demo. Is it still running?'
   } finally {
     byId('reset').disabled = false
   }
 }
 
-/** What the demo asks of each request that writes. */
+/** Headers that the demo requires for writing requests. */
 export const headersWith = token => ({ 'content-type': 'application/json', 'x-demo-token': token })

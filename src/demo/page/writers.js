@@ -1,6 +1,6 @@
 import { byId, element } from '/page/element.js'
 
-/** Ways to write a row. Each has SQL for the database, or a request to a blueprint action of the app. */
+/** Ways to write a row, either by SQL or by a request to a blueprint action. */
 const WRITERS = [
   {
     title: 'As the app',
@@ -23,7 +23,7 @@ rollback;`,
   },
 ]
 
-/** Buttons that write. `send` makes a request to the app, `runSql` runs SQL; null where the page may not. */
+/** Buttons that write. `send` makes a request to the app, `runSql` runs SQL, or is null if the page may not. */
 export function writerButtons({ send, runSql }) {
   const usable = WRITERS.filter(({ sql }) => sql === undefined || runSql !== null)
   byId('writers').append(...usable.map(writer => button(writer, { send, runSql })))

@@ -25,7 +25,7 @@ export interface Asked {
   readonly body?: string
 }
 
-/** As any program or page may ask: no header is forbidden here. */
+/** Sends a request with any headers, including those that fetch() forbids. */
 export function ask(demo: Pick<Demo, 'url'>, { path, method = 'GET', headers = {}, body }: Asked): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request(new URL(path, demo.url), { method, headers, agent: false }, response => {
@@ -41,7 +41,7 @@ export function ask(demo: Pick<Demo, 'url'>, { path, method = 'GET', headers = {
   })
 }
 
-/** The settings that stand in the page, with the token. */
+/** The settings in the page, with the token. */
 export async function pageSettings(
   demo: Pick<Demo, 'url'>,
 ): Promise<{ token: string; sql: boolean; database: string }> {
@@ -49,7 +49,7 @@ export async function pageSettings(
   return JSON.parse(/id="settings">(.*?)<\/script>/.exec(body)?.[1] ?? 'null')
 }
 
-/** What the page itself sends with SQL. */
+/** The headers that the page sends with SQL. */
 export async function pageHeaders(demo: Pick<Demo, 'url'>): Promise<Record<string, string>> {
   const { token } = await pageSettings(demo)
   return { origin: demo.url, 'content-type': 'application/json', 'x-demo-token': String(token) }

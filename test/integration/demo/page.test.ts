@@ -38,7 +38,7 @@ async function run(sql: string) {
   await page.keyboard.press('Control+Enter')
 }
 
-test('a write by psql reaches the socket of the feed, not the one of blueprints alone; a rollback reaches neither', async () => {
+test('a write by psql reaches the socket of the feed, not the one of blueprints; a rollback reaches neither', async () => {
   await page.getByRole('button', { name: 'As psql' }).click()
   await score('feed').getByText('2 messages from the last write').waitFor()
   expect(await score('alone').innerText()).toBe('0 messages from the last write')
@@ -51,7 +51,7 @@ test('a write by psql reaches the socket of the feed, not the one of blueprints 
   await page.getByRole('button', { name: 'Rolled back' }).click()
   await page.locator('#outcome', { hasText: 'ROLLBACK' }).waitFor()
   await page.getByRole('button', { name: 'As a cron job' }).click()
-  await score('feed').getByText('2 messages').waitFor() // two accounts, and nothing of the pets
+  await score('feed').getByText('2 messages').waitFor() // two accounts, and no pets
   expect(await score('alone').innerText()).toBe('0 messages from the last write')
 })
 
@@ -63,15 +63,15 @@ test('Clear empties both panes and the statistics of the last minute', async () 
   expect(await page.locator('#median').innerText()).toBe('–')
 })
 
-test('Reset puts the data back as it was at the start', async () => {
+test('Reset restores the initial data', async () => {
   await page.getByRole('button', { name: 'Reset data' }).click()
-  await page.getByText('The data is as at the start.').waitFor()
+  await page.getByText('The data has been reset.').waitFor()
   await row('pet', 'Nala').waitFor({ state: 'detached' })
   await row('pet', 'Tilda').waitFor()
   await row('account', 'Grace').waitFor()
 })
 
-test('a second window is a page of its own', async () => {
+test('a second window works independently', async () => {
   const [second] = await Promise.all([
     page.context().waitForEvent('page'),
     page.getByRole('link', { name: 'Open a second window' }).click(),
@@ -104,7 +104,7 @@ test('a new row is scrolled into view', async () => {
   await last.waitFor({ state: 'detached' })
 })
 
-test('SQL that is typed into the page comes back as records and messages', async () => {
+test('SQL of the page updates records and messages', async () => {
   await run(`insert into pets (name, kind, owner_id) values ('Nala <b>', 'cat', 1)`)
   await row('pet', 'Nala <b>').waitFor()
   await row('user', 'Ada').locator('.tag', { hasText: 'Nala <b>' }).waitFor()
@@ -131,22 +131,22 @@ test('SQL that is typed into the page comes back as records and messages', async
 
   await page.getByRole('button', { name: 'Truncate' }).click()
   await page.locator('.card[data-model="pet"] .empty').waitFor()
-  expect(await cardText('pet')).toContain('No pets left.')
+  expect(await cardText('pet')).toContain('There are no pets.')
   expect(logged).toEqual([])
 })
 
-test('an error is shown as text, at its place', async () => {
+test('an error is shown as text, with its position', async () => {
   await run('select *\nfrom "<img src=x>"')
   const error = page.getByRole('alert')
   await error.waitFor()
   expect(await error.innerText()).toBe('relation "<img src=x>" does not exist\nfrom "<img src=x>"\n     ^')
 })
 
-test('a page outlives the demo: it says so, and loads itself again when the demo is back', async () => {
+test('a page reports that the demo has stopped, and reloads when the demo is back', async () => {
   await demo.stop()
   await page.locator('#state', { hasText: 'Reconnecting' }).waitFor()
   await run('select 1')
-  await page.locator('#sql-results', { hasText: 'The demo does not answer. Is it still running?' }).waitFor()
+  await page.locator('#sql-results', { hasText: 'No response from the demo. Is it still running?' }).waitFor()
 
   await startTestDemo({ dataDir, port: portOf(demo) })
   await live()
@@ -154,7 +154,7 @@ test('a page outlives the demo: it says so, and loads itself again when the demo
   await row('user', 'Cambridge').waitFor()
 })
 
-test('it fits a phone', async () => {
+test('the page fits a phone', async () => {
   await page.setViewportSize({ width: 360, height: 740 })
   const width = await page.evaluate('document.documentElement.scrollWidth')
   expect(width).toBe(360)

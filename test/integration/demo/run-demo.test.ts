@@ -11,7 +11,7 @@ import { connectSailsClient } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { ask, pageHeaders, pageSettings, portOf } from './demo-server.ts'
 
-/** As `npm start` does it. */
+/** Starts the demo as `npm start` does. */
 function runDemo(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
   const main = fileURLToPath(built('cli/main.js'))
   return startProgram(process.execPath, [main, 'demo', '--port', '0', ...args], { DATABASE_URL: '', ...env })
@@ -32,7 +32,7 @@ async function query(connectionString: string, sql: string) {
 const isClosed = async (demo: { url: string }) =>
   await expect(ask(demo, { path: '/' })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
 
-test('says where everything is, and leaves nothing after Ctrl-C', async () => {
+test('prints its addresses, and leaves nothing behind after Ctrl-C', async () => {
   const program = runDemo()
   const demo = await urlOf(program)
   const connectionString = await connectionStringOf(program)
@@ -52,7 +52,7 @@ test('says where everything is, and leaves nothing after Ctrl-C', async () => {
   expect(existsSync(folder)).toBe(false)
 })
 
-test('killed, it takes its Postgres along', async () => {
+test('stops its Postgres when it is killed', async () => {
   const program = runDemo()
   const connectionString = await connectionStringOf(program)
   const [{ folder = '' } = {}] = await query(connectionString, `select current_setting('data_directory') as folder`)
@@ -61,7 +61,7 @@ test('killed, it takes its Postgres along', async () => {
   await expect(query(connectionString, 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
 })
 
-test('keeps its data where it is told to, and does not seed twice', async () => {
+test('keeps its data in the given folder, and does not seed twice', async () => {
   const dataDir = `${await scratchFolder()}/data`
   const run = async (sql: string) => {
     const program = runDemo(['--data', dataDir])
@@ -76,7 +76,7 @@ test('keeps its data where it is told to, and does not seed twice', async () => 
   )
 })
 
-test('a port that is taken is named, and nothing is started', async () => {
+test('a port in use is reported, and nothing is started', async () => {
   const other = createServer().listen(0, '127.0.0.1')
   afterScope(() => other.close())
   await eventOf(other, 'listening')
@@ -84,16 +84,16 @@ test('a port that is taken is named, and nothing is started', async () => {
   const port = typeof address === 'object' ? address?.port : 0
   const program = runDemo(['--port', String(port)])
   expect(await program.ended).toMatchObject({ code: 2 })
-  expect(program.lines.join('\n')).toMatch(new RegExp(`Port ${port} of 127.0.0.1 is taken.*--port`))
+  expect(program.lines.join('\n')).toMatch(new RegExp(`Port ${port} of 127.0.0.1 is in use.*--port`))
 })
 
-test('what is no port is refused', async () => {
+test('an invalid port is rejected', async () => {
   const program = runDemo(['--port=65536'])
   expect(await program.ended).toMatchObject({ code: 2 })
   expect(program.lines.join('\n')).toContain('It must be a port, 0 to 65535.')
 })
 
-test('with DATABASE_URL it says so, keeps to schemas of its own, runs no SQL for a page, and removes them', async () => {
+test('with DATABASE_URL it uses its own schemas, runs no SQL for the page, and drops the schemas', async () => {
   const database = await testDatabase()
   await database.query('create table users (id int); create schema changefeed; create table changefeed.change (id int)')
   const schemas = () => database.query('select nspname from pg_namespace order by nspname')
@@ -118,7 +118,7 @@ test('with DATABASE_URL it says so, keeps to schemas of its own, runs no SQL for
 
   const second = runDemo([], { DATABASE_URL: database.connectionString })
   expect(await second.ended).toMatchObject({ code: 1 })
-  expect(second.lines.join('\n')).toContain('A demo runs on this database already')
+  expect(second.lines.join('\n')).toContain('A demo is already running on this database')
 
   program.kill('SIGINT')
   expect(await program.ended).toMatchObject({ code: 0 })
@@ -126,11 +126,11 @@ test('with DATABASE_URL it says so, keeps to schemas of its own, runs no SQL for
   expect(await database.query('select * from users, changefeed.change')).toEqual([])
 })
 
-test('a schema of that name that is not its own is left alone', async () => {
+test('an existing schema with the same name is not changed', async () => {
   const database = await testDatabase()
   await database.query('create schema changefeed_demo; create table changefeed_demo.mine (id int)')
   const program = runDemo([], { DATABASE_URL: database.connectionString })
   expect(await program.ended).toMatchObject({ code: 1 })
-  expect(program.lines.join('\n')).toContain('a schema changefeed_demo that the demo has not made')
+  expect(program.lines.join('\n')).toContain('a schema changefeed_demo that was not created by the demo')
   expect(await database.query('select * from changefeed_demo.mine')).toEqual([])
 })

@@ -126,7 +126,7 @@ describe('the role of the page can touch the tables of the demo and nothing else
 
   test('nothing stays of a session: settings, and a transaction that was left open', async () => {
     const answer = await sql(`set search_path = pg_catalog; begin; insert into public.users (name) values ('Nobody')`)
-    expect(answer.notes).toEqual(['The transaction was left open, so it was rolled back.'])
+    expect(answer.notes).toEqual(['The open transaction was rolled back.'])
     const { statements } = await sql(`show search_path; select count(*) from users where name = 'Nobody'`)
     expect(statements.map(({ rows }: { rows: string[][] }) => rows)).toEqual([[['public']], [['0']]])
   })
@@ -159,7 +159,7 @@ describe('what the page is told', () => {
       runMs: 500,
     })
     const { error } = await runner.run('set statement_timeout = 0; select pg_sleep(600)')
-    expect(error).toEqual({ message: 'Ended after 0.5 seconds.' })
+    expect(error).toEqual({ message: 'Terminated after 0.5 seconds.' })
     await eventually(async () => {
       const { statements } = await sql(`select pid from pg_stat_activity where query like 'set statement_timeout%'`)
       expect(statements[0].rows).toEqual([])
@@ -169,7 +169,7 @@ describe('what the page is told', () => {
   test('that a few runs at once are enough', async () => {
     const answers = await Promise.all(Array.from({ length: 6 }, () => sql('select pg_sleep(0.5)')))
     const complaints = answers.flatMap(({ error }) => error?.message ?? [])
-    expect(complaints).toEqual(Array(2).fill('4 runs are under way: wait for one to end.'))
+    expect(complaints).toEqual(Array(2).fill('4 runs are in progress. Wait until one ends.'))
   })
 })
 
