@@ -71,7 +71,7 @@ test('guessing a token is blocked', async () => {
 })
 
 test.each([
-  ['no JSON', 'pause', 'pet', /not JSON/],
+  ['no JSON', 'pause', 'pet', /not valid JSON/],
   ['no object', 'pause', '["pet"]', /must be an object/],
   ['no models', 'pause', '{}', /body\.models: must be a list/],
   ['an empty list', 'resume', '{"models":[]}', /body\.models: must contain a model/],

@@ -29,8 +29,10 @@ const model = (page: Page, identity: string) => page.locator('#models tr', { has
 /** Submits the dialog, with the token if it is requested, and waits until it is closed. */
 async function confirm(page: Page, name: string | RegExp) {
   const token = dialog(page).getByLabel(/Token/)
+  const submit = dialog(page).getByRole('button', { name })
+  await submit.waitFor()
   if (await token.isVisible()) await token.fill(TOKEN)
-  await dialog(page).getByRole('button', { name }).click()
+  await submit.click()
   await dialog(page).waitFor({ state: 'hidden' })
 }
 
@@ -50,7 +52,7 @@ test('Pause and Resume of a model', async () => {
     .waitFor()
   expect(await listPauses(db)).toMatchObject([{ identity: 'pet', resumedAt: null }])
   await shop.database.query(`insert into pet (id, name) values (1, 'rex'); insert into "user" (id) values (1)`)
-  await eventually(() => expect(summary(shop.published)).toContain('publishCreate user 1'))
+  await eventually(() => expect(summary(shop.published)).toContain('created user 1'))
   await model(page, 'pet')
     .getByText(/, 1 change passed over/)
     .waitFor()
@@ -60,7 +62,7 @@ test('Pause and Resume of a model', async () => {
   await confirm(page, 'Resume pet')
   await button(page, 'Pause pet').waitFor()
   await eventually(() => expect(summary(shop.published)).toContain('refetch pet'))
-  expect(summary(shop.published)).not.toContain('publishCreate pet 1')
+  expect(summary(shop.published)).not.toContain('created pet 1')
   expect(await listPauses(db)).not.toMatchObject([{ resumedAt: null }])
 })
 
@@ -118,7 +120,7 @@ test('Replay counts first, counts again for a changed request, and publishes the
   expect(replayed).toEqual([])
   await confirm(page, 'Replay 2 changes')
   await page.getByText(/Replay of pet finished at .*: 2 of 2 changes sent/).waitFor()
-  expect(summary(replayed)).toEqual(['publishCreate pet 1', 'publishCreate pet 2'])
+  expect(summary(replayed)).toEqual(['created pet 1', 'created pet 2'])
   expect(replayed.every(({ meta }) => meta.replayed)).toBe(true)
   expect(logged.filter(line => line !== '')).toEqual([]) // the browser's own message about the rejected request has no values
 })
