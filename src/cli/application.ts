@@ -7,8 +7,8 @@ import { loadSailsApp } from './sails-app.ts'
 import type { ProgramSettings } from './settings.ts'
 
 /**
- * Loads the app's models, from wherever the settings say they are. Throws `E_OPTIONS` where they say nothing, `E_MODEL`
- * for what cannot be loaded.
+ * Loads the app's models from the configured source. Throws `E_OPTIONS` if none is configured, `E_MODEL` if they cannot
+ * be loaded.
  */
 export async function loadApplication(settings: ProgramSettings): Promise<Application> {
   const { collections, definitions, app } = settings
@@ -38,7 +38,7 @@ async function called(collections: object): Promise<object> {
   }
 }
 
-/** Without a word about models, the folder that the program is started in may be the app. */
+/** Without a configured source, the current folder may be a Sails app. */
 async function presentApp(): Promise<string> {
   const folder = process.cwd()
   try {
@@ -47,16 +47,19 @@ async function presentApp(): Promise<string> {
   } catch (cause) {
     throw new ChangefeedError(
       'E_OPTIONS',
-      'Nothing says which models to capture: run this in the folder of a Sails app, name it with --app, or export `definitions` or `collections` from changefeed.config.mjs.',
+      'No models are configured: run this in the folder of a Sails app, pass its path with --app, or export `definitions` or `collections` from changefeed.config.mjs.',
       { cause },
     )
   }
 }
 
-/** Waterline wants one for `encrypt`. Such attributes never leave their table, so nothing is ever encrypted or decrypted by it. */
+/**
+ * Waterline requires a key for `encrypt`. Encrypted attributes are never captured, so nothing is encrypted or decrypted
+ * with it.
+ */
 const NO_KEY = Buffer.alloc(32).toString('base64')
 
-/** Lets Waterline complete the definitions. It connects nowhere: the feed has connections of its own. */
+/** Completes the definitions with Waterline. Does not connect, since the feed has its own connections. */
 async function startDefinitions(definitions: Record<string, object>, folder: string): Promise<object> {
   const Waterline = waterlineOf(folder)
   try {
@@ -81,12 +84,12 @@ interface WaterlineModule {
   start(options: object, done: (error: Error | null, orm: { collections: object }) => void): void
 }
 
-/** The app's own Waterline, or the one that is installed beside this package. */
+/** The app's own Waterline, or the one installed beside this package. */
 function waterlineOf(folder: string): WaterlineModule {
   for (const from of [join(folder, 'package.json'), import.meta.url]) {
     try {
       return createRequire(from)('waterline')
-    } catch {} // looked for in the next place
+    } catch {} // try the next location
   }
   throw new ChangefeedError('E_MODEL', 'The package `waterline` is not installed: npm install waterline.')
 }
@@ -97,7 +100,10 @@ const UNCONNECTED = {
   teardown: (_name: string, done: () => void) => done(),
 }
 
-/** Waterline writes into what it gets. A model has an `id` unless it says otherwise, as in Sails. */
+/**
+ * Copies the definitions, since Waterline modifies them. As in Sails, a model has an `id` unless it defines another
+ * key.
+ */
 const copied = (definitions: Record<string, object>) =>
   Object.fromEntries(
     Object.entries(definitions).map(([identity, model]) => {
@@ -108,7 +114,7 @@ const copied = (definitions: Record<string, object>) =>
     }),
   )
 
-/** What Sails allows beside `type` is for migrations only, and Waterline refuses it there. */
+/** Removes attribute options that only migrations use, which Waterline rejects here. */
 function sparse({ columnType, autoIncrement, unique, ...attribute }: Record<string, unknown>) {
   const autoMigrations = { columnType, autoIncrement, unique, ...(attribute.autoMigrations as object | undefined) }
   return { ...attribute, autoMigrations }

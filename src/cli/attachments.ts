@@ -4,31 +4,31 @@ import type { Tables } from '../db/tables.ts'
 import { ChangefeedError } from '../errors.ts'
 
 /**
- * The table where the Postgres adapter puts messages that NOTIFY cannot carry: that of the search path, which the app's
- * servers use too, made where there is none. Gives its qualified name, quoted. Throws `E_OPTIONS` for one that could run
- * code of another role when the listener writes to it: anybody may have made a table of this name before us.
+ * The table in which the Postgres adapter stores messages that are too large for NOTIFY. It is found by the search
+ * path, as the app's servers do, and created if missing. Returns its quoted, qualified name. Throws `E_OPTIONS` if
+ * writing to it could run code of another role, since any role may have created a table of this name.
  */
 export async function openAttachments({ kysely }: Database): Promise<string> {
   const oid = await kysely.transaction().execute(findOrCreate)
   const { rows } = await inspect(oid).execute(kysely)
   const [table] = rows
   if (!table)
-    throw new ChangefeedError('E_OPTIONS', 'The table socket_io_attachments was dropped meanwhile: start again.')
+    throw new ChangefeedError('E_OPTIONS', 'The table socket_io_attachments was dropped concurrently: start again.')
   const { name, owner, role, problem } = table
   if (problem === null) return name
   throw new ChangefeedError(
     'E_OPTIONS',
-    `--adapter postgres would write to ${name}, which ${problem}: that could run code with the rights of role "${role}". ` +
-      `It belongs to role "${owner}". Drop it, so that the listener makes it anew, or use Redis (--redis-url).`,
+    `--adapter postgres would write to ${name}, which ${problem}: this could run code with the privileges of role "${role}". ` +
+      `It belongs to role "${owner}". Drop it, so that the listener creates a new one, or use Redis (--redis-url).`,
   )
 }
 
-/** By the search path that the role has by itself, as the app's servers find it: that of our connections is a safe one. */
+/** Uses the role's default search path, as the app's servers do. Our own connections use a safe one. */
 async function findOrCreate(transaction: Transaction<Tables>): Promise<number | null> {
   await sql`set local search_path to default`.execute(transaction)
   const found = await oidOf(transaction)
   if (found !== null) return found
-  await CREATE.execute(transaction) // needs a right that a listener without a table to make may lack
+  await CREATE.execute(transaction) // requires a privilege that a listener may lack, so runs only if the table is missing
   return await oidOf(transaction)
 }
 
@@ -38,7 +38,7 @@ async function oidOf(transaction: Transaction<Tables>): Promise<number | null> {
   return rows[0]?.oid ?? null
 }
 
-/** As the adapter's documentation has it. */
+/** As in the adapter's documentation. */
 const CREATE = sql`
   create table if not exists socket_io_attachments (
     id bigserial unique,
@@ -50,13 +50,13 @@ interface Attachments {
   readonly name: string
   readonly owner: string
   readonly role: string
-  /** The first thing that is wrong with it. */
+  /** The first problem found. */
   readonly problem: string | null
 }
 
 /**
- * A superuser is a member of every role, which says nothing; so its table must belong to a superuser. Objects from number
- * 16384 on are not Postgres' own.
+ * A superuser is a member of every role, so its table must belong to a superuser. Objects with oids from 16384 on are
+ * not built in.
  */
 const inspect = (oid: number | null) => sql<Attachments>`
   select

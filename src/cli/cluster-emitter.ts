@@ -7,15 +7,15 @@ import { openAttachments } from './attachments.ts'
 import type { CommandContext } from './command-context.ts'
 import type { AdapterFactory } from './settings.ts'
 
-/** A socket.io server without sockets of its own. Its adapter carries what it emits to the sockets of the app. */
+/** A socket.io server without sockets. Its adapter forwards emitted messages to the sockets of the app. */
 export interface ClusterEmitter {
   readonly io: Server
-  /** How the sockets are reached, in a word. */
+  /** The adapter, for log lines. */
   readonly by: string
   close(): Promise<void>
 }
 
-/** A Redis server that is away does not answer. */
+/** An unavailable Redis server does not respond. */
 const QUIT_MS = 1_000
 
 interface Backend {
@@ -25,8 +25,8 @@ interface Backend {
 }
 
 /**
- * Joins the app's cluster of socket.io servers, through the adapter of the settings, else the one that the app itself
- * names. Throws `E_OPTIONS` where there is none: with an in-memory adapter only the app's own process reaches its sockets.
+ * Joins the app's cluster of socket.io servers, through the configured adapter or else the app's own. Throws
+ * `E_OPTIONS` if there is none: with an in-memory adapter, only the app's process can reach its sockets.
  */
 export async function openClusterEmitter(context: CommandContext, logger: Logger): Promise<ClusterEmitter> {
   const backend = await openBackend(context, logger)
@@ -49,40 +49,40 @@ async function openBackend(context: CommandContext, logger: Logger): Promise<Bac
   if (own !== undefined) return { adapter: own, by: "the app's own adapter", close: async () => {} }
   throw new ChangefeedError(
     'E_OPTIONS',
-    "Nothing says how to reach the app's sockets. Name the Redis server of their adapter with --redis-url, use --adapter postgres, or serve the sockets from here with --serve. An app with one process needs no listener of its own: it can run the feed itself.",
+    "No adapter is configured to reach the app's sockets. Pass the Redis server of their adapter with --redis-url, use --adapter postgres, or serve the sockets from this process with --serve. An app with one process needs no separate listener: it can run the feed itself.",
   )
 }
 
-/** Both clients connect again for ever; what is published meanwhile waits in the queue of the one that publishes. */
+/** Both clients reconnect without limit. Meanwhile, messages wait in the queue of the publishing client. */
 async function redisBackend(url: string, key: string | undefined): Promise<Backend> {
   const { createAdapter } = await optional(() => import('@socket.io/redis-adapter'), '@socket.io/redis-adapter')
   const { createClient } = await optional(() => import('redis'), 'redis@4')
   const pub = createClient({ url, pingInterval: 10_000 })
   const sub = pub.duplicate()
   for (const client of [pub, sub]) {
-    client.on('error', () => {}) // told of by the relay
+    client.on('error', () => {}) // logged by watchOutages
     client.connect().catch(() => {})
   }
   const adapter = createAdapter(pub, sub, key === undefined ? {} : { key })
-  // Not disconnect(): the adapter does not listen to what becomes of its commands, and one that is refused ends the process.
+  // Not disconnect(): the adapter does not handle rejected commands, and an unhandled rejection ends the process.
   const quit = () => Promise.allSettled([pub.quit(), sub.quit()])
   const close = async () => void (await Promise.race([quit(), sleep(QUIT_MS)]))
   return { adapter, by: 'Redis', close }
 }
 
-/** Of Redis: once when it goes and once when it comes back, not at every attempt. */
+/** Logs when Redis becomes unavailable and available again, once each. */
 function watchOutages(io: Server, logger: Logger) {
   const adapter = io.of('/').adapter as Emitter & { readonly pubClient?: Partial<Emitter> }
-  adapter.on('error', () => {}) // what its clients say
+  adapter.on('error', () => {}) // repeats the errors of its clients
   const client = adapter.pubClient
   if (!client?.on) return
   let away = false
   client.on('error', ({ message }) => {
-    if (!away) logger.warn('Redis is out of reach; the feed waits', { error: message })
+    if (!away) logger.warn('Redis is unavailable; the feed waits', { error: message })
     away = true
   })
   client.on('ready', () => {
-    if (away) logger.info('Redis is back')
+    if (away) logger.info('Redis is available again')
     away = false
   })
 }
@@ -109,7 +109,10 @@ async function postgresBackend(context: CommandContext, logger: Logger): Promise
   return { adapter, by: 'Postgres', close: () => db.close() }
 }
 
-/** The adapter keeps one connection, and when that is lost it takes another without giving it back: after three, none is left. */
+/**
+ * Releases lost connections to the pool. The adapter takes a new one without releasing the old, so the pool would run
+ * out after three losses.
+ */
 function releasing(pool: Pool): Pool {
   const connect = async () => {
     const client = await pool.connect()
@@ -123,12 +126,8 @@ async function optional<T>(load: () => Promise<T>, name: string): Promise<T> {
   try {
     return await load()
   } catch (cause) {
-    throw new ChangefeedError(
-      'E_OPTIONS',
-      `The package ${name} is not installed beside this one: npm install ${name}`,
-      {
-        cause,
-      },
-    )
+    throw new ChangefeedError('E_OPTIONS', `The package ${name} is not installed: npm install ${name}`, {
+      cause,
+    })
   }
 }

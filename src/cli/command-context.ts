@@ -12,9 +12,9 @@ import type { Application } from './loaded-application.ts'
 import type { ProgramSettings } from './settings.ts'
 import { note } from './terminal.ts'
 
-/** What a command works on, without any secret. */
+/** The target of a command, without secrets. */
 export interface Target {
-  /** Folder of the app, or path of the config file that names the models. */
+  /** Folder of the app, or path of the config file with the models. */
   readonly app: string
   readonly environment: string
   readonly database: string
@@ -24,7 +24,7 @@ export interface Target {
 const formatTarget = ({ app, environment, database, schema }: Target) =>
   `${app} (${environment}): ${database}, schema ${schema}`
 
-/** The database and the models that a command works with, each loaded when it is first asked for. */
+/** The database and models of a command, each loaded on first use. */
 export class CommandContext {
   readonly settings: ProgramSettings
   readonly formatCommand: FormatCommand
@@ -45,7 +45,7 @@ export class CommandContext {
     return this.#application
   }
 
-  /** Where nothing names a database, the app's own is meant. Throws `E_OPTIONS`. */
+  /** Falls back to the app's own database. Throws `E_OPTIONS`. */
   async address(): Promise<ServerAddress> {
     const { connectionString, feed } = this.settings
     if (connectionString !== undefined) return { connectionString }
@@ -57,7 +57,7 @@ export class CommandContext {
     return address
   }
 
-  /** Before the database is touched, and after the app has been loaded, where it is needed. */
+  /** Called before the database is used, and after the app has been loaded if it is needed. */
   async #announceOnce(address: ServerAddress) {
     if (this.#isAnnounced) return
     this.#isAnnounced = true
@@ -71,7 +71,7 @@ export class CommandContext {
     })
   }
 
-  /** A small pool, for everything but the feed itself. */
+  /** A small pool for everything except the feed. */
   async database(purpose: string): Promise<Database> {
     const address = await this.address()
     await this.#announceOnce(address)
@@ -81,7 +81,7 @@ export class CommandContext {
     return this.#database
   }
 
-  /** Throws `E_NOT_INSTALLED` where our schema is missing or behind. */
+  /** Throws `E_NOT_INSTALLED` if our schema is missing or outdated. */
   async installedDatabase(purpose: string): Promise<Database> {
     const db = await this.database(purpose)
     await (await this.#installation()).check(db)
@@ -94,13 +94,13 @@ export class CommandContext {
     return createChangefeed(all)
   }
 
-  /** The options of the feed with all their defaults, and the models that it captures. */
+  /** The options of the feed including defaults, and the models to capture. */
   async feedSettings(): Promise<{ settings: Settings; models: Models }> {
     const settings = parseOptions(await this.#feedOptions({}))
     return { settings, models: selectModels(await this.#allModels(), settings.models) }
   }
 
-  /** Needs no models: what is there is taken away, whoever asked for it. */
+  /** Requires no models, since all capture is removed. */
   async uninstall(): Promise<void> {
     await (await this.#installation()).uninstall()
   }
@@ -146,7 +146,7 @@ export class CommandContext {
 
 type Selection = NonNullable<ChangefeedOptions['models']>
 
-/** What the config says of a model, such as what to omit, holds also where the command line says which models. */
+/** Settings of a model in the config file also apply when the command line selects the models. */
 function narrowed(configured: Selection | undefined, only: readonly string[], models: Models): Selection {
   if (configured === undefined || Array.isArray(configured)) return only
   const said = Object.entries(configured).map(([name, value]) => {
@@ -165,10 +165,10 @@ const withoutAddress = ({ connection: _, ...feed }: Partial<ChangefeedOptions>):
 
 const NO_DATABASE = new ChangefeedError(
   'E_OPTIONS',
-  'Nothing names the database: set DATABASE_URL, pass --database-url, or name a Sails app with a Postgres datastore with --app.',
+  'No database is configured: set DATABASE_URL, pass --database-url, or pass the path of a Sails app with a Postgres datastore with --app.',
 )
 
-/** Opens a workspace for as long as `use` takes. */
+/** Opens a command context and closes it after `use`. */
 export async function withCommandContext<T>(
   settings: ProgramSettings,
   use: (context: CommandContext) => Promise<T>,

@@ -7,21 +7,21 @@ const NAMES = ['ts', 'mjs', 'js', 'cjs'].map(extension => `changefeed.config.${e
 
 export interface ConfigFile {
   readonly path: string
-  /** Where relative paths in it start from. */
+  /** Base of relative paths in the file. */
   readonly folder: string
-  /** What it exports by default, not looked at yet. */
+  /** The default export, not validated yet. */
   readonly content: unknown
 }
 
 /**
- * Loads the named file, or `changefeed.config.{ts,mjs,js,cjs}` of a folder where there is one.
- * Throws `E_OPTIONS` for a file that is not there or that cannot be loaded.
+ * Loads the named file, or `changefeed.config.{ts,mjs,js,cjs}` of a folder if there is one. Throws `E_OPTIONS` if the
+ * file does not exist or cannot be loaded.
  */
 export async function loadConfigFile(named: string | undefined, folder: string): Promise<ConfigFile | null> {
   const path = named === undefined ? await findConfigFile(folder) : resolve(folder, named)
   if (path === undefined) return null
   if (!(await exists(path))) {
-    throw new ChangefeedError('E_OPTIONS', `There is no file ${path}: correct --config or CHANGEFEED_CONFIG.`)
+    throw new ChangefeedError('E_OPTIONS', `The file ${path} does not exist: correct --config or CHANGEFEED_CONFIG.`)
   }
   return { path, folder: dirname(path), content: await load(path) }
 }
@@ -34,7 +34,7 @@ async function findConfigFile(folder: string): Promise<string | undefined> {
   return undefined
 }
 
-/** Newer Node strips the types by itself. */
+/** Newer versions of Node strip types. */
 const readsTypeScript = Boolean((process.features as { typescript?: unknown }).typescript)
 
 const exists = (path: string) =>

@@ -14,7 +14,7 @@ export interface RunDemoOptions {
   readonly databaseUrl?: string | undefined
 }
 
-/** Runs the demo until Ctrl-C or SIGTERM; a second one ends the process at once. */
+/** Runs the demo until Ctrl-C or SIGTERM. A second signal ends the process at once. */
 export async function runDemo({ port = 1337, dataDir, databaseUrl }: RunDemoOptions): Promise<void> {
   const logger = createLog({ level: 'warn', hide: hider([databaseUrl]), to: process.stderr })
   const stopping = stopSignal()
@@ -33,16 +33,16 @@ export async function runDemo({ port = 1337, dataDir, databaseUrl }: RunDemoOpti
   note(colours.dim('Stopped. Nothing is left running.'))
 }
 
-/** npm passes on a signal that the terminal has sent to everyone already: within this time they are one. */
+/** npm forwards a signal that the terminal has already sent to all processes. Within this time, both count as one. */
 const SAME_SIGNAL_MS = 500
 
-/** From the first moment on, so that a Ctrl-C while starting leaves nothing behind either. */
+/** Registered first, so that Ctrl-C during startup cleans up too. */
 function stopSignal(): AbortSignal {
   const stopping = new AbortController()
   let firstAt = Number.POSITIVE_INFINITY
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      // What guards the embedded Postgres ends it after us.
+      // The guard of the embedded Postgres ends it after this process.
       if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(130)
       firstAt = Math.min(firstAt, performance.now())
       stopping.abort()
@@ -53,7 +53,7 @@ function stopSignal(): AbortSignal {
 
 const aborted = async (signal: AbortSignal) => void (await once(signal, 'abort'))
 
-/** Of the titles of the lines, with the margin before them. */
+/** Width of the line titles including the margin. */
 const TITLE_WIDTH = 14
 
 function welcome({ url, connectionString, database, tables }: Demo, isEmbedded: boolean): string {
@@ -75,7 +75,7 @@ function welcome({ url, connectionString, database, tables }: Demo, isEmbedded: 
   const columns = columnsOf(terminal.out)
   const margin = ' '.repeat(TITLE_WIDTH)
   const lines = rows.map(([title = '', text = '']) => {
-    // A command stays whole, so that it can be copied.
+    // Commands are not wrapped, so that they can be copied.
     const wrapped = title === 'psql' ? text : wrap(text, columns, margin)
     return `  ${colours.dim(title.padEnd(TITLE_WIDTH - 2))}${wrapped}`
   })

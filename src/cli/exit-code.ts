@@ -1,6 +1,6 @@
 import { ChangefeedError, type ErrorCode } from '../errors.ts'
 
-/** What a command's end means to a script; `waterline-changefeed --help` lists them. */
+/** Exit codes of the commands, as listed by `waterline-changefeed --help`. */
 export const EXIT = {
   ok: 0,
   unexpected: 1,

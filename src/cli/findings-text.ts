@@ -6,10 +6,10 @@ import { listStatements } from './plan-text.ts'
 
 const INDENT = '  '
 
-/** Findings of one check that one command repairs, or none. */
+/** Findings of one check with the same repair command, or none. */
 type Group = readonly [Finding, ...Finding[]]
 
-/** What is wrong and the commands that repair it, in paragraphs: findings of one kind together. */
+/** Formats findings and their repair commands as paragraphs, with similar findings grouped. */
 export const listFindings = (findings: readonly Finding[], columns: number): string[] =>
   grouped(findings).map(group => {
     const [{ check, severity, repair }] = group
@@ -20,7 +20,7 @@ export const listFindings = (findings: readonly Finding[], columns: number): str
     return [`${mark} ${colours.bold(check)}${number}`, ...messages, ...command].join('\n')
   })
 
-/** A command is not broken, so that it can be copied. */
+/** Commands are not wrapped, so that they can be copied. */
 function describeRepair(command: string, columns: number): string {
   const label = `${INDENT}repair:`
   const fits = label.length + 1 + command.length <= columns
@@ -32,7 +32,7 @@ function describe({ message, detail }: Finding, columns: number): string[] {
   return [`${INDENT}${wrap(message, columns, INDENT)}`, ...origin]
 }
 
-/** The SQL of the repairs, below a comment that names the command which runs it, or the check. */
+/** The SQL of the repairs, each below a comment with the command that runs it, or the check. */
 export const listRepairs = (findings: readonly Finding[]): string[] =>
   grouped(findings).flatMap(group => {
     const [{ check, repair }] = group

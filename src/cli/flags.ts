@@ -8,11 +8,11 @@ interface Flag {
   readonly flags: string
   readonly env: string
   readonly text: string
-  /** Shown and completed. The settings check them, wherever the value comes from. */
+  /** For help and completion. The settings validate the value, whatever its source. */
   readonly choices?: readonly string[]
 }
 
-/** How each setting is given on the command line and in the environment; a flag goes before a variable. */
+/** The flag and the environment variable of each setting. Flags take precedence. */
 const FLAGS = {
   connectionString: { flags: '--database-url <url>', env: 'DATABASE_URL', text: 'Postgres URL of the primary' },
   schema: { flags: '--schema <name>', env: 'CHANGEFEED_SCHEMA', text: 'our own Postgres schema (default: changefeed)' },
@@ -34,23 +34,23 @@ const FLAGS = {
     text: 'postgres: publish through @socket.io/postgres-adapter',
     choices: ['postgres'],
   },
-  serve: { flags: '--serve', env: 'CHANGEFEED_SERVE', text: 'serve the sockets from here' },
-  port: { flags: '--port <port>', env: 'CHANGEFEED_PORT', text: 'where sockets are served (default: 1337)' },
-  host: { flags: '--host <host>', env: 'CHANGEFEED_HOST', text: 'address of that (default: 127.0.0.1)' },
+  serve: { flags: '--serve', env: 'CHANGEFEED_SERVE', text: 'serve the sockets from this process' },
+  port: { flags: '--port <port>', env: 'CHANGEFEED_PORT', text: 'port of served sockets (default: 1337)' },
+  host: { flags: '--host <host>', env: 'CHANGEFEED_HOST', text: 'address of served sockets (default: 127.0.0.1)' },
   httpPort: {
     flags: '--http-port <port>',
     env: 'CHANGEFEED_HTTP_PORT',
-    text: 'health, metrics and status page; off for none (default: 9464)',
+    text: 'port of health, metrics and status page, or off (default: 9464)',
   },
   httpHost: {
     flags: '--http-host <host>',
     env: 'CHANGEFEED_HTTP_HOST',
-    text: 'address that they are served on (default: 127.0.0.1)',
+    text: 'address of health, metrics and status page (default: 127.0.0.1)',
   },
   token: {
     flags: '--token <text>',
     env: 'CHANGEFEED_TOKEN',
-    text: 'asked for by the status page and metrics; better given as a variable',
+    text: 'required by the status page and metrics; prefer the variable',
   },
   readyLagMs: {
     flags: '--ready-lag-ms <ms>',
@@ -60,14 +60,14 @@ const FLAGS = {
   logLevel: {
     flags: '--log-level <level>',
     env: 'CHANGEFEED_LOG_LEVEL',
-    text: 'from which level on to log (default: info)',
+    text: 'minimum level of log lines (default: info)',
     choices: LOG_LEVELS,
   },
 } as const satisfies Partial<Record<SettingName, Flag>>
 
 type FlagName = keyof typeof FLAGS
 
-/** Every command takes them: they say which app and which database are meant. */
+/** Options of every command: they select the app and the database. */
 export const COMMON_FLAGS = ['connectionString', 'schema', 'app'] as const
 export const MODEL_FLAGS = [...COMMON_FLAGS, 'models'] as const
 export const REPLAY_FLAGS = [...COMMON_FLAGS, 'redisUrl', 'channelPrefix', 'adapter', 'logLevel'] as const
@@ -79,7 +79,7 @@ export const SERVICE_FLAGS = [
 
 const CONFIG_FLAG = '--config <file>'
 
-/** Adds flags to a command, and the one that names the config file. */
+/** Adds flags and the option for the config file to a command. */
 export function addFlags(command: Command, names: readonly FlagName[]): Command {
   for (const name of names) {
     command.addOption(toOption(name, FLAGS[name]))
@@ -94,14 +94,14 @@ function toOption(name: FlagName, { flags, env, text, choices }: Flag): Option {
   return option.env(env)
 }
 
-/** Flag before variable before file. Throws `E_OPTIONS`. */
+/** Flags take precedence over variables, and variables over the file. Throws `E_OPTIONS`. */
 export async function readSettings(command: Command): Promise<ProgramSettings> {
   const file = await loadConfigFile(command.opts().config as string | undefined, process.cwd())
   const json = command.opts().json === true
   return resolveSettings(givenSettings(command), file, { commonFlags: commonFlags(command), json })
 }
 
-/** As they were given on the command line: variables are there for the next command, too. */
+/** The common flags from the command line. Variables need not be repeated, since the next command has them too. */
 function commonFlags(command: Command): string[] {
   const common: readonly string[] = [...COMMON_FLAGS.map(name => FLAGS[name].flags), CONFIG_FLAG]
   return command.options
@@ -127,7 +127,7 @@ function givenSettings(command: Command): Map<SettingName, Given> {
   return given
 }
 
-/** To commander any variable of a flag without a value means yes, `false` as well. */
+/** commander treats any value of a variable as true for a flag without a value, even `false`. */
 function switched(env: string): boolean | string {
   const text = (process.env[env] ?? '').trim().toLowerCase()
   if (/^(true|1|yes|on)$/.test(text)) return true

@@ -1,4 +1,4 @@
-/** Aborted by Ctrl-C and by SIGTERM. For commands that run until then. */
+/** A signal that is aborted by Ctrl-C and SIGTERM, for commands that run until then. */
 export function interruption(): AbortSignal {
   const controller = new AbortController()
   process.once('SIGINT', () => controller.abort())

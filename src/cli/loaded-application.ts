@@ -6,17 +6,17 @@ import type { AdapterFactory } from './settings.ts'
 export interface Application {
   /** Initialised Waterline collections. */
   readonly collections: object
-  /** What the app's own settings say of the feed; flags, variables and the config file go before them. */
+  /** Feed options from the app's settings. Flags, variables and the config file take precedence. */
   readonly options: Partial<ChangefeedOptions>
-  /** Whether the app's own blueprints publish what they write, and tag it as theirs: to be left to them. */
+  /** Whether the app's blueprints publish and tag their writes, so that the feed must not repeat them. */
   readonly blueprintsPublish: boolean
-  /** Whether the hook inside the app publishes what is captured: then no listener is to run beside it. */
+  /** Whether the hook in the app publishes captured changes, so that no separate listener may run. */
   readonly hookPublishes: boolean
-  /** The environment whose configuration was loaded; undefined where there is none. */
+  /** The environment of the loaded configuration; undefined if there is none. */
   readonly environment: string | undefined
-  /** Where the app's own Postgres datastore connects to, if it has one. */
+  /** Address of the app's own Postgres datastore, if it has one. */
   readonly address: ServerAddress | undefined
-  /** The adapter of the app's own socket.io server, if it names one. */
+  /** The adapter of the app's socket.io server, if configured. */
   adapter(): AdapterFactory | undefined
   stop(): Promise<void>
 }

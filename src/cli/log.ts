@@ -11,7 +11,7 @@ export interface LogOptions {
   readonly to: NodeJS.WriteStream
 }
 
-/** JSON lines for machines, coloured lines for people: whichever reads the stream. No secret passes. */
+/** JSON lines, or coloured lines on a terminal. Secrets are removed. */
 export function createLog({ level, hide, to }: LogOptions): Logger {
   const hidden = new Writable({
     decodeStrings: false,
@@ -22,11 +22,11 @@ export function createLog({ level, hide, to }: LogOptions): Logger {
   const target = to.isTTY
     ? pretty({ destination: hidden, colorize: to.hasColors(), ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
     : hidden
-  const serializers = { error: pino.stdSerializers.err } // an Error has nothing that JSON would show
+  const serializers = { error: pino.stdSerializers.err } // JSON.stringify shows nothing of an Error
   return asLogger(pino({ level, base: { pid: process.pid }, serializers }, target))
 }
 
-/** pino wants the fields first. */
+/** pino takes the fields first. */
 function asLogger(log: pino.Logger): Logger {
   const at = (level: 'error' | 'warn' | 'info' | 'debug') => (message: string, fields?: object) =>
     fields ? log[level](fields, message) : log[level](message)

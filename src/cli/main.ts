@@ -2,7 +2,7 @@
 import { EXIT } from './exit-code.ts'
 import { createProgram } from './program.ts'
 
-// As in `plan | head`: a reader that has seen enough is no fault of ours.
+// A reader such as `head` may close the pipe early, which is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit(EXIT.ok)

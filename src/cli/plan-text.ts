@@ -8,7 +8,7 @@ import { count } from './terminal.ts'
 const TO_DO = { create: 'to capture', replace: 'to update', drop: 'to remove', migrations: 'to run' }
 const DONE = { create: 'captured', replace: 'updated', drop: 'removed', migrations: 'run' }
 
-/** What there is to be done, or was done, in a line: `3 tables to capture, 29 already installed, 0 problems.` */
+/** Summarizes pending or completed work in one line: `3 tables to capture, 29 already installed, 0 problems.` */
 export function summarizePlan({ migrations, capture }: InstallationPlan, { done = false } = {}): string {
   const { problems, warnings } = capture
   const parts = [
@@ -21,7 +21,7 @@ export function summarizePlan({ migrations, capture }: InstallationPlan, { done 
   return `${parts.join(', ')}.${own}`
 }
 
-/** The tables by what is to be done to them: `3 tables to capture`, `29 already installed`. */
+/** Counts the tables by action: `3 tables to capture`, `29 already installed`. */
 export function countTables({ steps }: CapturePlan, words = TO_DO): string[] {
   const number = (action: CaptureStep['action']) => steps.filter(step => step.action === action).length
   const parts = [
@@ -36,7 +36,7 @@ export function countTables({ steps }: CapturePlan, words = TO_DO): string[] {
 
 const MARKS = { create: '+', replace: '~', drop: '-', surplus: '*', keep: '=' } as const
 
-/** The tables by what is to be done to them and why, and what stands in the way. */
+/** Lists the tables by action and reason, then problems and warnings. */
 export function listPlan({ capture: { steps, problems, warnings } }: InstallationPlan, columns: number): string[] {
   const groups = groupSteps(steps).map(group => `${MARKS[group.action]} ${group.reason}: ${names(group)}`)
   return [
@@ -50,11 +50,11 @@ const INDENT = '  '
 
 const names = ({ steps }: StepGroup) => steps.map(describeTable).sort().join(', ')
 
-/** The table is named where it cannot be told from the model. */
+/** Includes the table if its name differs from the model's. */
 export const describeTable = ({ identity, table }: CaptureStep) =>
-  table === `"public"."${identity}"` ? identity : `${identity} (${table ?? 'its table is gone'})`
+  table === `"public"."${identity}"` ? identity : `${identity} (${table ?? 'its table was dropped'})`
 
-/** The statements, below a comment that says what they are for. */
+/** The statements, below a comment that describes them. */
 export function listStatements(title: string, statements: readonly string[]): string[] {
   if (statements.length === 0) return []
   return [colours.bold(`-- ${title}`), ...statements.map(statement => `${statement};`.replace(/^/gm, '    '))]

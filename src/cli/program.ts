@@ -10,13 +10,13 @@ import { action } from './run-command.ts'
 import { printJson } from './terminal.ts'
 import { parseInterval } from './watch-interval.ts'
 
-/** The command line as a whole. Settings come from flags, then variables, then changefeed.config.mjs. */
+/** The complete command line. Flags take precedence over variables, and variables over changefeed.config.mjs. */
 export function createProgram(): Command {
   const program = new Command('waterline-changefeed')
     .description('Realtime for Waterline models on PostgreSQL: every committed write reaches the subscribed sockets.')
     .version(VERSION)
     .addHelpText('after', EXIT_CODES_HELP)
-    .showHelpAfterError('Run the command with --help to see what it takes.')
+    .showHelpAfterError('Run the command with --help to see its options.')
     .exitOverride(exit)
   addInstallation(program)
   addWatching(program)
@@ -27,7 +27,7 @@ export function createProgram(): Command {
   return program
 }
 
-/** Of a command line that commander refuses or answers by itself. */
+/** Exits after commander has rejected or answered the command line itself. */
 function exit({ exitCode, message }: CommanderError): never {
   if (exitCode === 0) process.exit(EXIT.ok)
   if (process.argv.includes('--json')) printJson({ error: { code: 'E_USAGE', message } })
@@ -40,13 +40,13 @@ function addInstallation(program: Command) {
     .description('Shows what install would do, with the SQL that it would run. Changes nothing.')
     .option('--prune', PRUNE)
     .option('--reveal', REVEAL)
-    .option('--grants <role>', 'show the SQL that lets a role run a listener, and nothing else')
+    .option('--grants <role>', 'show only the SQL that lets a role run a listener')
     .option('--json', 'print JSON')
     .action(action(async () => (await import('./commands/install.ts')).plan))
   addFlags(program.command('install'), MODEL_FLAGS)
     .summary('create or update our schema and the triggers')
     .description(
-      'Creates or updates our schema and the triggers on the tables of the models. Removes no capture and logs no column that an installation left out, unless it is asked to.',
+      'Creates or updates our schema and the triggers on the tables of the models. Removes no capture, and logs no column that an earlier installation omitted, unless an option says so.',
     )
     .option('--prune', PRUNE)
     .option('--reveal', REVEAL)
@@ -54,37 +54,37 @@ function addInstallation(program: Command) {
     .option('--json', 'print JSON')
     .action(action(async () => (await import('./commands/install.ts')).install))
   addFlags(program.command('uninstall'), COMMON_FLAGS)
-    .summary('take all of it away again')
-    .description('Takes our triggers off every table and drops our schema, with the change log in it.')
-    .option('--yes', 'do it without asking back')
+    .summary('remove the triggers and our schema')
+    .description('Removes our triggers from every table and drops our schema, including the change log.')
+    .option('--yes', 'confirm the removal')
     .action(action(async () => (await import('./commands/install.ts')).uninstall))
 }
 
-const PRUNE = 'remove capture that no model of this app asks for, unless a running process publishes it'
-const REVEAL = 'log columns that an earlier installation left out and this app does not omit'
+const PRUNE = 'remove capture that no model of this app uses, unless a running process publishes it'
+const REVEAL = 'log columns that an earlier installation omitted and this app does not'
 
 function addWatching(program: Command) {
   addFlags(program.command('status'), COMMON_FLAGS)
     .summary('show models, lag, leader and the change log')
-    .description('Shows the captured models, lag, leader, nodes, and what the change log keeps.')
-    .option('--watch [seconds]', 'show it again and again, until it is interrupted (default: every 2 s)', parseInterval)
-    .option('--json', 'print JSON; with --watch, a line each time')
+    .description('Shows the captured models, lag, leader, nodes, and the extent of the change log.')
+    .option('--watch [seconds]', 'refresh until interrupted (default: every 2 s)', parseInterval)
+    .option('--json', 'print JSON; with --watch, one line per refresh')
     .action(action(async () => (await import('./commands/status.ts')).status))
   addFlags(program.command('doctor'), MODEL_FLAGS)
-    .summary('find what keeps changes from their clients')
+    .summary('find problems that prevent delivery of changes')
     .description(
-      'Looks at models, tables, triggers, rights, the server and the log, and tells what repairs each fault.',
+      'Checks models, tables, triggers, privileges, the server and the log, and prints the repair of each problem.',
     )
     .option('--json', 'print JSON')
     .action(action(async () => (await import('./commands/doctor.ts')).doctor))
   addFlags(program.command('tail'), COMMON_FLAGS)
     .summary('print changes as they are published')
-    .description('Prints what goes to the sockets, as it happens: for people on a terminal, JSON lines in a pipe.')
+    .description('Prints published events as they happen: as text on a terminal, as JSON lines in a pipe.')
     .addOption(modelsOption('only of these models'))
     .option('--id <ids...>', 'only of records with these ids')
     .addOption(new Option('--verb <verbs...>', 'only these').choices(VERBS))
-    .option('--since <when>', 'begin in the past: a time, a while such as 10m, or a cursor')
-    .option('--json', 'JSON lines on a terminal too')
+    .option('--since <when>', 'start in the past: a time, a duration such as 10m, or a cursor')
+    .option('--json', 'print JSON lines on a terminal too')
     .action(action(async () => (await import('./commands/tail.ts')).tail))
 }
 
@@ -92,30 +92,30 @@ function addPublishing(program: Command) {
   addFlags(program.command('start'), SERVICE_FLAGS)
     .summary('run the listener')
     .description(
-      "Publishes every change to the sockets of the app, through the adapter that its servers share; or with --serve to sockets of its own. Several may run: one leads, the others take over. The config file's `serve` opens models to clients.",
+      'Publishes every change to the sockets of the app, through the adapter that its servers share; or with --serve to its own sockets. Several may run: one leads, and another takes over if it fails. `serve` in the config file opens models to clients.',
     )
     .action(action(async () => (await import('./commands/start.ts')).start))
   addFlags(program.command('replay'), REPLAY_FLAGS)
-    .summary('publish a part of the past once more')
-    .description('Publishes changes of the past once more, to the sockets that are subscribed now.')
-    .requiredOption('--since <when>', 'from where: a time, a while such as 10m, or a cursor')
-    .option('--until <time>', 'up to where (default: now)')
+    .summary('publish past changes again')
+    .description('Publishes past changes again, to the currently subscribed sockets.')
+    .requiredOption('--since <when>', 'start: a time, a duration such as 10m, or a cursor')
+    .option('--until <time>', 'end: a time (default: now)')
     .addOption(modelsOption('only of these models'))
     .option('--dry-run', 'only count what would be published')
     .option('--json', 'print JSON')
     .action(action(async () => (await import('./commands/replay.ts')).replay))
   addFlags(program.command('pause'), COMMON_FLAGS)
     .argument('[models...]', 'identities of models', collectIdentities)
-    .addOption(modelsOption('the same as the arguments'))
+    .addOption(modelsOption('same as the arguments'))
     .summary('stop publishing changes of models')
-    .description('Stops publishing the changes of models. They are counted and passed over; triggers are not touched.')
+    .description('Stops publishing the changes of models. They are counted and skipped; triggers stay active.')
     .option('--json', 'print JSON')
     .action(action(async () => (await import('./commands/pause.ts')).pause))
   addFlags(program.command('resume'), COMMON_FLAGS)
     .argument('[models...]', 'identities of models (default: all that are paused)', collectIdentities)
-    .addOption(modelsOption('the same as the arguments'))
+    .addOption(modelsOption('same as the arguments'))
     .summary('publish changes of models again')
-    .description('Publishes the changes of models again, and tells their clients to read again what they show.')
+    .description('Publishes the changes of models again, and sends their clients refetch.')
     .option('--json', 'print JSON')
     .action(action(async () => (await import('./commands/pause.ts')).resume))
 }
@@ -137,13 +137,11 @@ function addConsumers(program: Command) {
 function addDemo(program: Command) {
   program
     .command('demo')
-    .summary('see it work: a small app, its database, and a page')
-    .description(
-      'Starts an embedded Postgres, a small Waterline app with a change feed, and a page that shows all of it.',
-    )
-    .option('--port <number>', 'of the page, on 127.0.0.1; 0 takes a free one', parsePort, 1337)
+    .summary('run a small app, its database and a page')
+    .description('Starts an embedded Postgres, a small Waterline app with a change feed, and a page that shows them.')
+    .option('--port <number>', 'port of the page on 127.0.0.1; 0 chooses a free one', parsePort, 1337)
     .option('--data <folder>', 'keep the data of the embedded Postgres here (default: a temporary folder)')
-    .addOption(new Option('--database-url <url>', "use this server, in schemas of the demo's own").env('DATABASE_URL'))
+    .addOption(new Option('--database-url <url>', 'use this server, in separate schemas').env('DATABASE_URL'))
     .action(action(async () => demo))
 }
 
@@ -152,7 +150,7 @@ function addCompletion(program: Command) {
     .command('completion')
     .addArgument(new Argument('<shell>', 'whose completion').choices(SHELLS))
     .summary('print a script that completes commands and options')
-    .description('Prints a script by which a shell completes commands, options and their values.')
+    .description('Prints a script for shell completion of commands, options and their values.')
     .addHelpText('after', COMPLETION_HELP)
     .action((shell: string) => printCompletion(shell, program))
 }

@@ -14,19 +14,19 @@ import { createRealtime } from '../realtime/realtime.ts'
 import { openClusterEmitter } from './cluster-emitter.ts'
 import type { CommandContext } from './command-context.ts'
 
-/** Where a listener publishes to. */
+/** The publishers of a listener. */
 export interface PublishTarget {
   readonly options: Pick<ChangefeedOptions, 'io' | 'publish' | 'publisher'>
-  /** For changes that are published again, also those that the app's blueprints told of first. */
+  /** For replayed changes, including those that the app's blueprints published first. */
   readonly replayPublisher: Publisher
-  /** How the sockets are reached, in a word. */
+  /** The transport, for log lines. */
   readonly by: string
-  /** To be called with the feed before it starts. */
+  /** Call with the feed before it starts. */
   attach(feed: Changefeed): void
   close(): Promise<void>
 }
 
-/** The sockets of the app, through its adapter; or with `serve` sockets of our own. */
+/** The sockets of the app, through its adapter, or those of this process with `serve`. */
 export async function openPublishTarget(context: CommandContext, logger: Logger): Promise<PublishTarget> {
   if (context.settings.serve) return await openServer(context, logger)
   const { blueprintsPublish, hookPublishes } = await context.application()
@@ -39,18 +39,18 @@ export async function openPublishTarget(context: CommandContext, logger: Logger)
 }
 
 const HOOK_PUBLISHES =
-  "The app publishes its changes by itself: its hook is loaded, and `sails.config.changefeed.listener` is 'app'. To run a listener beside it, set `listener: 'separate'` in config/changefeed.js and lift the app again."
+  "The app already publishes its changes: its hook is loaded, and `sails.config.changefeed.listener` is 'app'. To run a listener beside it, set `listener: 'separate'` in config/changefeed.js and lift the app again."
 
 /**
- * Through a cluster adapter the app's own blueprints reach every socket, so what they wrote is theirs to tell. What they
- * write and never tell only the hook inside the app can know.
+ * Through a cluster adapter, the app's blueprints reach every socket, so their messages must not be repeated. Only the
+ * hook in the app knows blueprint writes that were never published.
  */
 export const besideBlueprints = (publisher: Publisher): Publisher =>
   wrapPublisher(publisher, (event, meta) =>
     parseOrigin(meta.origin)?.blueprint ? undefined : publisher.publish(event, meta),
   )
 
-/** Each process publishes to the sockets that it serves, so several may stand behind one balancer. */
+/** Each process publishes to its own sockets, so several may run behind one load balancer. */
 async function openServer(context: CommandContext, logger: Logger): Promise<PublishTarget> {
   const { serve, host, port } = context.settings
   const { collections } = await context.application()
@@ -68,7 +68,7 @@ async function openServer(context: CommandContext, logger: Logger): Promise<Publ
   await once(server, 'listening').catch(cause => {
     throw new ChangefeedError(
       'E_OPTIONS',
-      `Cannot serve sockets at ${host}:${port}: ${cause.message}. Name another place with --port and --host.`,
+      `Cannot serve sockets at ${host}:${port}: ${cause.message}. Choose another address with --port and --host.`,
       { cause },
     )
   })
@@ -76,7 +76,7 @@ async function openServer(context: CommandContext, logger: Logger): Promise<Publ
   return {
     options: { publisher, publish: 'local' },
     replayPublisher: publisher,
-    by: `sockets of its own at ${host}:${(server.address() as AddressInfo).port}`,
+    by: `its own sockets at ${host}:${(server.address() as AddressInfo).port}`,
     attach(attached) {
       feed = attached
     },

@@ -12,9 +12,9 @@ const LINGER_MS = 1_000
 export type CommandAction<Flags> = (settings: ProgramSettings, flags: Flags, args: readonly string[]) => Promise<number>
 
 /**
- * Makes an action of a command out of a function that gets the settings and gives the exit code. `load` imports it, as
- * each command needs other packages and a process runs one. What it throws is
- * told in a sentence, or with `--json` as `{ error: { code, message } }`; only what nobody expects shows where it comes from.
+ * Creates a command action from a function of the settings that returns the exit code. `load` imports it, since each
+ * command needs other packages. Errors are printed as a message, or with `--json` as `{ error: { code, message } }`;
+ * only unexpected ones include a stack.
  */
 export function action<Flags>(load: () => Promise<CommandAction<Flags>>) {
   return async (...given: unknown[]) => {
@@ -29,11 +29,11 @@ export function action<Flags>(load: () => Promise<CommandAction<Flags>>) {
       else note(describe(error, settings))
       process.exitCode = exitCodeOf(error)
     }
-    setTimeout(() => process.exit(), LINGER_MS).unref() // what a library has left open must not keep us
+    setTimeout(() => process.exit(), LINGER_MS).unref() // handles left open by a library must not block the exit
   }
 }
 
-/** What `--json` prints of an error. `code` is null for one that nobody expects. */
+/** The JSON form of an error. `code` is null for an unexpected one. */
 export function errorAsData(error: unknown, settings: ProgramSettings | undefined) {
   const hide = hider(secretsOf(settings))
   const { code } = error instanceof ChangefeedError ? error : { code: null }
@@ -47,7 +47,7 @@ export function describe(error: unknown, settings: ProgramSettings | undefined):
   return `${colours.red('error')} ${hide(text ?? '')}${code}`
 }
 
-/** Variables as well: an error may speak of them before the settings are there. */
+/** Includes variables, because an error may quote them before the settings are resolved. */
 export function secretsOf(settings: ProgramSettings | undefined): (string | undefined)[] {
   const { DATABASE_URL, CHANGEFEED_REDIS_URL, CHANGEFEED_TOKEN, PGPASSWORD } = process.env
   return [

@@ -1,13 +1,13 @@
 import type { AdapterFactory } from './settings.ts'
 
-/** `sails.config.sockets`, as far as it names an adapter. */
+/** The adapter options in `sails.config.sockets`. */
 export interface SocketsConfig {
   readonly adapter?: unknown
   readonly adapterModule?: unknown
   readonly adapterOptions?: object
 }
 
-/** The adapter that the sockets hook of Sails would make of the config: the hook itself is not loaded here. */
+/** The adapter that the sockets hook of Sails would create. The hook itself is not loaded. */
 export function adapterOf(sockets: SocketsConfig | undefined, require: NodeJS.Require): AdapterFactory | undefined {
   if (!sockets?.adapter || sockets.adapter === 'memory') return undefined
   const create = typeof sockets.adapterModule === 'function' ? sockets.adapterModule : require(String(sockets.adapter))
@@ -16,10 +16,10 @@ export function adapterOf(sockets: SocketsConfig | undefined, require: NodeJS.Re
   return create(options.pass === undefined ? options : { ...options, password: options.pass }) as AdapterFactory
 }
 
-/** May stand in `sockets` itself as well as in its `adapterOptions`. */
+/** May be set in `sockets` or in its `adapterOptions`. */
 const ADAPTER_OPTIONS = new Set(['host', 'port', 'pass', 'db', 'pubClient', 'subClient', 'key', 'url'])
 
 interface AdapterOptions {
-  /** What node-redis calls `password`. */
+  /** `password` in node-redis. */
   readonly pass?: string
 }

@@ -13,7 +13,7 @@ import { readSettings } from '../sails/hook/settings.ts'
 import type { Application } from './loaded-application.ts'
 import { adapterOf, type SocketsConfig } from './sails-adapter.ts'
 
-/** What we use of a loaded Sails app. */
+/** The used parts of a loaded Sails app. */
 interface SailsApp {
   readonly models: Readonly<Record<string, SailsModel>>
   readonly config: {
@@ -26,10 +26,10 @@ interface SailsApp {
   lower(done: (error?: Error) => void): void
 }
 
-/** Nothing of the app runs but what its models need: no server, no controllers, no bootstrap, no migration of tables. */
+/** Loads only what the models need: no server, controllers, bootstrap or migrations. */
 const HOOKS = ['moduleloader', 'userconfig', 'orm']
 
-/** Throws `E_MODEL` for a folder that holds no Sails app, or one that does not load. */
+/** Throws `E_MODEL` if the folder is not a Sails app, or if it fails to load. */
 export async function loadSailsApp(folder: string): Promise<Application> {
   const require = createRequire(join(folder, 'package.json'))
   const sails: SailsApp = await requireFromApp(require, 'sails', folder)
@@ -37,7 +37,7 @@ export async function loadSailsApp(folder: string): Promise<Application> {
   try {
     await loadAsItself(sails, orm, { folder, require })
   } catch (cause) {
-    throw new ChangefeedError('E_MODEL', `The Sails app in ${folder} does not load: ${(cause as Error).message}`, {
+    throw new ChangefeedError('E_MODEL', `The Sails app in ${folder} cannot be loaded: ${(cause as Error).message}`, {
       cause,
     })
   }
@@ -59,15 +59,15 @@ interface AppPlace {
 }
 
 /**
- * As the app.js of a Sails app does it: in its folder, with its variables from `.env` where it reads them, its `.sailsrc`,
- * its globals, and `require('sails')` as the app, which config files may use.
+ * Loads the app as its app.js does: in its folder, with variables from `.env` if it reads them, its `.sailsrc`, its
+ * globals, and its own `require('sails')`, which config files may use.
  */
 async function loadAsItself(sails: SailsApp, orm: unknown, { folder, require }: AppPlace) {
   const { argv, stdout } = process
   const write = stdout.write
   process.chdir(folder)
-  process.argv = argv.slice(0, 2) // Sails reads flags as settings, and these are ours
-  stdout.write = process.stderr.write.bind(process.stderr) // what the app prints is no result of ours
+  process.argv = argv.slice(0, 2) // Sails would read our flags as its settings
+  stdout.write = process.stderr.write.bind(process.stderr) // keeps output of the app out of our results
   try {
     await readVariables(folder, require)
     const given: GivenConfig = require('sails/accessible/rc')('sails')
@@ -87,13 +87,13 @@ async function loadAsItself(sails: SailsApp, orm: unknown, { folder, require }: 
   }
 }
 
-/** From `.sailsrc` and from variables such as `sails_models__schema`. */
+/** Settings from `.sailsrc` and from variables such as `sails_models__schema`. */
 type GivenConfig = Partial<Record<'hooks' | 'log' | 'models' | 'paths', object>>
 
-/** `dotenv`, `dotenv-flow` and others of the kind, as an app.js loads them. */
+/** Imports of `dotenv`, `dotenv-flow` and similar packages in an app.js. */
 const DOTENV = /(?:\brequire\s*\(|\bfrom|\bimport)\s*['"](@?[\w/-]*dotenv[\w-]*)(\/config)?['"]/g
 
-/** The rest of an app.js does not run: it may start anything. */
+/** Runs only the dotenv imports of app.js, since the rest may start anything. */
 async function readVariables(folder: string, require: NodeJS.Require) {
   const text = await readFile(join(folder, 'app.js'), 'utf8').catch(() => '')
   for (const [, name = ''] of withoutComments(text).matchAll(DOTENV)) require(name).config?.()
@@ -104,14 +104,14 @@ const withoutComments = (code: string) => code.replace(/\/\*[\s\S]*?\*\/|^\s*\/\
 // biome-ignore lint/suspicious/noExplicitAny: Sails has no types
 async function requireFromApp(require: NodeJS.Require, name: string, folder: string): Promise<any> {
   if (!(await exists(folder))) {
-    throw new ChangefeedError('E_MODEL', `There is no folder ${folder}: correct --app or CHANGEFEED_APP.`)
+    throw new ChangefeedError('E_MODEL', `The folder ${folder} does not exist: correct --app or CHANGEFEED_APP.`)
   }
   try {
     return require(name)
   } catch (cause) {
     throw new ChangefeedError(
       'E_MODEL',
-      `${folder} is no Sails app that can be loaded, as \`${name}\` is not installed there: run npm install in it, or correct --app.`,
+      `The Sails app in ${folder} cannot be loaded: \`${name}\` is not installed there: run npm install in it, or correct --app.`,
       { cause },
     )
   }
@@ -123,20 +123,20 @@ const exists = (path: string) =>
     () => false,
   )
 
-/** Of the first database, where the app has several: the settings of the program may name another. */
+/** The first Postgres datastore if the app has several. The settings may name another. */
 async function addressOf({ models, config }: SailsApp): Promise<ServerAddress | undefined> {
   const { databases } = await databasesOf(models, readSettings(config.changefeed)?.address)
   return databases[0]?.address
 }
 
-/** Sails loads the hooks that are packages in the app's own node_modules, unless the app turns them off. */
+/** Whether Sails would load the hook: it is a package in the app's node_modules and not disabled. */
 async function hookPublishes({ config }: SailsApp, folder: string): Promise<boolean> {
   const configured = config.hooks?.changefeed
   if (configured === false || readSettings(config.changefeed)?.listener !== 'app') return false
   return configured !== undefined || (await exists(join(folder, 'node_modules/waterline-changefeed')))
 }
 
-/** As the app's own hook has them, so that both want the same triggers. */
+/** The options of the app's own hook, so that both install the same triggers. */
 function optionsOf({ config, models }: SailsApp): Partial<ChangefeedOptions> {
   const settings = readSettings(config.changefeed)
   return settings ? feedOptions(settings, models) : {}

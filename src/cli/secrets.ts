@@ -1,12 +1,11 @@
 /**
- * Takes secrets out of a text that a person or a log will see: everything that looks like a URL with a user in it, and
- * each of the given secrets wherever it stands.
+ * Removes secrets from text for users or logs: credentials in anything that looks like a URL, and the given secrets.
  */
 export type Hide = (text: string) => string
 
 const HIDDEN = '[hidden]'
 
-/** Scheme and host may be seen, what stands before the `@` and after the `?` may not. */
+/** Scheme and host are shown; credentials and query are not. */
 const CREDENTIALS = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s"'`<>@/]*(?:\/[^\s"'`<>@]*)?@([^\s"'`<>?]*)(\?[^\s"'`<>]*)?/gi
 
 export function hider(secrets: readonly (string | undefined)[]): Hide {
@@ -17,7 +16,7 @@ export function hider(secrets: readonly (string | undefined)[]): Hide {
   }
 }
 
-/** The password of a URL, as written and decoded; anything else as it is. Each also as it stands within JSON. */
+/** A secret, or the password of a URL in encoded and decoded form, each also as escaped in JSON. */
 function formsOf(secret: string | undefined): string[] {
   if (!secret) return []
   const forms = passwordOf(secret) ?? [secret]

@@ -8,45 +8,45 @@ import type { RealtimeOptions } from '../realtime/realtime-options.ts'
 import type { ConfigFile } from './config-file.ts'
 import { LOG_LEVELS } from './log-level.ts'
 
-/** What a socket.io server takes as `io.adapter(...)`. */
+/** The argument of `io.adapter(...)` in socket.io. */
 export type AdapterFactory = Parameters<Server['adapter']>[0]
 
 /**
- * The settings of the program: what `changefeed.config.mjs` exports by default. Flags and environment variables go
- * before it. What `createChangefeed()` takes besides may stand in it too, and is checked there.
+ * The settings of the program: the default export of `changefeed.config.mjs`. Flags and environment variables take
+ * precedence. May also contain the options of `createChangefeed()`, which validates them.
  *
  * @example
  * export default { app: '.', models: { user: { omit: ['password'] } }, redisUrl: 'redis://127.0.0.1' }
  */
 export interface ConfigFileSettings extends Partial<Omit<ChangefeedOptions, 'logger' | 'io' | 'publisher'>> {
-  /** Folder of a Sails app: its models, and what else is not set here, its database and its socket.io adapter. */
+  /** Folder of a Sails app. Provides its models and, unless set here, its database and socket.io adapter. */
   app?: string
   /** Definitions of Waterline models by identity, as in a Sails app's api/models. */
   definitions?: Record<string, object>
-  /** `ontology.collections` of an initialised Waterline, or a function that returns it, perhaps later. */
+  /** `ontology.collections` of an initialised Waterline, or a function that returns it or a promise of it. */
   collections?: ChangefeedOptions['collections'] | (() => object | Promise<object>)
   /** A Redis server that the app's sockets share through @socket.io/redis-adapter. */
   redisUrl?: string
-  /** Prefix of the adapter's channels, as the app sets it. @default 'socket.io' */
+  /** Prefix of the adapter's channels, as configured in the app. @default 'socket.io' */
   channelPrefix?: string
-  /** Any other adapter that the app's servers share, as `io.adapter()` takes it; `postgres` for @socket.io/postgres-adapter. */
+  /** Another adapter shared by the app's servers, as for `io.adapter()`; `postgres` for @socket.io/postgres-adapter. */
   adapter?: 'postgres' | AdapterFactory
-  /** Where health, metrics and the status page are served; false for nowhere. @default 127.0.0.1:9464 */
+  /** Port of health checks, metrics and the status page; false to disable them. @default 9464 */
   httpPort?: number | false
   httpHost?: string
-  /** Asked for by the status page and by /metrics. Needed where `httpHost` is not this machine alone. */
+  /** Required by the status page and /metrics. Mandatory if `httpHost` is not a loopback address. */
   token?: string
-  /** Serves the sockets from here, with the realtime of `createRealtime()`, instead of reaching those of the app. */
+  /** Serves sockets from this process with `createRealtime()`, instead of publishing to those of the app. */
   serve?: boolean | ServeSettings
-  /** Where they are served. @default 127.0.0.1:1337 */
+  /** Port of the served sockets. @default 1337 */
   port?: number
   host?: string
-  /** Lag from which on /readyz says no. @default 30_000 */
+  /** Maximum lag before /readyz fails, in milliseconds. @default 30_000 */
   readyLagMs?: number
   logLevel?: (typeof LOG_LEVELS)[number]
 }
 
-/** What `createRealtime()` takes, but for what the program gives it. */
+/** Options of `createRealtime()` except those that the program sets. */
 export type ServeSettings = Partial<Omit<RealtimeOptions, 'collections' | 'feed' | 'io' | 'server' | 'logger'>>
 
 const port = z.coerce
@@ -78,7 +78,7 @@ export const definition = z.object({
   adapter: z
     .custom<'postgres' | AdapterFactory>(
       value => value === 'postgres' || typeof value === 'function',
-      "must be 'postgres', or a function such as createAdapter(...) returns",
+      "must be 'postgres', or an adapter function such as createAdapter(...) returns",
     )
     .optional(),
   httpPort: z
@@ -105,12 +105,12 @@ export const definition = z.object({
 })
 
 export type ProgramSettings = z.infer<typeof definition> & {
-  /** Identities of the models that a flag or a variable names: these and no others. */
+  /** The models selected by a flag or variable. */
   readonly only: readonly string[] | undefined
-  /** What is left of the config file: options of the feed. */
+  /** The remaining settings of the config file: options of the feed. */
   readonly feed: Partial<ChangefeedOptions>
   readonly configPath: string | null
-  /** The flags of the command line that every command takes, each followed by its value; a URL is not repeated. */
+  /** The common flags from the command line, each followed by its value, without URLs. */
   readonly commonFlags: readonly string[]
   /** Whether the output is for a program. */
   readonly json: boolean
@@ -118,10 +118,10 @@ export type ProgramSettings = z.infer<typeof definition> & {
 
 export type SettingName = keyof typeof definition.shape
 
-/** A value with the flag or variable that it comes from. */
+/** A value with its flag or variable. */
 export interface Given {
   readonly value: unknown
-  /** As a person would name it: `--schema`, `CHANGEFEED_SCHEMA`. */
+  /** As users know it: `--schema`, `CHANGEFEED_SCHEMA`. */
   readonly from: string
 }
 
@@ -131,7 +131,7 @@ export const OF_THE_FEED = new Set([
   ...['originTag', 'populate', 'compatibility', 'schemaOwner', 'connection'],
 ])
 
-/** Throws `E_OPTIONS`, naming where each value comes from and what it must be. */
+/** Throws `E_OPTIONS`, with the source of each invalid value and the requirement. */
 export function resolveSettings(
   given: ReadonlyMap<SettingName, Given>,
   file: ConfigFile | null,
@@ -152,14 +152,14 @@ export function resolveSettings(
 function contentOf(file: ConfigFile | null): Record<string, unknown> {
   if (!file) return {}
   if (!isObject(file.content)) {
-    throw new ChangefeedError('E_OPTIONS', `${file.path} exports no object: write \`export default { app: '.' }\`.`)
+    throw new ChangefeedError('E_OPTIONS', `${file.path} exports no object: use \`export default { app: '.' }\`.`)
   }
   const known = [...OWN_IN_FILE, ...OF_THE_FEED]
   const unknown = Object.keys(file.content).find(name => !known.includes(name))
   if (unknown !== undefined) {
     throw new ChangefeedError(
       'E_OPTIONS',
-      `There is no setting \`${unknown}\` (${file.path}). Known: ${known.join(', ')}.`,
+      `Unknown setting \`${unknown}\` (${file.path}). Known settings: ${known.join(', ')}.`,
     )
   }
   return file.content as Record<string, unknown>
@@ -174,7 +174,7 @@ function describe(
   return from ? `${from} ${message}.` : `Setting \`${path.join('.')}\` ${message} (${file?.path}).`
 }
 
-/** A path in the file starts at the file, one on the command line where the person is. */
+/** Paths in the file are relative to the file, those on the command line to the current folder. */
 function withAbsolutePaths<T extends { app?: string | undefined }>(
   settings: T,
   given: ReadonlyMap<SettingName, Given>,
@@ -189,19 +189,16 @@ function checkTogether(settings: ProgramSettings): ProgramSettings {
   if (serve && definitions && !settings.collections) {
     throw new ChangefeedError(
       'E_OPTIONS',
-      'Serving sockets wants models that can read: name a Sails app, or export `collections` in place of `definitions`.',
+      'Serving sockets requires models with a database connection: use a Sails app, or export `collections` instead of `definitions`.',
     )
   }
   if (redisUrl !== undefined && adapter !== undefined) {
-    throw new ChangefeedError(
-      'E_OPTIONS',
-      'Both `redisUrl` and `adapter` are set: the app has one adapter, so name one.',
-    )
+    throw new ChangefeedError('E_OPTIONS', 'Both `redisUrl` and `adapter` are set: set only the one that the app uses.')
   }
   if (httpPort !== false && token === undefined && !isLoopback(httpHost)) {
     throw new ChangefeedError(
       'E_OPTIONS',
-      `The status page would be open to everyone at ${httpHost}: set CHANGEFEED_TOKEN, keep --http-host at 127.0.0.1, or turn it off with --http-port off.`,
+      `The status page would be open to everyone at ${httpHost}: set CHANGEFEED_TOKEN, keep --http-host at 127.0.0.1, or disable it with --http-port off.`,
     )
   }
   return Object.freeze(settings)

@@ -3,10 +3,12 @@ import Table from 'cli-table3'
 import { colours } from './colours.ts'
 
 const GAP = 2
-/** A column is not made narrower than this. */
+/** Minimum width of a column. */
 const LEAST = 8
 
-/** Columns without borders: they can be read and cut. Where they are too wide together, the widest wrap. No titles, no head. */
+/**
+ * Formats columns without borders or header, for reading and for `cut`. If they are too wide together, the widest wrap.
+ */
 export function table(
   head: readonly string[],
   rows: readonly (readonly string[])[],
@@ -31,7 +33,7 @@ const BORDERLESS = Object.fromEntries(
   ].map(part => [part, '']),
 )
 
-/** The widths of the contents, the widest of them lowered until all fit. */
+/** The content widths, with the widest reduced until all fit. */
 function fittingWidths(rows: readonly (readonly string[])[], columns: number): number[] {
   const widths = (rows[0] ?? []).map((_, index) => Math.max(1, ...rows.map(row => widthOf(row[index] ?? ''))))
   const available = columns - GAP * (widths.length - 1)
@@ -44,7 +46,7 @@ function fittingWidths(rows: readonly (readonly string[])[], columns: number): n
 
 const widthOf = (content: string) => Math.max(...content.split('\n').map(line => stripVTControlCharacters(line).length))
 
-/** A word that is longer than its column, such as the name of a table, is broken. */
+/** Breaks a word that is longer than its column, such as a table name. */
 function cell(content: string, width: number) {
   const words = stripVTControlCharacters(content).split(/\s+/)
   return { content, wrapOnWordBoundary: words.every(word => word.length <= width) }

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { columnsOf, wrap } from './line-width.ts'
 
-/** Where a command writes: results to `out`, what a person wants to know besides to `err`. */
+/** The streams of a command: results go to `out`, notes to `err`. */
 export interface Terminal {
   readonly out: NodeJS.WriteStream
   readonly err: NodeJS.WriteStream
@@ -11,11 +11,11 @@ export const terminal: Terminal = { out: process.stdout, err: process.stderr }
 
 export const print = (text: string) => void terminal.out.write(`${text}\n`)
 export const note = (text: string) => void terminal.err.write(`${wrap(text, columnsOf(terminal.err))}\n`)
-/** Text for people: its lines are broken where the terminal is narrower. What follows a break is indented. */
+/** Prints text for people, wrapped at the width of the terminal. Continuation lines are indented. */
 export const printText = (text: string, indent = '') => print(wrap(text, columnsOf(terminal.out), indent))
 export const printJson = (value: unknown) => print(JSON.stringify(value, jsonValue))
 
-/** Asks a person; without a terminal to ask on, the answer is no. */
+/** Asks for confirmation. Without a terminal, the answer is no. */
 export async function confirm(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) return false
   const dialogue = createInterface({ input: process.stdin, output: terminal.err })
@@ -26,7 +26,7 @@ export async function confirm(question: string): Promise<boolean> {
   }
 }
 
-/** A bigint is sent as the text of its digits, as a JSON number could lose some. */
+/** A bigint is serialized as a string, since a JSON number could lose digits. */
 const jsonValue = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
 
 /** `1 change`, `2 changes`. */

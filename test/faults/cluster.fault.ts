@@ -175,7 +175,7 @@ test('Redis goes away under load and comes back: the feed waits, nothing is lost
   const writing = keepWriting(shop)
   await writing.reached(100)
   await redis.stop()
-  await program.line(/Redis is out of reach/)
+  await program.line(/Redis is unavailable/)
   await writing.reached(300)
   await redis.start()
   await program.line(/Redis is back/)

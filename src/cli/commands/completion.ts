@@ -20,6 +20,6 @@ To install it, add the line of your shell:
 Shells complete a program that is on the PATH, and not what follows npx: install
 the package with --global, or add node_modules/.bin to the PATH.`
 
-/** Prints a script that completes commands, options and their values. It needs neither settings nor the app. */
+/** Prints a completion script. Requires neither settings nor the app. */
 export const printCompletion = (shell: string, program: Command) =>
   print(SCRIPTS[shell as keyof typeof SCRIPTS](commandTree(program)).trimEnd())

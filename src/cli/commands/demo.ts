@@ -8,7 +8,7 @@ interface DemoFlags {
   readonly databaseUrl?: string
 }
 
-/** Loaded only when it is asked for: no other command needs what the demo does. */
+/** Loaded on demand, since no other command needs the demo. */
 export const demo: CommandAction<DemoFlags> = async (_settings, { port, data, databaseUrl }) => {
   const { runDemo } = await import('../demo.ts')
   await runDemo({ port, dataDir: data, databaseUrl: databaseUrl === '' ? undefined : databaseUrl })

@@ -25,7 +25,7 @@ export async function doctor(settings: ProgramSettings, { json }: DoctorFlags): 
   })
 }
 
-/** The sum first, then what is wrong, then the SQL that repairs it. */
+/** Prints the summary, the findings, then the SQL of the repairs. */
 function printFindings(findings: readonly Finding[], plan: InstallationPlan | null) {
   printText(summarize(findings, plan))
   for (const paragraph of listFindings(findings, columnsOf(terminal.out))) print(`\n${paragraph}`)
@@ -37,5 +37,5 @@ function summarize(findings: readonly Finding[], plan: InstallationPlan | null):
   const number = (severity: Finding['severity']) => findings.filter(finding => finding.severity === severity).length
   const problems = `${count(number('error'), 'error')}, ${count(number('warning'), 'warning')}.`
   const text = plan ? `${countTables(plan.capture).join(', ')}, ${problems}` : problems
-  return findings.length === 0 ? colours.green(`${text} All is well.`) : colours.bold(text)
+  return findings.length === 0 ? colours.green(`${text} No problems.`) : colours.bold(text)
 }

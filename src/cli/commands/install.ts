@@ -15,11 +15,11 @@ interface JsonFlag extends InstallFlags {
 }
 
 interface PlanFlags extends JsonFlag {
-  /** A role that is to run a listener. */
+  /** The role that will run a listener. */
   readonly grants?: string
 }
 
-/** Shows what `install` would do, statement by statement, and does nothing. */
+/** Prints what `install` would do, with its statements. Changes nothing. */
 export async function plan(settings: ProgramSettings, { json, prune, reveal, grants }: PlanFlags): Promise<number> {
   return await withCommandContext(settings, async context => {
     const feed = await context.feed()
@@ -37,7 +37,7 @@ export async function plan(settings: ProgramSettings, { json, prune, reveal, gra
   })
 }
 
-/** And no other flag of the command line: `--models` is not the setting of that name. */
+/** Picks only these flags: `--models` differs from the setting of that name. */
 const installFlags = (prune = false, reveal = false): InstallFlags => ({ prune, reveal })
 
 interface InstallCommandFlags extends JsonFlag {
@@ -59,13 +59,13 @@ export async function install(
   })
 }
 
-/** Whoever else reads these changes gets none any more, so a person has to agree. */
+/** Requires confirmation, since other readers no longer receive these changes. */
 async function confirmPruning({ capture }: InstallationPlan, formatCommand: FormatCommand): Promise<boolean> {
   const drops = capture.steps.filter(({ action }) => action === 'drop')
   if (drops.length === 0) return true
   note(`This removes the capture of ${count(drops.length, 'model')}: ${drops.map(describeTable).join(', ')}.`)
   if (await confirm('Remove it?')) return true
-  note(`Nothing was changed. To remove it without being asked: ${formatCommand('install --prune --yes')}`)
+  note(`Nothing was changed. To remove it without confirmation: ${formatCommand('install --prune --yes')}`)
   return false
 }
 
@@ -73,17 +73,17 @@ interface UninstallFlags {
   readonly yes?: boolean
 }
 
-/** What is in the change log goes with it, so it wants to be told twice. */
+/** Requires `--yes`, since the change log is deleted too. */
 export async function uninstall(settings: ProgramSettings, { yes }: UninstallFlags): Promise<number> {
   return await withCommandContext(settings, async context => {
     if (!yes) {
       note(
-        `This takes the triggers off every table and drops the schema "${settings.schema}" with all that it holds. To do it: ${context.formatCommand('uninstall --yes')}`,
+        `This removes the triggers from every table and drops the schema "${settings.schema}" with the change log. To confirm: ${context.formatCommand('uninstall --yes')}`,
       )
       return EXIT.usage
     }
     await context.uninstall()
-    print(`Uninstalled: no trigger of ours is left, and the schema "${settings.schema}" is gone.`)
+    print(`Uninstalled: removed the triggers and the schema "${settings.schema}".`)
     return EXIT.ok
   })
 }

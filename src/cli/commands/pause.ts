@@ -11,24 +11,24 @@ interface PauseFlags {
   readonly models?: readonly string[]
 }
 
-/** Takes models out of publishing. Their triggers, and all else, go on. */
+/** Pauses publishing of models. Their triggers stay active. */
 export async function pause(settings: ProgramSettings, flags: PauseFlags, args: readonly string[]): Promise<number> {
   const { json } = flags
   const named = namedModels(args, flags)
-  if (named.length === 0) throw new ChangefeedError('E_USAGE', 'Name the models: pause user,pet.')
+  if (named.length === 0) throw new ChangefeedError('E_USAGE', 'Specify the models: pause user,pet.')
   return await withCommandContext(settings, async context => {
     const db = await context.installedDatabase('pause')
     const identities = await capturedIdentities(db, named)
     const changed = await pauseModels(db, identities)
     if (json) printJson({ paused: await listPauses(db) })
     for (const identity of identities.filter(() => !json)) {
-      print(changed.includes(identity) ? `paused ${identity}` : `${identity} was paused already`)
+      print(changed.includes(identity) ? `paused ${identity}` : `${identity} was already paused`)
     }
     return EXIT.ok
   })
 }
 
-/** Puts models back, and lets their clients read again; all that are paused, where none is named. */
+/** Resumes models, or all paused models if none is specified. Their clients receive `refetch`. */
 export async function resume(settings: ProgramSettings, flags: PauseFlags, args: readonly string[]): Promise<number> {
   const { json } = flags
   return await withCommandContext(settings, async context => {
@@ -39,12 +39,12 @@ export async function resume(settings: ProgramSettings, flags: PauseFlags, args:
     else if (changed.length === 0) note('Nothing was paused.')
     else {
       const resumed = before.filter(({ identity }) => changed.includes(identity))
-      for (const { identity, withheld } of resumed) print(`resumed ${identity}: ${withheld} changes were passed over`)
-      print('Clients of these models are told to read again.')
+      for (const { identity, withheld } of resumed) print(`resumed ${identity}: ${withheld} changes were skipped`)
+      print('Clients of these models receive refetch.')
     }
     return EXIT.ok
   })
 }
 
-/** Those of the arguments and of `--models`. */
+/** The models of the arguments and of `--models`. */
 const namedModels = (args: readonly string[], { models = [] }: PauseFlags) => [...args, ...models]

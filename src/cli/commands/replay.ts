@@ -21,7 +21,7 @@ interface ReplayFlags {
   readonly json?: boolean
 }
 
-/** Publishes once more what was published before, to the sockets that are subscribed now. Messages say `replayed`. */
+/** Publishes past changes again to the currently subscribed sockets. Messages are marked `replayed`. */
 export async function replay(settings: ProgramSettings, flags: ReplayFlags): Promise<number> {
   return await withCommandContext(settings, async context => {
     const db = await context.installedDatabase('replay')
@@ -53,7 +53,7 @@ async function publishAgain(context: CommandContext, db: Database, found: Replay
 }
 
 interface Shown {
-  /** Of all that is to be published. */
+  /** Number of changes to publish. */
   readonly total: number
   readonly json: boolean
 }

@@ -16,12 +16,12 @@ import type { ProgramSettings } from '../settings.ts'
 import { terminal } from '../terminal.ts'
 
 const RETRY: Backoff = { firstMs: 500, lastMs: 10_000 }
-/** What stopping waits for is one change that is being published. */
+/** Stopping waits only for the change being published. */
 const DRAIN_MS = 15_000
 
 /**
- * Runs until a signal. Whatever is lost meanwhile is connected again; the first signal ends in order, with the lead handed
- * over, and a second one at once.
+ * Runs until a signal and reconnects after failures. The first signal stops in order and hands over leadership; a
+ * second one ends the process at once.
  */
 export async function start(settings: ProgramSettings): Promise<number> {
   const logger = createLog({ level: settings.logLevel, hide: hider(secretsOf(settings)), to: terminal.out })
@@ -55,7 +55,7 @@ async function run(
   const uninstalled = await ending
   if (uninstalled) throw uninstalled
   await feed.stop()
-  logger.info('The listener has stopped; what it did not publish, the next one does')
+  logger.info('The listener has stopped; the next one publishes the remaining changes')
   return EXIT.ok
 }
 
@@ -85,11 +85,11 @@ async function openMonitor(context: CommandContext, { feed, target, logger }: Mo
     lagLimitMs: readyLagMs,
     examine: async () => (await examine(db, settings, models)).findings,
   })
-  logger.info('Status page, metrics and health checks are served', { url: `http://${httpHost}:${monitor.port}` })
+  logger.info('Serving status page, metrics and health checks', { url: `http://${httpHost}:${monitor.port}` })
   return monitor
 }
 
-/** An app that loads its models may want the database for it. */
+/** Waits for the database, which an app may need to load its models. */
 async function databaseThere({ settings: { connectionString } }: CommandContext, logger: Logger, signal: AbortSignal) {
   if (connectionString === undefined) return
   await retryUntilAvailable(logger, signal, async () => {
@@ -97,7 +97,7 @@ async function databaseThere({ settings: { connectionString } }: CommandContext,
   })
 }
 
-/** A database that is not there yet, or that is a standby about to be promoted, is waited for. */
+/** Retries while the database is unavailable, or is a standby that may be promoted. */
 async function retryUntilAvailable(logger: Logger, signal: AbortSignal, task: () => Promise<void>) {
   for (let attempt = 1; !signal.aborted; attempt++) {
     try {
@@ -105,7 +105,7 @@ async function retryUntilAvailable(logger: Logger, signal: AbortSignal, task: ()
     } catch (error) {
       const passing = error instanceof ChangefeedError && ['E_CONNECT', 'E_STANDBY'].includes(error.code)
       if (!passing) throw error
-      logger.warn('The database is out of reach; it is tried again', { error: error.message })
+      logger.warn('The database is unavailable; retrying', { error: error.message })
       await sleep(backoffMs(attempt, RETRY), undefined, { signal }).catch(() => {})
     }
   }
@@ -115,7 +115,7 @@ function endOnSignal(logger: Logger): AbortSignal {
   const controller = new AbortController()
   const end = (signal: NodeJS.Signals) => {
     if (controller.signal.aborted) process.exit(EXIT.unexpected)
-    logger.info('Stopping after the change that is being published; a second signal ends at once', { signal })
+    logger.info('Stopping after the current change; a second signal ends the process at once', { signal })
     controller.abort()
     setTimeout(() => {
       logger.error('Stopping took too long')
@@ -127,7 +127,7 @@ function endOnSignal(logger: Logger): AbortSignal {
   return controller.signal
 }
 
-/** Resolves on a signal; with an error where the feed stopped by itself. */
+/** Resolves on a signal, or with an error if the feed stops by itself. */
 const ended = (feed: Changefeed, signal: AbortSignal) =>
   new Promise<Error | undefined>(resolve => {
     feed.once('stopped', resolve)

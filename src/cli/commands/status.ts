@@ -17,7 +17,7 @@ import { bytes, count, note, print, printJson, printText, seconds, terminal } fr
 
 interface StatusFlags {
   readonly json?: boolean
-  /** In milliseconds; true where none is given. */
+  /** In milliseconds; true for the default. */
   readonly watch?: number | true
 }
 
@@ -38,7 +38,7 @@ export async function status(settings: ProgramSettings, { json, watch }: StatusF
   })
 }
 
-/** Until it is interrupted. A database that is out of reach may come back. */
+/** Repeats until interrupted. An unavailable database is retried. */
 async function repeat(show: () => Promise<void>, everyMs: number, settings: ProgramSettings, json = false) {
   const signal = interruption()
   while (!signal.aborted) {
@@ -89,7 +89,7 @@ function leaderText({ node, silentSeconds, fresh }: Lease, nodes: readonly Node[
 }
 
 function modelRow({ identity, table, capture, pausedAt, withheld }: ModelStatus): string[] {
-  const publishing = pausedAt ? colours.yellow(`paused ${age(pausedAt)}, ${withheld} passed over`) : 'on'
+  const publishing = pausedAt ? colours.yellow(`paused ${age(pausedAt)}, ${withheld} skipped`) : 'on'
   return [identity, table ?? colours.red('dropped'), capture === 'on' ? 'on' : colours.red(capture), publishing]
 }
 

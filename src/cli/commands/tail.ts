@@ -34,7 +34,7 @@ const COLOURS: Readonly<Record<RecordEvent['verb'], (text: string) => string>> =
   refetch: colours.yellow,
 }
 
-/** Prints what goes to the sockets, as it happens, until it is interrupted. Publishes nothing. */
+/** Prints published events until interrupted. Publishes nothing. */
 export async function tail(settings: ProgramSettings, flags: TailFlags): Promise<number> {
   return await withCommandContext(settings, async context => {
     const db = await context.installedDatabase('tail')
@@ -69,10 +69,10 @@ async function follow(db: Database, logReplay: LogReplay, flags: TailFlags, sign
   }
 }
 
-/** Only a leader puts changes in their place. */
+/** Warns if no leader runs, since only a leader orders new changes into ticks. */
 async function warnWithoutLeader(db: Database) {
   if ((await readLease(db))?.fresh) return
-  note(colours.yellow('No listener runs: new changes are logged, and show here once one has started.'))
+  note(colours.yellow('No listener runs: new changes are logged, and appear here when one has started.'))
 }
 
 function show(
@@ -96,7 +96,7 @@ function asJson(event: RecordEvent, meta: MessageMeta) {
   printJson({ ...event, reverse: undefined, ...meta })
 }
 
-/** In one line where it fits; else what changed stands below, indented. */
+/** In one line if it fits; otherwise with the changes indented below. */
 function asText(event: RecordEvent, { at, cursor }: MessageMeta) {
   const verb = event.verb.padEnd(11)
   const time = new Date(at).toISOString().slice(11, 23)

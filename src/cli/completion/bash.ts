@@ -1,6 +1,6 @@
 import type { CompletedOption, CompletedProgram } from './command-tree.ts'
 
-/** For bash 3.2, which macOS has, and later. */
+/** For bash 3.2 (macOS) and later. */
 export function bashCompletion({ name, options, commands }: CompletedProgram): string {
   const fn = `_${name.replaceAll('-', '_')}`
   const names = commands.map(command => command.name)
@@ -30,7 +30,7 @@ complete -F ${fn} ${name}
 `
 }
 
-/** What stands behind an option with a value, if that is known. */
+/** Completes the value of an option, if its values are known. */
 function valueCase(command: string, { names, value, completes }: CompletedOption): string[] {
   if (value !== 'required') return []
   const pattern = names.map(name => `${command}:${name}`).join('|')

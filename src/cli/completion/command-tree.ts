@@ -1,6 +1,6 @@
 import type { Argument, Command, Option } from 'commander'
 
-/** What completion knows of a command line: commander's commands, without their actions. */
+/** The command line as completion needs it: commander's commands without their actions. */
 export interface CompletedProgram {
   readonly name: string
   readonly options: readonly CompletedOption[]
@@ -11,21 +11,21 @@ export interface CompletedCommand {
   readonly name: string
   readonly summary: string
   readonly options: readonly CompletedOption[]
-  /** What its arguments may be, where that is a list. */
+  /** Values of its arguments, if they are a fixed list. */
   readonly choices: readonly string[]
 }
 
 export interface CompletedOption {
-  /** With their dashes: `-h`, `--help`. */
+  /** Including dashes: `-h`, `--help`. */
   readonly names: readonly string[]
   readonly description: string
   readonly value: 'none' | 'optional' | 'required'
-  /** What stands in the help for the value: `file`. */
+  /** The value name in the help: `file`. */
   readonly placeholder: string
   readonly completes: 'files' | 'folders' | 'nothing' | readonly string[]
 }
 
-/** Reads the tree of a program, the commands and options included that commander adds by itself. */
+/** Reads the command tree of a program, including commands and options added by commander. */
 export function commandTree(program: Command): CompletedProgram {
   const help = program.createHelp()
   const optionsOf = (command: Command) => help.visibleOptions(command).map(toOption)

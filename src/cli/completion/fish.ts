@@ -1,6 +1,6 @@
 import type { CompletedOption, CompletedProgram } from './command-tree.ts'
 
-/** One line for each command, option and choice. */
+/** One line per command, option and choice. */
 export function fishCompletion({ name, options, commands }: CompletedProgram): string {
   const complete = (condition: string, rest: string) => `complete -c ${name} -n '${condition}' ${rest}`
   const lines = commands.flatMap(command => {

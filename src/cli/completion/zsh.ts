@@ -1,6 +1,6 @@
 import type { CompletedCommand, CompletedOption, CompletedProgram } from './command-tree.ts'
 
-/** To be sourced, or put into a folder of `fpath`. */
+/** To be sourced, or installed in a folder of `fpath`. */
 export function zshCompletion({ name, options, commands }: CompletedProgram): string {
   const fn = `_${name}`
   const described = commands.map(command => `    '${quote(command.name)}:${quote(command.summary)}'`)
@@ -31,7 +31,7 @@ function commandCase({ name, options, choices }: CompletedCommand): string {
   return `        ${name}) _arguments -s \\\n${specs.join(' \\\n')} ;;`
 }
 
-/** Each name by itself; an option with a value may be given again. */
+/** One specification per name. An option with a value may be repeated. */
 function specifications({ names, description, value, placeholder, completes }: CompletedOption): string[] {
   const message = `${value === 'optional' ? '::' : ':'}${placeholder}:`
   const behind = value === 'none' ? '' : `${message}${actionOf(completes)}`
@@ -43,5 +43,5 @@ function actionOf(completes: CompletedOption['completes']): string {
   return { files: '_files', folders: '_files -/', nothing: '' }[completes]
 }
 
-/** Within single quotes, where brackets and colons have a meaning for `_arguments` and `_describe`. */
+/** Escapes for single quotes, and brackets and colons for `_arguments` and `_describe`. */
 const quote = (text: string) => text.replace(/[[\]:\\]/g, '\\$&').replaceAll("'", "'\\''")

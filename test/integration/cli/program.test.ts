@@ -35,15 +35,10 @@ test('every command tells what it takes', async () => {
 test.each([
   ['an unknown command', ['feed'], 2, /unknown command/],
   ['an unknown flag', ['plan', '--fast'], 2, /unknown option/],
-  ['no database', ['status'], 2, /Nothing names the database.*DATABASE_URL/],
+  ['no database', ['status'], 2, /No database is configured.*DATABASE_URL/],
   ['a wrong URL', ['status', '--database-url', 'mysql://x'], 2, /--database-url must be a Postgres URL/],
-  ['no models', ['plan', '--database-url', 'postgres://127.0.0.1:1/x'], 2, /Nothing says which models/],
-  [
-    'no server',
-    ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'],
-    3,
-    /Check that the server is running/,
-  ],
+  ['no models', ['plan', '--database-url', 'postgres://127.0.0.1:1/x'], 2, /No models are configured/],
+  ['no server', ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'], 3, /Is the server running/],
   ['no app', ['plan', '--app', 'nowhere', '--database-url', 'postgres://127.0.0.1:1/x'], 4, /no folder .*nowhere/],
   ['a lost config file', ['plan', '--config', 'lost.mjs'], 2, /no file .*lost\.mjs/],
 ])('%s: a sentence, and an exit code for scripts', async (_name, args, code, message) => {
@@ -112,7 +107,7 @@ test('TypeScript where this Node reads it, a clear word where not', async () => 
 test.each([
   ['true', /Serving sockets wants models/],
   ['', /Serving sockets wants models/],
-  ['false', /Nothing says how to reach the app's sockets/],
+  ['false', /No adapter is configured to reach the app's sockets/],
   ['perhaps', /CHANGEFEED_SERVE must be true/],
 ])('of a flag without a value the variable says whether it is on: %j', async (value, message) => {
   const { run } = await desk(
@@ -192,9 +187,9 @@ test('pause and resume, model by model', async () => {
   const { run } = await shopDesk()
   await run('install')
   expect((await run('pause', 'Pet')).text).toMatch(/\npaused pet$/)
-  expect((await run('pause', 'pet')).text).toMatch(/\npet was paused already$/)
+  expect((await run('pause', 'pet')).text).toMatch(/\npet was already paused$/)
   expect(await run('pause', 'fish')).toMatchObject({ code: 2, text: expect.stringMatching(/No model `fish`.*user/) })
-  expect((await run('status')).text).toMatch(/pet .*paused .*, 0 passed over/)
+  expect((await run('status')).text).toMatch(/pet .*paused .*, 0 skipped/)
   expect((await run('resume')).text).toMatch(/resumed pet: 0 changes/)
   expect((await run('resume')).text).toMatch(/\nNothing was paused\.$/)
 })

@@ -118,7 +118,7 @@ test('a database that is not there yet is waited for; meanwhile it is alive and 
   const { run } = await desk('postgres://127.0.0.1:1/app', `export default { definitions: ${definitions} }`)
   const program = run('start', '--http-port', '0', '--redis-url', 'redis://127.0.0.1:1')
   const port = portIn(await program.line(/Status page/))
-  await program.line(/The database is out of reach/)
+  await program.line(/The database is unavailable/)
   const answers = await Promise.all(['healthz', 'readyz'].map(path => fetch(`http://127.0.0.1:${port}/${path}`)))
   expect(answers.map(({ status }) => status)).toEqual([200, 503])
   program.kill('SIGINT')
@@ -127,7 +127,7 @@ test('a database that is not there yet is waited for; meanwhile it is alive and 
 
 test('an app whose models cannot do without the database waits for it as well', async () => {
   const { program } = await server('postgres://127.0.0.1:1/app')
-  await program.line(/The database is out of reach/)
+  await program.line(/The database is unavailable/)
   program.kill('SIGTERM')
   expect((await program.ended).code).toBe(0)
 })
