@@ -40,33 +40,33 @@ export type FeedState = 'stopped' | 'starting' | 'running' | 'reconnecting' | 's
 
 export interface FeedStatus {
   readonly state: FeedState
-  /** Null while there is no connection. */
+  /** Null while disconnected. */
   readonly role: Role | null
-  /** How the leader reads: by interrupt (`asleep`), by polling, or on the way from this to that. */
+  /** How the leader reads: on notification (`asleep`), by polling, or in transition. */
   readonly mode: Mode | null
-  /** This process among those that run a feed on the database. */
+  /** Id of this process among the nodes of the database. */
   readonly node: string
-  /** Whether it is proven that notifications arrive: one of our own has come back since the last connect. */
+  /** Whether a notification was received since the last connect, which proves that they arrive. */
   readonly listening: boolean
   /** Identities of the models whose changes are published. */
   readonly models: readonly string[]
-  /** Those of them of which changes are missing until capture is installed again. */
+  /** Models with missing changes until capture is installed again. */
   readonly uncaptured: readonly UncapturedModel[]
-  /** Where this node stands; null before it read anything. */
+  /** The position of this node; null before the first read. */
   readonly cursor: string | null
   /** When the last published change happened, in milliseconds since the epoch. */
   readonly lastChangeAt: number | null
-  /** Models of which changes could not be published as they are within the last hour; their clients were told to read again. */
+  /** Models with failures to publish within the last hour. Their clients received `refetch`. */
   readonly failures: readonly ModelFailures[]
-  /** Since when the publisher's backend takes no messages of this node; null while it does. */
+  /** The outage of this node's publisher backend; null while it is available. */
   readonly outage: PublisherOutage | null
 }
 
 /**
- * A change feed of Waterline models on PostgreSQL: every committed write, whoever made it, reaches the subscribed
+ * A change feed of Waterline models on PostgreSQL: every committed write of any client is published to the subscribed
  * sockets.
  *
- * Throws `E_OPTIONS` for options that do not fit and `E_MODEL` for collections that are none. Connects to nothing yet.
+ * Throws `E_OPTIONS` for invalid options and `E_MODEL` for invalid collections. Does not connect yet.
  *
  * @example
  * const feed = createChangefeed({ connectionString, collections: ontology.collections, io })
@@ -74,7 +74,7 @@ export interface FeedStatus {
  * await feed.start()
  *
  * @example
- * // With the types of the records of every model that the feed has, by identity:
+ * // With the record types of all models of the feed, by identity:
  * const feed = createChangefeed<{ user: UserRecord; pet: PetRecord }>(options)
  * feed.on('change', change => { if (change.identity === 'user') greet(change.record) })
  * io.on('connection', socket => feed.subscribe(socket, 'pet'))
@@ -88,10 +88,10 @@ export function createChangefeed(options: ChangefeedOptions): Changefeed {
   return new Changefeed(parseOptions(options))
 }
 
-/** A feed that knows the types of the records, by the identities of its models. */
+/** A feed with typed records, by model identity. */
 export type TypedChangefeed<Records extends object> = TypedChanges<Records> & Changefeed<keyof Records & string>
 
-/** `Identity`: what the models may be called in {@link subscribe}. */
+/** `Identity`: the model identities that {@link subscribe} accepts. */
 export class Changefeed<Identity extends string = string> extends FeedEmitter {
   readonly #settings: Settings
   readonly #models: Models
@@ -113,38 +113,41 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     this.#models = selectModels(readModels(settings.collections), settings.models)
   }
 
-  /** What {@link install} would do, without doing it. Throws `E_CONNECT`, `E_PRIVILEGE`, `E_SCHEMA_OWNER`, `E_VERSION`. */
+  /**
+   * Plans {@link install} without changing anything. Throws `E_CONNECT`, `E_PRIVILEGE`, `E_SCHEMA_OWNER`, `E_VERSION`.
+   */
   async plan(flags: InstallFlags = {}): Promise<InstallationPlan> {
     return await this.#installation().plan(flags)
   }
 
-  /** The SQL that lets a role run a listener and nothing more, to be run by the role that installs. Connects to nothing. */
+  /** The SQL that lets a role run a listener, for the installing role to execute. Does not connect. */
   grants(role: string): string[] {
     return this.#installation().grants(role)
   }
 
   /**
-   * Creates or updates our schema and the triggers on the models' tables. Does nothing where all is in place, and
-   * nothing at all where anything cannot be done. Capture that this app does not ask for stays, unless `prune` is set, and
-   * what an installation left out of the change log stays out of it, unless `reveal` is set.
+   * Creates or updates our schema and the triggers on the models' tables. Does nothing if all is up to date, and
+   * changes nothing if there is any problem. Keeps capture that this app does not use unless `prune` is set, and
+   * columns that an earlier installation omitted stay omitted unless `reveal` is set.
    *
-   * Throws `E_MODEL` when a model cannot be captured, `E_PRIVILEGE`, `E_SCHEMA_OWNER`, `E_LOCKED` when a
-   * table stayed locked, `E_CONNECT`.
+   * Throws `E_MODEL` if a model cannot be captured, `E_PRIVILEGE`, `E_SCHEMA_OWNER`, `E_LOCKED` if a table stays
+   * locked, `E_CONNECT`.
    */
   async install(flags: InstallFlags = {}): Promise<InstallationPlan> {
     return await this.#installation().install(flags)
   }
 
-  /** Takes our triggers off every table and drops our schema with all that it holds. */
+  /** Removes our triggers from every table and drops our schema, including the change log. */
   async uninstall(): Promise<void> {
     await this.#installation().uninstall()
   }
 
   /**
-   * Begins to publish, and resolves once this node listens. A connection that is lost later is made again, for ever; where
-   * the feed is uninstalled meanwhile, or updated by a newer version of this package, it stops, and emits `stopped`.
+   * Starts publishing, and resolves once this node listens. Reconnects without limit after a lost connection. Stops and
+   * emits `stopped` if the feed is uninstalled, or updated by a newer version of this package.
    *
-   * Throws `E_CONNECT`, `E_STANDBY`, `E_VERSION`, `E_NOT_INSTALLED`, `E_SCHEMA_OWNER`, and `E_STATE` when the feed runs already.
+   * Throws `E_CONNECT`, `E_STANDBY`, `E_VERSION`, `E_NOT_INSTALLED`, `E_SCHEMA_OWNER`, and `E_STATE` if the feed is
+   * already running.
    */
   async start(): Promise<void> {
     if (this.#state !== 'stopped') throw new ChangefeedError('E_STATE', `The feed is ${this.#state}: stop it first.`)
@@ -152,21 +155,21 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     await this.#starting
   }
 
-  /** Ends after the change that is being published. What was not published is published after the next start. */
+  /** Stops after the change being published. Remaining changes are published after the next start. */
   async stop(): Promise<void> {
     if (this.#state === 'stopped') return
     this.#state = 'stopping'
     this.#stopping.abort()
     this.#session?.stop()
-    await this.#starting.catch(() => {}) // who started it hears of it
+    await this.#starting.catch(() => {}) // start() reports the error
     await this.#running
     await this.#leave()
   }
 
   /**
-   * Subscribes a socket of your own socket.io server to records of a model, or, without `ids`, to its new records: what is
-   * created from then on is followed to its end. It authorizes nothing: call it for what this client may read.
-   * Throws `E_USAGE` for an unknown model and for ids that are none.
+   * Subscribes a socket of your own socket.io server to records of a model, or, without `ids`, to its new records, each
+   * until it is destroyed. It does not authorize: call it only for records that this client may read. Throws `E_USAGE`
+   * for an unknown model and for invalid ids.
    *
    * @example
    * io.on('connection', socket => socket.on('watch pets', () => feed.subscribe(socket, 'pet')))
@@ -175,40 +178,40 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     await socket.join(roomsOfSubscription(this.#models, identity, ...ids))
   }
 
-  /** Ends what {@link subscribe} began: without `ids`, new records are not announced to the socket any more. */
+  /** Reverses {@link subscribe}. Without `ids`, the socket no longer receives new records. */
   async unsubscribe(socket: Subscriber, identity: Identity, ...ids: SubscriptionIds): Promise<void> {
     for (const room of roomsOfSubscription(this.#models, identity, ...ids)) await socket.leave(room)
   }
 
   /**
-   * Resolves when every change that was committed before this call has been published.
-   * Throws `E_STATE` when the feed does not run or is stopped meanwhile.
+   * Resolves when every change committed before this call has been published. Throws `E_STATE` if the feed is not
+   * running or is stopped meanwhile.
    */
   async settled(): Promise<void> {
     const context = this.#context
-    if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
+    if (!context) throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
     await context.catchUpWaiters.wait(() => this.#session?.hurry())
   }
 
   /**
-   * How far this node is behind what has been committed; a standby, how far the leader is. Throws `E_STATE` when the feed
-   * does not run.
+   * How far this node is behind the committed changes; on a standby, how far the leader is. Throws `E_STATE` if the
+   * feed is not running.
    */
   async lag(): Promise<Lag> {
     const context = this.#context
-    if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
+    if (!context) throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
     const { role, position } = this.#session ?? {}
     const own = role !== 'standby' && position
     return own ? await readLag(context.db, own) : await readDeliveryLag(context.db)
   }
 
   /**
-   * The cursor of the last change that was published: what happened after it is still to come. On a node that does not
-   * publish itself it is the leader's, and up to a second old. Throws `E_STATE` when the feed does not run.
+   * The cursor of the last published change. On a node that does not publish, the leader's, up to a second old. Throws
+   * `E_STATE` if the feed is not running.
    */
   async cursor(): Promise<string> {
     const context = this.#context
-    if (!context) throw new ChangefeedError('E_STATE', 'The feed does not run: start it first.')
+    if (!context) throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
     const position = this.#session?.position ?? (await publishedPosition(context.db))
     return cursorOf(position) ?? ''
   }
@@ -232,7 +235,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     return new Consumer({ ...parts, check: db => this.#installation().check(db) }, parsed)
   }
 
-  /** Whether this attribute never leaves the table: it is encrypted, or omitted by the options. */
+  /** Whether this attribute is never captured: it is encrypted, or omitted by the options. */
   omits(identity: string, attribute: string): boolean {
     const column = this.#models.get(identity)?.attributes.get(attribute)?.column
     const redacted = redactedColumns(this.#models, this.#settings.models).get(identity)
@@ -331,7 +334,10 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     }
   }
 
-  /** One session after the other. The first must come to life; after that only {@link stop} ends the row. */
+  /**
+   * Runs one session after another. If the first cannot start, gives up; later, only {@link stop} or an incompatible schema ends the
+   * loop.
+   */
   async #keepRunning(context: FeedContext, onReady: () => void, onFailure: (error: unknown) => void) {
     let checkpoint: SessionCheckpoint | null = null
     let failures = 0
@@ -348,8 +354,8 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
         })
       } catch (error) {
         if (!everReady) return onFailure(error)
-        const misfit = await this.#misfit(context, error)
-        if (misfit) return await this.#giveUp(context, misfit)
+        const incompatibility = await this.#incompatibility(context, error)
+        if (incompatibility) return await this.#giveUp(context, incompatibility)
         this.#disconnected(context, error as Error)
         await this.#backOff(++failures)
       }
@@ -368,26 +374,26 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   #disconnected({ logger }: FeedContext, error: Error) {
     if (this.#state === 'stopping') return
     this.#state = 'reconnecting'
-    logger.warn('The feed lost the database and connects again', { error: error.message })
+    logger.warn('The feed lost the database connection and reconnects', { error: error.message })
     this.announce('disconnected')
     this.report(error)
   }
 
   /**
-   * Why connecting again is of no use: while this feed ran it was uninstalled, or a newer version changed our schema, which
-   * this one would read wrongly.
+   * The error that makes reconnecting pointless: the feed was uninstalled while running, or a newer version migrated
+   * the schema to a state that this version would misread.
    */
-  async #misfit({ db }: FeedContext, error: unknown): Promise<ChangefeedError | undefined> {
-    if (isMisfit(error)) return error
+  async #incompatibility({ db }: FeedContext, error: unknown): Promise<ChangefeedError | undefined> {
+    if (isIncompatible(error)) return error
     const found = await this.#installation()
       .check(db)
       .catch((problem: unknown) => problem)
-    return isMisfit(found) ? found : undefined
+    return isIncompatible(found) ? found : undefined
   }
 
   async #giveUp(context: FeedContext, error: Error) {
     if (this.#state === 'stopping') return
-    context.logger.error('The feed has stopped, as what is installed in the database is not for it', {
+    context.logger.error('The feed has stopped: its schema was removed, or migrated by a newer version', {
       error: error.message,
     })
     this.#session = null
@@ -403,14 +409,14 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     this.#state = 'stopped'
   }
 
-  /** Full jitter, so that many nodes do not come back at once. */
+  /** Adds jitter, so that many nodes do not reconnect at once. */
   async #backOff(failures: number) {
     const ceiling = backoffMs(failures, RECONNECT)
     await sleep(ceiling * (0.5 + Math.random() / 2), undefined, { signal: this.#stopping.signal }).catch(() => {})
   }
 }
 
-const isMisfit = (error: unknown): error is ChangefeedError =>
+const isIncompatible = (error: unknown): error is ChangefeedError =>
   error instanceof ChangefeedError && ['E_NOT_INSTALLED', 'E_VERSION'].includes(error.code)
 
 function cursorOf(position: Position | null): string | null {

@@ -1,7 +1,7 @@
-/** A key of a map for several values. Two keys are the same if each value has the same text as the other key's. */
+/** A map key for several values. Keys are equal if the texts of all values are. */
 export const compositeKey = (...values: readonly unknown[]): string => JSON.stringify(values.map(String))
 
-/** Items with the same values, in the order of the first of each group. */
+/** Groups items with equal values, in the order of each group's first item. */
 export function groupBy<Item>(
   items: Iterable<Item>,
   valuesOf: (item: Item) => readonly unknown[],

@@ -18,15 +18,15 @@ import type { Settings } from './options.ts'
 
 export type { CapturePlan }
 
-/** What an installation would do, or has done. As text, and with `console.log`, it is what `install` prints. */
+/** A pending or completed installation. Formats itself as `install` prints it, also with `console.log`. */
 export interface InstallationPlan {
-  /** Steps of our own schema that are to be run, by name. */
+  /** Names of the pending migrations of our schema. */
   readonly migrations: readonly string[]
-  /** What is to be done to the tables of the models, table by table. */
+  /** The steps for the tables of the models. */
   readonly capture: CapturePlan
 }
 
-/** Everything of ours in the database: our schema, and the triggers on the app's tables. */
+/** Our objects in the database: the schema, and the triggers on the app's tables. */
 export class Installation {
   readonly #settings: Settings
   readonly #models: Models
@@ -42,7 +42,7 @@ export class Installation {
     return await this.#withClient(client => this.#read(client, flags))
   }
 
-  /** Refuses before it creates anything: a schema of ours without any capture would be half an installation. */
+  /** Checks for problems before creating anything, so that no schema is created without capture. */
   async install(flags: InstallFlags = {}): Promise<InstallationPlan> {
     const { schema, retentionMs } = this.#settings
     const plan = await this.#withClient(async client => {
@@ -87,7 +87,7 @@ export class Installation {
     })
   }
 
-  /** The statements that let a role run a listener and nothing more. It reads the app's tables for their associations. */
+  /** The statements that let a role run a listener. It reads the app's tables for their associations. */
   grants(role: string): string[] {
     const models = [...this.#models.values()]
     const grantee = quoteName(role)
@@ -100,7 +100,7 @@ export class Installation {
     ]
   }
 
-  /** Throws `E_NOT_INSTALLED` when our schema is missing or behind, or the role may not read it. */
+  /** Throws `E_NOT_INSTALLED` if our schema is missing or outdated, or the role may not read it. */
   async check({ pool }: Database): Promise<void> {
     const { schema, formatCommand } = this.#settings
     const client = await pool.connect()
@@ -115,13 +115,13 @@ export class Installation {
     }
   }
 
-  /** Installing breaks native replication of such a publication: its subscriber lacks our tables. */
+  /** Installing breaks logical replication of such a publication if its subscriber lacks our tables. */
   async #publicationWarnings(client: Client): Promise<string[]> {
     const { schema } = this.#settings
     return (await publicationsOf(client, schema)).map(name => describePublication(name, schema))
   }
 
-  /** Of models that this installation began to capture, so that each is named once. */
+  /** For models whose capture was created by this installation, so that each is reported once. */
   #secretsIn({ steps }: CapturePlan): string[] {
     const isNew = (identity: string) => steps.some(step => step.identity === identity && step.action === 'create')
     const suspected = suspectedSecrets(this.#models, this.#settings.models)
@@ -148,19 +148,19 @@ function withText(plan: InstallationPlan): InstallationPlan {
   return Object.defineProperties({ ...plan }, { toString: { value }, [inspect.custom]: { value } })
 }
 
-/** True when there is nothing to be done. */
+/** Whether nothing is pending. */
 export const isComplete = ({ migrations, capture }: InstallationPlan): boolean =>
   migrations.length === 0 && capture.problems.length === 0 && pendingSteps(capture).length === 0
 
 const notInstalled = (schema: string, command: string) =>
   new ChangefeedError(
     'E_NOT_INSTALLED',
-    `The schema "${schema}" of the change feed is missing or behind. Call feed.install() first, or run: ${command}`,
+    `The schema "${schema}" of the change feed is missing or outdated. Call feed.install() first, or run: ${command}`,
   )
 
 const noRights = (schema: string, cause: unknown) =>
   new ChangefeedError(
     'E_PRIVILEGE',
-    `The role may not read the tables of the schema "${schema}". Connect as the role that installed it, or let this one run a listener: ${listenerGrants(schema, '<role>').join('; ')}`,
+    `The role may not read the tables of the schema "${schema}". Connect as the role that installed it, or grant it the privileges of a listener: ${listenerGrants(schema, '<role>').join('; ')}`,
     { cause },
   )

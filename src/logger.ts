@@ -1,6 +1,6 @@
 /**
- * What the feed logs through: a constant message first, then fields. `sails.log`, a pino child behind a three-line
- * adapter, and `console` satisfy it.
+ * The logger of the feed: a constant message, then fields. `sails.log`, `console`, and pino with a small adapter
+ * implement it.
  */
 export interface Logger {
   error(message: string, fields?: object): void

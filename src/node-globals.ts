@@ -1,9 +1,9 @@
 /**
- * Loads what Node loads only when one of its globals is first used, and keeps the globals that are used later.
+ * Loads libraries that Node loads lazily on the first use of a global, and keeps globals that are used later.
  *
- * Sails makes each model a global, whatever the name: one called `Event` replaces Node's. The first use of `Response`,
- * `fetch` or `WebSocket` loads a library that extends the global `Event` of that moment, and fails from then on. To be
- * imported before the models of an app are loaded.
+ * Sails makes each model a global: one called `Event` replaces Node's. The first use of `Response`, `fetch` or
+ * `WebSocket` loads a library that extends the current global `Event`, and fails permanently. Import this module before
+ * the models of an app are loaded.
  */
 const constructors = new Map(
   Object.getOwnPropertyNames(globalThis)
@@ -11,7 +11,7 @@ const constructors = new Map(
     .map(name => [name, read(name)]),
 )
 
-/** A global may refuse to be read, such as `Storage` on some versions of Node. */
+/** Reading a global may throw, for example `Storage` in some versions of Node. */
 function read(name: string): unknown {
   try {
     return Reflect.get(globalThis, name)
@@ -23,8 +23,8 @@ function read(name: string): unknown {
 export const { AbortController } = globalThis
 
 /**
- * Makes `value instanceof File` what it is in Node where `File` is a model now: socket.io asks this of all that it sends,
- * and the question would throw, as a model is no function.
+ * Keeps `value instanceof File` working when `File` is a model. socket.io checks this for everything it sends, and the
+ * check would throw because a model is not a function.
  */
 export function keepInstanceof(globalId: string, model: object): void {
   const original = constructors.get(globalId)

@@ -12,88 +12,89 @@ import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/socketio/client-buffers.ts
 export interface ChangefeedOptions {
   /** Postgres URL of the primary, `postgres://user:password@host:5432/database`. Required without `connection`. */
   connectionString?: string
-  /** The primary in parts instead of a URL: `{ host, port, user, password, database, ssl }`. */
+  /** Address of the primary in parts instead of a URL: `{ host, port, user, password, database, ssl }`. */
   connection?: AddressParts
   /** Waterline's models: `ontology.collections` of an initialised Waterline, or `sails.models`. */
   collections: object
-  /** The socket.io server whose sockets are told. One of `io` and `publisher`, or neither to use the events alone. */
+  /** The socket.io server to publish to. Set one of `io` and `publisher`, or neither to use only the events. */
   io?: Server
-  /** Publishes instead of `io`. */
+  /** A custom publisher instead of `io`. */
   publisher?: Publisher
   /**
-   * Which models: their identities, or settings by identity (`false` leaves one out, the others are all in).
+   * The models to capture: a list of identities, or settings by identity (`false` excludes a model, all others are
+   * included).
    * @default all models of a Postgres datastore
    */
   models?: readonly string[] | Readonly<Record<string, boolean | ModelOptions>>
   /** Name of our own Postgres schema. @default 'changefeed' */
   schema?: string
   /**
-   * Role that owns that schema, where the connecting role is neither it nor a member of it, and it is no superuser. Its
-   * code runs with the rights of the connecting role: name one that you trust.
-   * @default trust in the connecting role, the roles that it is a member of, and superusers alone
+   * The role that owns that schema, if the connecting role is neither its owner, nor a member of the owner, nor a
+   * superuser. Its code runs with the privileges of the connecting role, so it must be trusted.
+   * @default trust only the connecting role, the roles that it is a member of, and superusers
    */
   schemaOwner?: string
   /**
-   * Who publishes where several processes run a feed: each to its own sockets (`local`), or the leader alone, through
-   * the cluster adapter of `io` (`leader`). @default 'auto': `local` with socket.io's in-memory adapter
+   * Which process publishes if several run a feed: each to its own sockets (`local`), or only the leader, through the
+   * cluster adapter of `io` (`leader`). @default 'auto': `local` with socket.io's in-memory adapter
    */
   publish?: 'auto' | 'local' | 'leader'
-  /** How long the change log keeps what was published, for clients that come back, in milliseconds. @default 900_000 */
+  /** How long the change log keeps published changes for reconnecting clients, in milliseconds. @default 900_000 */
   retentionMs?: number
   /**
-   * Size of the change log, in bytes, at which changes that could not be published are given up: a gap is declared and
-   * the clients are told to read again. @default 4 GiB
+   * Size of the change log in bytes above which unpublished changes are dropped: a gap is declared, and clients receive
+   * `refetch`. @default 4 GiB
    */
   backlogLimitBytes?: number
-  /** Whether an UPDATE that changes nothing is published, as a blueprint would. @default 'publish' */
+  /** Whether an UPDATE without changes is published, as a blueprint would. @default 'publish' */
   noopUpdates?: 'publish' | 'ignore'
   /**
-   * Whether the associated records are read again and put into the record of `created` messages and into `previous`, as
-   * blueprints do. @default false
+   * Whether associated records are read and included in the record of `created` messages and in `previous`, as in
+   * blueprints. @default false
    */
   populate?: boolean
   /**
-   * Whether `updated.data` is as blueprints send it: by column name instead of attribute name, JSON arrays as text.
+   * Whether `updated.data` has the format of blueprints: column names instead of attribute names, JSON arrays as text.
    * @default false
    */
   compatibility?: boolean
-  /** How long `install()` may wait for the lock on a table of the app, in milliseconds. @default 5_000 */
+  /** How long `install()` waits for a lock on a table of the app, in milliseconds. @default 5_000 */
   lockTimeoutMs?: number
   /**
-   * Whether an origin is looked for in each writing statement as well, where `set local changefeed.origin` cannot be used:
-   * `/*changefeed:origin=TOKEN*\/` at its very start or end. @default false
+   * Whether the origin is also read from each writing statement, for clients that cannot use `set local
+   * changefeed.origin`: the comment `/*changefeed:origin=TOKEN*\/` at its start or end. @default false
    */
   originTag?: boolean
   /**
-   * What may wait for one client of `io` that reads more slowly than it is sent, in bytes. The feed waits a little for such
-   * clients; one above this is disconnected. @default 16 MiB
+   * Maximum number of bytes buffered for a client of `io` that reads too slowly. The feed first slows down for such
+   * clients; a client above the limit is disconnected. @default 16 MiB
    */
   maxBufferedBytes?: number
   /**
-   * Completes a command of ours, such as `install`, to the line that messages tell your users to run, where `npx` is not
-   * the way: `command => `docker compose run app npx waterline-changefeed ${command}``.
-   * @default `npx waterline-changefeed`, with `NODE_ENV` and `--schema` where they are needed
+   * Completes a subcommand, such as `install`, to the command line in messages, if users do not run it with `npx`:
+   * `command => `docker compose run app npx waterline-changefeed ${command}``.
+   * @default `npx waterline-changefeed`, with `NODE_ENV` and `--schema` if needed
    */
   formatCommand?: FormatCommand
-  /** Where the feed logs. @default nowhere */
+  /** The logger of the feed. @default no logging */
   logger?: Logger
 }
 
-/** The options of a feed with typed records: `models` knows the type of each model's record. */
+/** The options of a feed with typed records: `models` has the record type of each model. */
 export interface TypedChangefeedOptions<Records extends object> extends Omit<ChangefeedOptions, 'models'> {
   models?: readonly string[] | TypedModels<Records>
 }
 
-/** Of models without a type only what does not depend on it can be set, as `false` for one that is left out. */
+/** For models without a type, only settings that do not depend on it, such as `false` to exclude one. */
 type TypedModels<Records extends object> = {
   readonly [Identity in keyof Records & string]?: boolean | ModelOptions<Records[Identity]>
 } & Readonly<Record<string, boolean | ModelOptions<never>>>
 
-/** As the option that it fits. */
+/** Converts an address to the corresponding option. */
 export const addressOption = (address: ServerAddress): Pick<ChangefeedOptions, 'connectionString' | 'connection'> =>
   'connectionString' in address ? address : { connection: address }
 
-/** The options with every default in place. */
+/** The options including all defaults. */
 export interface Settings
   extends Required<
     Omit<ChangefeedOptions, 'connectionString' | 'connection' | 'io' | 'publisher' | 'models' | 'schemaOwner'>
@@ -102,7 +103,7 @@ export interface Settings
   readonly schemaOwner: string | undefined
   readonly io: Server | undefined
   readonly publisher: Publisher | undefined
-  /** Identities that are left out, and settings of those that are in. `only` is the list, where there is one. */
+  /** Excluded identities, and settings of the included ones. `only` is the list, if there is one. */
   readonly models: ModelSelection
 }
 
@@ -155,7 +156,7 @@ export const schema = z.strictObject({
     .string('must be the name of a Postgres schema')
     .min(1, 'must not be empty')
     .refine(name => Buffer.byteLength(name) < 64 && !name.includes('\0'), 'must be shorter than 64 bytes')
-    .refine(name => !/^(pg_|public$)/.test(name), 'must be a schema of its own: not public, not pg_...')
+    .refine(name => !/^(pg_|public$)/.test(name), 'must be a dedicated schema: not public, not pg_...')
     .default(DEFAULT_SCHEMA),
   schemaOwner: z.string('must be the name of a role').min(1, 'must not be empty').optional(),
   publish: z.enum(['auto', 'local', 'leader'], "must be 'auto', 'local' or 'leader'").default('auto'),
@@ -188,13 +189,13 @@ function hasHost(value: unknown): value is AddressParts {
   return typeof value === 'object' && value !== null && typeof (value as Partial<AddressParts>).host === 'string'
 }
 
-/** Throws `E_OPTIONS`, naming each option that does not fit and what it must be. */
+/** Throws `E_OPTIONS`, with each invalid option and its requirement. */
 export function parseOptions(options: ChangefeedOptions): Settings {
   const fitting = options?.connection === undefined ? schema : schemaWithParts
   const parsed = parseBySchema(fitting, options, { describe })
   const { models, io, publisher, schemaOwner, connectionString, connection, ...rest } = parsed
   if (io && publisher) {
-    throw new ChangefeedError('E_OPTIONS', 'Option `publisher` takes the place of `io`: pass one of them.')
+    throw new ChangefeedError('E_OPTIONS', 'Options `publisher` and `io` exclude each other: pass one of them.')
   }
   const address = connection ?? { connectionString: connectionString as string } // the schema asks for one of them
   const flags = rest.schema === DEFAULT_SCHEMA ? [] : ['--schema', rest.schema]

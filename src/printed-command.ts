@@ -1,15 +1,15 @@
-/** Completes a command of ours, such as `install --prune`, to the line that a person has to type. */
+/** Completes a subcommand, such as `install --prune`, to a command line for users. */
 export type FormatCommand = (command: string) => string
 
 export interface CommandLineParts {
-  /** As `NODE_ENV` names it: it decides which configuration an app loads. @default this process's own */
+  /** `NODE_ENV`, which selects the configuration of an app. @default that of this process */
   readonly environment?: string | undefined
-  /** Flags that every command takes, such as `--schema`, each followed by its value. */
+  /** Flags of every command, such as `--schema`, each followed by its value. */
   readonly flags?: readonly string[]
 }
 
 /**
- * The one place that knows how our command line is called.
+ * The only place that knows how the command line is invoked.
  *
  * @example
  * commandFormatter({ environment: 'production', flags: ['--schema', 'feed'] })('install')
@@ -23,5 +23,5 @@ export function commandFormatter({
   return command => [...variables, 'npx waterline-changefeed', command, ...flags.map(quoted)].join(' ')
 }
 
-/** For a POSIX shell. */
+/** Quotes for a POSIX shell. */
 const quoted = (text: string) => (/^[\w./:@=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

@@ -2,5 +2,5 @@ import { createRequire } from 'node:module'
 
 const manifest: { version: string } = createRequire(import.meta.url)('waterline-changefeed/package.json')
 
-/** Of this package. */
+/** Version of this package. */
 export const VERSION = manifest.version

@@ -178,7 +178,7 @@ test('Redis goes away under load and comes back: the feed waits, nothing is lost
   await program.line(/Redis is unavailable/)
   await writing.reached(300)
   await redis.start()
-  await program.line(/Redis is back/)
+  await program.line(/Redis is available again/)
   await writing.reached(500)
   await expectAllArrived(clients, await writing.stop())
 })

@@ -49,7 +49,10 @@ test('pause and resume take models as arguments, as a list, or by the option', {
   expect((await run('pause', 'pet,user')).text).toMatch(/^paused pet\npaused user$/m)
   expect((await run('resume', '--model', 'pet')).text).toMatch(/^resumed pet: [^\n]*\nClients/m)
   expect((await run('pause', 'user', '--models', 'pet')).text).toMatch(/^user was already paused\npaused pet$/m)
-  expect(await run('pause')).toMatchObject({ code: 2, text: expect.stringMatching(/Specify the models: pause user,pet/) })
+  expect(await run('pause')).toMatchObject({
+    code: 2,
+    text: expect.stringMatching(/Specify the models: pause user,pet/),
+  })
 })
 
 test('of an unknown name the error lists the nearest', { timeout: 90_000 }, async () => {

@@ -78,7 +78,7 @@ test.each([
 })
 
 test.each([
-  ['what it does not know', `export default { colour: 'red' }`, /no setting `colour`.*Known: .*schema/],
+  ['what it does not know', `export default { colour: 'red' }`, /Unknown setting `colour`.*Known settings: .*schema/],
   ['a wrong value', `export default { httpPort: 'many' }`, /Setting `httpPort` must be a port/],
   ['no object', `export default 7`, /exports no object/],
   ['a syntax error', `export default {`, /cannot be loaded/],
