@@ -43,7 +43,7 @@ test('the unit, the image and the pods run the same commands, and these install 
   expect(await app.run(install).ended).toEqual({ code: 0, signal: null })
   const listener = app.run(start)
   const url =
-    /"url":"([^"]+)"/.exec(await listener.line(/Serving status page, metrics and health checks/))?.[1] ?? ''
+    /"url":"([^"]+)"/.exec(await listener.line(/Status page, metrics and health checks are served/))?.[1] ?? ''
   await listener.line(/The listener is ready/)
 
   const server = app.run('node server.mjs', { PORT: '0' })

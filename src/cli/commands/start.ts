@@ -85,7 +85,7 @@ async function openMonitor(context: CommandContext, { feed, target, logger }: Mo
     lagLimitMs: readyLagMs,
     examine: async () => (await examine(db, settings, models)).findings,
   })
-  logger.info('Serving status page, metrics and health checks', { url: `http://${httpHost}:${monitor.port}` })
+  logger.info('Status page, metrics and health checks are served', { url: `http://${httpHost}:${monitor.port}` })
   return monitor
 }
 

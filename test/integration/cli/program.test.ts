@@ -38,9 +38,9 @@ test.each([
   ['no database', ['status'], 2, /No database is configured.*DATABASE_URL/],
   ['a wrong URL', ['status', '--database-url', 'mysql://x'], 2, /--database-url must be a Postgres URL/],
   ['no models', ['plan', '--database-url', 'postgres://127.0.0.1:1/x'], 2, /No models are configured/],
-  ['no server', ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'], 3, /Is the server running/],
-  ['no app', ['plan', '--app', 'nowhere', '--database-url', 'postgres://127.0.0.1:1/x'], 4, /no folder .*nowhere/],
-  ['a lost config file', ['plan', '--config', 'lost.mjs'], 2, /no file .*lost\.mjs/],
+  ['no server', ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'], 3, /Check that the server is running/],
+  ['no app', ['plan', '--app', 'nowhere', '--database-url', 'postgres://127.0.0.1:1/x'], 4, /folder .*nowhere does not exist/],
+  ['a lost config file', ['plan', '--config', 'lost.mjs'], 2, /file .*lost\.mjs does not exist/],
 ])('%s: a sentence, and an exit code for scripts', async (_name, args, code, message) => {
   const { run } = await desk()
   const result = await run(...args)
@@ -105,8 +105,8 @@ test('TypeScript where this Node reads it, a clear word where not', async () => 
 })
 
 test.each([
-  ['true', /Serving sockets wants models/],
-  ['', /Serving sockets wants models/],
+  ['true', /Serving sockets requires models/],
+  ['', /Serving sockets requires models/],
   ['false', /No adapter is configured to reach the app's sockets/],
   ['perhaps', /CHANGEFEED_SERVE must be true/],
 ])('of a flag without a value the variable says whether it is on: %j', async (value, message) => {
