@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { openShop, summary } from './fixture.ts'
 
-/** What an owner of the table `pet` may do so that a query on it calls a function. For more see `hostile-app-table.test.ts`. */
+/** Changes by the owner of the table `pet` that make a query call a function. See also `hostile-app-table.test.ts`. */
 const traps: Record<string, string> = {
   'a view of an immutable function, which the planner calls': `
     create function trap() returns boolean immutable language plpgsql as $$ begin return nextval('public.calls') > 0; end $$;
@@ -15,7 +15,7 @@ const traps: Record<string, string> = {
 }
 
 test.each(Object.entries(traps))(
-  'related records are looked up without running code of others: %s',
+  'related records are read without running code of another role: %s',
   async (_, trap) => {
     const { database, feed: createFeed, published } = await openShop()
     const listener = await database.role()

@@ -7,14 +7,14 @@ import { openMigratedShop } from './fixture.ts'
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** What is alive, in MiB. */
+/** Live memory in MiB. */
 function liveMemory() {
   collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return (heapUsed + external) / 2 ** 20
 }
 
-/** Counts, and measures at every `every`th event. */
+/** Counts events, and measures at every `every`th. */
 function counter(every: number) {
   const samples: number[] = []
   let events = 0
@@ -29,7 +29,7 @@ function counter(every: number) {
   return { publisher, samples, events: () => events }
 }
 
-test('200,000 rows in one transaction pass with flat memory', { timeout: 120_000 }, async () => {
+test('publishes 200,000 rows of one transaction with constant memory', { timeout: 120_000 }, async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   const { publisher, samples, events } = counter(20_000)
   const feed = newFeed({ publisher })
@@ -41,7 +41,7 @@ test('200,000 rows in one transaction pass with flat memory', { timeout: 120_000
   expect(Math.max(...samples) - Math.min(...samples)).toBeLessThan(16)
 })
 
-test('five times as many rows of 2 MiB need no more memory at once', { timeout: 120_000 }, async () => {
+test('five times as many rows of 2 MiB need no more memory', { timeout: 120_000 }, async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   const { publisher, samples, events } = counter(5)
   const feed = newFeed({ publisher })
@@ -64,7 +64,7 @@ test('five times as many rows of 2 MiB need no more memory at once', { timeout: 
 /** Not the peak: Node frees some buffers only after the collection that a sample begins with. */
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 
-test('stopped in the middle of a large transaction, the next feed goes on where it was', async () => {
+test('after a stop within a large transaction, the next feed resumes at the same change', async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   const seen: unknown[] = []
   const first = newFeed({

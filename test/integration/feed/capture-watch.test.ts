@@ -19,7 +19,7 @@ async function runningShop(options: Partial<ChangefeedOptions> = {}): Promise<Sh
 const becomes = (feed: Changefeed, ...reasons: string[]) =>
   eventually(() => expect(feed.status().uncaptured.map(({ reason }) => reason)).toEqual(reasons), WITHIN)
 
-/** What was published since the last call. */
+/** The events published since the last call. */
 async function taken({ running, published }: { running: Changefeed; published: Published[] }): Promise<string[]> {
   await running.settled()
   return summary(published.splice(0))
@@ -31,7 +31,7 @@ const SWAP = `
   begin; create table user_new (like "user" including all); alter table "user" rename to user_old;
   alter table user_new rename to "user"; commit`
 
-test('a swapped table: reported once, its clients read again, nothing of the old table is published', async () => {
+test('a swapped table is reported once, its clients refetch, and the old table is no longer published', async () => {
   const warnings: unknown[] = []
   const ignore = () => {}
   const logger = {
@@ -57,7 +57,7 @@ test('a swapped table: reported once, its clients read again, nothing of the old
   await becomes(shop.running)
   await shop.database.query(`insert into user_old (name) values ('stale')`)
   expect(await taken(shop)).toEqual([])
-  // Swapped back, to a table whose triggers have never been off.
+  // Swapped back to a table whose triggers were never disabled.
   await shop.database.query(
     `begin; alter table "user" rename to user_new; alter table user_old rename to "user"; commit`,
   )
@@ -66,7 +66,7 @@ test('a swapped table: reported once, its clients read again, nothing of the old
   expect(await taken(shop)).toEqual(['created user 8'])
 })
 
-test('a table that is dropped, made anew and captured by another process flows on without a restart', async () => {
+test('a table recreated and captured by another process is published without a restart', async () => {
   const shop = await runningShop()
   const other = shop.feed()
   for (const noticed of [false, true]) {
@@ -83,7 +83,7 @@ test('a table that is dropped, made anew and captured by another process flows o
   }
 })
 
-test('a model that is installed later, by another process, is published at once', async () => {
+test('a model installed later by another process is published at once', async () => {
   const shop = await openMigratedShop()
   await shop.feed({ models: ['pet'] }).install()
   const running = shop.feed({ publish: 'leader' })
@@ -94,7 +94,7 @@ test('a model that is installed later, by another process, is published at once'
   expect(await taken({ ...shop, running })).toEqual(['created user 1']) // never captured, so nothing is missing
 })
 
-test('triggers that are disabled and enabled by hand: reported, and a gap each time', async () => {
+test('triggers disabled and enabled manually are reported, with a gap each time', async () => {
   const shop = await runningShop()
   await shop.database.query('alter table "user" disable trigger user')
   await becomes(shop.running, 'disabled')
@@ -105,7 +105,7 @@ test('triggers that are disabled and enabled by hand: reported, and a gap each t
   expect(await taken(shop)).toEqual(GAP)
 })
 
-test.each(['by installing', 'by hand'])('capture that was put back while no listener ran, %s: a gap', async how => {
+test.each(['by installing', 'manually'])('capture restored while no listener ran, %s, causes a gap', async how => {
   const shop = await runningShop()
   if (how === 'by hand') {
     await shop.database.query('alter table "user" disable trigger user')
@@ -126,7 +126,7 @@ test.each(['by installing', 'by hand'])('capture that was put back while no list
   expect(await taken({ ...shop, running: last })).toEqual([])
 })
 
-test('each node that publishes declares the gap, once', async () => {
+test('each publishing node declares the gap once', async () => {
   const shop = await openMigratedShop()
   const nodes = ['a', 'b'].map(() => {
     const published: Published[] = []
@@ -143,7 +143,7 @@ test('each node that publishes declares the gap, once', async () => {
   for (const node of nodes) expect(await taken(node)).toEqual([...GAP, ...GAP, 'created user 1'])
 })
 
-test('a renamed table: processes of the old and the new version each go by their own models', async () => {
+test('after a table rename, processes of the old and the new version each use their own models', async () => {
   const shop = await runningShop()
   const { connectionString } = shop.database
   const models = { ...petShop, user: { ...petShop.user, tableName: 'person' } }
@@ -164,7 +164,7 @@ test('a renamed table: processes of the old and the new version each go by their
   expect((await renewed.plan()).capture.steps.map(({ action }) => action)).toEqual(['keep', 'keep'])
 })
 
-test('what a running node publishes is not pruned by another app', async () => {
+test('another app does not prune capture that a running node publishes', async () => {
   const shop = await runningShop()
   await shop.database.query('create table invoice (id serial primary key)')
   const { collections } = await startWaterline({

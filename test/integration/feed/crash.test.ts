@@ -5,7 +5,7 @@ import { eventually } from '../../helpers/eventually.ts'
 import { built, startCode, type TestProgram } from '../../helpers/program.ts'
 import { openMigratedShop, openShop, type Published, type Shop } from './fixture.ts'
 
-/** A feed in a process of its own, which prints each event: what it printed, it has published. */
+/** A feed in a separate process, which prints each event after publishing it. */
 function startPublisher({ database }: Shop): TestProgram {
   const waterline = new URL('../../helpers/waterline-program.mjs', import.meta.url)
   return startCode(
@@ -25,7 +25,7 @@ function startPublisher({ database }: Shop): TestProgram {
 const publishedBy = ({ lines }: TestProgram) =>
   lines.filter(line => line.startsWith('{"event"')).map(line => JSON.parse(line) as Published)
 
-/** Every row that was written is there, and what came twice came with the same cursor and said the same. */
+/** Asserts that every row was published, and that duplicates have the same cursor and content. */
 function expectAllOnceOrAgain(published: readonly Published[], count: number) {
   const byId = new Map<unknown, string>()
   for (const { event, meta } of published) {
@@ -37,7 +37,7 @@ function expectAllOnceOrAgain(published: readonly Published[], count: number) {
   expect([...byId.keys()].sort((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: count }, (_, i) => i + 1))
 }
 
-/** Writes rows one by one until `stop`; resolves with how many there are. */
+/** Writes rows one at a time until `stop`. Resolves with their number. */
 function keepWriting(database: TestDatabase) {
   let count = 0
   let going = true
@@ -55,7 +55,7 @@ function keepWriting(database: TestDatabase) {
   }
 }
 
-test('killed between reading and storing, again and again: everything arrives, twice only with the same cursor', async () => {
+test('repeated kills between reading and storing lose nothing, and duplicates have the same cursor', async () => {
   const shop = await openMigratedShop()
   await shop.feed().install()
   const writing = keepWriting(shop.database)
@@ -76,7 +76,7 @@ test('killed between reading and storing, again and again: everything arrives, t
   expectAllOnceOrAgain(published, count)
 })
 
-test('its backends terminated under load: it comes back, everything arrives', async () => {
+test('terminated backends under load: the feed reconnects and loses nothing', async () => {
   const shop = await openMigratedShop()
   const feed = shop.feed()
   await feed.install()
@@ -98,7 +98,7 @@ test('its backends terminated under load: it comes back, everything arrives', as
   expectAllOnceOrAgain(shop.published, count)
 })
 
-test.each(['fast', 'immediate'] as const)('the server restarted (%s): everything arrives', async mode => {
+test.each(['fast', 'immediate'] as const)('a server restart (%s) loses nothing', async mode => {
   const server = await ownServer({ fsync: 'on' })
   const shop = await openShop(await testDatabase({ server }))
   const feed = shop.feed()

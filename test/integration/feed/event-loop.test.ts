@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest'
 import { openMigratedShop } from './fixture.ts'
 
-/** Longer than a leader trusts a lease that it could not renew. */
+/** Longer than a leader trusts a lease without renewal. */
 const PAGE_MS = 9_000
 const CALL_MS = 30
 const CHANGES = PAGE_MS / CALL_MS
 
-/** Keeps the event loop to itself, as an emit to thousands of sockets does, or a function of the app. */
+/** Blocks the event loop, as an emit to thousands of sockets or an app function does. */
 function block(ms: number) {
   const end = performance.now() + ms
   while (performance.now() < end);
 }
 
-test('a page that takes longer than the lease lets everything else have its turn, and the lease is renewed', async () => {
+test('a page that takes longer than the lease yields to the event loop, and the lease is renewed', async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   let turn = 0
   const publishedIn: number[] = []
@@ -32,7 +32,7 @@ test('a page that takes longer than the lease lets everything else have its turn
   await feed.settled()
   clearInterval(counting)
   expect(publishedIn).toHaveLength(CHANGES)
-  // A call takes longer than a slice of time: a turn lies between two calls, in nearly all of which the timer was due.
+  // A call takes longer than a time slice, so the event loop turns between calls, and the timer is usually due.
   expect(new Set(publishedIn).size).toBeGreaterThan(CHANGES * 0.9)
   expect(disconnected).toBe(0)
   const [lease] = await database.query<{ age: number }>(
@@ -41,7 +41,7 @@ test('a page that takes longer than the lease lets everything else have its turn
   expect(lease?.age).toBeLessThan(6)
 })
 
-test('a publisher that buffers is asked whether it has room, between slices of time and behind each page', async () => {
+test('a buffering publisher is drained between time slices and after each page', async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   const seen: string[] = []
   const publisher = {

@@ -21,7 +21,7 @@ test.each(['changefeed', 'Odd "Sch'])('a raw SQL write is published (schema %s)'
   expect(JSON.stringify(published)).not.toContain('secret')
 })
 
-test('what was written while no feed ran is published by the next one, once', async () => {
+test('changes written while no feed ran are published once by the next feed', async () => {
   const { database, feed: newFeed, published } = await openShop()
   const first = newFeed()
   await first.install()
@@ -36,7 +36,7 @@ test('what was written while no feed ran is published by the next one, once', as
   expect(summary(published)).toEqual(['created pet 1', 'updated pet 1'])
 })
 
-test('a record that its model cannot show is reported, and its clients read again; the feed goes on', async () => {
+test('a record that its model cannot serialize is reported, its clients refetch, and the feed continues', async () => {
   const { database, feed: newFeed, collections, published } = await openMigratedShop()
   collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'bad') throw new Error('no bad pets')
@@ -63,7 +63,7 @@ test('a record that its model cannot show is reported, and its clients read agai
   ])
 })
 
-test('a message that the publisher refuses keeps back none of the others of its change', async () => {
+test('a message rejected by the publisher does not affect other messages of its change', async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   const seen: string[] = []
   const publisher = {
@@ -86,7 +86,7 @@ test('a message that the publisher refuses keeps back none of the others of its 
   expect(skipped).toEqual([['pet', 'refused']])
 })
 
-test('a publisher that is not ready holds the feed; nothing is lost and nothing overtakes', async () => {
+test('an unavailable publisher pauses the feed without loss or reordering', async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   const seen: string[] = []
   let down = 3
@@ -104,7 +104,7 @@ test('a publisher that is not ready holds the feed; nothing is lost and nothing 
   expect(seen).toEqual(['created pet', 'destroyed pet'])
 })
 
-test('columns that are added, dropped and retyped while the feed runs', async () => {
+test('handles columns added, dropped and retyped while the feed runs', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -125,7 +125,7 @@ test.each([
   ['boolean', 'text', 'true', `'yes'`, 'yes'],
   ['text', 'integer', `'1'`, '2', 2],
 ])(
-  'a row that is written when its column, %s, has just become %s is read as the new type',
+  'a row written right after its column %s became %s is read with the new type',
   async (former, type, before, value, read) => {
     const { database, feed: newFeed, published } = await openMigratedShop()
     const feed = newFeed()
@@ -145,7 +145,7 @@ test.each([
   },
 )
 
-test('an UPDATE that changes nothing is published, or not, as the option says', async () => {
+test('noopUpdates determines whether a no-op UPDATE is published', async () => {
   for (const [noopUpdates, expected] of [
     ['publish', ['updated pet 1']],
     ['ignore', []],
@@ -163,7 +163,7 @@ test('an UPDATE that changes nothing is published, or not, as the option says', 
   }
 })
 
-test('TRUNCATE tells clients to read again', async () => {
+test('TRUNCATE makes clients refetch', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -176,7 +176,7 @@ test('TRUNCATE tells clients to read again', async () => {
   ])
 })
 
-test('origin and annotations of a transaction travel with its messages', async () => {
+test('messages include origin and annotations of their transaction', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -195,7 +195,7 @@ test('origin and annotations of a transaction travel with its messages', async (
   ])
 })
 
-test('feeds that are used wrongly say so', async () => {
+test('incorrect use of a feed throws errors', async () => {
   const { database, feed: newFeed } = await openShop()
   const feed = newFeed()
   await expect(feed.settled()).rejects.toMatchObject({ code: 'E_STATE' })
@@ -214,7 +214,7 @@ test('feeds that are used wrongly say so', async () => {
   })
 })
 
-test('uninstall leaves nothing behind', async () => {
+test('uninstall removes everything', async () => {
   const { database, feed: newFeed } = await openShop()
   const catalog = () =>
     database.query(`
@@ -233,7 +233,7 @@ test('uninstall leaves nothing behind', async () => {
 test.each([
   ['the log renamed', 'alter table changefeed.change rename to elsewhere'],
   ['a function of ours dropped', 'drop function changefeed.slot_of'],
-])('a log that is broken by hand (%s) fails writes loudly; uninstalling frees them', async (_name, damage) => {
+])('a manually damaged log (%s) makes writes fail until it is uninstalled', async (_name, damage) => {
   const { database, feed: newFeed } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()

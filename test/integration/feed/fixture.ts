@@ -25,12 +25,12 @@ export interface Published {
 export interface Shop {
   readonly database: TestDatabase
   readonly collections: Orm['collections']
-  /** A feed on this database that publishes into `published`, not installed, not started. */
+  /** A feed on this database that publishes into `published`; neither installed nor started. */
   feed(options?: Partial<ChangefeedOptions>): Changefeed
   readonly published: Published[]
 }
 
-/** A database with our schema in it, so that `install` has only triggers to make: for tests that are about neither. */
+/** A database with our schema, so that `install` only creates triggers. For tests that are about neither. */
 export const migratedDatabase = () =>
   copiedDatabase('changefeed', async connectionString => {
     await migrateSchema({ connectionString, applicationName: 'test' }, 'changefeed')
@@ -39,7 +39,7 @@ export const migratedDatabase = () =>
 /** As `openShop`, on a `migratedDatabase`. */
 export const openMigratedShop = async (app: Partial<WaterlineOptions> = {}) => openShop(await migratedDatabase(), app)
 
-/** A real Waterline app on a database of its own, with the models of the pet shop where `app` names no others. */
+/** A real Waterline app on a separate database, with the models of the pet shop unless `app` has others. */
 export async function openShop(database?: TestDatabase, app: Partial<WaterlineOptions> = {}): Promise<Shop> {
   const own = database ?? (await testDatabase())
   const { connectionString } = own

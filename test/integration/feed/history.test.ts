@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { testDatabase } from '../../helpers/database.ts'
 import { openMigratedShop, type Published, type Shop, summary } from './fixture.ts'
 
-/** What the events say the table holds now; throws where one does not follow from those before it. */
+/** The rows of the table according to the events. Throws if an event contradicts earlier ones. */
 function replayed(published: readonly Published[]): Map<unknown, unknown> {
   const records = new Map<unknown, unknown>()
   for (const { event, meta } of published) {
@@ -35,7 +35,7 @@ async function runningShop() {
   return { ...shop, running: feed }
 }
 
-test('a late commit comes late, a rollback never, a savepoint with its transaction', async () => {
+test('publishes transactions in commit order, no rollbacks, and savepoints with their transaction', async () => {
   const { database, running, published } = await runningShop()
   const [late, other] = [await database.connect(), await database.connect()]
   await late.query('begin')
@@ -57,7 +57,7 @@ test('a late commit comes late, a rollback never, a savepoint with its transacti
   expect(summary(published)).toEqual(['created pet 2', 'created pet 1', 'created pet 4'])
 })
 
-test('a prepared transaction is published when it is committed', async () => {
+test('a prepared transaction is published at its commit', async () => {
   const { database, running, published } = await runningShop()
   const client = await database.connect()
   await client.query(`set changefeed.notify = off`)
@@ -72,7 +72,7 @@ test('a prepared transaction is published when it is committed', async () => {
   expect(summary(published)).toEqual(['created pet 2', 'created pet 1'])
 })
 
-test('a transaction that is open in another database holds nothing up', async () => {
+test('an open transaction in another database does not delay publishing', async () => {
   const { database, running, published } = await runningShop()
   const elsewhere = await testDatabase()
   const client = await elsewhere.connect()
@@ -82,7 +82,7 @@ test('a transaction that is open in another database holds nothing up', async ()
   expect(summary(published)).toEqual(['created pet 1'])
 })
 
-test('two transactions that cross on one row', async () => {
+test('two transactions that overlap on one row', async () => {
   const { database, running, published, ...shop } = await runningShop()
   const [one, two] = [await database.connect(), await database.connect()]
   await database.query(`insert into pet (id, name) values (1, 'start')`)
@@ -99,7 +99,7 @@ test('two transactions that cross on one row', async () => {
   await expectSameAsTable({ database, published, ...shop })
 })
 
-test('an app trigger that updates rows of its own statement', async () => {
+test('a trigger of the app that updates rows of its own statement', async () => {
   const { database, running, published, ...shop } = await runningShop()
   await database.query(`
     create function echo() returns trigger language plpgsql as $$
@@ -114,7 +114,7 @@ test('an app trigger that updates rows of its own statement', async () => {
   await expectSameAsTable({ database, published, ...shop })
 })
 
-test('the same over more rows than are read at once: what cannot be put right is to be read again', async () => {
+test('the same across pages: clients refetch where the order cannot be restored', async () => {
   const { database, running, published } = await runningShop()
   await database.query(`
     insert into pet (id, name) select id, 'a' from generate_series(1, 1200) as id;
@@ -134,10 +134,10 @@ test('the same over more rows than are read at once: what cannot be put right is
   published.length = 0
   await database.query(`update pet set name = 'c' where id <> 1`)
   await running.settled()
-  expect(published).toHaveLength(1_199) // in order, so nobody need read again
+  expect(published).toHaveLength(1_199) // in order, so no refetch
 })
 
-test('ten writers, with savepoints, rollbacks and pauses: nothing lost, nothing early, order per record', async () => {
+test('ten writers with savepoints, rollbacks and pauses: nothing is lost or early, and records stay in order', async () => {
   const { database, running, published, ...shop } = await runningShop()
   const clients = await Promise.all(Array.from({ length: 10 }, () => database.connect()))
   await Promise.all(clients.map(client => writeAtRandom(client, 60)))
@@ -147,7 +147,7 @@ test('ten writers, with savepoints, rollbacks and pauses: nothing lost, nothing 
   expect(new Set(published.map(({ meta }) => meta.cursor)).size).toBe(published.length)
 })
 
-/** Few records, so that writers meet; a conflict is part of the game. */
+/** Few records, so that writers conflict. */
 async function writeAtRandom(client: pg.Client, transactions: number) {
   await client.query(`set deadlock_timeout = '20ms'`)
   for (let done = 0; done < transactions; done++) {
@@ -181,7 +181,7 @@ function randomWrite(): string {
   }
 }
 
-/** 1200 pets, so that a statement on all takes three pages, and a trigger on each. */
+/** 1200 pets, so that a statement on all takes three pages, with a trigger on each. */
 async function shopWithTrigger(body: string) {
   const shop = await runningShop()
   await shop.database.query(`
@@ -203,14 +203,14 @@ const refetched = (published: readonly Published[]) =>
 test.each([
   ['swapped within one page of several', `if new.id = 1 then update pet set name = 'x' where id = 100; end if;`],
   ['of nested updates that change nothing', `if new.id = 1 then update pet set name = name; end if;`],
-])('no client reads again for changes %s', { timeout: 60_000 }, async (_name, body) => {
+])('no client refetches for changes %s', { timeout: 60_000 }, async (_name, body) => {
   const { database, running, published } = await shopWithTrigger(body)
   await database.query(`update pet set name = 'b'`)
   await running.settled()
   expect(refetched(published)).toEqual([])
 })
 
-test('a trigger that takes back what its own statement is about to do: clients read again', async () => {
+test('clients refetch when a trigger reverts what its own statement is about to do', async () => {
   const { database, running, published } = await shopWithTrigger(
     `if new.id = 1 then update pet set name = 'a' where id = 2; end if;`,
   )

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import { openMigratedShop, type Shop, summary } from './fixture.ts'
 
-/** A shop whose pets cannot be shown while they are called `bad`. */
+/** A shop whose pets cannot be serialized while they are called `bad`. */
 async function openAngryShop(options: Parameters<Shop['feed']>[0] = {}) {
   const shop = await openMigratedShop()
   shop.collections.pet.customToJSON = function toJson(this: { name: string }) {
@@ -23,7 +23,7 @@ async function openAngryShop(options: Parameters<Shop['feed']>[0] = {}) {
   return { ...shop, feed, lines, changing }
 }
 
-test('a record that cannot be shown: what needs only ids is published, and for the rest its clients read again', async () => {
+test('for a record that cannot be serialized, messages with ids are published and clients refetch', async () => {
   const { changing, published, feed, lines } = await openAngryShop()
   await changing(`insert into "user" (id, name) values (1, 'ann')`)
   expect(await changing(`insert into pet (id, name, owner) values (1, 'bad', 1)`)).toEqual([
@@ -36,13 +36,13 @@ test('a record that cannot be shown: what needs only ids is published, and for t
   expect(await changing('delete from pet')).toEqual(['destroyed pet 1', 'removedFrom user 1'])
   expect(published[0]?.event).toEqual({ verb: 'destroyed', identity: 'pet', id: 1 })
   expect(feed.status().failures).toMatchObject([{ identity: 'pet', count: 4 }])
-  // Once for the model, with the place in the app's code.
+  // Once for the model, with the location in the app's code.
   expect(lines).toEqual([
     [expect.any(String), expect.objectContaining({ model: 'pet', stack: expect.stringContaining('toJson') })],
   ])
 })
 
-test('in one page, clients read again once, behind everything that is published of it', async () => {
+test('clients refetch once per page, after its last message', async () => {
   const { changing, published } = await openAngryShop()
   const gaps = await changing(
     `insert into pet (id, name) values (1, 'bad'), (2, 'rex'), (3, 'bad'); update pet set name = 'max' where id = 2`,
@@ -51,7 +51,7 @@ test('in one page, clients read again once, behind everything that is published 
   expect(published.at(-1)?.meta).toEqual({ cursor: expect.any(String), at: expect.any(Number) })
 })
 
-test('a feed that is stopped behind a change that failed has told its clients, and repeats nothing', async () => {
+test('a feed stopped after a failed change has notified its clients and repeats nothing', async () => {
   const told: string[] = []
   let stop = () => {}
   const publisher = {
@@ -77,7 +77,7 @@ test('a feed that is stopped behind a change that failed has told its clients, a
 
 const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
 
-test('an attribute that is nested too deeply to be sent is left out of its record', async () => {
+test('an attribute that is nested too deeply to send is omitted from its record', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   await database.query('alter table pet alter column name type json using null')
   const feed = newFeed()

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { eventOf } from '../../helpers/eventually.ts'
 import { openMigratedShop } from './fixture.ts'
 
-test('lag is what is committed and not published, at any place within a transaction', async () => {
+test('lag counts committed unpublished changes, also within a transaction', async () => {
   const shop = await openMigratedShop()
   let failing = true
   const publisher = {

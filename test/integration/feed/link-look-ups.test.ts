@@ -23,7 +23,7 @@ const models = {
 const LINKS = 'course_students__student_courses'
 const LOCK = 'lock table'
 
-/** 300 students in course 1, and in a seat each of room 1; and how many transactions read tables of the app. */
+/** 300 students in course 1, and in a seat each of room 1, and a count of transactions that read tables of the app. */
 async function openSchool() {
   const shop = await openMigratedShop({ models })
   const proxy = await startProxy(shop.database.connectionString)
@@ -49,10 +49,10 @@ async function openSchool() {
 
 const oneTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1)
 
-/** One while the deletion is older than the window, and another one where it is not. */
+/** One transaction if the deletion is older than the window, otherwise one more. */
 const FEW = 2
 
-test('the links that a page deletes from a junction table are looked up together', async () => {
+test('deleted links of a junction table are looked up together', async () => {
   const { publishedOf } = await openSchool()
   const { events, reads } = await publishedOf(`delete from ${LINKS}`)
   expect(events).toEqual(oneTo(300).flatMap(n => [`removedFrom student ${n}`, 'removedFrom course 1']))
@@ -60,7 +60,7 @@ test('the links that a page deletes from a junction table are looked up together
   expect(reads).toBeLessThanOrEqual(FEW)
 })
 
-test('so are those of a through model, whether their rows are deleted or changed', async () => {
+test('deleted and changed links of a through model are looked up together', async () => {
   const { publishedOf } = await openSchool()
   const moved = await publishedOf('update seat set room = 2 where id <= 100')
   expect(moved.events.filter(event => event === 'removedFrom room 1')).toHaveLength(100)
@@ -75,7 +75,7 @@ test('so are those of a through model, whether their rows are deleted or changed
   expect(deleted.reads).toBeLessThanOrEqual(FEW)
 })
 
-test('of links that are deleted together, those that exist again, or exist twice, are kept', async () => {
+test('links deleted together are kept if they exist again, or exist twice', async () => {
   const { publishedOf, database, feed } = await openSchool()
   await database.query(`insert into ${LINKS} (course_students, student_courses) values (1, 7)`)
   await feed.settled()
@@ -91,7 +91,7 @@ test('of links that are deleted together, those that exist again, or exist twice
   ])
 })
 
-test('a link that a page deletes, inserts and deletes again leaves once for each deletion', async () => {
+test('a link that a page deletes, inserts and deletes again is removed once per deletion', async () => {
   const { publishedOf } = await openSchool()
   const unlink = `delete from ${LINKS} where student_courses = 4`
   const { events, reads } = await publishedOf(
@@ -109,7 +109,7 @@ test('a link that a page deletes, inserts and deletes again leaves once for each
 
 interface Reader {
   readonly database: TestDatabase
-  /** The places of the pairs that exist. */
+  /** Positions of the pairs that exist. */
   read(...pairs: readonly (readonly [RecordId, RecordId])[]): Promise<number[]>
 }
 
@@ -146,7 +146,7 @@ test.each([
   ['date', [], '2024-02-29', '2023-01-01'],
   ['color', [`create type color as enum ('red', 'blue')`], 'red', 'blue'],
   ['key', ['create domain base as integer', 'create domain key as base check (value > 0)'], 1, 2],
-] as const)('links are found by pairs of %s', async (type, before, one, other) => {
+] as const)('finds links by pairs of %s', async (type, before, one, other) => {
   const { database, read } = await openReader(type, ...before)
   const pairs = [
     [one, one],
@@ -160,13 +160,13 @@ test.each([
   expect(await read(...pairs)).toEqual([])
 })
 
-test('a key that the column cannot hold spoils no other answer', async () => {
+test('a key that the column cannot hold does not affect other results', async () => {
   const { database, read } = await openReader('smallint')
   await database.query('insert into seat (room, student) values (1, 2), (3, 4)')
   expect(await read([1, 2], [70_000, 2], ['x', 4], [3, 4], [1, 4])).toEqual([0, 3])
 })
 
-test('a look at links runs no check of a domain', async () => {
+test('looking up links runs no domain checks', async () => {
   const { database, read } = await openReader(
     'key',
     'create sequence events',

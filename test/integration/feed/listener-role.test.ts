@@ -16,7 +16,7 @@ const models = {
   student: { attributes: { name: { type: 'string' }, courses: { collection: 'course', via: 'students' } } },
 }
 
-/** A shop whose feed was installed by its owner, and a role with the rights of a listener and no others. */
+/** A shop whose feed was installed by its owner, and a role with only the privileges of a listener. */
 async function openInstalledShop() {
   const shop = await openShop(undefined, { models })
   await shop.feed().install()
@@ -25,7 +25,7 @@ async function openInstalledShop() {
   return { ...shop, connectionString }
 }
 
-test('a role with the rights of a listener alone publishes, associations included', async () => {
+test('a role with only the privileges of a listener publishes, including associations', async () => {
   const { database, feed: newFeed, published, connectionString } = await openInstalledShop()
   const feed = newFeed({ connectionString })
   await feed.start()
@@ -49,7 +49,7 @@ test('a role with the rights of a listener alone publishes, associations include
   expect(feed.status().failures).toEqual([])
 })
 
-test('the doctor finds no fault with that role, and says what it lacks once there is something to install', async () => {
+test('doctor accepts that role, and names missing privileges if there is something to install', async () => {
   const { database, collections, connectionString } = await openInstalledShop()
   const settings = parseOptions({ connectionString, collections })
   const wanted = selectModels(readModels(settings.collections), settings.models)

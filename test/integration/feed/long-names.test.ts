@@ -5,7 +5,7 @@ import { openShop, summary } from './fixture.ts'
 /** 70 bytes: Postgres keeps 63 of them. */
 const long = (name: string) => `${name}_`.padEnd(70, 'x')
 
-test('a made-up junction table whose names are too long for Postgres is captured and published', async () => {
+test('an implicit junction table with names too long for Postgres is captured and published', async () => {
   const models = {
     member: {
       attributes: {
@@ -33,7 +33,7 @@ test('a made-up junction table whose names are too long for Postgres is captured
   ])
 })
 
-test('a schema, a table and columns with too long names: published by attribute, redacted by attribute', async () => {
+test('a schema, table and columns with too long names are published and redacted by attribute', async () => {
   const database = await testDatabase()
   await database.query(`create schema "${long('schema')}"`)
   const attributes = {
@@ -52,7 +52,7 @@ test('a schema, a table and columns with too long names: published by attribute,
   expect((await feed.plan()).capture).toMatchObject({ steps: [{ action: 'keep' }], warnings: [] })
 })
 
-test('names that are one name to Postgres are named by the plan', async () => {
+test('the plan reports names that Postgres truncates to the same name', async () => {
   const attributes = { [`${long('a')}1`]: { type: 'string' }, [`${long('a')}2`]: { type: 'string' } }
   const models = {
     user: { tableName: `${long('t')}1`, attributes },

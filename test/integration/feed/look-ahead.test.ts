@@ -10,7 +10,7 @@ import { openMigratedShop, summary } from './fixture.ts'
 
 const LOCK = 'lock table'
 
-test('the related rows of the records that a page destroys are read together', async () => {
+test('related rows of records destroyed in a page are read together', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const proxy = await startProxy(database.connectionString)
   const feed = newFeed({ connectionString: proxy.through(database.connectionString) })
@@ -32,7 +32,7 @@ test('the related rows of the records that a page destroys are read together', a
   expect(summary(published)).toEqual(all.flat())
 })
 
-test('those of a destroyed record that stands alone among other changes are read too', async () => {
+test('related rows of a single destroyed record among other changes are read', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -52,7 +52,7 @@ test('those of a destroyed record that stands alone among other changes are read
   ])
 })
 
-/** Needs for the pets of these owners, and how many transactions it takes to answer them. */
+/** Needs for the pets of these owners, and the number of transactions that answer them. */
 async function openReader(ownerType = 'integer') {
   const { database, collections } = await openMigratedShop()
   await database.query(`alter table pet alter column owner type ${ownerType}`)
@@ -79,7 +79,7 @@ async function openReader(ownerType = 'integer') {
 
 const all = (...members: number[]) => ({ members, complete: true })
 
-test('each need has the members of its own record, and none while the record is there again', async () => {
+test('each need gets the members of its record, and none if the record exists again', async () => {
   const { database, read } = await openReader()
   await database.query(
     `insert into pet (id, owner) values (1, 1), (2, 1), (3, 2), (4, 3); insert into "user" (id) values (2)`,
@@ -87,7 +87,7 @@ test('each need has the members of its own record, and none while the record is 
   expect(await read([1, 2, 3, 4])).toEqual({ found: [all(1, 2), all(), all(4), all()], transactions: 1 })
 })
 
-test('a record of more members than are told does not spoil the answers of the others', async () => {
+test('a record with too many members does not affect the results of others', async () => {
   const { database, read } = await openReader()
   await database.query(
     'insert into pet (id, owner) select n, case when n <= 5 then 1 else 2 end from generate_series(1, 8) n',
@@ -96,7 +96,7 @@ test('a record of more members than are told does not spoil the answers of the o
   expect(found).toEqual([{ members: [1, 2, 3, 4], complete: false }, all(6, 7, 8)])
 })
 
-test('more rows than one query may return are read by several', async () => {
+test('more rows than the limit of a query are read by several queries', async () => {
   const { database, read } = await openReader()
   await database.query('insert into pet (id, owner) select n, 1 + n % 4 from generate_series(1, 12000) n')
   const { found, transactions } = await read([1, 2, 3, 4], 10_000)
@@ -104,13 +104,13 @@ test('more rows than one query may return are read by several', async () => {
   expect(transactions).toBeGreaterThan(1)
 })
 
-test('keys that are equal without being the same text find their rows', async () => {
+test('keys that are equal but differ as text find their rows', async () => {
   const { database, read } = await openReader('numeric(10, 1)')
   await database.query('insert into pet (id, owner) values (1, 1), (2, 2)')
   expect((await read([1, 2])).found).toEqual([all(1), all(2)])
 })
 
-test('a key out of the range of the column that refers to it spoils no other answer', async () => {
+test('a key out of the range of the referring column does not affect other results', async () => {
   const { database, read } = await openReader('smallint')
   await database.query('insert into pet (id, owner) values (1, 1), (2, 2)')
   expect((await read([1, 2, 70_000])).found).toEqual([all(1), all(2), all()])

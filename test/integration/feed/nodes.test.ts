@@ -16,7 +16,7 @@ const recorder = () => {
   }
 }
 
-test('one of two nodes leads and publishes; the other takes over where it stopped', async () => {
+test('one of two nodes leads and publishes, and the other resumes where it stopped', async () => {
   const shop = await openMigratedShop()
   const [one, two] = [recorder(), recorder()]
   const first = shop.feed({ publisher: one.publisher })
@@ -26,7 +26,7 @@ test('one of two nodes leads and publishes; the other takes over where it stoppe
   await second.start()
   expect([first.status().role, second.status().role]).toEqual(['leader', 'standby'])
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
-  await second.settled() // also a standby knows when the leader has published
+  await second.settled() // works on a standby too
   expect([summary(one.published), summary(two.published)]).toEqual([['created pet 1'], []])
   const takeover = eventOf(second, 'leader')
   await first.stop()
@@ -36,13 +36,13 @@ test('one of two nodes leads and publishes; the other takes over where it stoppe
   expect([summary(one.published), summary(two.published)]).toEqual([['created pet 1'], ['created pet 2']])
 })
 
-test('a leader that hands over is followed at once', async () => {
+test('a leader that resigns is succeeded at once', async () => {
   const shop = await openMigratedShop()
   const [first, second] = [shop.feed(), shop.feed()]
   await first.install()
   await first.start()
   await second.start()
-  // The leader must have heard of the other, or it has nobody to tell.
+  // The leader notifies other nodes only if it knows of them.
   await eventually(async () => {
     expect(await shop.database.query('select from changefeed.node')).toHaveLength(2)
   })

@@ -10,7 +10,7 @@ import { startRedis } from '../../helpers/redis.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { openMigratedShop } from './fixture.ts'
 
-test('an adapter that goes away while nothing is written is reported, and so is its coming back', async () => {
+test('an idle feed reports the outage and the recovery of its adapter', async () => {
   const [shop, redis] = [await openMigratedShop(), await startRedis()]
   const publishing = createClient({ url: redis.url })
   const subscribing = publishing.duplicate()

@@ -13,7 +13,7 @@ function operator({ database: { connectionString } }: Shop) {
 }
 
 test.each(['leader', 'local'] as const)(
-  'a paused model is passed over and counted, others go on; resumed, the clients read again that it affects (%s)',
+  'changes of a paused model are skipped and counted, and affected clients refetch after resuming (%s)',
   async publish => {
     const shop = await openMigratedShop()
     const db = operator(shop)
@@ -38,7 +38,7 @@ test.each(['leader', 'local'] as const)(
   },
 )
 
-test('resumed while nobody runs: the next leader tells all clients, once', async () => {
+test('after resuming while no feed runs, the next leader notifies all clients once', async () => {
   const shop = await openMigratedShop()
   const db = operator(shop)
   const options: Partial<ChangefeedOptions> = { publish: 'leader' }

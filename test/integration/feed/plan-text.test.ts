@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { defineConfig } from '../../../src/cli/define-config.ts'
 import { openShop } from './fixture.ts'
 
-test('a plan prints as text, and stays data', async () => {
+test('a plan prints as text and serializes as data', async () => {
   const { feed } = await openShop()
   const plan = await feed().plan()
   expect(String(plan)).toMatch(/^\+ 0001_change-log\n(.*\n)*\+ pet +"public"\."pet" +not captured yet$/)

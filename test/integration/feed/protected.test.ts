@@ -42,7 +42,7 @@ async function secretsFound(shop: Shop, options: Partial<ChangefeedOptions> = {}
 test.each([
   ['are omitted', undefined, 0],
   ['are published where `include` names them', ['password'], 1],
-])('attributes that are marked protect %s', async (_, include, times) => {
+])('marked attributes protect %s', async (_, include, times) => {
   const { database, feed: newFeed, published } = await openAccounts()
   const feed = newFeed({ models: { account: { include } } })
   await feed.install()
@@ -54,7 +54,7 @@ test.each([
   expect(logged.match(/pass-word/g) ?? []).toHaveLength(times)
 })
 
-test('attributes that are named like secrets are listed once at install, and by doctor until an option names them', async () => {
+test('attributes named like secrets are listed once at install, and by doctor until they are configured', async () => {
   const shop = await openAccounts()
   const listed =
     /account\.resetToken, account\.client_secret, account\.apiKey\. .*omit: \['resetToken', 'client_secret', 'apiKey'\]/

@@ -7,7 +7,7 @@ import type { ChangeEvent } from '../../../src/pipeline/events.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { openMigratedShop, summary } from './fixture.ts'
 
-test('a change is published when its handlers are done, one after the other and in order', async () => {
+test('a change is published after its handlers have run one at a time and in order', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   const seen: string[] = []
@@ -28,7 +28,7 @@ test('a change is published when its handlers are done, one after the other and 
   expect(seen).toEqual(['begins rex cron 0', 'ends rex', 'begins max cron 1', 'ends max'])
 })
 
-test('what a listener or a handler throws, now or later, is reported and costs no change', async () => {
+test('errors of listeners and handlers, sync or async, are reported and lose no change', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   const errors: string[] = []
@@ -79,7 +79,7 @@ test.each([
     },
   ],
   ['must return the name of a room', () => undefined as never],
-])('a function for rooms that fails is named: it %s', async (problem, rooms) => {
+])('the error for a failing rooms function names it: it %s', async (problem, rooms) => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed({ models: { pet: { rooms } } })
   await feed.install()

@@ -14,7 +14,7 @@ import { socketServer } from '../realtime/socket-server.ts'
 
 const LINKS = 'course_students__student_courses'
 
-/** An app whose feeds, and whose models, ask the database by way of proxies that count. */
+/** An app whose feeds and models connect to the database through counting proxies. */
 async function openApp() {
   const database = await testDatabase()
   const [ofFeeds, ofModels] = [await startProxy(database.connectionString), await startProxy(database.connectionString)]
@@ -38,7 +38,7 @@ async function openApp() {
     insert into venue (driver, taxi) values (1, 1), (1, 2), (1, 2), (2, 3);
     insert into author_favorites__book_favorites_book values (default, 1, 1), (default, 2, 1);
     update pet set owner = id`)
-  /** How many queries a write makes feeds send to tables of the app. */
+  /** The number of queries that feeds send to tables of the app for a write. */
   const queriesOf = async (feed: Changefeed, sql: string) => {
     const count = () => ofFeeds.sent('lock table') + ofModels.sent('select')
     const before = count()
@@ -49,7 +49,7 @@ async function openApp() {
   return { database, collections, startFeed, queriesOf }
 }
 
-/** Each of them has something looked up for its messages. */
+/** Writes whose messages require lookups. */
 const WRITES = {
   'links of a junction table': `delete from ${LINKS} where course_students = 1`,
   'rows of a through model': 'delete from venue where id < 3',
@@ -62,7 +62,7 @@ const WRITES = {
   'an update': `update pet set name = 'other', owner = 3 where id = 2`,
 }
 
-test('without a socket nothing is looked up, whatever is written', async () => {
+test('without sockets no write causes a lookup', async () => {
   const { startFeed, queriesOf } = await openApp()
   const { io } = await socketServer()
   const feed = await startFeed({ io, populate: true })
@@ -72,13 +72,13 @@ test('without a socket nothing is looked up, whatever is written', async () => {
   expect(changes).toHaveLength(13)
 })
 
-test('a feed without an outlet of messages looks nothing up either', async () => {
+test('a feed without a publisher looks nothing up', async () => {
   const { startFeed, queriesOf } = await openApp()
   const feed = await startFeed({ populate: true })
   for (const [name, sql] of Object.entries(WRITES)) expect([name, await queriesOf(feed, sql)]).toEqual([name, 0])
 })
 
-test('everything is looked up for a listener of `published`', async () => {
+test('a listener of `published` makes the feed look up everything', async () => {
   const { startFeed, queriesOf } = await openApp()
   const { io } = await socketServer()
   const feed = await startFeed({ io, populate: true })
@@ -103,7 +103,7 @@ test('everything is looked up for a listener of `published`', async () => {
   }
 })
 
-test('a socket in other rooms makes nothing be looked up', async () => {
+test('a socket in other rooms causes no lookup', async () => {
   const { startFeed, queriesOf } = await openApp()
   const { io, member } = await socketServer()
   const feed = await startFeed({ io, populate: true })
@@ -117,7 +117,7 @@ test('a socket in other rooms makes nothing be looked up', async () => {
   ).toBeGreaterThan(0)
 })
 
-test('the deletion of a link by a blueprint is looked up all the same', async () => {
+test('the deletion of a link by a blueprint is always looked up', async () => {
   const { startFeed, queriesOf } = await openApp()
   const { io } = await socketServer()
   const feed = await startFeed({ io })
@@ -126,7 +126,10 @@ test('the deletion of a link by a blueprint is looked up all the same', async ()
   expect(await queriesOf(feed, sql)).toBeGreaterThan(0)
 })
 
-/** The same app with two feeds, each with sockets of its own. One has a listener of `published`, and so looks everything up. */
+/**
+ * The same app with two feeds, each with its own sockets. One has a listener of `published`, and so looks up
+ * everything.
+ */
 async function openPair(options: Partial<ChangefeedOptions>) {
   const app = await openApp()
   const sides: (Awaited<ReturnType<typeof socketServer>> & { readonly feed: Changefeed })[] = []
@@ -140,7 +143,7 @@ async function openPair(options: Partial<ChangefeedOptions>) {
     await app.database.query(sql)
     await Promise.all(sides.map(({ feed }) => feed.settled()))
   }
-  /** A client of each. */
+  /** One client of each. */
   const pairOfMembers = async (...rooms: string[]) => {
     const pair = await Promise.all(sides.map(({ member }) => member(...rooms)))
     const received = async () => {
@@ -171,7 +174,7 @@ function roomOf(random: Random): string {
 const STEPS = 60
 
 test.each(seeds.flatMap(seed => [[seed, 'plain'] as const, [seed, 'populate'] as const]))(
-  'sockets that come and go receive the same as where everything is looked up: seed %i, %s',
+  'joining and leaving sockets receive the same as with all lookups: seed %i, %s',
   { timeout: 120_000 },
   async (seed, kind) => {
     const random = randomOf(seed)
@@ -194,7 +197,7 @@ test.each(seeds.flatMap(seed => [[seed, 'plain'] as const, [seed, 'populate'] as
   },
 )
 
-test('who follows a model receives the members that a transaction has before their record, and no others', async () => {
+test('subscribers of a model receive members inserted before their record, and no others', async () => {
   const { write, pairOfMembers } = await openPair({})
   const watcher = await pairOfMembers(classRoom('student'))
   await write(`
@@ -237,7 +240,7 @@ async function openJoining(rooms: Readonly<Record<string, string>>, options: Par
   return { ...app, hears }
 }
 
-test('a socket that joins between two events of a change receives what follows: related records', async () => {
+test('a socket that joins between two events of a change receives later events: related records', async () => {
   const { hears } = await openJoining({ 'destroyed owner': recordRoom('pet', 1) })
   expect(await hears('delete from owner where id = 1')).toEqual([{ verb: 'updated', data: { owner: null }, id: 1 }])
 })
@@ -245,12 +248,12 @@ test('a socket that joins between two events of a change receives what follows: 
 test.each([
   ['a link', 1, [{ id: 1, verb: 'removedFrom', attribute: 'taxis', removedId: 1 }]],
   ['a link that another row holds, too', 2, []],
-])('a socket that joins between two events of a change receives what follows: %s', async (_, id, messages) => {
+])('a socket that joins between two events of a change receives later events: %s', async (_, id, messages) => {
   const { hears } = await openJoining({ 'destroyed venue': recordRoom('driver', 1) })
   expect(await hears(`delete from venue where id = ${id}`)).toEqual(messages)
 })
 
-test('a socket that joins between two events of a change receives what follows: populated records', async () => {
+test('a socket that joins between two events of a change receives later events: populated records', async () => {
   const { hears } = await openJoining({ 'addedTo taxi': classRoom('venue') }, { populate: true })
   expect(await hears('insert into venue (id, driver, taxi) values (9, 1, 1)')).toMatchObject([
     { verb: 'created', data: { driver: { id: 1, name: 'a' }, taxi: { id: 1, name: 'a' } }, id: 9 },

@@ -7,7 +7,7 @@ import { eventOf, eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { openMigratedShop, summary } from './fixture.ts'
 
-test('what is older than the retention is freed, and what is not published stays', { timeout: 60_000 }, async () => {
+test('changes older than the retention are freed, and unpublished changes are kept', { timeout: 60_000 }, async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed({ retentionMs: 1_000 })
   await feed.install()
@@ -23,7 +23,7 @@ test('what is older than the retention is freed, and what is not published stays
   expect(summary(published).at(-1)).toBe('updated pet 1')
 })
 
-test('a backlog past its limit is given up: a gap is declared, space is freed, the feed goes on', async () => {
+test('a backlog above its limit is dropped: a gap is declared, space is freed, the feed continues', async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   const calls: string[] = []
   let stuck = true
@@ -45,7 +45,7 @@ test('a backlog past its limit is given up: a gap is declared, space is freed, t
   expect(calls).toEqual(['refetch user', 'refetch pet', 'created pet 0'])
 })
 
-test('only what is not published counts as backlog, whatever else its slot holds', async () => {
+test('only unpublished changes of a slot count as backlog', async () => {
   const { database, feed: newFeed } = await openMigratedShop()
   await newFeed().install()
   const db = openDatabase({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
@@ -78,7 +78,7 @@ function expectBetween(least: number, value: number, most: number) {
   expect(value).toBeLessThan(most)
 }
 
-test('a database that was restored or cloned begins a new epoch: what the log holds comes once, clients refetch', async () => {
+test('a restored or cloned database starts a new epoch: logged changes are published once, clients refetch', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -87,7 +87,7 @@ test('a database that was restored or cloned begins a new epoch: what the log ho
   await feed.settled()
   const before = parseCursor(await feed.cursor())
   await feed.stop()
-  // As after pg_restore elsewhere: another system, whose transaction ids and places are far behind those in the log.
+  // As after pg_restore into another system, whose transaction ids and WAL positions are far behind those in the log.
   await database.query(`update changefeed.state set system_identifier = '1'`)
   await database.query(`update changefeed.change set xid = '99999999', seq = 9000000000000000000`)
   await database.query(`update pet set name = 'written after the restore'`)
@@ -103,7 +103,7 @@ test('a database that was restored or cloned begins a new epoch: what the log ho
   expect(summary(published).slice(4)).toEqual(['updated pet 1'])
 })
 
-test('after a promotion tick ids jump, so that no cursor of the lost timeline is given again', async () => {
+test('tick ids skip ahead after a promotion, so that no cursor of the lost timeline is reused', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()

@@ -14,11 +14,11 @@ const SECRETS = ['omitted-s3cret', 'hidden-s3cret', 'plain-s3cret', 'connection-
 const account = {
   attributes: {
     name: { type: 'string' },
-    /** Left out by the option `omit`: must not even enter the log. */
+    /** Omitted by the option `omit`: must not be logged. */
     pin: { type: 'string', columnName: 'pin_code' },
-    /** Hidden by customToJSON: may be logged, must not be sent. */
+    /** Removed by customToJSON: may be logged, must not be sent. */
     password: { type: 'string' },
-    /** Encrypted by Waterline: neither plaintext nor ciphertext may leave. */
+    /** Encrypted by Waterline: neither plaintext nor ciphertext may be logged. */
     ssn: { type: 'string', encrypt: true },
     profile: { type: 'json' },
   },
@@ -28,7 +28,7 @@ const account = {
   },
 }
 
-test('no secret is in the log, a message, an event or a log line', async () => {
+test('no secret appears in the change log, a message, an event or a log line', async () => {
   const database = await testDatabase()
   const role = await database.role({ superuser: true })
   await database.query(`alter role "${role.name}" password 'connection-s3cret'`)
@@ -82,7 +82,7 @@ test('no secret is in the log, a message, an event or a log line', async () => {
   }
 })
 
-test('what one model leaves out is not in the log through another model of the same table', async () => {
+test('a column omitted by one model is not logged for another model of the same table', async () => {
   const database = await testDatabase()
   const { connectionString } = database
   await database.query(`create table account (id serial primary key, name text, pin_code text, ssn text)`)

@@ -35,7 +35,7 @@ const school = {
   seat: { attributes: { student: { model: 'student' }, room: { model: 'room' } } },
 }
 
-/** `restricted`: the listener has rights on our schema only. */
+/** `restricted`: the listener has privileges on our schema only. */
 async function openSchool(options: Partial<ChangefeedOptions> = {}, { restricted = false } = {}) {
   const database = await migratedDatabase()
   const { connectionString } = database
@@ -82,7 +82,7 @@ const link = (database: TestDatabase, course: number, student: number) =>
     student,
   ])
 
-test('a member that is kept when others are replaced does not leave; it may be added once more', async () => {
+test('a member kept when others are replaced is not removed; it may be added again', async () => {
   const { collections, feed, events } = await openSchool()
   await collections.student.replaceCollection(1, 'courses').members([2, 3])
   await feed.settled()
@@ -96,7 +96,7 @@ test('a member that is kept when others are replaced does not leave; it may be a
   ])
 })
 
-test('the same for the links of an explicit model, whose own records come and go', async () => {
+test('the same for a through model, whose records are created and destroyed', async () => {
   const { database, feed, events } = await openSchool()
   await database.query('delete from seat where student = 1')
   await database.query('insert into seat (student, room) values (1, 2)')
@@ -129,18 +129,18 @@ const LINK = 'insert into course_students__student_courses (course_students, stu
 const UNLINK = 'delete from course_students__student_courses where course_students = 1'
 const UNLINK_ONE = `${UNLINK} and ctid = (select max(ctid) from course_students__student_courses where course_students = 1)`
 
-test('a member that was kept is removed when it leaves, and added when it comes back', async () => {
+test('a kept member is removed by a later deletion, and added by a later insertion', async () => {
   const school = await openSchool()
   expect(await membersAfter(school, `begin; ${UNLINK}; ${LINK}; commit`, UNLINK, LINK)).toEqual([ADDED, REMOVED, ADDED])
 })
 
-test('every insertion of a link is published, whatever became of equal links before: TRUNCATE', async () => {
+test('every insertion of a link is published after TRUNCATE', async () => {
   const school = await openSchool()
   const truncate = 'truncate course_students__student_courses'
   expect(await membersAfter(school, LINK, UNLINK_ONE, truncate, LINK)).toEqual([ADDED, [], [], ADDED])
 })
 
-test('every insertion of a link is published, whatever became of equal links before: a pause', async () => {
+test('every insertion of a link is published after a pause', async () => {
   const school = await openSchool()
   const junction = 'course_students__student_courses'
   const db = openDatabase({ ...school.database, applicationName: 'operator' }, 'changefeed')
@@ -154,7 +154,7 @@ test('every insertion of a link is published, whatever became of equal links bef
   expect(heard).toEqual([ADDED, [], [], [], [], ADDED])
 })
 
-test('a link that is inserted again while its deletion is published is added', async () => {
+test('a link reinserted while its deletion is published is added', async () => {
   const school = await openSchool()
   await membersAfter(school, LINK)
   const inserted = new Promise(resolve => {
@@ -169,7 +169,7 @@ test('a link that is inserted again while its deletion is published is added', a
   expect(members(school.events).at(-1)).toMatch(/^addedTo/)
 })
 
-test('one of two equal links is not missed', async () => {
+test('deleting one of two equal links does not remove the member', async () => {
   const { database, feed, events } = await openSchool()
   await link(database, 3, 1)
   await link(database, 3, 1)
@@ -190,7 +190,7 @@ const told = (events: readonly RecordEvent[]) =>
       .join(' ')
   })
 
-test('a destroyed record leaves its members at once, though its links are deleted later, if ever', async () => {
+test('a destroyed record is removed from its members at once, even if its links are deleted later or never', async () => {
   const { database, feed, events } = await openSchool()
   await database.query('delete from student where id = 1')
   await feed.settled()
@@ -203,7 +203,7 @@ test('a destroyed record leaves its members at once, though its links are delete
   ])
 })
 
-test('a foreign key to a destroyed record that is cleared later is published: a client may have read it meanwhile', async () => {
+test('clearing a foreign key to a destroyed record is published, since a client may have read it', async () => {
   const shop = await openMigratedShop()
   const feed = shop.feed()
   await shop.database.query(`insert into "user" (name) values ('ann')`)
@@ -222,7 +222,7 @@ test('a foreign key to a destroyed record that is cleared later is published: a 
   ])
 })
 
-test('members leave a record that was made anew while its model was paused', async () => {
+test('members are removed from a record recreated while its model was paused', async () => {
   const shop = await openMigratedShop()
   const db = openDatabase({ ...shop.database, applicationName: 'operator' }, 'changefeed')
   afterScope(() => db.close())
@@ -246,7 +246,7 @@ test('members leave a record that was made anew while its model was paused', asy
   ])
 })
 
-test('populate puts what is associated into created and previous, as clients may see it', async () => {
+test('populate includes associated records in created and previous, as clients may see them', async () => {
   const { database, feed, events } = await openSchool({ populate: true })
   await database.query(`insert into course (course_title, teacher) values ('dance', 1)`)
   await feed.settled() // it is read when it is published, and so as of then
@@ -274,7 +274,7 @@ test('populate puts what is associated into created and previous, as clients may
   expect(JSON.stringify(events)).not.toContain('secret')
 })
 
-test('members that a populated created shows are added by their own links all the same', async () => {
+test('members in a populated created message are still announced by their links', async () => {
   const { database, feed, events } = await openSchool({ populate: true })
   await database.query(`
     insert into course (id, course_title) values (9, 'dance');
@@ -289,7 +289,7 @@ test('members that a populated created shows are added by their own links all th
   ])
 })
 
-test('what cannot be populated is published as it is', async () => {
+test('a record that cannot be populated is published without associated records', async () => {
   const { database, collections, feed, events } = await openSchool({ populate: true })
   collections.student.findOne = () => Promise.reject(new Error('no'))
   await database.query(`insert into course (course_title, teacher) values ('dance', 1)`)
@@ -297,7 +297,7 @@ test('what cannot be populated is published as it is', async () => {
   expect(events).toMatchObject([{ verb: 'created', record: { id: 4, title: 'dance', teacher: 1 } }])
 })
 
-test('compatibility gives updated.data as blueprints send it', async () => {
+test('compatibility formats updated.data as blueprints do', async () => {
   const { database, feed, events } = await openSchool({ compatibility: true })
   await database.query(`update course set course_title = 'arts', tags = '[1,{"a":2}]' where id = 1`)
   await feed.settled()
@@ -306,7 +306,7 @@ test('compatibility gives updated.data as blueprints send it', async () => {
   ])
 })
 
-test('a member that leaves is told of where the listener may not read the links', async () => {
+test('removedFrom is published if the listener may not read the links', async () => {
   const { database, events, feed } = await openSchool({}, { restricted: true })
   await database.query('delete from course_students__student_courses where course_students = 1')
   await database.query('delete from seat where room = 1')
@@ -320,7 +320,7 @@ test('a member that leaves is told of where the listener may not read the links'
   ])
 })
 
-test('a record that is made anew has its members told, though its links were there before', async () => {
+test('the members of a recreated record are announced, even if its links existed before', async () => {
   const { database, feed, events } = await openSchool()
   await database.query(`
     begin;
@@ -340,7 +340,7 @@ test('a record that is made anew has its members told, though its links were the
   ])
 })
 
-test('members that a transaction inserts before their record are added behind its creation', async () => {
+test('members inserted before their record in a transaction are announced after its creation', async () => {
   const { database, feed, events } = await openSchool()
   await database.query(`
     begin;
@@ -359,7 +359,7 @@ test('members that a transaction inserts before their record are added behind it
   ])
 })
 
-test('of more early members than are remembered, clients read again once', async () => {
+test('clients refetch once if there are too many early members to remember', async () => {
   const { database, feed, events } = await openSchool()
   await database.query(`
     begin;

@@ -8,7 +8,7 @@ import { eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { openMigratedShop } from './fixture.ts'
 
-/** A feed with a socket.io server of the app's own, to which a plain socket.io client of version 4 is connected. */
+/** A feed with the app's own socket.io server and a connected plain socket.io client of version 4. */
 async function openServer() {
   const shop = await openMigratedShop()
   const http = createServer()
@@ -31,7 +31,7 @@ async function openServer() {
     expect(first).toBeDefined()
     return first as NonNullable<typeof first>
   })
-  /** What the client hears of a write. */
+  /** The messages that the client receives for a write. */
   const hears = async (sql: string, messages: string[]) => {
     heard.length = 0
     await shop.database.query(sql)
@@ -42,7 +42,7 @@ async function openServer() {
   return { feed, socket, hears }
 }
 
-test('a plain client hears of new records, of what becomes of them, and of the records that it is subscribed to', async () => {
+test('a plain client receives new records, their later events, and events of its subscribed records', async () => {
   const { feed, socket, hears } = await openServer()
   await hears(`insert into pet (id, name) values (1, 'rex'), (2, 'max')`, [])
   await feed.subscribe(socket, 'pet')
@@ -62,7 +62,7 @@ test.each([
   ['a record in place of its id', ['pet', { id: 1 }], /id of `pet`.*not object/],
   ['an id that is undefined', ['pet', undefined], /id of `pet`.*not undefined/],
   ['an empty id', ['pet', ''], /id of `pet`.*not ""/],
-])('%s is refused by name', async (_name, args, message) => {
+])('the error for %s names it', async (_name, args, message) => {
   const { feed, socket } = await openServer()
   const [identity, ids] = args as [string, never]
   await expect(feed.subscribe(socket, identity, ids)).rejects.toMatchObject({

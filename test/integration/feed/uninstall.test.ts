@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { eventOf } from '../../helpers/eventually.ts'
 import { openShop } from './fixture.ts'
 
-test('a feed that is uninstalled while it runs stops, and says what to run; installed again, it can be started', async () => {
+test('a feed that is uninstalled while running stops with a remedy, and can be started after reinstalling', async () => {
   const shop = await openShop()
   const feed = shop.feed()
   await feed.install()
@@ -21,7 +21,7 @@ test('a feed that is uninstalled while it runs stops, and says what to run; inst
   await feed.settled()
 })
 
-test('a feed that finds a newer schema when it connects again says so, and stops', async () => {
+test('a feed that finds a newer schema on reconnect stops with an error', async () => {
   const shop = await openShop()
   const feed = shop.feed()
   await feed.install()

@@ -3,7 +3,7 @@ import { testDatabase } from '../../helpers/database.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { openMigratedShop, openShop, summary } from './fixture.ts'
 
-/** An app of another encoding, with a feed that is installed and not started. */
+/** An app of another encoding, with a feed that is installed but not started. */
 async function openLegacyShop() {
   const shop = await openShop(await testDatabase({ encoding: `encoding 'WIN1252' locale 'C'` }))
   const feed = shop.feed()
@@ -13,7 +13,7 @@ async function openLegacyShop() {
   return { ...shop, feed, legacy }
 }
 
-test('a row with bytes that have no UTF-8 form costs a gap of its models, and nothing else', async () => {
+test('a row with bytes without a UTF-8 form causes a gap of its models only', async () => {
   const { database, feed, legacy, published } = await openLegacyShop()
   await feed.start()
   await legacy.query(`insert into "user" (id, name) values (1, e'bad \\x81')`)
@@ -22,7 +22,7 @@ test('a row with bytes that have no UTF-8 form costs a gap of its models, and no
   expect(summary(published)).toEqual(['refetch user', 'refetch pet', 'created pet 1'])
 })
 
-test.each([3, 1200])('a change in the log that cannot be read costs its own row, of a tick of %i', async count => {
+test.each([3, 1200])('an unreadable change in a tick of %i affects only its own row', async count => {
   const { database, feed, legacy, published } = await openLegacyShop()
   await database.query(`insert into pet (id, name) select i, 'n' from generate_series(1, ${count}) as i`)
   await legacy.query(`update changefeed.change set new = e'bad \\x81' where new like '%"id" : "${count - 1}"%'`)
@@ -35,7 +35,7 @@ test.each([3, 1200])('a change in the log that cannot be read costs its own row,
   expect(summary(published)).toContain('refetch pet')
 })
 
-test('annotations and origin beyond their limits are left out by the trigger and by the reader', async () => {
+test('trigger and reader drop annotations and origin above their limits', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -55,7 +55,7 @@ test('annotations and origin beyond their limits are left out by the trigger and
   ])
 })
 
-test('a row that an earlier version logged costs a gap of its models', async () => {
+test('a row logged by an earlier version causes a gap of its models', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -66,7 +66,7 @@ test('a row that an earlier version logged costs a gap of its models', async () 
   expect(summary(published)).toEqual(['refetch pet', 'refetch user', 'created pet 2'])
 })
 
-test('a column that is renamed and renamed back costs a gap of its models each time', async () => {
+test('renaming a column and renaming it back each causes a gap of its models', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
