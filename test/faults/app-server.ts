@@ -14,7 +14,7 @@ export interface AppServer {
   member(...rooms: string[]): Promise<SailsClient>
 }
 
-/** A server of an app that knows nothing of a feed: sockets, and an adapter that the app's servers share. */
+/** A server of an app without a feed: sockets, and an adapter that the app's servers share. */
 export async function startAppServer(adapter: AdapterFactory): Promise<AppServer> {
   const http = createServer()
   const io = new Server(http, { allowEIO3: true, transports: ['websocket'] })
@@ -30,11 +30,11 @@ export async function startAppServer(adapter: AdapterFactory): Promise<AppServer
   return { io, member }
 }
 
-/** As an app makes it. */
+/** As an app creates it. */
 export async function redisAdapter(url: string): Promise<AdapterFactory> {
   const pub = createClient({ url })
   const sub = pub.duplicate()
-  for (const client of [pub, sub]) client.on('error', () => {}) // the test takes the server away
+  for (const client of [pub, sub]) client.on('error', () => {}) // the test stops the server
   await Promise.all([pub.connect(), sub.connect()])
   afterScope(() => Promise.allSettled([pub.quit(), sub.quit()]))
   return createAdapter(pub, sub)

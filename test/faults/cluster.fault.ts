@@ -20,7 +20,7 @@ async function openInstalledShop() {
   return shop
 }
 
-/** Two servers of an app with a shared adapter, a client on each, and the listener beside them. */
+/** Two servers of an app with a shared adapter, a client on each, and a separate listener. */
 async function openRedisCluster() {
   const shop = await openInstalledShop()
   const redis = await startRedis()
@@ -45,7 +45,7 @@ const verbs = (client: SailsClient) => client.messages.of('pet').map(({ data }) 
 const createdIds = (client: SailsClient) =>
   new Set(client.messages.of('pet').flatMap(({ data }) => (data.verb === 'created' ? [Number(data.id)] : [])))
 
-/** Writes one row after the other until it is stopped; tells how many there are. */
+/** Writes one row at a time until stopped. Reports their number. */
 function keepWriting({ database }: Shop) {
   let count = 0
   let going = true
@@ -63,7 +63,7 @@ function keepWriting({ database }: Shop) {
   }
 }
 
-/** What came twice says the same with the same cursor. */
+/** Duplicates have the same content and cursor. */
 function expectOnceOrAgain(client: SailsClient) {
   const said = new Map<string, string>()
   for (const { data, meta } of client.messages.of('pet')) {
@@ -80,7 +80,7 @@ async function expectAllArrived(clients: readonly SailsClient[], count: number) 
   }
 }
 
-test('Redis: a raw write reaches each socket of each server once, created and updated of one transaction both', async () => {
+test('Redis: a raw write reaches each socket of each server once, including created and updated of one transaction', async () => {
   const { shop, servers, clients, start } = await openRedisCluster()
   const outsider = await servers[0]?.member(recordRoom('pet', 1))
   await start()
@@ -103,7 +103,7 @@ test('Redis: a raw write reaches each socket of each server once, created and up
   }
 })
 
-test('Redis: replay publishes a part of the past once more, and says so', async () => {
+test('Redis: replay publishes past changes again, marked as replayed', async () => {
   const { shop, clients, start, desk } = await openRedisCluster()
   await start()
   await shop.database.query(`insert into pet (id, name) select id, 'pet' from generate_series(1, 3) as id`)
@@ -125,7 +125,7 @@ test('Redis: replay publishes a part of the past once more, and says so', async 
   }
 })
 
-test('Redis: a replay over HTTP while the feed publishes reaches every client once, and the feed loses nothing', async () => {
+test('Redis: a replay over HTTP during publishing reaches every client once, without loss of other changes', async () => {
   const { shop, clients, desk } = await openRedisCluster()
   const program = desk.run('start', '--http-port', '0', '--token', TOKEN)
   const port = /127\.0\.0\.1:(\d+)/.exec(await program.line(/Status page/))?.[1]
@@ -155,7 +155,7 @@ test('Redis: a replay over HTTP while the feed publishes reaches every client on
   }
 })
 
-test('Redis: the listener killed and started again under load: nothing is lost', async () => {
+test('Redis: killing and restarting the listener under load loses nothing', async () => {
   const { shop, clients, start } = await openRedisCluster()
   const writing = keepWriting(shop)
   for (let life = 1; life <= 3; life++) {
@@ -169,7 +169,7 @@ test('Redis: the listener killed and started again under load: nothing is lost',
   await expectAllArrived(clients, await writing.stop())
 })
 
-test('Redis goes away under load and comes back: the feed waits, nothing is lost', async () => {
+test('Redis: during an outage under load the feed waits and loses nothing', async () => {
   const { shop, redis, clients, start } = await openRedisCluster()
   const program = await start()
   const writing = keepWriting(shop)
@@ -183,7 +183,7 @@ test('Redis goes away under load and comes back: the feed waits, nothing is lost
   await expectAllArrived(clients, await writing.stop())
 })
 
-test('Postgres adapter: each socket of each server once; its connection ended: both go on', async () => {
+test('Postgres adapter: messages reach each socket once, also after its connection was terminated', async () => {
   const shop = await openInstalledShop()
   const { connectionString } = shop.database
   const desk = await operator({ DATABASE_URL: connectionString, CHANGEFEED_HTTP_PORT: 'off' })
@@ -191,7 +191,7 @@ test('Postgres adapter: each socket of each server once; its connection ended: b
   await program.line(READY)
   const servers = await Promise.all([1, 2].map(() => startAppServer(postgresAdapter(connectionString))))
   const clients = await Promise.all(servers.map(server => server.member(classRoom('pet'))))
-  const name = 'x'.repeat(10_000) // more than a NOTIFY takes
+  const name = 'x'.repeat(10_000) // exceeds the limit of NOTIFY
   await eventually(async () => expect(await listeners(shop)).toBe(3))
   await shop.database.query(`insert into pet (id, name) values (1, 'a'), (2, $1)`, [name])
   for (const client of clients) {
@@ -216,7 +216,7 @@ function postgresAdapter(connectionString: string) {
   return createPostgresAdapter(pool)
 }
 
-/** Sessions whose last word was to listen for the adapter. */
+/** Sessions whose last statement was the LISTEN of the adapter. */
 async function listeners({ database }: Shop): Promise<number> {
   const [row] = await database.query<{ n: number }>(
     `select count(*)::int as n from pg_stat_activity where datname = current_database() and query like 'LISTEN "socket.io%'`,

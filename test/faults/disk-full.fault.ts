@@ -13,7 +13,7 @@ import { openShop } from '../integration/feed/fixture.ts'
 
 const DISK_MIB = 160
 
-/** A disk of its own, small enough to be filled; undefined where this account may not mount one. */
+/** A small disk that can be filled; undefined if this account may not mount one. */
 async function smallDisk(): Promise<string | undefined> {
   const folder = await scratchFolder()
   try {
@@ -25,7 +25,7 @@ async function smallDisk(): Promise<string | undefined> {
   return folder
 }
 
-/** Leaves this much of it free, in MiB, until what is returned is called. */
+/** Leaves this much free space, in MiB, until the returned function is called. */
 async function fill(disk: string, { butMiB }: { butMiB: number }): Promise<() => Promise<void>> {
   const { bavail, bsize } = await statfs(disk)
   const ballast = join(disk, 'ballast')
@@ -35,7 +35,7 @@ async function fill(disk: string, { butMiB }: { butMiB: number }): Promise<() =>
 
 const ROW = `insert into pet (name) select string_agg(md5(random()::text), '') from generate_series(1, 300)`
 
-/** Writes rows one by one until it was refused that often, whatever becomes of the server meanwhile. */
+/** Writes rows one at a time until that many were rejected, whatever happens to the server. */
 async function writeUntilRefused(database: TestDatabase, write: string, times: number) {
   const refusals: string[] = []
   let client: pg.Client | undefined
@@ -52,7 +52,7 @@ async function writeUntilRefused(database: TestDatabase, write: string, times: n
   return refusals
 }
 
-/** Postgres ends where it cannot write its log; then somebody has to start it again. */
+/** Postgres exits when it cannot write its WAL and must then be restarted. */
 async function bringBack(server: EmbeddedPostgres, database: TestDatabase): Promise<pg.Client> {
   const connect = async () => {
     if (server.pid === undefined) await server.restart('immediate')
@@ -65,7 +65,7 @@ test.for([
   { full: 'for the tables, where writes fail', write: ROW, refusal: '53100' },
   { full: 'for the write-ahead log, where the server ends', write: `select pg_switch_wal(); ${ROW}`, refusal: '57P03' },
 ])(
-  'a disk that is full $full: the feed goes on with what was committed, and nothing else',
+  'after a disk was full $full, the feed publishes exactly the committed changes',
   async ({ write, refusal }, { skip }) => {
     const disk = (await smallDisk()) ?? skip('needs the right to mount a disk')
     const settings = { ...testSettings, max_wal_size: '48MB', min_wal_size: '32MB' }
@@ -76,7 +76,7 @@ test.for([
     const feed = newFeed()
     await feed.install()
     await feed.start()
-    await database.query('select pg_switch_wal(); checkpoint') // the log has a whole file of room, the tables next to none
+    await database.query('select pg_switch_wal(); checkpoint') // leaves the WAL a whole file of free space, the tables almost none
     const makeRoom = await fill(disk, { butMiB: 1 })
     expect(await writeUntilRefused(database, write, 10)).toContain(refusal)
     await makeRoom()

@@ -4,7 +4,7 @@ import { built, startCode, type TestProgram } from '../helpers/program.ts'
 
 export interface Listener {
   readonly program: TestProgram
-  /** What it has published, in order. */
+  /** The events that it published, in order. */
   published(): readonly Published[]
 }
 
@@ -14,7 +14,7 @@ interface Published {
   readonly printedAt: number
 }
 
-/** A feed in a process of its own, which prints what it publishes and what becomes of it. Only the leader publishes. */
+/** A feed in a separate process, which prints published events and its state. Only the leader publishes. */
 export function startListener(connectionString: string): Listener {
   const waterline = fileURLToPath(new URL('../helpers/waterline-program.mjs', import.meta.url))
   const program = startCode(
@@ -22,7 +22,7 @@ export function startListener(connectionString: string): Listener {
     import { writeSync } from 'node:fs'
     import { createChangefeed } from ${JSON.stringify(built('index.js'))}
     import { startPetShop } from ${JSON.stringify(waterline)}
-    // At once, or what was published before a kill would be missing here; a full pipe says EAGAIN.
+    // Written synchronously, or events published before a kill would be missing here. A full pipe returns EAGAIN.
     const write = bytes => {
       for (let at = 0; at < bytes.length; ) {
         try {

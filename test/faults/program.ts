@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { scratchFolder } from '../helpers/folder.ts'
 import { built, startProgram, type TestProgram } from '../helpers/program.ts'
 
-/** The models of the pet shop, as an operator writes them down. */
+/** The models of the pet shop as in a config file. */
 const CONFIG = `
 export default {
   definitions: {
@@ -16,11 +16,11 @@ export default {
 }`
 
 export interface Operator {
-  /** Starts the program with these arguments, where the config file is. */
+  /** Starts the program with these arguments in the folder of the config file. */
   run(...args: string[]): TestProgram
 }
 
-/** Somebody at a command line, in a folder with a config file. */
+/** Runs the program in a folder with a config file. */
 export async function operator(env: Readonly<Record<string, string>>, config = CONFIG): Promise<Operator> {
   const folder = await scratchFolder()
   await writeFile(join(folder, 'changefeed.config.mjs'), config)

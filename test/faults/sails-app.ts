@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { scratchFolder } from '../helpers/folder.ts'
 import { built, startProgram, type TestProgram } from '../helpers/program.ts'
 
-/** An existing Sails app: it has a model, blueprints, and a Redis adapter for its sockets, and knows nothing of a feed. */
+/** An existing Sails app with a model, blueprints and a Redis adapter for its sockets, without a feed. */
 export async function sailsApp(): Promise<SailsApp> {
   const folder = await scratchFolder()
   await cp(fileURLToPath(new URL('sails-app', import.meta.url)), folder, { recursive: true })
@@ -22,7 +22,7 @@ export async function sailsApp(): Promise<SailsApp> {
   return { lift, run }
 }
 
-/** All but the old version of a hook that other tests have: Sails loads every hook that it finds. */
+/** Excludes an old version of a hook that other tests install, since Sails loads every hook it finds. */
 async function linkPackages(folder: string) {
   const ours = fileURLToPath(new URL('../../node_modules', import.meta.url))
   await mkdir(folder)
@@ -32,7 +32,7 @@ async function linkPackages(folder: string) {
 
 export interface SailsApp {
   lift(env: Record<string, string>): Promise<LiftedApp>
-  /** A command of the package, in the app's folder: no flag, no file, all of it is in the app's own config. */
+  /** Runs a command of the package in the app's folder, without flags or config file: the app's own config suffices. */
   run(command: string, env: Record<string, string>): TestProgram
 }
 

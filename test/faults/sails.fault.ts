@@ -10,7 +10,7 @@ import { sailsApp } from './sails-app.ts'
 const ADAPTERS = ['@sailshq/socket.io-redis', '@socket.io/redis-adapter']
 const HOOK = { APP_HOOK: fileURLToPath(built('sails/hook.cjs')) }
 
-/** `lift` lifts it twice, and gives a client of each that watches pets. */
+/** `lift` lifts it twice, and returns a client of each that watches pets. */
 async function existingApp(adapter: string, more: Record<string, string> = {}) {
   const database = await testDatabase()
   await database.query('create table pet (id serial primary key, name text)')
@@ -36,7 +36,7 @@ async function existingApp(adapter: string, more: Record<string, string> = {}) {
 }
 
 test.each(ADAPTERS)(
-  'an existing Sails app, lifted twice with %s: install, start, and raw writes arrive once',
+  'an existing Sails app, lifted twice with %s, receives raw writes once after install and start',
   async adapter => {
     const { database, run, lift } = await existingApp(adapter)
     const clients = await lift()
@@ -61,11 +61,11 @@ test.each(ADAPTERS)(
 )
 
 test.each(ADAPTERS)(
-  'beside the hook in the app, with %s: what a blueprint wrote is told once, by the blueprint, and the socket that asked is left out',
+  'with the hook in the app and %s, blueprint writes are published once, by the blueprint, except to the requesting socket',
   async adapter => {
     const { database, run, lift } = await existingApp(adapter, HOOK)
     expect((await run('install').ended).code).toBe(0)
-    await run('start').line(/The listener is ready/) // before the app, so it leads
+    await run('start').line(/The listener is ready/) // starts before the app, so it leads
     const [asking, other] = await lift()
     expect((await asking?.post('/pet', { name: 'rex' }))?.statusCode).toBe(200)
     await database.query(`insert into pet (name) values ('max')`)
@@ -76,7 +76,7 @@ test.each(ADAPTERS)(
   },
 )
 
-test('with the hook and @sailshq/socket.io-redis, Redis goes away and comes back: nothing is lost', async () => {
+test('with the hook and @sailshq/socket.io-redis, a Redis outage loses nothing', async () => {
   const { database, redis, run, lift } = await existingApp('@sailshq/socket.io-redis', HOOK)
   await run('install').ended
   const clients = await lift()

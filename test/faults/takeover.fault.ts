@@ -6,7 +6,7 @@ import { type Listener, startListener } from './listeners.ts'
 
 const TAKEOVER_MS = 15_000
 
-/** A leader, a standby, and a writer that goes on whatever happens to them. */
+/** A leader, a standby, and a writer that continues throughout. */
 async function openCluster(leaderUrl?: (url: string) => string) {
   const shop = await openShop()
   await shop.feed().install()
@@ -41,7 +41,7 @@ function keepWriting({ database }: Shop) {
 
 const idOf = ({ event }: { event: object }) => Number('id' in event ? event.id : Number.NaN)
 
-/** Every row that was written came, from one or the other; each of them kept the order. */
+/** Every row was published by one of the nodes, and each kept the order. */
 function expectComplete(count: number, ...listeners: Listener[]) {
   const ids = new Set(listeners.flatMap(listener => listener.published().map(idOf)))
   const lost = Array.from({ length: count }, (_, index) => index + 1).filter(id => !ids.has(id))
@@ -52,7 +52,7 @@ function expectComplete(count: number, ...listeners: Listener[]) {
   }
 }
 
-/** From the fault to the first message of the other; told, as it is a figure that operators ask for. */
+/** Time from the fault to the first message of the other node. Printed, since operators need the figure. */
 async function takeoverMs(fault: string, standby: Listener, since: number): Promise<number> {
   const first = await eventually(
     () => {
@@ -70,7 +70,7 @@ async function takeoverMs(fault: string, standby: Listener, since: number): Prom
 const finish = async (count: number, last: Listener) =>
   await eventually(() => expect(last.published().map(idOf)).toContain(count), { withinMs: 30_000 })
 
-test('SIGKILL of the leader', async () => {
+test('after SIGKILL of the leader the standby takes over', async () => {
   const { leader, standby, writing } = await openCluster()
   const since = Date.now()
   leader.program.kill('SIGKILL')
@@ -80,7 +80,7 @@ test('SIGKILL of the leader', async () => {
   expectComplete(count, leader, standby)
 })
 
-test('SIGTERM hands over at once, and nothing comes twice', async () => {
+test('SIGTERM hands over at once without duplicates', async () => {
   const { leader, standby, writing } = await openCluster()
   await eventually(() => expect(writing.count).toBeGreaterThan(300))
   const since = Date.now()
@@ -92,7 +92,7 @@ test('SIGTERM hands over at once, and nothing comes twice', async () => {
   expect(leader.published().length + standby.published().length).toBe(count)
 })
 
-test('SIGSTOP of the leader: it is replaced, and when it wakes up it publishes nothing', async () => {
+test('a leader stopped by SIGSTOP is replaced, and publishes nothing when it resumes', async () => {
   const { leader, standby, writing } = await openCluster()
   const since = Date.now()
   leader.program.kill('SIGSTOP')
@@ -112,7 +112,7 @@ test('SIGSTOP of the leader: it is replaced, and when it wakes up it publishes n
   expect(late).toEqual([])
 })
 
-test('a connection that breaks without a sign: the leader is replaced, stops by itself, and comes back as a standby', async () => {
+test('with a half-open connection the leader is replaced, stops by itself, and returns as a standby', async () => {
   const { connectionString } = (await openShop()).database
   const proxy = await startProxy(connectionString)
   const { leader, standby, writing } = await openCluster(url => proxy.through(url))

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { common } from '../vitest.config.ts'
 
-/** What takes its time: processes that are killed, stopped and cut off. */
+/** Slow tests, in which processes are killed, stopped and disconnected. */
 export default defineConfig({
   test: {
     ...common,

@@ -28,7 +28,7 @@ async function setUp(...statements: string[]) {
 }
 
 describe('the table of the Postgres adapter', () => {
-  test('is made where there is none, and taken where it is the own one', async () => {
+  test('is created if missing, and used if it belongs to the role', async () => {
     const { database, owner, open } = await setUp()
     expect(await open(owner.connectionString)).toBe('public.socket_io_attachments')
     expect(await open(owner.connectionString)).toBe('public.socket_io_attachments')
@@ -38,7 +38,7 @@ describe('the table of the Postgres adapter', () => {
     expect(row).toEqual({ tableowner: owner.name })
   })
 
-  test('is refused to a superuser, and to a stranger, where another role made it; a member of that role may have it', async () => {
+  test('of another role is refused to superusers and other roles, and allowed to members of its owner', async () => {
     const { database, owner, open } = await setUp(TABLE)
     const [stranger, member] = [await database.role(), await database.role()]
     await database.query(`grant "${owner.name}" to "${member.name}"`)
@@ -79,13 +79,13 @@ describe('the table of the Postgres adapter', () => {
     ['a default', 'has defaults that call functions', [FUNCTION, TABLE.replace('now()', 'f()')]],
     ['a domain', 'has columns of types', ['create domain d as bytea', TABLE.replace('bytea', 'd')]],
   ]
-  test.each(traps)('with %s is refused, whoever owns it', async (_name, problem, statements) => {
+  test.each(traps)('with %s is refused, regardless of the owner', async (_name, problem, statements) => {
     const { owner, open } = await setUp(...statements)
     await expect(open(owner.connectionString)).rejects.toThrow(problem)
   })
 })
 
-test('the adapter outlives the end of each of its connections, and large messages go through the table', {
+test('the adapter survives the loss of its connections, and large messages go through the table', {
   timeout: 90_000,
 }, async () => {
   const { database, owner } = await setUp()

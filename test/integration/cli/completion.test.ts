@@ -28,7 +28,7 @@ async function linesOf(shell: string, code: string): Promise<readonly string[]> 
   return program.lines
 }
 
-test('the command prints the script, its help says how to install it, and another shell is refused', async () => {
+test('prints the script, explains its installation in the help, and refuses other shells', async () => {
   const { run } = await desk()
   expect((await run('completion', 'bash')).text).toBe(bashCompletion(tree).trimEnd())
   expect((await run('completion', '--help')).text).toMatch(/~\/\.bashrc.*~\/\.zshrc.*config\.fish/s)
@@ -39,7 +39,7 @@ test('the command prints the script, its help says how to install it, and anothe
 })
 
 describe.skipIf(!bash)('bash', () => {
-  /** As bash asks when somebody has typed these words and presses Tab. */
+  /** As bash calls it after these words and Tab. */
   const offered = async (...words: string[]) => {
     const typed = ['waterline-changefeed', ...words].map(word => `'${word}'`).join(' ')
     return await linesOf(
@@ -57,7 +57,7 @@ describe.skipIf(!bash)('bash', () => {
     }
   }, 60_000)
 
-  test('offers what an option or argument may be', async () => {
+  test('offers values of options and arguments', async () => {
     expect(await offered('tail', '--verb', '')).toContain('destroyed')
     expect(await offered('tail', '--verb', '=', 'cr')).toEqual(['created'])
     expect(await offered('start', '--log-level', 'd')).toEqual(['debug'])
@@ -75,7 +75,7 @@ describe.skipIf(!fish)('fish', () => {
       each => each.split('\t')[0],
     )
 
-  test('offers commands, options and what they may be', async () => {
+  test('offers commands, options and values', async () => {
     expect(await offered('')).toEqual(expect.arrayContaining(tree.commands.map(({ name }) => name)))
     expect(await offered('tail --mod')).toEqual(['--model', '--models'])
     expect(await offered('tail --verb cr')).toEqual(['created'])
@@ -85,7 +85,7 @@ describe.skipIf(!fish)('fish', () => {
 })
 
 describe.skipIf(!zsh)('zsh', () => {
-  /** What the line is after Tab, in an interactive zsh, where the program is a function that prints its arguments. */
+  /** The line after Tab in an interactive zsh, where the program is a function that prints its arguments. */
   const completed = async (line: string) => {
     const setUp = `PROMPT=; autoload -Uz compinit; compinit -u -D; source ./completion.zsh; waterline-changefeed() print -r -- "r""an:$*:"`
     const [, words] =
@@ -102,7 +102,7 @@ describe.skipIf(!zsh)('zsh', () => {
     return words?.trim()
   }
 
-  test('completes commands, options and what they may be', async () => {
+  test('completes commands, options and values', async () => {
     expect(await completed('unin')).toBe('uninstall')
     expect(await completed('plan --rev')).toBe('plan --reveal')
     expect(await completed('tail --verb cr')).toBe('tail --verb created')

@@ -16,11 +16,11 @@ export interface Desk {
   readonly folder: string
   /** Starts the program with these arguments. */
   start(...args: string[]): TestProgram
-  /** Runs it to its end. `text`: what it printed, on stdout and stderr. */
+  /** Runs it to its end. `text`: its output on stdout and stderr. */
   run(...args: string[]): Promise<{ readonly code: number | null; readonly text: string }>
 }
 
-/** Somebody at a command line, in a folder of his own. */
+/** A command line in a separate folder. */
 export async function desk(env: Record<string, string> = {}, files: Record<string, string> = {}): Promise<Desk> {
   const folder = await scratchFolder()
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
@@ -36,7 +36,7 @@ export async function desk(env: Record<string, string> = {}, files: Record<strin
   return { run, start, folder }
 }
 
-/** The same, with the models and the database of the pet shop. */
+/** As `desk`, with the models and the database of the pet shop. */
 export async function shopDesk(config = `export default { definitions: ${DEFINITIONS} }`) {
   const shop = await openShop()
   const at = await desk({ DATABASE_URL: shop.database.connectionString }, { 'changefeed.config.mjs': config })

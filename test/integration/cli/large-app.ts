@@ -2,7 +2,7 @@ import type { ModelDefinition } from '../../helpers/waterline.ts'
 import { openShop, type Shop } from '../feed/fixture.ts'
 import { type Desk, desk } from './desk.ts'
 
-/** Identities as apps have them: short ones, long ones, and two with a junction table between them. */
+/** Identities as in real apps: short ones, long ones, and two with a junction table. */
 const IDENTITIES = [
   ...['account', 'address', 'apikey', 'attachment', 'auditlogentry', 'board', 'boardmembership', 'calendarevent'],
   ...['card', 'cardlabel', 'checklist', 'checklistitem', 'comment', 'company', 'customfielddefinition', 'device'],
@@ -16,7 +16,7 @@ const MEMBERS: Readonly<Record<string, object>> = {
   user: { contributions: { collection: 'project', via: 'contributors' } },
 }
 
-/** 32 models, and the junction of two of them. */
+/** 32 models, and the junction table of two of them. */
 export const largeApp: Readonly<Record<string, ModelDefinition>> = Object.fromEntries(
   IDENTITIES.map(identity => [
     identity,
@@ -24,7 +24,7 @@ export const largeApp: Readonly<Record<string, ModelDefinition>> = Object.fromEn
   ]),
 )
 
-/** Somebody at a command line 80 columns wide, with the app of 32 models. */
+/** A command line with 80 columns and the app of 32 models. */
 export async function largeDesk(): Promise<Desk & { readonly shop: Shop }> {
   const shop = await openShop(undefined, { models: largeApp })
   const config = `export default { definitions: ${JSON.stringify(largeApp)} }`

@@ -3,10 +3,10 @@ import { createProgram } from '../../../src/cli/program.ts'
 import { nearestNames } from '../../../src/models/nearest-names.ts'
 import { DEFINITIONS, desk, shopDesk } from './desk.ts'
 
-/** Commands that work with the whole of an installation, or with none. */
+/** Commands that apply to the whole installation, or to none. */
 const WITHOUT_MODELS = ['uninstall', 'status', 'demo', 'completion']
 
-test('every command that takes models takes them by the same option', () => {
+test('all commands that take models have the same option', () => {
   const { commands } = createProgram()
   const flagsOf = (command: (typeof commands)[number]) =>
     command.options.map(({ flags }) => flags).filter(flags => flags.includes('model'))
@@ -18,7 +18,7 @@ test('every command that takes models takes them by the same option', () => {
     expect([command.name(), flagsOf(command)]).toEqual([command.name(), ['--model, --models <identities>']])
 })
 
-test('a list, the option repeated, and both names of it say the same', { timeout: 90_000 }, async () => {
+test('a list, a repeated option and both option names are equivalent', { timeout: 90_000 }, async () => {
   const { run } = await shopDesk()
   const planned = async (...args: string[]) => {
     const plan = JSON.parse((await run('plan', '--json', ...args)).text)
@@ -31,7 +31,9 @@ test('a list, the option repeated, and both names of it say the same', { timeout
   expect(await planned('--models', 'pet', '--model', 'user')).toEqual(['pet', 'user'])
 })
 
-test('the option goes before the variable, which an empty text leaves unset', { timeout: 90_000 }, async () => {
+test('the option takes precedence over the variable, and an empty variable counts as unset', {
+  timeout: 90_000,
+}, async () => {
   const { shop } = await shopDesk()
   const planned = async (variable: string, ...args: string[]) => {
     const { run } = await desk(
@@ -55,7 +57,7 @@ test('pause and resume take models as arguments, as a list, or by the option', {
   })
 })
 
-test('of an unknown name the error lists the nearest', { timeout: 90_000 }, async () => {
+test('the error for an unknown name lists the nearest ones', { timeout: 90_000 }, async () => {
   const { run } = await shopDesk()
   await run('install')
   for (const args of [
@@ -81,7 +83,7 @@ test('an empty list of models is refused', async () => {
   })
 })
 
-test('the nearest names come first, whole ones within others before those of other letters', () => {
+test('lists the nearest names first, substrings before names with other letters', () => {
   const names = ['user', 'userrole', 'pet', 'pettype', 'organization', 'order', 'log']
   expect(nearestNames('usre', names)[0]).toBe('user')
   expect(nearestNames('org', names)[0]).toBe('organization')

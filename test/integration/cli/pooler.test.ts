@@ -4,7 +4,7 @@ import { startPgBouncer } from '../../helpers/pgbouncer.ts'
 import { openShop, summary } from '../feed/fixture.ts'
 import { DEFINITIONS, desk } from './desk.ts'
 
-/** PgBouncer itself sets the name of the client that had the session last. */
+/** PgBouncer itself sets the application name of the last client of a session. */
 const SETTINGS = `select name, setting from pg_settings where name <> 'application_name' order by name`
 
 const REMEDY = /pooler in transaction or statement mode.*to the Postgres server itself, or to a pooler in session mode/
@@ -31,7 +31,7 @@ test.each(['transaction', 'statement'] as const)(
     const start = await run('start', '--adapter', 'postgres')
     expect([start.code, start.text]).toEqual([3, expect.stringMatching(REMEDY)])
     await expect(shop.feed({ connectionString }).start()).rejects.toMatchObject({ code: 'E_POOLER' })
-    expect(await settings()).toEqual(before) // the session of the server is one that the feed was given
+    expect(await settings()).toEqual(before) // includes the session that the feed used
   },
 )
 

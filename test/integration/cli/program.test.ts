@@ -20,7 +20,7 @@ const COMMANDS = [
   'completion',
 ]
 
-test('every command tells what it takes', async () => {
+test('every command prints its usage', async () => {
   const { run } = await desk()
   const all = await run('--help')
   expect(all.code).toBe(0)
@@ -38,10 +38,20 @@ test.each([
   ['no database', ['status'], 2, /No database is configured.*DATABASE_URL/],
   ['a wrong URL', ['status', '--database-url', 'mysql://x'], 2, /--database-url must be a Postgres URL/],
   ['no models', ['plan', '--database-url', 'postgres://127.0.0.1:1/x'], 2, /No models are configured/],
-  ['no server', ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'], 3, /Check that the server is running/],
-  ['no app', ['plan', '--app', 'nowhere', '--database-url', 'postgres://127.0.0.1:1/x'], 4, /folder .*nowhere does not exist/],
+  [
+    'no server',
+    ['status', '--database-url', 'postgres://me:secret1@127.0.0.1:1/x'],
+    3,
+    /Check that the server is running/,
+  ],
+  [
+    'no app',
+    ['plan', '--app', 'nowhere', '--database-url', 'postgres://127.0.0.1:1/x'],
+    4,
+    /folder .*nowhere does not exist/,
+  ],
   ['a lost config file', ['plan', '--config', 'lost.mjs'], 2, /file .*lost\.mjs does not exist/],
-])('%s: a sentence, and an exit code for scripts', async (_name, args, code, message) => {
+])('%s: prints one message and exits with its code', async (_name, args, code, message) => {
   const { run } = await desk()
   const result = await run(...args)
   expect(result.text).toMatch(message)
@@ -49,7 +59,7 @@ test.each([
   expect(result.code).toBe(code)
 })
 
-test('a flag goes before a variable, and that before the file', async () => {
+test('flags take precedence over variables, and variables over the file', async () => {
   const { shop, run } = await shopDesk(`export default { schema: 'from_file', definitions: ${DEFINITIONS} }`)
   const schemaOf = async (env: Record<string, string>, ...args: string[]) => {
     const { run } = await desk(
@@ -88,13 +98,13 @@ test.each([
     `export default { definitions: { pet: { attributes: { a: { type: 'blob' } } } } }`,
     /Waterline refuses/,
   ],
-])('a config file with %s is refused in a sentence', async (_name, text, message) => {
+])('a config file with %s is refused with a message', async (_name, text, message) => {
   const env = { DATABASE_URL: 'postgres://127.0.0.1:1/x', CHANGEFEED_HTTP_PORT: '' }
   const { run } = await desk(env, { 'changefeed.config.mjs': text })
   expect((await run('plan')).text).toMatch(message)
 })
 
-test('TypeScript where this Node reads it, a clear word where not', async () => {
+test('loads TypeScript if this Node supports it, and otherwise reports it', async () => {
   const shop = await openShop()
   const text = `const definitions: object = ${DEFINITIONS}\nexport default { definitions }`
   const { run } = await desk({ DATABASE_URL: shop.database.connectionString }, { 'changefeed.config.ts': text })
@@ -109,7 +119,7 @@ test.each([
   ['', /Serving sockets requires models/],
   ['false', /No adapter is configured to reach the app's sockets/],
   ['perhaps', /CHANGEFEED_SERVE must be true/],
-])('of a flag without a value the variable says whether it is on: %j', async (value, message) => {
+])('the variable of a flag without a value turns it on or off: %j', async (value, message) => {
   const { run } = await desk(
     { DATABASE_URL: 'postgres://127.0.0.1:1/x', CHANGEFEED_SERVE: value },
     { 'changefeed.config.mjs': `export default { definitions: ${DEFINITIONS}, serve: { models: { pet: true } } }` },
@@ -117,7 +127,7 @@ test.each([
   expect((await run('start')).text).toMatch(message)
 })
 
-test('from nothing to installed and back', { timeout: 90_000 }, async () => {
+test('installs and uninstalls', { timeout: 90_000 }, async () => {
   const { shop, run } = await shopDesk()
   expect((await run('status')).code).toBe(4)
   expect((await run('doctor')).code).toBe(5)
@@ -135,7 +145,7 @@ test('from nothing to installed and back', { timeout: 90_000 }, async () => {
   expect(await shop.database.query(`select from pg_namespace where nspname = 'changefeed'`)).toEqual([])
 })
 
-test('a flag that names models leaves to them what the config says of them', async () => {
+test('models selected by a flag keep their settings in the config file', async () => {
   const { shop, run } = await shopDesk(
     `export default { definitions: ${DEFINITIONS}, models: { user: { omit: ['password'] } } }`,
   )
@@ -147,7 +157,7 @@ test('a flag that names models leaves to them what the config says of them', asy
   expect((await run('status')).text).not.toMatch(/^pet /m)
 })
 
-test('tail prints what is published, from the past too, and only what is asked for', async () => {
+test('tail prints published events, also past ones, with filters', async () => {
   const { shop, run, start } = await shopDesk()
   await run('install')
   const feed = shop.feed()
@@ -172,7 +182,7 @@ test('tail prints what is published, from the past too, and only what is asked f
   expect((await run('tail', '--since', 'yesterday')).text).toMatch(/neither a cursor, nor a time/)
 })
 
-test('replay prints JSON and nothing else where it is asked for', async () => {
+test('replay prints only JSON with --json', async () => {
   const { shop, run } = await shopDesk()
   await run('install')
   const feed = shop.feed()
@@ -183,7 +193,7 @@ test('replay prints JSON and nothing else where it is asked for', async () => {
   expect([code, JSON.parse(text)]).toEqual([0, { replayed: 2 }])
 })
 
-test('pause and resume, model by model', async () => {
+test('pauses and resumes single models', async () => {
   const { run } = await shopDesk()
   await run('install')
   expect((await run('pause', 'Pet')).text).toMatch(/\npaused pet$/)
@@ -194,30 +204,7 @@ test('pause and resume, model by model', async () => {
   expect((await run('resume')).text).toMatch(/\nNothing was paused\.$/)
 })
 
-test('consumers are listed with what they have not acknowledged, and dropped', async () => {
-  const { shop, run } = await shopDesk()
-  await run('install')
-  expect((await run('consumers')).text).toMatch(/There is no consumer/)
-  const feed = shop.feed()
-  await feed.start()
-  const consumer = feed.consume({ name: 'search' })[Symbol.asyncIterator]()
-  const first = consumer.next()
-  await eventually(async () =>
-    expect(await shop.database.query('select 1 from changefeed.consumer where pid > 0')).toHaveLength(1),
-  )
-  await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
-  await first
-  expect((await run('consumers')).text).toMatch(/search +yes +1 change, /)
-  expect((await run('status')).text).toMatch(/search +yes +1 change, /)
-  await consumer.return?.(undefined)
-  const { consumers } = JSON.parse((await run('consumers', '--json')).text)
-  expect(consumers).toMatchObject([{ name: 'search', connected: false, lag: { changes: 1 } }])
-  expect(await run('consumers', 'drop', 'serach')).toMatchObject({ code: 2, text: expect.stringContaining('search') })
-  expect((await run('consumers', 'drop', 'search')).text).toMatch(/dropped search$/)
-  expect(await run('consumers', 'drop', 'publisher')).toMatchObject({ code: 2 })
-})
-
-test('with --json an error is JSON as well, and its exit code stays', async () => {
+test('with --json errors are JSON too, with the same exit code', async () => {
   const { run } = await desk({ DATABASE_URL: 'postgres://ann:s3cret@127.0.0.1:1/shop' })
   const refused = await run('status', '--json')
   expect(refused.code).toBe(3)
@@ -233,7 +220,7 @@ test('with --json an error is JSON as well, and its exit code stays', async () =
   })
 })
 
-test('a reader that has seen enough ends a command in silence', async () => {
+test('a closed output pipe ends a command silently', async () => {
   const { folder, shop } = await shopDesk()
   const main = fileURLToPath(built('cli/main.js'))
   const script = `cd '${folder}'; '${process.execPath}' '${main}' plan | true; echo ended`
@@ -242,7 +229,7 @@ test('a reader that has seen enough ends a command in silence', async () => {
   expect(program.lines).toEqual([expect.stringContaining('schema changefeed'), 'ended'])
 })
 
-test('status --watch shows it again, also when the database was away, until it is interrupted', async () => {
+test('status --watch refreshes until interrupted, also after a database outage', async () => {
   const { shop, start, run } = await shopDesk()
   await run('install')
   const watching = start('status', '--watch', '0.1', '--json')
@@ -258,7 +245,7 @@ test('status --watch shows it again, also when the database was away, until it i
   expect((await run('status', '--watch', 'often')).code).toBe(2)
 })
 
-test('definitions with `encrypt` need no key here, as such columns are never logged', async () => {
+test('definitions with `encrypt` need no key, since such columns are never logged', async () => {
   const definitions = DEFINITIONS.replace(`password: { type: 'string' }`, `password: { type: 'string', encrypt: true }`)
   const { run } = await shopDesk(`export default { definitions: ${definitions} }`)
   const { code, text } = await run('plan')
@@ -269,7 +256,7 @@ test.each([
   ['--port', 'web'],
   ['--http-port', 'web'],
   ['--ready-lag-ms', 'soon'],
-])('start %s %s: a value of another kind is refused in plain words', async (flag, value) => {
+])('start %s %s: refuses an invalid value', async (flag, value) => {
   const { run } = await desk({ DATABASE_URL: 'postgres://127.0.0.1:1/shop' })
   const { code, text } = await run('start', flag, value)
   expect([code, text]).toEqual([2, expect.stringMatching(/^error --[\w-]+ must be a (number|port)/)])

@@ -34,7 +34,7 @@ function partsOf({ connectionString }: TestDatabase) {
   }
 }
 
-test('an app is loaded as it loads itself, but for its controllers, bootstrap and server', {
+test('an app is loaded as usual, without its controllers, bootstrap and server', {
   timeout: 120_000,
 }, async () => {
   const { folder, start } = await deskInApp()
@@ -46,7 +46,7 @@ test('an app is loaded as it loads itself, but for its controllers, bootstrap an
   for (const file of ['bootstrapped', 'controllers-loaded']) expect(existsSync(join(folder, file))).toBe(false)
 })
 
-test('a listener sends what the app’s own customToJSON makes, and serves its health though a model is called Response', {
+test('a listener applies customToJSON of the app, and serves health checks despite a model called Response', {
   timeout: 120_000,
 }, async () => {
   const port = await freePort()

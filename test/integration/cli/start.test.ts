@@ -11,7 +11,7 @@ import { openShop } from '../feed/fixture.ts'
 
 const WATERLINE = fileURLToPath(new URL('../../helpers/waterline-program.mjs', import.meta.url))
 
-/** Somebody at a command line, in a folder with a config file. */
+/** A command line in a folder with a config file. */
 async function desk(connectionString: string, config: string) {
   const folder = await scratchFolder()
   await writeFile(join(folder, 'changefeed.config.mjs'), config)
@@ -22,7 +22,7 @@ async function desk(connectionString: string, config: string) {
   }
 }
 
-/** A listener that serves sockets itself, of models that the config file starts. */
+/** A listener that serves sockets itself, with the models of the config file. */
 async function server(connectionString: string, settings: object = {}) {
   const { run } = await desk(
     connectionString,
@@ -39,7 +39,7 @@ async function server(connectionString: string, settings: object = {}) {
 const TOKEN = 'a token of some length'
 const portIn = (line: string) => Number(/127\.0\.0\.1:(\d+)/.exec(line)?.[1])
 
-test('several listeners serve sockets themselves; each tells its own, each socket once', async () => {
+test('several listeners serve sockets, and each publishes to its own sockets once', async () => {
   const shop = await openShop()
   await shop.feed().install()
   const servers = await Promise.all([1, 2].map(() => server(shop.database.connectionString)))
@@ -56,7 +56,7 @@ test('several listeners serve sockets themselves; each tells its own, each socke
   expect(JSON.parse(status?.lines.join('') ?? '')).toMatchObject({ nodes: [{}, {}] })
 })
 
-test('a replay over HTTP reaches the sockets that the listener serves', async () => {
+test('a replay over HTTP reaches the sockets of the listener', async () => {
   const shop = await openShop()
   await shop.feed().install()
   const { program } = await server(shop.database.connectionString, { token: TOKEN })
@@ -79,7 +79,7 @@ test('a replay over HTTP reaches the sockets that the listener serves', async ()
   )
 })
 
-test('a listener whose installation is taken away ends, and says what to run', async () => {
+test('a listener stops with a remedy when its installation is removed', async () => {
   const shop = await openShop()
   await shop.feed().install()
   const { program } = await server(shop.database.connectionString)
@@ -89,7 +89,7 @@ test('a listener whose installation is taken away ends, and says what to run', a
   expect(program.lines.join()).toMatch(/error .*npx waterline-changefeed install/)
 })
 
-test('the first signal ends in order', async () => {
+test('the first signal stops gracefully', async () => {
   const shop = await openShop()
   await shop.feed().install()
   const { program } = await server(shop.database.connectionString)
@@ -100,7 +100,7 @@ test('the first signal ends in order', async () => {
   expect(await shop.database.query('select from changefeed.node')).toEqual([])
 })
 
-test('a second signal ends at once', async () => {
+test('a second signal ends the process at once', async () => {
   const shop = await openShop()
   await shop.feed().install()
   const definitions = `{ pet: { attributes: { name: { type: 'string' } } }, user: { attributes: {} } }`
@@ -108,12 +108,12 @@ test('a second signal ends at once', async () => {
   const program = run('start', '--http-port', 'off', '--redis-url', 'redis://127.0.0.1:1')
   await program.line(/listener is ready/)
   program.kill('SIGTERM')
-  await program.line(/Stopping after/) // and then a second for Redis, which does not answer
+  await program.line(/Stopping after/) // then waits a second for Redis, which does not respond
   program.kill('SIGTERM')
   expect((await program.ended).code).toBe(1)
 })
 
-test('a database that is not there yet is waited for; meanwhile it is alive and not ready', async () => {
+test('waits for an unavailable database, alive but not ready', async () => {
   const definitions = `{ pet: { attributes: { name: { type: 'string' } } } }`
   const { run } = await desk('postgres://127.0.0.1:1/app', `export default { definitions: ${definitions} }`)
   const program = run('start', '--http-port', '0', '--redis-url', 'redis://127.0.0.1:1')
@@ -125,14 +125,14 @@ test('a database that is not there yet is waited for; meanwhile it is alive and 
   expect((await program.ended).code).toBe(0)
 })
 
-test('an app whose models cannot do without the database waits for it as well', async () => {
+test('an app whose models need the database waits for it too', async () => {
   const { program } = await server('postgres://127.0.0.1:1/app')
   await program.line(/The database is unavailable/)
   program.kill('SIGTERM')
   expect((await program.ended).code).toBe(0)
 })
 
-test('a database that crashes is connected to again', async () => {
+test('reconnects to a database that crashed', async () => {
   const postgres = await ownServer({ fsync: 'on' })
   const shop = await openShop(await testDatabase({ server: postgres }))
   await shop.feed().install()
@@ -146,7 +146,7 @@ test('a database that crashes is connected to again', async () => {
   await client.messages.next('pet', ({ data }) => data.id === 1, 20_000)
 })
 
-test('not installed: it says so and ends, as waiting would not help', async () => {
+test('exits with an error if the feed is not installed', async () => {
   const shop = await openShop()
   const { program } = await server(shop.database.connectionString)
   expect((await program.ended).code).toBe(4)

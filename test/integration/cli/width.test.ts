@@ -10,7 +10,7 @@ import { largeApp, largeDesk } from './large-app.ts'
 
 const tooWide = (lines: readonly string[]) => visible(lines).filter(line => line.length > 80)
 
-/** SQL stands as Postgres takes it, whatever the width: below a comment, and indented. */
+/** SQL is printed unwrapped, below a comment and indented. */
 const aboveSql = (lines: readonly string[]) => lines.slice(0, lines.findIndex(line => line.startsWith('-- ')) >>> 0)
 
 test('the help of every command fits into 80 columns', () => {
@@ -62,7 +62,7 @@ test('with 32 models the output of every command fits into 80 columns', async ()
 }, 90_000)
 
 describe('on a terminal', () => {
-  test('tail breaks what does not fit, and shows all of it', async () => {
+  test('tail wraps long lines without truncation', async () => {
     const { run, folder, shop } = await largeDesk()
     await run('install')
     const feed = shop.feed()
@@ -82,7 +82,7 @@ describe('on a terminal', () => {
     expect(JSON.parse(record.join(''))).toMatchObject({ name: text })
   })
 
-  test('an error is broken between words', async () => {
+  test('wraps an error between words', async () => {
     const folder = join(fileURLToPath(built('cli')))
     const program = startOnTerminal(`exec '${process.execPath}' '${folder}/main.js' status`, { DATABASE_URL: '' })
     expect((await program.ended).code).toBe(2)
@@ -91,7 +91,7 @@ describe('on a terminal', () => {
   })
 })
 
-test('a table gives its width to the columns that need it, and loses nothing', () => {
+test('a table gives its width to the columns that need it, without truncation', () => {
   const rows = [
     ['a', 'project_contributors__user_contributions', 'words that can be broken'],
     ['b', 'short', 'x'],
@@ -108,7 +108,7 @@ test('a table gives its width to the columns that need it, and loses nothing', (
   expect(table([], rows).split('\n')).toHaveLength(2)
 })
 
-test('text is broken between words, a long word is left whole', () => {
+test('wraps text between words and does not break long words', () => {
   const text = `first second ${'x'.repeat(60)} third`
   expect(wrap(text, 44, '  ').split('\n')).toEqual(['first second', `  ${'x'.repeat(60)}`, '  third'])
   expect(wrap(text, Number.POSITIVE_INFINITY)).toBe(text)

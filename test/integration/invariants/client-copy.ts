@@ -2,7 +2,7 @@ import { type Model, type Models, pluralAssociations } from '../../../src/models
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import type { TestDatabase } from '../../helpers/database.ts'
 
-/** A record as a client keeps it: its attributes, and the ids of its members by collection. */
+/** A client's copy of a record: its attributes, and the ids of its members by collection. */
 interface Held {
   readonly values: Record<string, unknown>
   readonly members: Record<string, Set<number>>
@@ -11,8 +11,8 @@ interface Held {
 type Contents = Map<string, Map<number, Held>>
 
 /**
- * What a client does that follows a Sails tutorial: it reads records with their members, watches the models, and applies
- * each message to what it holds. After `refetch` it reads that model again.
+ * A client as in a Sails tutorial: it reads records with their members, watches the models, and applies each message to
+ * its copy. After `refetch` it reads that model again.
  */
 export class ClientCopy {
   readonly #database: TestDatabase
@@ -77,12 +77,12 @@ export class ClientCopy {
   }
 }
 
-/** What the tables hold, in the form of a copy. */
+/** The content of the tables in the form of a copy. */
 export async function tableContents(database: TestDatabase, models: Models) {
   return comparable(await readContents(database, models), models)
 }
 
-/** All of it in one statement, and so in one snapshot. */
+/** Reads everything in one statement, and so in one snapshot. */
 async function readContents(database: TestDatabase, models: Models): Promise<Contents> {
   const parts = [...models.values()].map(model => `'${model.identity}', (select json_agg(r) from "${model.table}" r)`)
   const [row] = await database.query<{ all: Record<string, Record<string, unknown>[] | null> }>(
@@ -109,7 +109,7 @@ function membersOf(model: Model, id: number, rowsOf: (identity: string) => Recor
   return members
 }
 
-/** References to records that do not exist count as none: Sails sends them so, whatever the row keeps. */
+/** References to missing records are read as null, since Sails sends them so. */
 function comparable(contents: Contents, models: Models) {
   const exists = (identity: string, id: unknown) => contents.get(identity)?.has(Number(id)) === true
   const lines = [...contents].flatMap(([identity, records]) => {

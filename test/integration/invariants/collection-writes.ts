@@ -1,4 +1,4 @@
-/** Each kind of collection once. */
+/** Each kind of collection. */
 export const models = {
   owner: { attributes: { name: { type: 'string' }, pets: { collection: 'pet', via: 'owner' } } },
   pet: { attributes: { name: { type: 'string' }, owner: { model: 'owner' } } },
@@ -11,7 +11,7 @@ export const models = {
   venue: { attributes: { driver: { model: 'driver' }, taxi: { model: 'taxi' } } },
 }
 
-/** Where references are kept: table, and for both columns the table that they refer to. */
+/** Where references are stored: the table, and the referenced tables of both columns. */
 const LINKS = [
   { table: 'course_students__student_courses', a: ['course_students', 'course'], b: ['student_courses', 'student'] },
   {
@@ -25,7 +25,7 @@ const LINKS = [
 export const RECORDS = ['owner', 'pet', 'student', 'course', 'author', 'book', 'driver', 'taxi'] as const
 const IDS = 4
 
-/** `CHANGEFEED_SEEDS=20` runs more of them than the suite does, `CHANGEFEED_SEEDS=7,` that one. */
+/** `CHANGEFEED_SEEDS=20` runs more seeds than the suite, `CHANGEFEED_SEEDS=7,` only that one. */
 const given = process.env.CHANGEFEED_SEEDS ?? '2'
 export const seeds = given.includes(',')
   ? given.split(',').filter(Boolean).map(Number)
@@ -54,11 +54,11 @@ const clear = (table: string, id: number) => [
   ),
 ]
 
-/** A link whose both ends exist, maybe for the second time. */
+/** A link with two existing ends, possibly a duplicate. */
 const linkOf = ({ table, a, b }: (typeof LINKS)[number], one: number, other: number) =>
   `insert into ${table} (${a[0]}, ${b[0]}) select a.id, b.id from ${a[1]} a, ${b[1]} b where a.id = ${one} and b.id = ${other}`
 
-/** Transactions of one step, each a list of statements. */
+/** The transactions of one step, each a list of statements. */
 export function writesOf(random: Random): string[][] {
   const { id, of, chance } = random
   const table = of(RECORDS)

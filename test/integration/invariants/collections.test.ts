@@ -14,7 +14,7 @@ import { models, RECORDS, randomOf, seeds, writesOf } from './collection-writes.
 const STEPS = 80
 
 test.each(seeds)(
-  'every copy of records and members ends as the tables are: seed %i',
+  'all client copies of records and members converge to the tables: seed %i',
   { timeout: 60_000 },
   async seed => {
     const random = randomOf(seed)
@@ -71,7 +71,7 @@ test.each(seeds)(
     }
     await resume()
     await feed.settled()
-    // The last resumption may take effect after the last change: its refetch is not a change that settled() waits for.
+    // The last resumption may take effect after the last change. Its refetch is not a change that settled() waits for.
     await eventually(async () => {
       const expected = await tableContents(database, known)
       for (const copy of copies) expect(copy.contents).toEqual(expected)

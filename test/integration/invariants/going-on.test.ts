@@ -10,7 +10,7 @@ test.each([
   ['null', null],
   ['undefined', undefined],
   ['a text', 'no'],
-])('a mapping or a publisher that throws %s costs one change, and does not stop the feed', async (_name, thrown) => {
+])('a mapping or publisher that throws %s affects one change and does not stop the feed', async (_name, thrown) => {
   const { feed: newFeed, database, collections } = await openMigratedShop()
   collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'unmappable') throw thrown
@@ -38,7 +38,7 @@ test.each([
   for (const error of skipped) expect(error).toBeInstanceOf(Error)
 })
 
-test('a listener of the feed that throws costs no change and no connection', async () => {
+test('a throwing listener of the feed affects no change and no connection', async () => {
   const { feed: newFeed, database, published } = await openMigratedShop()
   const errors: unknown[] = []
   const logger = { error: (...told: unknown[]) => errors.push(told), warn() {}, info() {}, debug() {} }
@@ -60,7 +60,7 @@ test('a listener of the feed that throws costs no change and no connection', asy
   expect(JSON.stringify(errors)).toContain('a bug of the app')
 })
 
-test('whoever asks for settled() of a feed that has stopped is refused, however late the answer comes', async () => {
+test('settled() rejects after the feed has stopped, also while it waits', async () => {
   const { feed: newFeed, database } = await openMigratedShop()
   await newFeed().install()
   const db = openDatabase({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
@@ -71,7 +71,7 @@ test('whoever asks for settled() of a feed that has stopped is refused, however 
   await expect(asked).rejects.toMatchObject({ code: 'E_STATE' })
 })
 
-test('thousands may wait for settled() at once', async () => {
+test('thousands of callers may await settled() concurrently', async () => {
   const { feed: newFeed, database } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -83,7 +83,7 @@ test('thousands may wait for settled() at once', async () => {
   expect(released).toBe(2_000)
 })
 
-test('a feed that is stopped while it starts does not run, and both events end', async () => {
+test('a feed stopped while it starts does not run, and both calls settle', async () => {
   const { feed: newFeed } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -98,7 +98,7 @@ test('a feed that is stopped while it starts does not run, and both events end',
   expect(feed.status().state).toBe('stopped')
 })
 
-test('a related table that the listener may not read costs no message about the record itself', async () => {
+test('an unreadable related table does not affect messages about the record itself', async () => {
   const { feed: newFeed, database, published } = await openMigratedShop()
   const owner = newFeed()
   await owner.install()
@@ -116,7 +116,7 @@ test('a related table that the listener may not read costs no message about the 
   expect(summary(published).slice(-2)).toEqual(['destroyed user 1', 'refetch pet'])
 })
 
-test('what was logged of a table that has been dropped since is a gap of its model, told once', async () => {
+test('logged changes of a dropped table cause one gap of its model', async () => {
   const { feed: newFeed, database, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
@@ -129,7 +129,7 @@ test('what was logged of a table that has been dropped since is a gap of its mod
   expect(summary(published)).toEqual(['refetch pet', 'refetch user'])
 })
 
-test('stopped among changes that were logged out of order, the next feed repeats none of them', async () => {
+test('a stop among changes logged out of order causes no duplicates', async () => {
   const { feed: newFeed, database } = await openMigratedShop()
   await database.query(`
     create function echo() returns trigger language plpgsql as $$
@@ -143,7 +143,7 @@ test('stopped among changes that were logged out of order, the next feed repeats
   let stopAt = 2
   const publisher = {
     publish({ verb }: RecordEvent, { cursor }: { cursor: string }) {
-      if (verb === 'refetch') return // whether the order crossed the stop is not known, so clients may be told to read again
+      if (verb === 'refetch') return // allowed, since it is unknown whether the reordered changes span the stop
       cursors.push(cursor)
       if (cursors.length === stopAt) void first.stop()
     },
@@ -162,7 +162,7 @@ test('stopped among changes that were logged out of order, the next feed repeats
   expect(new Set(cursors).size).toBe(9)
 })
 
-test('many processes may install at once with a retention of their own', async () => {
+test('many processes may install concurrently with different retentions', async () => {
   const { feed: newFeed } = await openMigratedShop()
   const feeds = Array.from({ length: 6 }, () => newFeed({ retentionMs: 60_000 }))
   await Promise.all(feeds.map(feed => feed.install()))

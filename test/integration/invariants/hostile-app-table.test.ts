@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { listenerGrants } from '../../../src/db/foreign-rights.ts'
 import { openShop, summary } from '../feed/fixture.ts'
 
-/** The owner of the app's tables, with a function that notes which role has called it. */
+/** The owner of the app's tables, with a function that records the calling role. */
 async function openHostileShop() {
   const shop = await openShop()
   const { database } = shop
@@ -27,7 +27,7 @@ async function openHostileShop() {
   return { ...shop, shop, feed, client, callers }
 }
 
-test('a view in place of a table does not run with the rights of the listener', async () => {
+test('a view in place of a table does not run with the privileges of the listener', async () => {
   const { database, feed, client, callers, published } = await openHostileShop()
   await client.query(`
     begin;
@@ -40,7 +40,7 @@ test('a view in place of a table does not run with the rights of the listener', 
   expect(summary(published)).toEqual(expect.arrayContaining(['destroyed user 1', 'refetch pet']))
 })
 
-test('a row-level policy of a table does not run with the rights of the listener', async () => {
+test('a row-level policy of a table does not run with the privileges of the listener', async () => {
   const { database, shop, feed, client, callers, published } = await openHostileShop()
   await feed.stop()
   await client.query('alter table pet enable row level security; create policy noted on pet using (note())')

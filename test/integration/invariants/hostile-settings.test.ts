@@ -17,29 +17,32 @@ const noKeys = every.filter(oid => ![20, 21, 23].includes(oid))
 test.each([
   ['texts', every, (text: string) => text],
   ['objects', noKeys, (text: string) => ({ text })],
-] as const)('an app that has node-postgres return numbers, booleans and times as %s', async (_name, oids, parse) => {
-  const { database, feed: newFeed, published } = await openShop()
-  for (const oid of oids) pg.types.setTypeParser(oid, parse)
-  const [feed, other] = [newFeed({ publish: 'leader' }), newFeed({ publish: 'leader' })]
-  await feed.install()
-  await feed.start()
-  await other.start()
-  expect([feed.status().role, other.status().role]).toEqual(['leader', 'standby'])
-  await database.query(`insert into pet (id, name) values (1, 'rex')`)
-  await feed.settled()
-  const db = openDatabase({ connectionString: database.connectionString, applicationName: 'operator' }, 'changefeed')
-  afterScope(() => db.close())
-  const gap = eventOf(feed, 'gap')
-  await pauseModels(db, ['pet'])
-  await feed.settled()
-  await resumeModels(db, [])
-  await gap
-  await feed.settled()
-  expect(summary(published)).toEqual(['created pet 1', 'refetch pet', 'refetch user'])
-  expect(await feed.lag()).toEqual({ changes: 0, orMore: false, seconds: 0 })
-})
+] as const)(
+  'works in an app that makes node-postgres return numbers, booleans and times as %s',
+  async (_name, oids, parse) => {
+    const { database, feed: newFeed, published } = await openShop()
+    for (const oid of oids) pg.types.setTypeParser(oid, parse)
+    const [feed, other] = [newFeed({ publish: 'leader' }), newFeed({ publish: 'leader' })]
+    await feed.install()
+    await feed.start()
+    await other.start()
+    expect([feed.status().role, other.status().role]).toEqual(['leader', 'standby'])
+    await database.query(`insert into pet (id, name) values (1, 'rex')`)
+    await feed.settled()
+    const db = openDatabase({ connectionString: database.connectionString, applicationName: 'operator' }, 'changefeed')
+    afterScope(() => db.close())
+    const gap = eventOf(feed, 'gap')
+    await pauseModels(db, ['pet'])
+    await feed.settled()
+    await resumeModels(db, [])
+    await gap
+    await feed.settled()
+    expect(summary(published)).toEqual(['created pet 1', 'refetch pet', 'refetch user'])
+    expect(await feed.lag()).toEqual({ changes: 0, orMore: false, seconds: 0 })
+  },
+)
 
-test('a database whose defaults would keep the feed from writing, or let it fail the writes of the app', async () => {
+test('works with database defaults that would block the feed or the writes of the app', async () => {
   const { database, feed: newFeed, published } = await openShop()
   const feed = newFeed()
   await feed.install()
@@ -66,7 +69,7 @@ test('a database whose defaults would keep the feed from writing, or let it fail
   expect(feed.status().state).toBe('running')
 })
 
-test('a serializable transaction of the app does not fail because the feed reads what it writes', async () => {
+test('the feed does not cause serialization failures in transactions of the app', async () => {
   const { database, feed: newFeed } = await openShop()
   await database.query(`alter database ${database.name} set default_transaction_isolation = 'serializable'`)
   const feed = newFeed()
@@ -76,7 +79,7 @@ test('a serializable transaction of the app does not fail because the feed reads
   await feed.settled()
   const [one, two] = [await database.connect(), await database.connect()]
   for (let round = 0; round < 20; round++) {
-    // One reads what two writes: alone that is serializable. With the feed as the third it would be a circle.
+    // One reads what the other writes, which is serializable. The feed as a third reader would form a cycle.
     await one.query('begin')
     await one.query('select * from "user"')
     await one.query(`update pet set name = 'round ${round}' where id = 1`)

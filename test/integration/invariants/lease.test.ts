@@ -8,7 +8,7 @@ test.each([
   ['the clock on the wall', () => vi.spyOn(Date, 'now'), Date],
   ['the monotonic clock', () => vi.spyOn(performance, 'now'), performance],
 ] as const)(
-  'a leader that stood still for longer than its lease publishes nothing before it leads anew (%s)',
+  'a leader suspended for longer than its lease publishes nothing until it leads again (%s)',
   async (_name, watch, clock) => {
     const { feed: newFeed, database } = await openMigratedShop()
     const lives: number[] = []
@@ -17,7 +17,7 @@ test.each([
       publish() {
         lives.push(life)
         if (lives.length > 1) return
-        // As after SIGSTOP and SIGCONT: time has passed, and none of our timers has run.
+        // As after SIGSTOP and SIGCONT: time has passed, and no timer has fired.
         const now = clock.now()
         const started = process.hrtime.bigint()
         watch().mockImplementation(() => now + 8_000 + Number((process.hrtime.bigint() - started) / 1_000_000n))
@@ -33,14 +33,14 @@ test.each([
   },
 )
 
-test('a leader that takes long to accept another history of the database keeps its lease meanwhile', async () => {
+test('a leader keeps its lease while it accepts another history for a long time', async () => {
   const { feed: newFeed, database, published } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
   await database.query(`update changefeed.state set system_identifier = '1'`)
   const busy = await database.connect()
-  await busy.query('begin; lock table changefeed.change in share mode') // what the size of the log does otherwise
+  await busy.query('begin; lock table changefeed.change in share mode') // stands for the duration of a large log
   const starting = feed.start()
   const renewals = async () => {
     const [lease] = await database.query<{ at: Date }>('select renewed_at as at from changefeed.lease')
@@ -55,7 +55,7 @@ test('a leader that takes long to accept another history of the database keeps i
   expect(published.map(({ event }) => event.verb)).toEqual(['refetch', 'refetch', 'created'])
 })
 
-test('a feed that is stopped while it accepts another history does not wait for it', async () => {
+test('stopping a feed does not wait for accepting another history', async () => {
   const { feed: newFeed, database } = await openMigratedShop()
   const feed = newFeed()
   await feed.install()

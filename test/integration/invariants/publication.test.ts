@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { eventually } from '../../helpers/eventually.ts'
 import { openMigratedShop, openShop } from '../feed/fixture.ts'
 
-/** PostgreSQL 15 and later know publications of a schema. */
+/** PostgreSQL 15 and later support publications of a schema. */
 async function publicationOf(query: (sql: string) => Promise<unknown[]>, what: 'all tables' | 'our schema') {
   const [server] = (await query(`select current_setting('server_version_num')::int as version`)) as {
     version: number
@@ -14,7 +14,7 @@ async function publicationOf(query: (sql: string) => Promise<unknown[]>, what: '
 }
 
 test.each(['all tables', 'our schema'] as const)(
-  'under a publication of %s every table of ours takes updates and deletes',
+  'a publication of %s allows updates and deletes in all our tables',
   async what => {
     const { database, feed } = await openMigratedShop()
     await feed().install()
@@ -32,7 +32,7 @@ test.each(['all tables', 'our schema'] as const)(
   },
 )
 
-test('a clone of a database with a publication for all tables starts, and its clients read again', async () => {
+test('a feed starts on a clone of a database with a publication for all tables, and its clients refetch', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
   const feed = newFeed({ retentionMs: 1_000 })
   await feed.install()
@@ -50,7 +50,7 @@ test('a clone of a database with a publication for all tables starts, and its cl
   await eventually(async () => expect(feed.status().state).toBe('running'))
 })
 
-test('before installing, the plan warns of a publication whose subscribers will lack our tables', async () => {
+test('the plan warns of a publication whose subscribers lack our tables', async () => {
   const { database, feed: newFeed } = await openShop()
   await database.query('create publication everything for all tables')
   const feed = newFeed()

@@ -7,7 +7,7 @@ import { scratchFolder } from '../../helpers/folder.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { openShop, petShop } from '../feed/fixture.ts'
 
-test('no constraint or index of ours is one that `pg_restore --clean` cannot drop by itself', async () => {
+test('`pg_restore --clean` can drop all our constraints and indexes', async () => {
   const { database, feed } = await openShop()
   await feed().install()
   const inherited = await database.query<{ name: string }>(`
@@ -16,7 +16,7 @@ test('no constraint or index of ours is one that `pg_restore --clean` cannot dro
   expect(inherited).toEqual([])
 })
 
-/** Every way to restore that an operator may choose. Each follows the one before, into the same database. */
+/** All ways to restore. Each follows the previous one, into the same database. */
 const WAYS: readonly (readonly string[])[] = [
   [],
   ['--clean', '--if-exists'],
@@ -24,7 +24,7 @@ const WAYS: readonly (readonly string[])[] = [
   ['--clean', '--if-exists', '--no-owner', '--exit-on-error'],
 ]
 
-test('a dump is restored in every way, into another database, and the feed goes on there', {
+test('the feed works after every way to restore a dump into another database', {
   timeout: 120_000,
 }, async () => {
   const server = await startDumpServer()
@@ -44,7 +44,7 @@ test('a dump is restored in every way, into another database, and the feed goes 
   await there.feed.stop()
 })
 
-test('a dump that is restored into the database that it was made of begins a new epoch', {
+test('restoring a dump into its original database starts a new epoch', {
   timeout: 120_000,
 }, async () => {
   const server = await startDumpServer()
@@ -56,7 +56,7 @@ test('a dump that is restored into the database that it was made of begins a new
   await feed.stop()
   const file = join(await scratchFolder(), 'dump')
   await server.run('pg_dump', '--format=custom', `--dbname=${database.connectionString}`, `--file=${file}`)
-  await database.query(`insert into pet (id, name) values (1, 'rex')`) // lost by the restore: clients must read again
+  await database.query(`insert into pet (id, name) values (1, 'rex')`) // lost by the restore, so clients must refetch
   await server.run('pg_restore', '--clean', '--if-exists', `--dbname=${database.connectionString}`, file)
   const there = await openRestored(database.connectionString)
   expect(there.published[0]?.event).toMatchObject({ verb: 'refetch', reason: 'epoch' })

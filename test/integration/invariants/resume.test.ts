@@ -17,7 +17,7 @@ const recorder = () => {
   return { events, publisher }
 }
 
-/** Two ticks, both published and stored, and what a process would remember that stopped after the first. */
+/** Two published and stored ticks, and the checkpoint of a process that stopped after the first. */
 async function remembered() {
   const shop = await openMigratedShop()
   const feed = shop.feed()
@@ -41,7 +41,7 @@ async function remembered() {
   return { shop, db, first, stored, checkpoint, resumed }
 }
 
-test('who publishes for all goes on from the furthest position, its own or the stored one', async () => {
+test('a node that publishes for all resumes from the furthest of its own and the stored position', async () => {
   const { stored, checkpoint, resumed } = await remembered()
   expect(stored.tick.id).toBeGreaterThan(checkpoint.position.tick.id)
   expect(await resumed({})).toEqual(stored)
@@ -49,7 +49,7 @@ test('who publishes for all goes on from the furthest position, its own or the s
   expect(await resumed({ checkpoint: further })).toEqual(further.position)
 })
 
-test('who publishes to its own sockets goes on from its own position', async () => {
+test('a node that publishes to its own sockets resumes from its own position', async () => {
   const { stored, checkpoint, resumed, shop } = await remembered()
   for (const leads of [true, false]) {
     expect(await resumed({ leads, fanOut: 'local' })).toEqual(checkpoint.position)
@@ -62,7 +62,7 @@ test('who publishes to its own sockets goes on from its own position', async () 
   }
 })
 
-test('on another timeline no snapshot that is remembered counts: it may know transactions that are lost', async () => {
+test('snapshots in memory are not used on another timeline, since they may include lost transactions', async () => {
   const { first, stored, resumed } = await remembered()
   const timeline = '00000002'
   expect(await resumed({ timeline })).toEqual(stored)
@@ -71,7 +71,7 @@ test('on another timeline no snapshot that is remembered counts: it may know tra
   }
 })
 
-test('after a new epoch whoever published to its own sockets tells them', async () => {
+test('after a new epoch, nodes notify their own sockets', async () => {
   const { stored, checkpoint, resumed } = await remembered()
   const former = { ...checkpoint, position: { ...checkpoint.position, epoch: 0 } }
   expect(await resumed({ checkpoint: former, leads: false, fanOut: 'local' })).toEqual({
@@ -81,7 +81,7 @@ test('after a new epoch whoever published to its own sockets tells them', async 
   })
 })
 
-/** Two nodes that publish to their own sockets, of which the second one's publisher stands still. */
+/** Two nodes that publish to their own sockets. The publisher of the second one is blocked. */
 async function leaderAndSlowFollower() {
   const shop = await openMigratedShop()
   const follower = recorder()
@@ -108,7 +108,7 @@ async function leaderAndSlowFollower() {
   return { shop, first, second, follower, hold, release: () => release() }
 }
 
-test('a follower that is slower than the retention notices, and tells its clients', async () => {
+test('a follower slower than the retention detects it and notifies its clients', async () => {
   const { shop, first, second, follower, hold, release } = await leaderAndSlowFollower()
   hold()
   await shop.database.query(`insert into pet (id, name) values (2, 'held')`)
@@ -117,7 +117,7 @@ test('a follower that is slower than the retention notices, and tells its client
     await shop.database.query(`insert into pet (id, name) values (${id}, 'freed')`)
     await first.settled()
   }
-  // As the leader frees space when the log outgrows its limit.
+  // As the leader frees space when the log exceeds its limit.
   await shop.database.query(`
     delete from changefeed.change where new like '%freed%';
     update changefeed.state set oldest_tick = (select max(id) from changefeed.tick);
@@ -130,7 +130,7 @@ test('a follower that is slower than the retention notices, and tells its client
   expect(follower.events).toEqual(['created pet 1', 'created pet 2', 'refetch user', 'refetch pet', 'created pet 6'])
 })
 
-test('a gap that could not be told is told by the next leader', async () => {
+test('a gap that could not be published is published by the next leader', async () => {
   const shop = await openMigratedShop()
   let down = true
   const { events, publisher: told } = recorder()
@@ -164,7 +164,7 @@ test('a gap that could not be told is told by the next leader', async () => {
   expect(events).toHaveLength(3)
 })
 
-test('the clients of a restored database are told of the new epoch even if the first leader fails to', async () => {
+test('clients of a restored database are notified of the new epoch even if the first leader fails', async () => {
   const shop = await openMigratedShop()
   const feed = shop.feed({ publish: 'leader' })
   await feed.install()

@@ -9,7 +9,7 @@ import { eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { openShop } from '../feed/fixture.ts'
 
-/** A listener's role with no more rights than it needs, and a stranger who may connect and no more. */
+/** A listener's role with minimal privileges, and another role that may only connect. */
 async function openHostileShop() {
   const shop = await openShop()
   const { database } = shop
@@ -23,30 +23,33 @@ async function openHostileShop() {
   return { ...shop, feed, stranger, client, db }
 }
 
-test.each(['', '_shared'])('a stranger who holds the gate (%s) costs notifications, and is named', async mode => {
-  const { database, feed, published, stranger, client, db } = await openHostileShop()
-  await client.query(`select pg_advisory_lock${mode}($1, $2)`, [...gateKey('changefeed')])
-  await feed.start()
-  expect(feed.status().role).toBe('leader')
-  await eventually(async () => expect((await readReadiness(feed, db, 30_000)).ok).toBe(true))
-  const latencies: number[] = []
-  for (let id = 1; id <= 10; id++) {
-    await database.query(`insert into pet (id, name) values (${id}, 'rex')`)
-    const since = performance.now()
-    await eventually(() => expect(published).toHaveLength(id), { everyMs: 2 })
-    latencies.push(performance.now() - since)
-  }
-  expect(latencies.toSorted((a, b) => a - b)[5]).toBeLessThan(300)
-  await client.query('select 1') // nobody has ended the session
-  if (mode === '_shared') return // which one cannot tell from a writer's without the right to see what it does
-  const [holder, ...others] = await foreignGateHolders(db)
-  expect(others).toEqual([])
-  expect(holder).toMatchObject({ role: stranger.name, application: 'intruder', address: null })
-  const { ok, warnings } = await readReadiness(feed, db, 30_000)
-  expect([ok, warnings]).toEqual([true, [expect.stringContaining(`role "${stranger.name}"`)]])
-})
+test.each(['', '_shared'])(
+  'another role that holds the gate (%s) causes only notifications, and is reported',
+  async mode => {
+    const { database, feed, published, stranger, client, db } = await openHostileShop()
+    await client.query(`select pg_advisory_lock${mode}($1, $2)`, [...gateKey('changefeed')])
+    await feed.start()
+    expect(feed.status().role).toBe('leader')
+    await eventually(async () => expect((await readReadiness(feed, db, 30_000)).ok).toBe(true))
+    const latencies: number[] = []
+    for (let id = 1; id <= 10; id++) {
+      await database.query(`insert into pet (id, name) values (${id}, 'rex')`)
+      const since = performance.now()
+      await eventually(() => expect(published).toHaveLength(id), { everyMs: 2 })
+      latencies.push(performance.now() - since)
+    }
+    expect(latencies.toSorted((a, b) => a - b)[5]).toBeLessThan(300)
+    await client.query('select 1') // the session was not terminated
+    if (mode === '_shared') return // indistinguishable from a writer without the privilege to see its activity
+    const [holder, ...others] = await foreignGateHolders(db)
+    expect(others).toEqual([])
+    expect(holder).toMatchObject({ role: stranger.name, application: 'intruder', address: null })
+    const { ok, warnings } = await readReadiness(feed, db, 30_000)
+    expect([ok, warnings]).toEqual([true, [expect.stringContaining(`role "${stranger.name}"`)]])
+  },
+)
 
-test('every key that the feed has ever used may be held: it installs, leads and publishes', async () => {
+test('the feed installs, leads and publishes while others hold all advisory keys that it ever used', async () => {
   const shop = await openShop()
   const stranger = await shop.database.role()
   const client = await shop.database.connect({ connectionString: stranger.connectionString })
@@ -64,7 +67,7 @@ test('every key that the feed has ever used may be held: it installs, leads and 
   expect(shop.published).toHaveLength(1)
 })
 
-test('a flood of notifications costs a bounded number of reads', async () => {
+test('a flood of notifications causes a limited number of reads', async () => {
   const { database, feed, published, client } = await openHostileShop()
   await feed.start()
   await eventually(() => expect(feed.status().mode).toBe('asleep'))
@@ -81,7 +84,7 @@ test('a flood of notifications costs a bounded number of reads', async () => {
   await eventually(() => expect(published).toHaveLength(1))
 })
 
-test('while nobody has a fresh lease, no node is ready', async () => {
+test('no node is ready without a fresh lease', async () => {
   const { database, feed, db } = await openHostileShop()
   await feed.start()
   await eventually(async () => expect(await readReadiness(feed, db, 30_000)).toEqual({ ok: true, reasons: [] }))

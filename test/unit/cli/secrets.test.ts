@@ -8,26 +8,26 @@ test.each([
   ['redis://:s3cret@redis.example'],
   ['rediss://me:s3cret@redis.example/0'],
   ['postgres://me:s3cret%2Fwith%40signs@db.example/app'],
-])('a URL shows its place and no more: %s', url => {
+])('a URL shows only its host and path: %s', url => {
   const hidden = hider([])(`cannot reach ${url}: refused`)
   expect(hidden).toMatch(/^cannot reach (postgres|rediss?):\/\/\[hidden\]@\w+\.example/)
   expect(hidden).not.toMatch(/s3cret|sslmode/)
   expect(hidden).toMatch(/refused$/)
 })
 
-test('a password is hidden wherever it stands, encoded, decoded and in JSON', () => {
+test('hides a password everywhere, encoded, decoded and in JSON', () => {
   const hide = hider(['postgres://me:s3c%22ret%40x@db/app', 'a token of some length'])
   expect(hide('password "s3c"ret@x"')).toBe('password "[hidden]"')
   expect(hide(JSON.stringify({ password: 's3c"ret@x', url: 's3c%22ret%40x' }))).not.toMatch(/ret/)
   expect(hide('Bearer a token of some length')).toBe('Bearer [hidden]')
 })
 
-test('text without secrets stays as it is', () => {
+test('does not change text without secrets', () => {
   const text = 'select a@b from t where url = http://example.com/path and mail = me@example.com'
   expect(hider(['postgres://me:abc@db/app'])(text)).toBe(text)
 })
 
-test('the log is JSON off a terminal, coloured on one, and hides on both', async () => {
+test('logs JSON in a pipe and colours on a terminal, without secrets', async () => {
   for (const isTTY of [false, true]) {
     const stream = Object.assign(new PassThrough(), { isTTY, hasColors: () => true })
     const log = createLog({ level: 'info', hide: hider(['a secret']), to: stream as never })
@@ -41,7 +41,7 @@ test('the log is JSON off a terminal, coloured on one, and hides on both', async
   }
 })
 
-test('an error is logged with what it says', async () => {
+test('logs the message of an error', async () => {
   const stream = new PassThrough()
   createLog({ level: 'info', hide: hider(['s3cret']), to: stream as never }).error('Failed', {
     error: new Error('no s3cret'),

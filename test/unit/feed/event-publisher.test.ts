@@ -8,7 +8,7 @@ import { eventOf } from '../../helpers/eventually.ts'
 const event = { verb: 'refetch', identity: 'pet', reason: 'gap' } as const
 const meta = { cursor: '1.1.1', at: 1 }
 
-test('a backend that answers while it refuses messages stays reported, with since when', async () => {
+test('a reachable backend that rejects messages stays reported, with the start of the outage', async () => {
   let isRefusing = true
   const publisher = {
     async publish() {

@@ -15,7 +15,7 @@ interface PetRecord {
   readonly owner: number | null
 }
 
-/** Checked by the compiler alone: nothing here runs. */
+/** Checked by the compiler only, never run. */
 function typed(options: ChangefeedOptions) {
   const feed = createChangefeed<{ user: UserRecord; pet: PetRecord }>(options)
   expectTypeOf(feed).toExtend<Changefeed>()
@@ -88,18 +88,18 @@ async function typedSubscriptions(options: ChangefeedOptions, socket: Subscriber
   await feed.subscribe(socket, 'dog')
   // @ts-expect-error: there is no such model
   await feed.unsubscribe(socket, 'dog', 1)
-  // @ts-expect-error: it may be no model
+  // @ts-expect-error: may not be a model
   await feed.subscribe(socket, anyName)
   await createChangefeed(options).subscribe(socket, anyName, 1)
   await createChangefeed(options).unsubscribe(socket, anyName)
 }
 
-test('the rooms of a model and the models of a subscription have the types of the feed', () => {
+test('types rooms of a model and models of a subscription by the feed', () => {
   expectTypeOf(typedRooms).returns.toBeVoid()
   expectTypeOf(typedSubscriptions).returns.resolves.toBeVoid()
 })
 
-test('a feed with the types of its records has typed changes', () => {
+test('a feed with record types has typed changes', () => {
   expectTypeOf(typed).returns.toBeVoid()
   expectTypeOf<TypedChangefeed<{ user: UserRecord }>>().toHaveProperty('onChange')
 })
