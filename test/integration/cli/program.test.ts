@@ -204,6 +204,29 @@ test('pauses and resumes single models', async () => {
   expect((await run('resume')).text).toMatch(/\nNothing was paused\.$/)
 })
 
+test('consumers are listed with what they have not acknowledged, and dropped', async () => {
+  const { shop, run } = await shopDesk()
+  await run('install')
+  expect((await run('consumers')).text).toMatch(/There is no consumer/)
+  const feed = shop.feed()
+  await feed.start()
+  const consumer = feed.consume({ name: 'search' })[Symbol.asyncIterator]()
+  const first = consumer.next()
+  await eventually(async () =>
+    expect(await shop.database.query('select 1 from changefeed.consumer where pid > 0')).toHaveLength(1),
+  )
+  await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await first
+  expect((await run('consumers')).text).toMatch(/search +yes +1 change, /)
+  expect((await run('status')).text).toMatch(/search +yes +1 change, /)
+  await consumer.return?.(undefined)
+  const { consumers } = JSON.parse((await run('consumers', '--json')).text)
+  expect(consumers).toMatchObject([{ name: 'search', connected: false, lag: { changes: 1 } }])
+  expect(await run('consumers', 'drop', 'serach')).toMatchObject({ code: 2, text: expect.stringContaining('search') })
+  expect((await run('consumers', 'drop', 'search')).text).toMatch(/dropped search$/)
+  expect(await run('consumers', 'drop', 'publisher')).toMatchObject({ code: 2 })
+})
+
 test('with --json errors are JSON too, with the same exit code', async () => {
   const { run } = await desk({ DATABASE_URL: 'postgres://ann:s3cret@127.0.0.1:1/shop' })
   const refused = await run('status', '--json')
