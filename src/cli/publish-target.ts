@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Changefeed } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import { omittedAttributes } from '../models/selection.ts'
 import type { ChangefeedOptions } from '../options.ts'
 import { parseOrigin } from '../publish/origin.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -54,6 +55,7 @@ export const besideBlueprints = (publisher: Publisher): Publisher =>
 async function openServer(context: CommandContext, logger: Logger): Promise<PublishTarget> {
   const { serve, host, port } = context.settings
   const { collections } = await context.application()
+  const { settings, models } = await context.feedSettings()
   const server = createServer()
   let feed: Changefeed | null = null
   const realtime = createRealtime({
@@ -62,7 +64,10 @@ async function openServer(context: CommandContext, logger: Logger): Promise<Publ
     collections,
     logger,
     onSlowClient: client => void feed?.emit('slowClient', client),
-    feed: { cursor: async () => (await feed?.cursor()) ?? '' },
+    feed: {
+      cursor: async () => (await feed?.cursor()) ?? '',
+      omits: omittedAttributes(models, settings.models),
+    },
   })
   server.listen(port, host)
   await once(server, 'listening').catch(cause => {

@@ -84,6 +84,15 @@ export function redactedColumns(
   )
 }
 
+/** Whether an attribute is not logged, and so is never published. */
+export function omittedAttributes(models: Models, selection: Pick<ModelSelection, 'options'>) {
+  const redacted = redactedColumns(models, selection)
+  return (identity: string, attribute: string): boolean => {
+    const column = models.get(identity)?.attributes.get(attribute)?.column
+    return column !== undefined && redacted.get(identity)?.has(column) === true
+  }
+}
+
 /** If two models share a table, columns that one omits must not be logged for the other, which has no attribute for them. */
 function unknownTo({ attributes }: Model, columns: readonly string[]): string[] {
   if (columns.length === 0) return []

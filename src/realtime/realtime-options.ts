@@ -111,6 +111,7 @@ const access = z
       writable: names,
       searchable: names,
       omit: names,
+      include: names,
     },
     'must be true, or an object such as { policy: req => ... }',
   )

@@ -7,7 +7,7 @@ import { readModels } from '../models/model-map.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { ClientBuffers } from '../publish/socketio/client-buffers.ts'
 import { socketPublisher } from '../publish/socketio/socket-publisher.ts'
-import { omittedColumns, openModels } from './blueprints/access.ts'
+import { type FeedOmits, hiddenAttributes, hiddenColumns, openModels } from './blueprints/access.ts'
 import type { LiveModel } from './blueprints/live-model.ts'
 import { addReadRoutes } from './blueprints/read-routes.ts'
 import { RecordReader } from './blueprints/record-reader.ts'
@@ -159,15 +159,20 @@ function decideWhoConnects(io: Server, { beforeConnect, onlyAllowOrigins, logger
   }
 }
 
-/** Names that a model's access omits, by attribute and by column, because a feed may not know them or may use columns. */
-function hiddenBy({ models: access }: RealtimeSettings, models: Models) {
-  const omitted = Object.entries(access).map(([identity, each]) => {
-    const attributes = models.get(identity)?.attributes
-    const columns = (name: string) => [attributes?.get(name)?.column ?? name].filter(column => !attributes?.has(column))
-    const names = each === true ? [] : (each.omit ?? [])
-    return [identity, new Set(names.flatMap(name => [name, ...columns(name)]))] as const
+const omitsOf =
+  ({ feed }: RealtimeSettings): FeedOmits =>
+  (identity, attribute) =>
+    feed?.omits?.(identity, attribute) === true
+
+/** Hidden names, by attribute and by column, because a feed may use columns. */
+function hiddenBy(settings: RealtimeSettings, models: Models) {
+  const hidden = [...models].map(([identity, model]) => {
+    const names = hiddenAttributes(model, settings.models[identity], omitsOf(settings))
+    const columns = (name: string) =>
+      [model.attributes.get(name)?.column ?? name].filter(column => !model.attributes.has(column))
+    return [identity, new Set([...names].flatMap(name => [name, ...columns(name)]))] as const
   })
-  const byIdentity = new Map<string, ReadonlySet<string>>(omitted)
+  const byIdentity = new Map<string, ReadonlySet<string>>(hidden)
   const nothing: ReadonlySet<string> = new Set()
   return (identity: string) => byIdentity.get(identity) ?? nothing
 }
@@ -182,9 +187,12 @@ const oneAfterTheOther =
 function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Models, io: Server, sockets: Sockets) {
   const { feed, limits, logger, collections, mirror } = settings
   const live = liveModels(collections)
-  const open = openModels(models, settings.models, logger)
+  const open = openModels(models, settings.models, logger, omitsOf(settings))
   const omitted = new Map(
-    [...models].map(([identity, model]) => [identity, omittedColumns(model, settings.models[identity])]),
+    [...models].map(([identity, model]) => [
+      identity,
+      hiddenColumns(model, settings.models[identity], omitsOf(settings)),
+    ]),
   )
   const redactedColumns = (identity: string) => omitted.get(identity) ?? new Set<string>()
   attachPubSub(live, {

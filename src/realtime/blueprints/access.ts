@@ -1,6 +1,13 @@
 import { ChangefeedError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
-import { type Association, type Model, type ModelRecord, type Models, pluralAssociations } from '../../models/model.ts'
+import {
+  type Association,
+  type Attribute,
+  type Model,
+  type ModelRecord,
+  type Models,
+  pluralAssociations,
+} from '../../models/model.ts'
 import { noModel } from '../../models/selection.ts'
 import { attributesShownAsStored } from '../../models/shown-attributes.ts'
 import { forbidden } from '../requests/refusal.ts'
@@ -43,8 +50,13 @@ export interface ModelAccess {
    * @default all that clients see as stored
    */
   searchable?: readonly string[]
-  /** Attributes that clients must not see, search or sort by. `encrypt` attributes are always hidden. @default none */
+  /**
+   * Attributes that clients must not see, search or sort by, besides those of `encrypt` and `protect`, and those that the feed
+   * omits. @default none
+   */
   omit?: readonly string[]
+  /** Attributes that clients may see although they are marked `protect: true`. @default none */
+  include?: readonly string[]
 }
 
 /** One model that clients may use, with all defaults applied. */
@@ -71,27 +83,51 @@ export function openModels(
   models: Models,
   access: Readonly<Record<string, true | ModelAccess>>,
   logger: Logger,
+  feedOmits: FeedOmits = () => false,
 ): OpenModels {
   return new Map(
     Object.entries(access).map(([name, given]) => {
       const model = models.get(name.toLowerCase())
       if (!model) throw new ChangefeedError('E_OPTIONS', `Option \`models\` names ${noModel(name, models)}`)
-      return [model.identity, openModel(model, given === true ? {} : given, logger)]
+      return [model.identity, openModel(model, given === true ? {} : given, logger, feedOmits)]
     }),
   )
 }
 
-/** Columns of the attributes that the model's access omits. */
-export function omittedColumns(model: Model, access: true | ModelAccess | undefined): Set<string> {
-  const omit = access === true || access === undefined ? [] : (access.omit ?? [])
-  return new Set(omit.map(name => attributeOf(model, name, 'omit').column))
+/** Whether the feed keeps an attribute from clients. */
+export type FeedOmits = (identity: string, attribute: string) => boolean
+
+/**
+ * Names of the attributes that clients must not see: those that the access omits, that the feed omits, and `protect` ones that
+ * the access does not include. Responses, searches and messages all go by it. Throws `E_OPTIONS` for an unknown attribute.
+ */
+export function hiddenAttributes(
+  model: Model,
+  access: true | ModelAccess | undefined,
+  feedOmits: FeedOmits = () => false,
+): Set<string> {
+  const { omit = [], include = [] } = access === true || access === undefined ? {} : access
+  for (const name of omit) attributeOf(model, name, 'omit')
+  for (const name of include) attributeOf(model, name, 'include')
+  const isHidden = ({ name, protect }: Attribute) =>
+    omit.includes(name) ||
+    (protect === true && name !== model.primaryKey && !include.includes(name)) ||
+    feedOmits(model.identity, name)
+  return new Set([...model.attributes.values()].filter(isHidden).map(({ name }) => name))
 }
 
-function openModel(model: Model, access: ModelAccess, logger: Logger): OpenModel {
+const columnsOf = (model: Model, names: ReadonlySet<string>) =>
+  new Set([...names].flatMap(name => model.attributes.get(name)?.column ?? []))
+
+/** Columns of the attributes that clients must not see. */
+export const hiddenColumns = (...[model, access, feedOmits]: Parameters<typeof hiddenAttributes>): Set<string> =>
+  columnsOf(model, hiddenAttributes(model, access, feedOmits))
+
+function openModel(model: Model, access: ModelAccess, logger: Logger, feedOmits: FeedOmits): OpenModel {
   const { policy, recordPolicy, watch = recordPolicy === undefined, write = false } = access
   for (const name of access.writable ?? []) requireWritable(model, name)
   for (const name of access.searchable ?? []) attributeOf(model, name, 'searchable')
-  const omitted = omittedColumns(model, access)
+  const omitted = hiddenColumns(model, access, feedOmits)
   const shown = attributesShownAsStored(model, omitted)
   const writable = new Set(access.writable ?? settable(model, shown))
   return {

@@ -79,6 +79,21 @@ test('a replay over HTTP reaches the sockets of the listener', async () => {
   )
 })
 
+test('a listener that serves sockets answers without what the feed omits', async () => {
+  const shop = await openShop()
+  await shop.feed().install()
+  await shop.database.query(`insert into "user" (id, name, password) values (1, 'ann', 's3cret')`)
+  const models = { user: { omit: ['password'] } }
+  const { program } = await server(shop.database.connectionString, {
+    models,
+    serve: { models: { user: { write: true } } },
+  })
+  const client = await connectSailsClient({ port: portIn(await program.line(/listener is ready/)) })
+  expect((await client.get('/user')).body).toEqual([{ id: 1, name: 'ann' }])
+  expect((await client.get('/user', { where: { password: { startsWith: 's3' } } })).statusCode).toBe(400)
+  expect((await client.patch('/user/1', { password: 'mine' })).statusCode).toBe(400)
+})
+
 test('a listener stops with a remedy when its installation is removed', async () => {
   const shop = await openShop()
   await shop.feed().install()

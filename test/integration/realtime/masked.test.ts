@@ -43,6 +43,22 @@ test('an attribute that customToJSON changes is not searchable, sortable or writ
   expect(await collections.employee.findOne({ id: 1 })).toMatchObject({ card: '4111111111111111', name: 'ann' })
 })
 
+test('an attribute marked `protect` is hidden unless the access includes it', async () => {
+  const account = { attributes: { email: name, pin: { ...name, protect: true }, hint: { ...name, protect: true } } }
+  const { connect, collections } = await realtimeApp(
+    { models: { account: { write: true, include: ['hint'] } } },
+    { account: account as ModelDefinition },
+  )
+  await collections.account.create({ email: 'ann', pin: '1234', hint: 'a year' })
+  const client = await connect()
+  expect((await client.get('/account')).body).toEqual([{ id: 1, email: 'ann', hint: 'a year' }])
+  expect((await client.get('/account', { pin: '1234' })).statusCode).toBe(400)
+  expect((await client.get('/account', { sort: 'pin' })).statusCode).toBe(400)
+  expect((await client.patch('/account/1', { pin: '1' })).statusCode).toBe(400)
+  collections.account.publishUpdate(1, { pin: '4321', hint: 'a month' })
+  expect((await client.messages.next('account')).data.data).toEqual({ hint: 'a month' })
+})
+
 test('a request that sets a hidden attribute is rejected, with the setting that allows it', async () => {
   const account: ModelDefinition = {
     attributes: { email: name, password: name, token: { type: 'string', allowNull: true, encrypt: true }, pin: name },

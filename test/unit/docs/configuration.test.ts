@@ -29,7 +29,12 @@ const HOOK: Record<keyof SailsChangefeedConfig, true> = {
   lockTimeoutMs: true,
   maxBufferedBytes: true,
 }
-const MODEL: Record<keyof ModelOptions, true> = { omit: true, include: true, noopUpdates: true, rooms: true }
+const MODEL: Record<keyof ModelOptions, true> = {
+  omit: true,
+  include: true,
+  noopUpdates: true,
+  rooms: true,
+}
 const ACCESS: Record<keyof ModelAccess, true> = {
   policy: true,
   recordPolicy: true,
@@ -38,6 +43,7 @@ const ACCESS: Record<keyof ModelAccess, true> = {
   writable: true,
   searchable: true,
   omit: true,
+  include: true,
 }
 const FEED_IN_PROGRAM = Object.fromEntries([...OF_THE_FEED].map(name => [name, true as const]))
 
