@@ -78,12 +78,14 @@ export class Installation {
     })
   }
 
-  async uninstall(): Promise<void> {
+  /** False if there was no schema of ours. */
+  async uninstall(): Promise<boolean> {
     const { schema, schemaOwner, lockTimeoutMs } = this.#settings
-    await this.#withClient(async client => {
-      await assertSchemaTrusted(client, this.#settings)
+    return await this.#withClient(async client => {
+      if (!(await assertSchemaTrusted(client, this.#settings))) return false
       await uninstallCapture(client, { schema, schemaOwner, lockTimeoutMs })
       await client.query(`drop schema if exists ${quoteName(schema)} cascade`)
+      return true
     })
   }
 

@@ -9,6 +9,7 @@ import { addressOption, type ChangefeedOptions, parseOptions, type Settings } fr
 import { commandFormatter, type FormatCommand } from '../printed-command.ts'
 import { loadApplication } from './application.ts'
 import type { Application } from './loaded-application.ts'
+import { assertFolder } from './sails-app.ts'
 import type { ProgramSettings } from './settings.ts'
 import { note } from './terminal.ts'
 
@@ -57,11 +58,17 @@ export class CommandContext {
     return address
   }
 
+  /** Says what the command works on, where it ends before it touches the database. */
+  async announce(): Promise<void> {
+    await this.#announceOnce(await this.address())
+  }
+
   /** Called before the database is used, and after the app has been loaded if it is needed. */
   async #announceOnce(address: ServerAddress) {
     if (this.#isAnnounced) return
     this.#isAnnounced = true
     const { app, configPath, schema } = this.settings
+    if (app !== undefined) await assertFolder(app)
     const application = await this.#application
     this.#announce({
       app: app ?? configPath ?? process.cwd(),
@@ -101,8 +108,8 @@ export class CommandContext {
   }
 
   /** Requires no models, since all capture is removed. */
-  async uninstall(): Promise<void> {
-    await (await this.#installation()).uninstall()
+  async uninstall(): Promise<boolean> {
+    return await (await this.#installation()).uninstall()
   }
 
   async close(): Promise<void> {

@@ -101,11 +101,14 @@ async function readVariables(folder: string, require: NodeJS.Require) {
 
 const withoutComments = (code: string) => code.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
 
+export async function assertFolder(folder: string): Promise<void> {
+  if (await exists(folder)) return
+  throw new ChangefeedError('E_MODEL', `The folder ${folder} does not exist: correct --app or CHANGEFEED_APP.`)
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: Sails has no types
 async function requireFromApp(require: NodeJS.Require, name: string, folder: string): Promise<any> {
-  if (!(await exists(folder))) {
-    throw new ChangefeedError('E_MODEL', `The folder ${folder} does not exist: correct --app or CHANGEFEED_APP.`)
-  }
+  await assertFolder(folder)
   try {
     return require(name)
   } catch (cause) {

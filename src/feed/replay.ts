@@ -36,7 +36,13 @@ export interface ReplayCount {
   readonly changes: number
 }
 
-const OPERATIONS: Readonly<Record<string, string>> = { I: 'inserted', U: 'updated', D: 'deleted', T: 'truncated' }
+const OPERATIONS: Readonly<Record<string, string>> = {
+  I: 'inserted',
+  U: 'updated',
+  D: 'deleted',
+  T: 'truncated',
+  G: 'declared gap',
+}
 
 /** Resolves a request and counts the changes to publish. Throws `E_USAGE`. */
 export async function readReplay(db: Database, request: ReplayRequest): Promise<Replay> {

@@ -43,7 +43,7 @@ export async function foreignGateHolders(db: Database): Promise<ForeignHolder[]>
     select distinct held.pid, holder.usename::text as role, holder.client_addr::text as address,
       holder.application_name as application
     from pg_catalog.pg_locks as held join pg_catalog.pg_stat_activity as holder on holder.pid = held.pid
-    where ${isHeld(gateKey(db.schema))}
+    where ${isHeld(gateKey(db.schema))} and held.granted
       and (held.mode = 'ExclusiveLock' or holder.state = 'idle')
       and holder.usename::text <> all(${await listenerRoles(db)}::text[])
     order by held.pid`.execute(db.kysely)

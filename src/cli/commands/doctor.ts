@@ -17,12 +17,21 @@ interface DoctorFlags {
 export async function doctor(settings: ProgramSettings, { json }: DoctorFlags): Promise<number> {
   return await withCommandContext(settings, async context => {
     const feed = await context.feedSettings()
-    const { findings, plan } = await examine(await context.database('doctor'), feed.settings, feed.models)
+    const { findings: found, plan } = await examine(await context.database('doctor'), feed.settings, feed.models)
+    const { hookPublishes } = await context.application()
+    const findings = hookPublishes ? found.map(withoutStart) : found
     const errors = findings.filter(({ severity }) => severity === 'error').length
     if (json) printJson({ healthy: errors === 0, findings })
     else printFindings(findings, plan)
     return errors > 0 ? EXIT.problems : EXIT.ok
   })
+}
+
+/** In an app that publishes by itself, `start` is refused. */
+function withoutStart(finding: Finding): Finding {
+  if (finding.check !== 'leader') return finding
+  const { repair: _, message, ...rest } = finding
+  return { ...rest, message: `${message} Lift the app: its hook publishes.` }
 }
 
 /** Prints the summary, the findings, then the SQL of the repairs. */

@@ -77,13 +77,14 @@ interface UninstallFlags {
 export async function uninstall(settings: ProgramSettings, { yes }: UninstallFlags): Promise<number> {
   return await withCommandContext(settings, async context => {
     if (!yes) {
+      await context.announce()
       note(
         `This removes the triggers from every table and drops the schema "${settings.schema}" with the change log. To confirm: ${context.formatCommand('uninstall --yes')}`,
       )
       return EXIT.usage
     }
-    await context.uninstall()
-    print(`Uninstalled: removed the triggers and the schema "${settings.schema}".`)
+    if (await context.uninstall()) print(`Uninstalled: removed the triggers and the schema "${settings.schema}".`)
+    else note(`Nothing was uninstalled: there is no schema "${settings.schema}".`)
     return EXIT.ok
   })
 }

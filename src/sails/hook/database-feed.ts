@@ -145,6 +145,7 @@ export class DatabaseFeed {
     }
     this.#tag()
     if (await this.#startUnlessMissing()) this.#parts.onStarted(captured)
+    else this.#retrying = this.#awaitInstallation()
   }
 
   /** Only tags the writes of this app. The listener process publishes them. */
@@ -152,7 +153,7 @@ export class DatabaseFeed {
     this.#tag()
     this.#parts.onStarted(captured)
     this.#parts.sails.log.info(
-      `changefeed: tagging writes of ${captured.join(', ')}; a separate listener publishes them (\`listener: 'separate'\`). ` +
+      `changefeed: tagging writes of ${captured.join(', ') || 'no model yet, as nothing is installed'}; a separate listener publishes them (\`listener: 'separate'\`). ` +
         `To start it, run: ${this.#formatCommand('start')}`,
     )
   }
@@ -227,6 +228,22 @@ export class DatabaseFeed {
     for (const warning of capture.warnings) log.warn(`changefeed: ${warning}`)
   }
 
+  /** The command line, or another process, may install at any time. */
+  async #awaitInstallation() {
+    const { signal } = this.#stopping
+    for (;;) {
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
+      if (signal.aborted) return
+      try {
+        const { migrations } = await this.#feed.plan()
+        if (migrations.length === 0) return await this.#startNow()
+      } catch (error) {
+        if (isUnavailable(error)) continue
+        return this.#parts.sails.log.error('changefeed: not running:', error)
+      }
+    }
+  }
+
   async #startUnlessMissing(): Promise<boolean> {
     const { log } = this.#parts.sails
     try {
@@ -235,7 +252,7 @@ export class DatabaseFeed {
       return true
     } catch (error) {
       if (!(error instanceof ChangefeedError) || error.code !== 'E_NOT_INSTALLED') throw error
-      log.warn('changefeed: not running, because nothing is installed.')
+      log.warn('changefeed: not running, because nothing is installed. It starts by itself once it is.')
       return false
     }
   }

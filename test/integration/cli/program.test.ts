@@ -204,6 +204,15 @@ test('pauses and resumes single models', async () => {
   expect((await run('resume')).text).toMatch(/\nNothing was paused\.$/)
 })
 
+test('uninstall says what it would work on, and that there was nothing', async () => {
+  const { run } = await shopDesk()
+  const asked = await run('uninstall', '--schema', 'other')
+  expect(asked).toMatchObject({ code: 2, text: expect.stringMatching(/database test_\w+ on .*, schema other\n/) })
+  expect(asked.text).toContain('npx waterline-changefeed uninstall --yes --schema other')
+  expect((await run('uninstall', '--yes', '--schema', 'other')).text).toMatch(/Nothing was uninstalled/)
+  expect((await run('status', '--app', '/nowhere')).text).toMatch(/The folder \/nowhere does not exist/)
+})
+
 test('consumers are listed with what they have not acknowledged, and dropped', async () => {
   const { shop, run } = await shopDesk()
   await run('install')

@@ -113,3 +113,9 @@ test('wraps text between words and does not break long words', () => {
   expect(wrap(text, 44, '  ').split('\n')).toEqual(['first second', `  ${'x'.repeat(60)}`, '  third'])
   expect(wrap(text, Number.POSITIVE_INFINITY)).toBe(text)
 })
+
+test('a command in a text is never broken, so that it can be pasted', () => {
+  const command = `NODE_ENV=production npx waterline-changefeed uninstall --yes --schema 'a b' --app /srv/app`
+  const text = `This takes the triggers off every table and drops the schema with all that it holds. To do it: ${command}`
+  expect(wrap(text, 80).split('\n').at(-1)).toBe(command)
+})

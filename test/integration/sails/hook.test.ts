@@ -347,3 +347,17 @@ test('if only the feed cannot reach the database at lift, it retries', async () 
   await settled(client)
   expect(summary(client)).toEqual(['pet created 1'])
 })
+
+test('a feed that found nothing installed starts once the command line has installed', {
+  timeout: 60_000,
+}, async () => {
+  const { app, database } = await liftApp({ changefeed: { install: false } }, await testDatabase())
+  expect(app.hooks.changefeed.status().state).toBe('stopped')
+  const feed = createChangefeed({
+    connectionString: database.connectionString,
+    collections: app.models,
+    originTag: true,
+  })
+  await feed.install()
+  await eventually(() => expect(app.hooks.changefeed.status().state).toBe('running'), { withinMs: 20_000 })
+})
