@@ -4,7 +4,7 @@ import { nearestNames } from '../../../src/models/nearest-names.ts'
 import { DEFINITIONS, desk, shopDesk } from './desk.ts'
 
 /** Commands that apply to the whole installation, or to none. */
-const WITHOUT_MODELS = ['uninstall', 'status', 'demo', 'completion']
+const WITHOUT_MODELS = ['consumers', 'uninstall', 'status', 'demo', 'completion']
 
 test('all commands that take models have the same option', () => {
   const { commands } = createProgram()
