@@ -231,7 +231,7 @@ describe('a server on a loopback address', () => {
       expect((await asks('/read', { host })).status, host).toBe(200)
       expect((await asks(POLLING, { host })).status, host).toBe(200)
     }
-    expect(logger.lines.filter(line => line.startsWith('warn E_FORBIDDEN'))).toHaveLength(1)
+    expect(logger.lines.filter(line => line.startsWith('warn Rejected an unknown Host'))).toHaveLength(1)
   })
 
   test('accepts the public names behind a reverse proxy that the options list', async () => {
