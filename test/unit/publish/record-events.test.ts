@@ -189,6 +189,15 @@ describe('links in a table of their own', () => {
     expect(relatedRowsNeeds(deleted('author', { id: 1 }), models)).toEqual([])
     expect(relatedRowsNeeds(deleted('book', { id: 1 }), models)).toEqual([])
   })
+
+  test('if the feed has one end only, a link is published for both, and no links of a destroyed record are looked up', () => {
+    const link = 'course_students__student_courses'
+    const selected = new Map([...models].filter(([identity]) => identity === 'student' || identity === link))
+    const added = recordEvents(inserted(link, { id: 1, course_students: 3, student_courses: 2 }), { models: selected })
+    expect(added.flatMap(line)).toEqual(['student 2 courses +3', 'course 3 students +2'])
+    expect(relatedRowsNeeds(deleted('student', { id: 1 }), selected)).toEqual([])
+    expect(relatedRowsNeeds(deleted('student', { id: 1 }), models)).toHaveLength(1)
+  })
 })
 
 describe('two associations over one model', () => {
