@@ -1,6 +1,7 @@
 export type { InstallFlags } from './capture/capture-options.ts'
 export type { CaptureFault } from './capture/model-capture.ts'
-export type { Consumed, ConsumedChange, ConsumedGap, Consumer } from './catch-up/consumer.ts'
+export type { Consumed, ConsumedChange, ConsumedGap } from './catch-up/consumed.ts'
+export type { Consumer } from './catch-up/consumer.ts'
 export type { ConsumerOptions } from './catch-up/consumer-options.ts'
 export type { LoggedChange, Operation } from './change-log/change.ts'
 export { type Cursor, compareCursors, formatCursor, parseCursor } from './change-log/cursor.ts'

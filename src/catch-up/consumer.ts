@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '../backoff.ts'
 import {
@@ -10,7 +8,7 @@ import {
   releaseConsumer,
   storeConsumer,
 } from '../change-log/consumers.ts'
-import { formatCursor, parseCursor } from '../change-log/cursor.ts'
+import { parseCursor } from '../change-log/cursor.ts'
 import { extentOfLog, newestTick, type Position, storedPosition } from '../change-log/position.ts'
 import { positionNow } from '../change-log/seek.ts'
 import { parseSince } from '../change-log/since.ts'
@@ -26,7 +24,9 @@ import type { Settings } from '../options.ts'
 import type { ChangeEvent } from '../pipeline/events.ts'
 import type { RecordEvent } from '../publish/mapping/record-event.ts'
 import { Acknowledgements } from './acknowledgements.ts'
+import { type Consumed, gapOf, type Place } from './consumed.ts'
 import type { ParsedConsumerOptions } from './consumer-options.ts'
+import { ItemBuffer } from './item-buffer.ts'
 
 /** How often the log is read for new ticks, in milliseconds. */
 const POLL_MS = 100
@@ -35,23 +35,6 @@ const BACKOFF = { firstMs: 100, lastMs: 10_000 }
 const CLAIM_MS = 500
 /** Progress without acknowledgements, past changes of other models, is stored this often. */
 const STORE_MS = 1_000
-
-/** A change of a record, or a `gap`: changes of this model are missing, and it must be read again as a whole. */
-export type ConsumedChange = Omit<ChangeEvent, 'meta'> & Place
-
-export interface ConsumedGap extends Place {
-  readonly operation: 'gap'
-  readonly identity: string
-  readonly reason: string
-}
-
-export type Consumed = ConsumedChange | ConsumedGap
-
-interface Place {
-  readonly cursor: string
-  /** Milliseconds since the epoch. */
-  readonly at: number
-}
 
 export interface ConsumerParts {
   readonly settings: Settings
@@ -70,7 +53,7 @@ export class Consumer implements AsyncIterable<Consumed> {
   readonly #options: ParsedConsumerOptions
   readonly #db: Database
   readonly #end = new AbortController()
-  readonly #items: PassThrough
+  readonly #items: ItemBuffer<Consumed>
   readonly #acknowledgements = new Acknowledgements()
   #reading: Promise<void> | null = null
   #backend: Backend | null = null
@@ -85,8 +68,7 @@ export class Consumer implements AsyncIterable<Consumed> {
     this.#parts = parts
     this.#options = options
     this.#db = openDatabase(parts.connection, parts.settings.schema)
-    this.#items = new PassThrough({ objectMode: true, highWaterMark: options.batchSize })
-    this.#items.on('error', () => {}) // thrown by the iteration
+    this.#items = new ItemBuffer(options.batchSize)
     options.signal?.addEventListener('abort', () => this.#end.abort(), { once: true })
     if (options.signal?.aborted) this.#end.abort()
   }
@@ -115,45 +97,15 @@ export class Consumer implements AsyncIterable<Consumed> {
     if (this.#reading) throw new ChangefeedError('E_STATE', 'A consumer is iterated once: call feed.consume() again.')
     this.#reading = this.#readUntilEnd()
     try {
-      for (;;) {
-        const batch = this.#take(size)
-        if (batch.length === 0) {
-          if (this.#items.readableEnded || this.#items.destroyed || (await this.#ended())) break
-          continue
+      do {
+        for (let batch = this.#items.take(size); batch.length > 0; batch = this.#items.take(size)) {
+          this.#last = batch.at(-1) ?? null
+          yield batch
         }
-        this.#last = batch.at(-1) ?? null
-        yield batch
-      }
-      if (this.#items.errored) throw this.#items.errored
+      } while (await this.#items.hasMore())
     } finally {
       this.#end.abort()
       await this.#reading
-    }
-  }
-
-  #take(size: number): Consumed[] {
-    const batch: Consumed[] = []
-    while (batch.length < size) {
-      const item: Consumed | null = this.#items.read()
-      if (item === null) break
-      batch.push(item)
-    }
-    return batch
-  }
-
-  /** Waits for items; true when none will come any more. */
-  async #ended(): Promise<boolean> {
-    const settled = new AbortController()
-    const { signal } = settled
-    const readable = once(this.#items, 'readable', { signal }).then(() => false)
-    const closed = once(this.#items, 'close', { signal }).then(() => true)
-    try {
-      return await Promise.race([readable, closed])
-    } catch {
-      return true // the stream failed, with an error that the iteration throws
-    } finally {
-      settled.abort()
-      for (const waiting of [readable, closed]) waiting.catch(() => {})
     }
   }
 
@@ -171,7 +123,7 @@ export class Consumer implements AsyncIterable<Consumed> {
       } catch (error) {
         if (signal.aborted) break
         if (!everRead || isPermanent(error)) {
-          this.#items.destroy(asError(error))
+          this.#items.fail(asError(error))
           break
         }
         this.#log('The consumer lost the database and connects again', error)
@@ -296,7 +248,7 @@ export class Consumer implements AsyncIterable<Consumed> {
     signal.throwIfAborted()
     const { tick, seq } = parseCursor(item.cursor)
     this.#acknowledgements.add(item, { tick, seq })
-    if (!this.#items.write(item)) await once(this.#items, 'drain', { signal })
+    await this.#items.push(item, signal)
   }
 
   /** One statement at a time; acknowledgements that come meanwhile share the next one. */
@@ -322,11 +274,6 @@ export class Consumer implements AsyncIterable<Consumed> {
 }
 
 const NO_LEADER = 'No listener runs, so a consumer receives nothing: start one'
-
-function gapOf(identity: string, { epoch, tick, gap = 'gap' }: Position): ConsumedGap {
-  const cursor = formatCursor({ epoch, tick: tick.id, seq: WHOLE_TICK })
-  return { operation: 'gap', identity, reason: gap, cursor, at: Date.now() }
-}
 
 const isSame = (a: AcknowledgedPlace, b: AcknowledgedPlace | null) => a.tick === b?.tick && a.seq === b.seq
 
