@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { testDatabase } from '../helpers/database.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { copyExample, runIn } from '../helpers/example-app.ts'
 import { startProgram } from '../helpers/program.ts'
 import { connectSailsClient } from '../helpers/sails-client.ts'
@@ -18,6 +19,9 @@ function rest(text: string, pattern: RegExp): string {
 const withNode = (command: string) => command.replace(/^(\/usr\/bin\/)?node /, `${process.execPath} `)
 const ofList = (list: string) => (JSON.parse(list) as string[]).join(' ')
 const ofFlowList = (list: string) => list.replace(/^\[|\]$/g, '').replaceAll(', ', ' ')
+
+const ADAPTERS = `
+  select from pg_stat_activity where datname = current_database() and query ilike 'listen "socket.io%'`
 
 /** An app with a listener, in the folder where the files expect it. */
 async function openApp() {
@@ -49,8 +53,13 @@ test('the unit, the image and the pods run the same commands, and these install 
   const server = app.run('node server.mjs', { PORT: '0' })
   const client = await connectSailsClient({ port: Number(new URL(await server.line(/^http/)).port) })
   await client.get('/todo')
+  // The adapters of the listener and of the server listen some time after these are ready.
+  await eventually(async () => expect((await app.database.query(ADAPTERS)).length).toBeGreaterThanOrEqual(2))
   await app.database.query(`insert into todo (title) values ('buy milk')`)
-  expect((await client.messages.next('todo')).data).toMatchObject({ verb: 'created', data: { title: 'buy milk' } })
+  const message = await client.messages.next('todo').catch(error => {
+    throw new Error([error.message, ...listener.lines, ...server.lines].join('\n'))
+  })
+  expect(message.data).toMatchObject({ verb: 'created', data: { title: 'buy milk' } })
 
   const [, , script = ''] = JSON.parse(rest(dockerfile, /^ +CMD (?=.*healthz)/)) as string[]
   const isHealthy = async () => {
