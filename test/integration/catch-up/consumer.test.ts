@@ -188,6 +188,32 @@ test('a consumer that holds more of the log than backlogLimitBytes receives a ga
   expect(stored).toEqual({ gap: null })
 })
 
+test('a consumer that is skipped while it reads receives a gap, or every change: never a hole', async () => {
+  const { sql, feed, leader } = await openLeader({ backlogLimitBytes: 400_000 })
+  const consumer = feed().consume({ name: 'slow', batchSize: 1 })
+  const items = consumer[Symbol.asyncIterator]()
+  const first = items.next()
+  await eventually(async () => expect(await sql(`select 1 from changefeed.consumer where pid > 0`)).toHaveLength(1))
+  await sql(`insert into pet (id, name) values (1, 'rex')`)
+  const held = (await first).value as Consumed
+  await sql(`insert into pet (id, name) select n, repeat('x', 200) from generate_series(2, 4000) as n`)
+  await leader.settled()
+  const skipped = async () => expect(await sql(`select gap from changefeed.consumer`)).toContainEqual({ gap: 'gap' })
+  await eventually(skipped, { withinMs: 20_000 })
+  await consumer.acknowledge(held)
+  await sql(`insert into pet (id, name) values (5000, 'last')`)
+  const ids = new Set<unknown>([1])
+  let hasGap = false
+  for (;;) {
+    const item = (await items.next()).value as Consumed
+    if (item.operation === 'gap') hasGap ||= item.identity === 'pet'
+    else ids.add(item.record?.id)
+    if (ids.has(5000)) break
+  }
+  await items.return?.(undefined)
+  expect(hasGap || ids.size === 4001).toBe(true)
+}, 60_000)
+
 test('a truncated table is one item', async () => {
   const { sql, feed } = await openLeader()
   const items = feed()
