@@ -8,19 +8,30 @@ export interface Cursor {
   readonly epoch: number
   readonly tick: bigint
   readonly seq: bigint
+  /** Top-level transaction id of the change. Absent for a position between changes. It does not affect the order. */
+  readonly xid?: bigint
 }
 
-/** The opaque text in messages: three base-36 numbers, `1.2s.7x`. */
-export function formatCursor({ epoch, tick, seq }: Cursor): string {
-  return `${epoch.toString(36)}.${tick.toString(36)}.${seq.toString(36)}`
+/** The opaque text in messages: base-36 numbers, `1.2s.7x.rk`. The last one, the transaction id, may be absent. */
+export function formatCursor({ epoch, tick, seq, xid }: Cursor): string {
+  const place = `${epoch.toString(36)}.${tick.toString(36)}.${seq.toString(36)}`
+  return xid === undefined ? place : `${place}.${xid.toString(36)}`
 }
 
 /** Throws `E_USAGE` for anything that {@link formatCursor} did not write. */
 export function parseCursor(text: string): Cursor {
-  const parts = /^([0-9a-z]{1,7})\.([0-9a-z]{1,13})\.([0-9a-z]{1,13})$/.exec(typeof text === 'string' ? text : '')
+  const parts = CURSOR.exec(typeof text === 'string' ? text : '')
   if (!parts) throw new ChangefeedError('E_USAGE', 'Malformed cursor: pass the cursor of a message unchanged.')
-  return { epoch: Number(base36(parts[1])), tick: base36(parts[2]), seq: base36(parts[3]) }
+  const [, epoch, tick, seq, xid] = parts
+  return {
+    epoch: Number(base36(epoch)),
+    tick: base36(tick),
+    seq: base36(seq),
+    ...(xid !== undefined && { xid: base36(xid) }),
+  }
 }
+
+const CURSOR = /^([0-9a-z]{1,7})\.([0-9a-z]{1,13})\.([0-9a-z]{1,13})(?:\.([0-9a-z]{1,13}))?$/
 
 export function compareCursors(a: Cursor, b: Cursor): number {
   return a.epoch - b.epoch || compareBigints(a.tick, b.tick) || compareBigints(a.seq, b.seq)

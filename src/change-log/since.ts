@@ -18,7 +18,7 @@ const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86
  * `E_USAGE`.
  */
 export async function parseSince(db: Database, text: string): Promise<Since> {
-  if (/^[0-9a-z]+\.[0-9a-z]+\.[0-9a-z]+$/.test(text)) {
+  if (/^[0-9a-z]+(\.[0-9a-z]+){2,3}$/.test(text)) {
     return { position: await positionAfter(db, parseCursor(text)), time: null }
   }
   const time = parseTime(text)

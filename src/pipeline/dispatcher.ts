@@ -266,9 +266,9 @@ const UNCAPTURED = 'Changes of a model may be missing: clients receive refetch'
 const announcedBy = (event: RecordEvent): string[] =>
   event.verb === 'created' ? [event.identity, ...event.reverse.map(({ identity }) => identity)] : [event.identity]
 
-function metaOf({ cursor, at, origin, annotations }: LoggedChange): MessageMeta {
+function metaOf({ cursor, xid, at, origin, annotations }: LoggedChange): MessageMeta {
   return {
-    cursor: formatCursor(cursor),
+    cursor: formatCursor({ ...cursor, xid: BigInt(xid) }),
     at: at.getTime(),
     ...(origin !== null && { origin }),
     ...(annotations !== null && { annotations }),

@@ -54,7 +54,7 @@ test('a consumer receives what was committed, in order, with what changed, and r
     previous: { name: 'before' },
     changed: ['name'],
     origin: 'job 7',
-    cursor: expect.stringMatching(/^\w+\.\w+\.\w+$/),
+    cursor: expect.stringMatching(/^\w+\.\w+\.\w+\.\w+$/),
     at: expect.any(Number),
   })
   expect(deleted).toMatchObject({ operation: 'delete', previous: { id: 1 } })
