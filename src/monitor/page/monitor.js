@@ -50,6 +50,8 @@ function show({ feed, database, samples, recent, inspected, signedIn, operations
   if (database) {
     modelTable.show(database.models, operations.allowed)
     showRows('nodes', database.nodes.map(nodeRow))
+    byId('consumers-panel').hidden = database.consumers.length === 0
+    showRows('consumers', database.consumers.map(consumerRow))
   }
   showRows('recent', recent.map(messageRow))
 }
@@ -143,6 +145,16 @@ function nodeRow({ id, role, host, pid, version, sockets, startedAt }) {
     cell(version ?? 'older'),
     cell(sockets ?? '–', 'number'),
     cell(time(startedAt)),
+  ]
+}
+
+function consumerRow({ name, connected, lag, updatedAt }) {
+  return [
+    cell(name),
+    cell(connected ? 'yes' : 'no', connected ? '' : 'warn'),
+    cell(`${lag.changes.toLocaleString('en')}${lag.orMore ? '+' : ''}`, 'number'),
+    cell(lag.changes === 0 ? 'none' : duration(lag.seconds), 'number'),
+    cell(time(updatedAt)),
   ]
 }
 

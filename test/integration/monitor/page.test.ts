@@ -144,6 +144,21 @@ test('Stop ends a running replay', async () => {
   expect(ids).toEqual([1])
 })
 
+test('named consumers are listed with their lag, once there are any', async () => {
+  const { page, shop, feed, logged } = await openStatusPage()
+  expect(await page.locator('#consumers-panel').isVisible()).toBe(false)
+  const consumer = feed.consume({ name: 'search-index' })
+  const changes = consumer[Symbol.asyncIterator]()
+  const first = changes.next()
+  await page.locator('#consumers tr', { hasText: 'search-index' }).getByText('yes').waitFor()
+  await shop.database.query('insert into pet (id) values (1), (2)')
+  await first
+  await page.locator('#consumers tr').getByText(/^2$/).waitFor()
+  await changes.return?.()
+  await page.locator('#consumers tr').getByText('no', { exact: true }).waitFor()
+  expect(logged).toEqual([])
+})
+
 test('buttons and dialogs fit the page on a phone', async () => {
   const { page } = await openStatusPage()
   await page.setViewportSize({ width: NARROW, height: 740 })
