@@ -1,15 +1,19 @@
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { need } from './need.ts'
-import { afterScope } from './scope.ts'
+import type { Program } from './prerequisites/program.ts'
+import { afterFile, afterScope } from './scope.ts'
 
 /** Less than a test may take, so that what has not come is named. */
 const WAIT_MS = 15_000
 
 /** A page of a real browser and what it logs to its console. Closed at the end of the test. */
 export async function openPage(url: string): Promise<{ page: Page; logged: string[] }> {
-  const page = await (await browser()).newPage()
+  const program = need('browser')
+  launched ??= launch(program)
+  const context = await (await launched).newContext() // with cookies of its own
+  afterScope(() => context.close())
+  const page = await context.newPage()
   page.setDefaultTimeout(WAIT_MS)
-  afterScope(() => page.close())
   const logged: string[] = []
   page.on('console', async message => {
     const values = await Promise.all(message.args().map(argument => argument.jsonValue().catch(() => undefined)))
@@ -20,13 +24,18 @@ export async function openPage(url: string): Promise<{ page: Page; logged: strin
   return { page, logged }
 }
 
-async function browser(): Promise<Browser> {
-  const { path, env } = need('browser')
-  const launched = await chromium.launch({
+/** The browser of the test file. */
+let launched: Promise<Browser> | undefined
+
+async function launch({ path, env }: Program): Promise<Browser> {
+  const browser = await chromium.launch({
     executablePath: path,
     env: { ...process.env, ...env },
     args: ['--no-sandbox'], // also as root
   })
-  afterScope(() => launched.close())
-  return launched
+  afterFile(async () => {
+    launched = undefined
+    await browser.close()
+  })
+  return browser
 }

@@ -14,6 +14,11 @@ export function afterScope(close: () => unknown) {
   }
 }
 
+/** Runs `close` when the file ends, also if called inside a test. */
+export function afterFile(close: () => unknown) {
+  atEndOfFile.push(close)
+}
+
 // This file is a setup file too: its hook is the first of each test file, and so the last to run.
 afterAll(async () => {
   for (const close of atEndOfFile.splice(0).reverse()) await close()
