@@ -79,12 +79,17 @@ export async function newestTick({ kysely }: Database, upTo: bigint = WHOLE_TICK
   return row && { id: BigInt(row.id), snapshot: row.snapshot }
 }
 
-/** Up to `limit` ticks after the given one, oldest first. */
-export async function ticksAfter({ kysely }: Database, id: bigint, limit: number): Promise<Tick[]> {
+/** Up to `limit` ticks after the given one and up to `until`, oldest first. */
+export async function ticksAfter(
+  { kysely }: Database,
+  id: bigint,
+  { until, limit }: { readonly until: bigint; readonly limit: number },
+): Promise<Tick[]> {
   const rows = await kysely
     .selectFrom('tick')
     .select(['id', sql<string>`snapshot::text`.as('snapshot')])
     .where('id', '>', String(id))
+    .where('id', '<=', String(until))
     .orderBy('id')
     .limit(limit)
     .execute()

@@ -96,6 +96,42 @@ export class ChangeLogReader {
   }
 
   /**
+   * Reads as many of the ticks that follow `from` as fit into one page, in one query. Returns the changes of each, which
+   * may be none. Empty if the first does not fit: read it with {@link ChangeLogReader.pages}.
+   */
+  async smallTicks(epoch: number, from: Tick, ticks: readonly Tick[]): Promise<LoggedChange[][]> {
+    try {
+      return await this.#smallTicks(epoch, from, ticks)
+    } catch (error) {
+      if (isUnreadable(error)) return []
+      throw error
+    }
+  }
+
+  async #smallTicks(epoch: number, from: Tick, ticks: readonly Tick[]): Promise<LoggedChange[][]> {
+    const before = ticks.map((_, place) => snapshotBounds((ticks[place - 1] ?? from).snapshot))
+    const { rows } = await this.#client.query<ChangeRow & { tick: string }>({
+      name: 'changefeed_small_ticks',
+      text: this.#sql.smallTicks,
+      values: [
+        ticks.map(({ id }) => String(id)),
+        before.map(({ xmax }) => xmax),
+        before.map(({ running }) => `{${running.join(',')}}`),
+        ticks.map(({ snapshot }) => snapshotBounds(snapshot).xmax),
+        ticks.map(({ snapshot }) => snapshot),
+        PAGE_ROWS,
+        PAGE_BYTES,
+      ],
+    })
+    const cut = isFull(rows) ? rows.at(-1)?.tick : undefined
+    const whole = ticks.slice(0, cut === undefined ? ticks.length : ticks.findIndex(({ id }) => String(id) === cut))
+    return whole.map((to, place) => {
+      const range = { epoch, from: ticks[place - 1] ?? from, to }
+      return rows.filter(({ tick }) => tick === String(to.id)).map(row => toChange(range, row))
+    })
+  }
+
+  /**
    * Yields the changes of a tick after `afterSeq`, in order. The snapshot used for a long tick is released when the
    * iteration ends. If a page cannot be read, usually because of one row, its rows are read one by one.
    */

@@ -12,6 +12,11 @@ export function changeLogStatements(schema: string) {
     union all
     select ${columns} from ${change} where xid = any($2::xid8[]) ${condition}`
   const until = 'and xid < $3::xid8 and pg_catalog.pg_visible_in_snapshot(xid, $4::pg_snapshot) and seq > $5::bigint'
+  const visible = 'xid < tick.end_xid and pg_catalog.pg_visible_in_snapshot(xid, tick.snapshot)'
+  const ofTick = `
+    select ${COLUMNS} from ${change} where xid >= tick.first_xid and ${visible}
+    union all
+    select ${COLUMNS} from ${change} where xid = any(tick.running::xid8[]) and ${visible}`
   // Returns no row when the leader's term has ended. The lock makes a successor wait until the tick is committed.
   const held = (term: string) => `held as (
         select from ${our('lease')} where term = ${term}::bigint for share
@@ -44,6 +49,16 @@ export function changeLogStatements(schema: string) {
     declareSizes: `
       declare changefeed_sizes no scroll cursor for
       select ${READ_SIZE} as size from (${since(until)}) as committed order by seq`,
+    smallTicks: `
+      with tick as (
+        select * from unnest($1::bigint[], $2::xid8[], $3::text[], $4::xid8[], $5::pg_snapshot[])
+          as tick (id, first_xid, running, end_xid, snapshot)
+      ), fresh as materialized (
+        select tick.id as tick, committed.* from tick cross join lateral (
+          select * from (${ofTick}) as of_tick order by seq limit $6::int
+        ) as committed order by tick, seq limit $6::int
+      )
+      ${boundedBy('fresh', '$7::bigint', 'tick, seq')} order by tick, seq`,
     places: `select seq, xid from (${since(until, 'seq, xid')}) as committed order by seq limit $6::int`,
     one: `select ${COLUMNS} from ${change} where xid = $1::xid8 and seq = $2::bigint`,
     oneWithoutTexts: `select ${WITHOUT_TEXTS} from ${change} where xid = $1::xid8 and seq = $2::bigint`,
@@ -87,8 +102,8 @@ const WITHOUT_TEXTS = `${PLACE}, null as old, null as new, null as origin, null 
 const READ_SIZE = `${SIZE} + coalesce(octet_length(origin), 0) + coalesce(octet_length(annotations), 0)`
 
 /** Keeps the rows up to the one that exceeds the limit, with their cumulative size. */
-const boundedBy = (rows: string, bytes: string) => `
+const boundedBy = (rows: string, bytes: string, order = 'seq') => `
       select * from (
-        select *, sum(size) over (order by seq) as running_bytes
+        select *, sum(size) over (order by ${order}) as running_bytes
         from (select *, ${READ_SIZE} as size from ${rows}) as sized
       ) as summed where running_bytes - size <= ${bytes}`

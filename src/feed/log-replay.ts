@@ -96,7 +96,9 @@ export class LogReplay {
       },
       completeTick: disordered => this.#dispatcher.completeTick(disordered, tickReader.position, context),
     }
-    while (tickReader.position.tick.id < until && !signal.aborted) await tickReader.follow(destination)
+    while (tickReader.position.tick.id < until && !signal.aborted) {
+      if (!(await tickReader.follow(destination, until))) break
+    }
     return tickReader.position
   }
 

@@ -45,11 +45,11 @@ export class TickReader {
     this.#position = position
   }
 
-  /** Publishes existing ticks. True if there were any. */
-  async follow(to: Destination): Promise<boolean> {
-    const ticks = await ticksAfter(this.#db, this.#position.tick.id, BATCH)
+  /** Publishes existing ticks, up to the tick with the id `until`. True if there were any. */
+  async follow(to: Destination, until: bigint = WHOLE_TICK): Promise<boolean> {
+    const ticks = await ticksAfter(this.#db, this.#position.tick.id, { until, limit: BATCH })
     if (ticks.length === 0) await this.#assertUnbroken()
-    for (const tick of ticks) await this.#pass(tick, to)
+    for (let passed = 0; passed < ticks.length; ) passed += await this.#passSome(ticks.slice(passed), to)
     return ticks.length > 0
   }
 
@@ -76,6 +76,22 @@ export class TickReader {
     const newest = (await newestTick(this.#db)) ?? this.#position.tick
     const tick = await this.#reader.createEmptyTick(newest, term)
     this.#position = { epoch: this.#position.epoch, tick, gap: 'gap' }
+  }
+
+  /** Publishes the small ticks at the start of the list, or its first tick. Returns how many. */
+  async #passSome(ticks: readonly Tick[], to: Destination): Promise<number> {
+    const { epoch, tick: from, partial } = this.#position
+    const small = partial ? [] : await this.#reader.smallTicks(epoch, from, ticks)
+    if (small.length > 0) await this.#assertUnbroken()
+    for (const [place, changes] of small.entries()) {
+      const tick = ticks[place] ?? from
+      if (changes.length > 0) await to.deliver(changes, seq => this.#reach(tick, seq))
+      this.#complete(tick)
+    }
+    const [first] = ticks
+    if (small.length > 0 || !first) return small.length
+    await this.#pass(first, to)
+    return 1
   }
 
   async #pass(tick: Tick, to: Destination) {
