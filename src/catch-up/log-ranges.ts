@@ -1,0 +1,253 @@
+import { sql } from 'kysely'
+import type { Cursor } from '../change-log/cursor.ts'
+import { extentOfLog, newestTick, type Position } from '../change-log/position.ts'
+import { WHOLE_TICK } from '../change-log/tick.ts'
+import { listPauses, type Pause } from '../pipeline/pauses.ts'
+import { affectedModels } from '../publish/mapping/record-events.ts'
+import type { SentEvent } from '../publish/socketio/sent-event.ts'
+import { LogReaders, type LogReadersParts } from './log-readers.ts'
+import { EventList, indexAfter, indexBeyond, type LoggedEvent, type LogSegment } from './log-segment.ts'
+import { SharedQuery } from './shared-query.ts'
+
+/** Ticks with the same quotient of their id belong to the same segment. */
+const TICKS_PER_SEGMENT = 64n
+/** Share of the cache that the events of one segment may have. */
+const SEGMENT_SHARE = 4
+/** Every node has noticed a resumed model after this time, in milliseconds. */
+const NOTICED_WITHIN_MS = 10_000
+/** Changes that are read for one client, as a multiple of the messages that it may receive. */
+const CHANGES_PER_MESSAGE = 10
+
+export interface LogRangesParts extends LogReadersParts {
+  /** Size of the cached events, in bytes. */
+  readonly memoryBytes: number
+  /** Maximum number of messages that a client receives. */
+  readonly maxMessages: number
+}
+
+/**
+ * Why messages are missing: the cursor is older than the log, it belongs to another history of the database, there are
+ * too many messages, or the feed itself skipped changes.
+ */
+export type GapReason = 'tooOld' | 'otherEpoch' | 'tooMuch' | 'declared'
+
+export interface ReplayGap {
+  readonly reason: GapReason
+  readonly identities: readonly string[]
+}
+
+/** A part of a range, in the order of publishing. */
+export interface LogChunk {
+  readonly sent: Iterable<SentEvent>
+  /** Models with events that are missing in this part. */
+  readonly gaps: readonly ReplayGap[]
+}
+
+export interface WantedRange {
+  readonly after: Cursor
+  /** Also the events at that cursor. @default false */
+  readonly inclusive?: boolean
+  /** @default everything that the leader has read by now */
+  readonly until?: Cursor
+}
+
+interface LogState {
+  readonly epoch: number
+  /** Changes of later ticks are in the log. */
+  readonly oldest: bigint
+  readonly newest: bigint
+  readonly pauses: readonly Pause[]
+}
+
+/**
+ * Past events, worked out again from the change log as a feed would publish them now: rules, related rows and visibility
+ * are the same, with the results of queries as of now. A later change of such a row is part of the range or follows it, so
+ * clients end on the same state.
+ *
+ * The log is divided into segments of whole ticks, because rules keep state within a tick. A segment is read once, by
+ * whoever asks first, and kept while the cache has room. So the memory and the queries do not depend on the number of
+ * clients.
+ */
+export class LogRanges {
+  readonly #parts: LogRangesParts
+  readonly #readers: LogReaders
+  readonly #state: SharedQuery<LogState>
+  /** Least recently used first. */
+  readonly #segments = new Map<bigint, LogSegment>()
+  readonly #extending = new Map<bigint, Promise<LogSegment>>()
+  #epoch = 0
+
+  constructor(parts: LogRangesParts) {
+    this.#parts = parts
+    this.#readers = new LogReaders(parts)
+    this.#state = new SharedQuery(() => this.#readState())
+  }
+
+  /** Of the cached events. */
+  get bytes(): number {
+    return [...this.#segments.values()].reduce((sum, { list }) => sum + list.bytes, 0)
+  }
+
+  /** Number of ranges that were read from the log. */
+  get reads(): number {
+    return this.#readers.reads
+  }
+
+  /**
+   * The events of a range, part by part. A gap `tooOld`, `otherEpoch`, or `tooMuch` for all models, is the last part.
+   * Throws `E_CONNECT` and errors of Postgres.
+   */
+  async *read({ after, inclusive = false, until }: WantedRange): AsyncGenerator<LogChunk> {
+    const state = await this.#state.ask()
+    const reason = this.#outside(state, after)
+    if (reason) return yield this.#gapOfAll(reason)
+    const paused = await this.#pausedSince(state, after)
+    if (paused.length > 0) yield { sent: [], gaps: [{ reason: 'declared', identities: paused }] }
+    const last = until && until.tick < state.newest ? until.tick : state.newest
+    let changes = 0
+    for (let index = segmentOf(after.tick); index <= segmentOf(last); index++) {
+      const segment = await this.#segment(index, last)
+      if (segment === 'freed') return yield this.#gapOfAll('tooOld')
+      changes += segment.list.changes
+      if (changes > this.#parts.maxMessages * CHANGES_PER_MESSAGE) return yield this.#gapOfAll('tooMuch')
+      yield chunkOf(segment, { after, inclusive, ...(until && { until }) }, new Set(paused))
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#readers.close()
+    this.#segments.clear()
+  }
+
+  async #readState(): Promise<LogState> {
+    const { db } = this.#parts
+    const [pauses, newest, extent] = [await listPauses(db), await newestTick(db), await extentOfLog(db)]
+    if (extent.epoch !== this.#epoch) this.#segments.clear()
+    this.#epoch = extent.epoch
+    return { ...extent, newest: newest?.id ?? 0n, pauses }
+  }
+
+  /** A cursor ahead of the log belongs to ticks that this database does not have. */
+  #outside({ epoch, oldest, newest }: LogState, after: Cursor): 'tooOld' | 'otherEpoch' | undefined {
+    if (after.epoch !== epoch || after.tick > newest) return 'otherEpoch'
+    const isCovered = after.tick > oldest || (after.tick === oldest && after.seq === WHOLE_TICK)
+    return isCovered ? undefined : 'tooOld'
+  }
+
+  /**
+   * Models that are paused, or were resumed since, and those that they affect. Their changes were not published, and
+   * clients received `refetch` when the model was resumed.
+   */
+  async #pausedSince({ pauses }: LogState, { tick }: Cursor): Promise<string[]> {
+    const { models } = this.#parts
+    if (pauses.length === 0) return []
+    const since = (await this.#timeBefore(tick)).getTime() - NOTICED_WITHIN_MS
+    const missing = pauses.filter(({ resumedAt }) => resumedAt === null || resumedAt.getTime() >= since)
+    const known = missing.flatMap(({ identity }) => models.get(identity) ?? [])
+    return [...new Set(known.flatMap(model => affectedModels(model, models)))]
+  }
+
+  /** When the tick before this one was created, on the server's clock. */
+  async #timeBefore(tick: bigint): Promise<Date> {
+    const { rows } = await sql<{ at: Date }>`
+      select at from ${this.#parts.db.our('tick')} where id < ${String(tick)}::bigint order by id desc limit 1`.execute(
+      this.#parts.db.kysely,
+    )
+    return rows[0]?.at ?? new Date(0)
+  }
+
+  #gapOfAll(reason: GapReason): LogChunk {
+    const models = [...this.#parts.models.values()].filter(({ junction }) => !junction)
+    return { sent: [], gaps: [{ reason, identities: models.map(({ identity }) => identity) }] }
+  }
+
+  /** The segment, up to the tick `until` at least. */
+  async #segment(index: bigint, until: bigint): Promise<LogSegment | 'freed'> {
+    const end = until < lastTickOf(index) ? until : lastTickOf(index)
+    for (;;) {
+      const known = this.#segments.get(index)
+      if (known && known.upTo.tick.id >= end) return this.#used(index, known)
+      try {
+        const extending = this.#extending.get(index) ?? this.#extend(index, end)
+        const segment = await extending
+        if (segment.upTo.tick.id >= end) return segment
+      } catch (error) {
+        if ((await extentOfLog(this.#parts.db)).oldest > index * TICKS_PER_SEGMENT) return 'freed'
+        throw error
+      }
+    }
+  }
+
+  #extend(index: bigint, until: bigint): Promise<LogSegment> {
+    const extending = this.#extended(index, until).finally(() => this.#extending.delete(index))
+    this.#extending.set(index, extending)
+    return extending
+  }
+
+  async #extended(index: bigint, until: bigint): Promise<LogSegment> {
+    const { memoryBytes } = this.#parts
+    const maxBytes = memoryBytes / SEGMENT_SHARE
+    const known = this.#segments.get(index)
+    const from = known?.upTo ?? (await this.#positionBefore(index))
+    const { list, upTo } = await this.#readers.read({ from, until, maxBytes })
+    const segment = known ?? { from, upTo, list: new EventList(maxBytes) }
+    segment.list.append(list)
+    segment.upTo = upTo
+    this.#used(index, segment)
+    this.#evict()
+    return segment
+  }
+
+  /** The last tick before the segment, or the oldest of the log. */
+  async #positionBefore(index: bigint): Promise<Position> {
+    const { db } = this.#parts
+    const { epoch, oldest } = await extentOfLog(db)
+    const first = index * TICKS_PER_SEGMENT
+    const tick = await newestTick(db, first > oldest ? first - 1n : oldest)
+    if (!tick) throw new Error('The change log has no tick.')
+    return { epoch, tick }
+  }
+
+  #used(index: bigint, segment: LogSegment): LogSegment {
+    this.#segments.delete(index)
+    this.#segments.set(index, segment)
+    return segment
+  }
+
+  #evict() {
+    let { bytes } = this
+    for (const [index, { list }] of this.#segments) {
+      if (bytes <= this.#parts.memoryBytes || this.#segments.size === 1) return
+      this.#segments.delete(index)
+      bytes -= list.bytes
+    }
+  }
+}
+
+const segmentOf = (tick: bigint) => tick / TICKS_PER_SEGMENT
+
+const lastTickOf = (index: bigint) => (index + 1n) * TICKS_PER_SEGMENT - 1n
+
+/** The part of a segment that is in the range, without the events of some models. */
+function chunkOf(
+  { list }: LogSegment,
+  { after, inclusive = false, until }: WantedRange,
+  without: ReadonlySet<string>,
+): LogChunk {
+  const { events, omitted } = list
+  const start = indexAfter(events, after, inclusive)
+  const end = until ? indexBeyond(events, until) : events.length
+  const isWanted = ({ identities }: LoggedEvent) => !without.has(identities[0] ?? '')
+  const gaps: ReplayGap[] = omitted.size > 0 ? [{ reason: 'tooMuch', identities: [...omitted] }] : []
+  return { sent: sentOf(events, { start, end, isWanted }), gaps }
+}
+
+function* sentOf(
+  events: readonly LoggedEvent[],
+  { start, end, isWanted }: { start: number; end: number; isWanted: (event: LoggedEvent) => boolean },
+): Generator<SentEvent> {
+  for (let place = start; place < end; place++) {
+    const event = events[place]
+    if (event && isWanted(event)) yield event.sent
+  }
+}
