@@ -1,4 +1,5 @@
 import type { MessageMeta, RecordEvent } from './mapping/record-event.ts'
+import type { SentEvent } from './socketio/sent-event.ts'
 
 /**
  * The target of record events. `publish` is called in feed order, one event at a time; the next event waits for a returned
@@ -23,6 +24,11 @@ export interface Publisher {
    * example in a wrapper that does more than publish to sockets.
    */
   hasReceivers?(event: RecordEvent): boolean
+  /**
+   * What publishing the event sends to sockets, for clients that missed it. A wrapper that changes events changes them here as
+   * well. Without it, clients cannot catch up.
+   */
+  sent?(event: RecordEvent, meta: MessageMeta): SentEvent
   /** Number of sockets connected to this process. Null, as without the method, if it serves none itself. */
   sockets?(): number | null
 }

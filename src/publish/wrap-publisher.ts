@@ -7,6 +7,7 @@ const OPTIONAL_METHODS: Readonly<Record<OptionalMethod, true>> = {
   drained: true,
   check: true,
   hasReceivers: true,
+  sent: true,
   sockets: true,
 }
 

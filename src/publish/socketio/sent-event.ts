@@ -1,5 +1,6 @@
-import type { MessageMeta } from '../mapping/record-event.ts'
-import type { Step } from './messages.ts'
+import type { MessageMeta, RecordEvent } from '../mapping/record-event.ts'
+import { shownMeta } from '../origin.ts'
+import { type Step, stepsOf } from './messages.ts'
 
 /** One record event as it was sent: kept, or worked out again from the change log, for sockets that missed it. */
 export interface SentEvent {
@@ -10,4 +11,13 @@ export interface SentEvent {
   readonly meta: MessageMeta
   /** Ids of the sockets that did not receive it. */
   readonly except: readonly string[]
+}
+
+/** `leftOut`: ids of the sockets that do not receive changes with this origin. */
+export function sentEvent(
+  event: RecordEvent,
+  meta: MessageMeta,
+  leftOut: (origin: string | undefined) => readonly string[],
+): SentEvent {
+  return { cursor: meta.cursor, steps: stepsOf(event), meta: shownMeta(meta), except: leftOut(meta.origin) }
 }

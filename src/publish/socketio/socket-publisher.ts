@@ -8,6 +8,7 @@ import { socketsConnectedTo } from './adapter.ts'
 import type { ClientBuffers } from './client-buffers.ts'
 import { type Step, stepsOf } from './messages.ts'
 import { socketsLeftOut } from './origin-socket.ts'
+import { sentEvent } from './sent-event.ts'
 import { type Delivery, StepPerformer } from './step-performer.ts'
 
 export interface SocketPublisherOptions {
@@ -31,7 +32,7 @@ export interface SocketPublisherOptions {
 export function socketPublisher(
   io: Server,
   options: SocketPublisherOptions,
-): Required<Pick<Publisher, 'publish' | 'drained' | 'hasReceivers' | 'sockets'>> {
+): Required<Pick<Publisher, 'publish' | 'drained' | 'hasReceivers' | 'sent' | 'sockets'>> {
   const { models, buffers, fanOut = 'local', knownRooms } = options
   const performer = new StepPerformer(io, { models, fanOut, ...(knownRooms && { knownRooms }) })
   return {
@@ -40,6 +41,7 @@ export function socketPublisher(
       return performAll(performer, stepsOf(event), delivery)
     },
     drained: () => buffers?.drained(),
+    sent: (event, meta) => sentEvent(event, meta, origin => socketsLeftOut(io, fanOut, origin)),
     hasReceivers: event => stepsOf(event).some(step => performer.hasReceivers(step)),
     sockets: () => socketsConnectedTo(io),
   }

@@ -10,8 +10,11 @@ export interface VisibilityParts {
 }
 
 /** Publishes what it is given without the attributes that clients of a model must not see, wherever the events come from. */
-export const visiblePublisher = (publisher: Publisher, parts: VisibilityParts): Publisher =>
-  wrapPublisher(publisher, (event, meta) => publisher.publish(visible(event, parts), meta))
+export function visiblePublisher(publisher: Publisher, parts: VisibilityParts): Publisher {
+  const shownBy = wrapPublisher(publisher, (event, meta) => publisher.publish(visible(event, parts), meta))
+  const sent = publisher.sent?.bind(publisher)
+  return { ...shownBy, ...(sent && { sent: (event, meta) => sent(visible(event, parts), meta) }) }
+}
 
 function visible(event: RecordEvent, parts: VisibilityParts): RecordEvent {
   const { identity } = event

@@ -8,6 +8,7 @@ import { socketsConnectedTo } from '../../publish/socketio/adapter.ts'
 import type { ClientBuffers } from '../../publish/socketio/client-buffers.ts'
 import { toRoomsOfApp } from '../../publish/socketio/messages.ts'
 import { classRoom, recordRoom } from '../../publish/socketio/rooms.ts'
+import { type SentEvent, sentEvent } from '../../publish/socketio/sent-event.ts'
 import type { StepPerformer } from '../../publish/socketio/step-performer.ts'
 import type { ActionRequests } from '../attribution/action-requests.ts'
 import type { SailsLog, SailsModel } from '../hook/sails-app.ts'
@@ -77,6 +78,11 @@ export class SailsPublisher implements Publisher {
     if (!message) return
     const delivery = { meta: shownMeta(meta), except: [...except, ...message.except] }
     await this.#options.performer.perform(message.step, delivery)
+  }
+
+  /** The messages of Sails' own functions. What an override of the app would send is not known. */
+  sent(event: RecordEvent, meta: MessageMeta): SentEvent {
+    return sentEvent(event, meta, this.#options.socketsLeftOut)
   }
 
   sockets(): number | null {

@@ -7,20 +7,19 @@ import { readModels } from '../../../src/models/model-map.ts'
 import { type ChangefeedOptions, parseOptions } from '../../../src/options.ts'
 import { pauseModels, resumeModels } from '../../../src/pipeline/pauses.ts'
 import type { MessageMeta, RecordEvent } from '../../../src/publish/mapping/record-event.ts'
-import { shownMeta } from '../../../src/publish/origin.ts'
-import { stepsOf } from '../../../src/publish/socketio/messages.ts'
-import type { SentEvent } from '../../../src/publish/socketio/sent-event.ts'
+import { type SentEvent, sentEvent } from '../../../src/publish/socketio/sent-event.ts'
 import { eventOf } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { migratedDatabase } from '../feed/fixture.ts'
 import { ClientCopy, tableContents } from '../invariants/client-copy.ts'
 import { models, RECORDS, randomOf, seeds, writesOf } from '../invariants/collection-writes.ts'
+import { definitions, serve } from '../realtime/realtime-app.ts'
 
 const recordEvents = new WeakMap<SentEvent, RecordEvent>()
 
 function sentBy(event: RecordEvent, meta: MessageMeta): SentEvent {
-  const sent = { cursor: meta.cursor, steps: stepsOf(event), meta: shownMeta(meta), except: [] }
+  const sent = sentEvent(event, meta, () => [])
   recordEvents.set(sent, event)
   return sent
 }
@@ -311,4 +310,42 @@ test('changes that could not be captured are the refetch that was sent live', as
   await write(`insert into pet (id, name) values (3, 'max')`)
   expect(live.some(({ steps }) => steps[0]?.do === 'refetch')).toBe(true)
   expect((await collect(ranges(), { after })).sent).toEqual(live)
+})
+
+test('a range has no attribute that clients may not see, as live messages', async () => {
+  const { connectionString } = await migratedDatabase()
+  const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
+  const { realtime, connect } = await serve({ collections, models: { account: { omit: ['note'] } } })
+  const options = { connectionString, collections, publisher: realtime.publisher }
+  const feed = createChangefeed(options)
+  afterScope(() => feed.stop())
+  await feed.install()
+  await feed.start()
+  const client = await connect()
+  expect((await client.get('/account')).statusCode).toBe(200)
+  const after = parseCursor(await feed.cursor())
+  await collections.account.create({ email: 'a@b', password: 'secret 1', ssn: 'secret 2', note: 'secret 3' })
+  await collections.account.update({ email: 'a@b' }).set({ note: 'secret 4', email: 'c@d' })
+  await collections.account.destroy({ email: 'c@d' })
+  await feed.settled()
+  const live = await client.received()
+  expect(live).toHaveLength(3)
+  expect(live.join()).not.toContain('secret')
+  const db = openDatabase({ connectionString, applicationName: 'test' }, 'changefeed')
+  afterScope(() => db.close())
+  const ranges = new LogRanges({
+    db,
+    settings: parseOptions(options),
+    models: readModels(collections),
+    sentBy: (event, meta) => realtime.publisher.sent?.(event, meta) as SentEvent,
+    concurrentReads: 1,
+    memoryBytes: 1e6,
+    maxMessages: 100,
+  })
+  afterScope(() => ranges.close())
+  const { sent } = await collect(ranges, { after })
+  const messages = sent.flatMap(({ steps }) =>
+    steps.flatMap(step => (step.do === 'emit' ? `${step.event} ${JSON.stringify(step.payload)}` : [])),
+  )
+  expect(messages).toEqual(live)
 })

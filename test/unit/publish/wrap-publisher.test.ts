@@ -6,6 +6,7 @@ import type { MessageMeta, RecordEvent } from '../../../src/publish/mapping/reco
 import type { Publisher } from '../../../src/publish/publisher.ts'
 import { serialPublisher } from '../../../src/publish/serial-publisher.ts'
 import { withFlush } from '../../../src/publish/socketio/cluster-publisher.ts'
+import { type SentEvent, sentEvent } from '../../../src/publish/socketio/sent-event.ts'
 import { wrapPublisher } from '../../../src/publish/wrap-publisher.ts'
 import { visiblePublisher } from '../../../src/realtime/pubsub/visibility.ts'
 
@@ -37,6 +38,11 @@ class WholePublisher implements Required<Publisher> {
     return false
   }
 
+  sent(event: RecordEvent, meta: MessageMeta): SentEvent {
+    this.#called.push('sent')
+    return sentEvent(event, meta, () => [])
+  }
+
   sockets(): number {
     this.#called.push('sockets')
     return 42
@@ -66,8 +72,9 @@ test.each(Object.entries(wrappers))('%s keeps every method', async (_name, wrap)
   await wrapped.drained?.()
   await wrapped.check?.()
   expect(wrapped.hasReceivers?.(EVENT)).toBe(false)
+  expect(wrapped.sent?.(EVENT, META).cursor).toBe(META.cursor)
   expect(wrapped.sockets?.()).toBe(42)
-  expect(whole.called).toEqual(['check', 'drained', 'hasReceivers', 'publish', 'sockets'])
+  expect(whole.called).toEqual(['check', 'drained', 'hasReceivers', 'publish', 'sent', 'sockets'])
 })
 
 test('a method that a publisher does not have is not added', () => {
