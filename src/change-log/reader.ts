@@ -196,7 +196,7 @@ export class ChangeLogReader {
 
   /**
    * Reads through server-side cursors, so that the tick is sorted only once. One cursor returns the row sizes, which
-   * determine the length of each page.
+   * determine the length of each page. Reads one page ahead.
    */
   async *#longTick(range: TickRange, afterSeq: bigint): AsyncGenerator<LoggedChange[]> {
     await this.#client.query('begin read only')
@@ -204,15 +204,21 @@ export class ChangeLogReader {
       await this.#client.query(this.#sql.declareTick, this.#rangeValues(range, afterSeq))
       await this.#client.query(this.#sql.declareSizes, this.#rangeValues(range, afterSeq))
       const sizes: number[] = []
-      while (true) {
-        if (sizes.length < PAGE_ROWS) sizes.push(...(await this.#nextSizes()))
-        if (sizes.length === 0) return
-        const { rows } = await this.#client.query<ChangeRow>(this.#sql.fetchTick(takePage(sizes)))
+      let next = this.#nextPage(sizes)
+      for (let rows = await next; rows.length > 0; rows = await next) {
+        next = this.#nextPage(sizes) // read while this page is published
+        next.catch(() => {}) // handled by the next `await`, unless the iteration ends before
         yield rows.map(row => toChange(range, row))
       }
     } finally {
       await this.#client.query('rollback')
     }
+  }
+
+  async #nextPage(sizes: number[]): Promise<readonly ChangeRow[]> {
+    if (sizes.length < PAGE_ROWS) sizes.push(...(await this.#nextSizes()))
+    if (sizes.length === 0) return []
+    return (await this.#client.query<ChangeRow>(this.#sql.fetchTick(takePage(sizes)))).rows
   }
 
   async #nextSizes(): Promise<number[]> {
