@@ -14,6 +14,7 @@ import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
 import { CatchUpWaiters } from './feed/catch-up-waiters.ts'
 import type { FeedContext } from './feed/context.ts'
 import { createPublisher, fanOutOf } from './feed/create-publisher.ts'
+import { FeedSnapshots } from './feed/feed-snapshots.ts'
 import { Session } from './feed/session.ts'
 import type { SessionCheckpoint } from './feed/tick-reader.ts'
 import type { TypedChanges } from './feed/typed-changes.ts'
@@ -31,6 +32,7 @@ import { FeedEmitter } from './pipeline/events.ts'
 import { Failures } from './pipeline/failures.ts'
 import { Pauses } from './pipeline/pauses.ts'
 import { PublisherWatch } from './pipeline/publisher-watch.ts'
+import type { FeedSnapshot } from './publish/feed-snapshot.ts'
 import { roomsOfSubscription, type Subscriber, type SubscriptionIds } from './publish/socketio/subscriptions.ts'
 import type { Mode } from './wakeup/polling-policy.ts'
 
@@ -217,6 +219,14 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   }
 
   /**
+   * The transactions that have ended by now, for `createRealtime({ feed })`: a socket that reads a list is left out of messages
+   * about changes that the list contains. Undefined if the feed is not running, or does not publish on this node.
+   */
+  async snapshot(): Promise<FeedSnapshot | undefined> {
+    return await this.#context?.snapshots.take()
+  }
+
+  /**
    * Reads every committed change in order, at least once, as a consumer whose position is kept under a name: for a worker, a
    * search index, a webhook. Needs no `start()` here, but a feed or a listener that runs somewhere.
    * Throws `E_OPTIONS`.
@@ -321,6 +331,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
         onCaptures: captureWatch.onCaptures,
       }),
       catchUpWaiters: new CatchUpWaiters(db),
+      snapshots: new FeedSnapshots(db, () => this.#session),
       publisher,
       pauses,
       captureWatch,

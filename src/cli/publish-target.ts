@@ -66,6 +66,7 @@ async function openServer(context: CommandContext, logger: Logger): Promise<Publ
     onSlowClient: client => void feed?.emit('slowClient', client),
     feed: {
       cursor: async () => (await feed?.cursor()) ?? '',
+      snapshot: async () => await feed?.snapshot(),
       omits: omittedAttributes(models, settings.models),
     },
   })

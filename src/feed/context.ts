@@ -10,6 +10,7 @@ import type { FanOut } from '../publish/fan-out.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import type { CaptureWatch } from './capture-watch.ts'
 import type { CatchUpWaiters } from './catch-up-waiters.ts'
+import type { FeedSnapshots } from './feed-snapshots.ts'
 
 /** State that survives a lost connection and is shared by the sessions of a feed. */
 export interface FeedContext {
@@ -20,6 +21,7 @@ export interface FeedContext {
   readonly db: Database
   readonly dispatcher: Dispatcher
   readonly catchUpWaiters: CatchUpWaiters
+  readonly snapshots: FeedSnapshots
   readonly pauses: Pauses
   readonly captureWatch: CaptureWatch
   readonly publisherWatch: PublisherWatch

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { ChangefeedError } from '../errors.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { parseBySchema } from '../parse-by-schema.ts'
+import type { FeedSnapshot } from '../publish/feed-snapshot.ts'
 import { DEFAULT_MAX_BUFFERED_BYTES, type SlowClient } from '../publish/socketio/client-buffers.ts'
 import { type ModelAccess, WRITE_ACTIONS } from './blueprints/access.ts'
 import type { BeforeConnect } from './requests/admission.ts'
@@ -70,6 +71,8 @@ export interface RealtimeOptions {
 /** The methods of a change feed that are used here. */
 export interface PublishingFeed {
   cursor(): Promise<string>
+  /** Without it, a client may receive changes that the list that it has just read contains. */
+  snapshot?(): Promise<FeedSnapshot | undefined>
   status?(): { readonly models: readonly string[] }
   omits?(identity: string, attribute: string): boolean
 }

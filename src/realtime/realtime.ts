@@ -4,8 +4,10 @@ import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { ModelRecord, Models } from '../models/model.ts'
 import { readModels } from '../models/model-map.ts'
+import type { FeedSnapshot } from '../publish/feed-snapshot.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { ClientBuffers } from '../publish/socketio/client-buffers.ts'
+import { RecentSubscriptions } from '../publish/socketio/recent-subscriptions.ts'
 import { socketPublisher } from '../publish/socketio/socket-publisher.ts'
 import { type FeedOmits, hiddenAttributes, hiddenColumns, openModels } from './blueprints/access.ts'
 import type { LiveModel } from './blueprints/live-model.ts'
@@ -214,7 +216,8 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
   const modelOf = (identity: string) => models.get(identity)
   const writer = new RecordWriter({ live: liveModel, modelOf, isPublic, maySee, mirror, limits })
   const cursor = () => placeOf(feed, logger)
-  addReadRoutes(router, { open, reader, sockets, limits, cursor })
+  const snapshot = () => snapshotOf(feed, logger)
+  addReadRoutes(router, { open, reader, sockets, limits, cursor, snapshot, recent: RecentSubscriptions.of(io) })
   addWriteRoutes(router, { open, reader, writer, limits })
 }
 
@@ -227,6 +230,16 @@ async function placeOf(feed: RealtimeSettings['feed'], logger: Logger): Promise<
     return (await feed?.cursor()) || undefined
   } catch (error) {
     logger.warn('Sending a response without a cursor, because the cursor of the feed cannot be read', { error })
+    return undefined
+  }
+}
+
+/** Undefined if none can be taken. The client may then receive changes that its list contains. */
+async function snapshotOf(feed: RealtimeSettings['feed'], logger: Logger): Promise<FeedSnapshot | undefined> {
+  try {
+    return await feed?.snapshot?.()
+  } catch (error) {
+    logger.warn('Clients may receive changes that their list contains, because no snapshot can be taken', { error })
     return undefined
   }
 }

@@ -2,6 +2,7 @@ import type { Server } from 'socket.io'
 import type { FanOut } from '../fan-out.ts'
 import { eventLoopTurn } from '../time-slice.ts'
 import { keepsMessages } from './adapter.ts'
+import { type PublishedChange, RecentSubscriptions } from './recent-subscriptions.ts'
 
 /** Maximum number of sockets per emit, about 5 ms of work. */
 const SOCKETS_PER_EMIT = 500
@@ -12,6 +13,8 @@ export interface Message {
   readonly args: readonly unknown[]
   /** Ids of excluded sockets. */
   readonly except: readonly string[]
+  /** Sockets whose list contains this change are excluded. */
+  readonly change?: PublishedChange | undefined
 }
 
 /**
@@ -22,11 +25,13 @@ export interface Message {
 export class RoomEmitter {
   readonly #io: Server
   readonly #fanOut: FanOut
+  readonly #recent: RecentSubscriptions
   #pending: Promise<void> | undefined
 
   constructor(io: Server, fanOut: FanOut) {
     this.#io = io
     this.#fanOut = fanOut
+    this.#recent = RecentSubscriptions.of(io)
   }
 
   /** Resolves when all emitted messages are sent. Undefined if none is pending. */
@@ -46,26 +51,32 @@ export class RoomEmitter {
 
   #send(message: Message): Promise<void> | undefined {
     const { rooms } = message
-    if (this.#fanOut === 'cluster' || keepsMessages(this.#io)) return this.#emit(message, rooms)
+    if (this.#fanOut === 'cluster' || keepsMessages(this.#io)) return this.#emit(message, rooms, this.#except(message))
     const size = rooms.reduce((sum, room) => sum + this.#members(room).size, 0)
     if (size === 0) return undefined
-    return size <= SOCKETS_PER_EMIT ? this.#emit(message, rooms) : this.#emitInBatches(message)
+    const except = this.#except(message)
+    return size <= SOCKETS_PER_EMIT ? this.#emit(message, rooms, except) : this.#emitInBatches(message, except)
   }
 
-  #emit({ event, args, except }: Message, to: readonly string[]): undefined {
+  #except({ rooms, args: [payload], except, change }: Message): string[] {
+    if (!change || this.#recent.isEmpty) return [...except]
+    return [...except, ...this.#recent.leftOut({ rooms, payload, change })]
+  }
+
+  #emit({ event, args }: Message, to: readonly string[], except: string[]): undefined {
     const target = this.#fanOut === 'cluster' ? this.#io : this.#io.local
     target
       .to([...to])
-      .except([...except])
+      .except(except)
       .emit(event, ...args)
   }
 
   /** Emits to socket ids, as each socket is in a room named by its id. */
-  async #emitInBatches(message: Message) {
+  async #emitInBatches(message: Message, except: string[]) {
     const ids = [...new Set(message.rooms.flatMap(room => [...this.#members(room)]))]
     for (let start = 0; start < ids.length; start += SOCKETS_PER_EMIT) {
       if (start > 0) await eventLoopTurn()
-      this.#emit(message, ids.slice(start, start + SOCKETS_PER_EMIT))
+      this.#emit(message, ids.slice(start, start + SOCKETS_PER_EMIT), except)
     }
   }
 

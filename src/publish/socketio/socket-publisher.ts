@@ -8,6 +8,7 @@ import { socketsConnectedTo } from './adapter.ts'
 import type { ClientBuffers } from './client-buffers.ts'
 import { type Step, stepsOf } from './messages.ts'
 import { socketsLeftOut } from './origin-socket.ts'
+import { changeOf } from './recent-subscriptions.ts'
 import { sentEvent } from './sent-event.ts'
 import { type Delivery, StepPerformer } from './step-performer.ts'
 
@@ -37,7 +38,8 @@ export function socketPublisher(
   const performer = new StepPerformer(io, { models, fanOut, ...(knownRooms && { knownRooms }) })
   return {
     publish(event: RecordEvent, meta: MessageMeta) {
-      const delivery = { meta: shownMeta(meta), except: socketsLeftOut(io, fanOut, meta.origin) }
+      const except = socketsLeftOut(io, fanOut, meta.origin)
+      const delivery = { meta: shownMeta(meta), except, change: changeOf(event, meta) }
       return performAll(performer, stepsOf(event), delivery)
     },
     drained: () => buffers?.drained(),

@@ -7,6 +7,7 @@ import { ModelRooms } from '../model-rooms.ts'
 import { TimeSlice } from '../time-slice.ts'
 import { knowsReceivers } from './adapter.ts'
 import { FEED_EVENT, type RefetchPayload, type Step, stepsOf } from './messages.ts'
+import { type PublishedChange, RecentSubscriptions } from './recent-subscriptions.ts'
 import { RoomEmitter } from './room-emitter.ts'
 import { classRoom, contextRoom, contextsOf, idInRoom, recordRoom } from './rooms.ts'
 
@@ -15,6 +16,8 @@ export interface Delivery {
   readonly meta?: MessageMeta
   /** Ids of excluded sockets. */
   readonly except: readonly string[]
+  /** Absent for messages of the app, and for `refetch`. */
+  readonly change?: PublishedChange | undefined
 }
 
 export interface StepPerformerOptions {
@@ -34,12 +37,14 @@ export class StepPerformer {
   readonly #io: Server
   readonly #options: StepPerformerOptions
   readonly #emitter: RoomEmitter
+  readonly #recent: RecentSubscriptions
   readonly #slice = new TimeSlice()
 
   constructor(io: Server, options: StepPerformerOptions) {
     this.#io = io
     this.#options = options
     this.#emitter = options.emitter ?? new RoomEmitter(io, options.fanOut)
+    this.#recent = RecentSubscriptions.of(io)
   }
 
   /** Whether the step would affect any socket. True if that is unknown. */
@@ -68,7 +73,7 @@ export class StepPerformer {
       case 'emit':
         return this.#emit(step.rooms, step.event, step.payload, delivery)
       case 'subscribe':
-        return this.#join(step.from, step.to)
+        return this.#join(step.from, step.to, delivery.change)
       case 'unsubscribe':
         return this.#leave(roomsOfRecord(this.#options.models, step.identity, step.id))
       case 'refetch':
@@ -106,14 +111,15 @@ export class StepPerformer {
     return rooms
   }
 
-  #emit(rooms: readonly string[], event: string, payload: object, { meta, except }: Delivery) {
-    this.#emitter.emit({ rooms, event, args: meta ? [payload, meta] : [payload], except })
+  #emit(rooms: readonly string[], event: string, payload: object, { meta, except, change }: Delivery) {
+    this.#emitter.emit({ rooms, event, args: meta ? [payload, meta] : [payload], except, change })
     return this.#emitter.pending
   }
 
-  #join(from: string, rooms: string | string[]): undefined {
-    this.#io.local.in(from).socketsJoin(rooms)
-    if (this.#options.fanOut === 'cluster') this.#io.in(from).socketsJoin(rooms)
+  #join(from: string, to: string, change: PublishedChange | undefined): undefined {
+    this.#recent.introduce(from, to, change)
+    this.#io.local.in(from).socketsJoin(to)
+    if (this.#options.fanOut === 'cluster') this.#io.in(from).socketsJoin(to)
   }
 
   #leave(rooms: string[]): undefined {

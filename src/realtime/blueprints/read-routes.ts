@@ -40,7 +40,8 @@ function listing(open: OpenModel, options: ReadRouteOptions): RealtimeHandler {
     const roomsOf = (records: readonly ModelRecord[]) =>
       records.length > 0 ? [...own, ...associated, ...reader.recordRooms(open, records)] : own
     const read = () => reader.find(req, open, criteria)
-    const { shown, cursor } = await subscribedRead(req, { read, roomsOf }, options)
+    const membersOf = (records: readonly ModelRecord[]) => reader.memberKeys(open, records)
+    const { shown, cursor } = await subscribedRead(req, { read, roomsOf, membersOf }, options)
     answer(res, cursor).ok(shown.map(present))
   }
 }
@@ -58,7 +59,8 @@ function single(open: OpenModel, options: ReadRouteOptions): RealtimeHandler {
       return record
     }
     const roomsOf = (record: ModelRecord) => [...associated, ...reader.recordRooms(open, [record])]
-    const { shown, cursor } = await subscribedRead(req, { read, roomsOf }, options)
+    const membersOf = (record: ModelRecord) => reader.memberKeys(open, [record])
+    const { shown, cursor } = await subscribedRead(req, { read, roomsOf, membersOf }, options)
     answer(res, cursor).ok(present(shown))
   }
 }
@@ -89,7 +91,9 @@ function members(
       ...reader.recordRooms(open, [{ [open.model.primaryKey]: parent[open.model.primaryKey] }]),
       ...reader.recordRooms(child, found),
     ]
-    const { shown, cursor } = await subscribedRead(req, { read, roomsOf }, options)
+    const membersOf = ({ parent, found }: Awaited<ReturnType<typeof read>>) =>
+      reader.memberKeys(open, [{ ...parent, [association.alias]: found }])
+    const { shown, cursor } = await subscribedRead(req, { read, roomsOf, membersOf }, options)
     const presented = shown.found.map(present)
     answer(res, cursor).ok(association.type === 'model' ? presented[0] : presented)
   }

@@ -3,11 +3,13 @@ import {
   type Model,
   type ModelRecord,
   type Models,
+  pluralAssociations,
   type RecordId,
   targetOf,
 } from '../../models/model.ts'
 import { type Presentation, presentable } from '../../models/presentation.ts'
 import { isRecordId } from '../../publish/mapping/record-id.ts'
+import { memberKey } from '../../publish/socketio/recent-subscriptions.ts'
 import { classRoom, recordRoom } from '../../publish/socketio/rooms.ts'
 import type { Limits } from '../requests/limits.ts'
 import { badRequest } from '../requests/refusal.ts'
@@ -83,6 +85,18 @@ export class RecordReader {
       recordRoom(model.identity, record[model.primaryKey] as RecordId),
       ...model.associations.flatMap(association => this.#populatedRooms(record[association.alias], association)),
     ])
+  }
+
+  /** The keys of the members in populated collections. */
+  memberKeys({ model }: OpenModel, records: readonly ModelRecord[]): string[] {
+    return records.flatMap(record => {
+      const room = recordRoom(model.identity, record[model.primaryKey] as RecordId)
+      return pluralAssociations(model).flatMap(({ alias, collection }) => {
+        const { primaryKey = '' } = this.#options.models.get(collection) ?? {}
+        const members = [record[alias] ?? []].flat() as ModelRecord[]
+        return members.map(member => memberKey(room, alias, member[primaryKey]))
+      })
+    })
   }
 
   /** The class rooms of the models that the request may watch. */

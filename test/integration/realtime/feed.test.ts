@@ -9,26 +9,8 @@ import { testDatabase } from '../../helpers/database.ts'
 import { connectSailsClient } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
+import { feedingApp } from './feeding-app.ts'
 import { definitions, realtimeApp } from './realtime-app.ts'
-
-/** Realtime and a change feed on one server, as in an app. */
-async function feedingApp(covered = ['owner', 'pet']) {
-  const database = await testDatabase()
-  const { connectionString } = database
-  const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
-  const server = createServer()
-  const io = new Server(server, { allowEIO3: true })
-  const feed = createChangefeed({ connectionString, collections, io, models: covered })
-  const write = { write: true } as const
-  const realtime = createRealtime({ io, server, collections, feed, models: { owner: write, pet: write } })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  afterScope(() => realtime.close())
-  await feed.install()
-  await feed.start()
-  afterScope(() => feed.stop())
-  const connect = () => connectSailsClient({ port: (server.address() as AddressInfo).port })
-  return { database, collections, feed, realtime, connect }
-}
 
 test('a socket that has read a list receives each later committed write of any origin once', async () => {
   const { database, collections, feed, connect } = await feedingApp()

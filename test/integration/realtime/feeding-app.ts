@@ -1,0 +1,35 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Server } from 'socket.io'
+import { createChangefeed } from '../../../src/changefeed.ts'
+import { createRealtime } from '../../../src/realtime/realtime.ts'
+import { testDatabase } from '../../helpers/database.ts'
+import { connectSailsClient } from '../../helpers/sails-client.ts'
+import { afterScope } from '../../helpers/scope.ts'
+import { startWaterline } from '../../helpers/waterline.ts'
+import { definitions } from './realtime-app.ts'
+
+/** Realtime and a change feed on one server, as in an app. */
+export async function feedingApp(covered = Object.keys(definitions).filter(name => name !== 'account')) {
+  const database = await testDatabase()
+  const { connectionString } = database
+  const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
+  const server = createServer()
+  const io = new Server(server, { allowEIO3: true })
+  const feed = createChangefeed({ connectionString, collections, io, models: covered })
+  const write = { write: true } as const
+  const realtime = createRealtime({
+    io,
+    server,
+    collections,
+    feed,
+    models: { owner: write, pet: write, student: write, course: write },
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  afterScope(() => realtime.close())
+  await feed.install()
+  await feed.start()
+  afterScope(() => feed.stop())
+  const connect = () => connectSailsClient({ port: (server.address() as AddressInfo).port })
+  return { database, collections, feed, realtime, connect }
+}
