@@ -5,6 +5,7 @@ import { WHOLE_TICK } from '../change-log/tick.ts'
 import { listPauses, type Pause } from '../pipeline/pauses.ts'
 import { affectedModels } from '../publish/mapping/record-events.ts'
 import type { SentEvent } from '../publish/socketio/sent-event.ts'
+import { AlteredModels } from './altered-models.ts'
 import { LogReaders, type LogReadersParts } from './log-readers.ts'
 import { EventList, indexAfter, indexBeyond, type LoggedEvent, type LogSegment } from './log-segment.ts'
 import { SharedQuery } from './shared-query.ts'
@@ -57,6 +58,8 @@ interface LogState {
   readonly oldest: bigint
   readonly newest: bigint
   readonly pauses: readonly Pause[]
+  /** Models whose columns were altered, with the first tick after it. */
+  readonly altered: ReadonlyMap<string, bigint | null>
 }
 
 /**
@@ -72,6 +75,7 @@ export class LogRanges {
   readonly #parts: LogRangesParts
   readonly #readers: LogReaders
   readonly #state: SharedQuery<LogState>
+  readonly #altered: AlteredModels
   /** Least recently used first. */
   readonly #segments = new Map<bigint, LogSegment>()
   readonly #extending = new Map<bigint, Promise<LogSegment>>()
@@ -80,6 +84,7 @@ export class LogRanges {
   constructor(parts: LogRangesParts) {
     this.#parts = parts
     this.#readers = new LogReaders(parts)
+    this.#altered = new AlteredModels(parts.db, parts.models)
     this.#state = new SharedQuery(() => this.#readState())
   }
 
@@ -101,8 +106,8 @@ export class LogRanges {
     const state = await this.#state.ask()
     const reason = this.#outside(state, after)
     if (reason) return yield this.#gapOfAll(reason)
-    const paused = await this.#pausedSince(state, after)
-    if (paused.length > 0) yield { sent: [], gaps: [{ reason: 'declared', identities: paused }] }
+    const declared = this.#affectedBy([...(await this.#pausedSince(state, after)), ...alteredSince(state, after)])
+    if (declared.length > 0) yield { sent: [], gaps: [{ reason: 'declared', identities: declared }] }
     const last = until && until.tick < state.newest ? until.tick : state.newest
     let changes = 0
     for (let index = segmentOf(after.tick); index <= segmentOf(last); index++) {
@@ -110,7 +115,7 @@ export class LogRanges {
       if (segment === 'freed') return yield this.#gapOfAll('tooOld')
       changes += segment.list.changes
       if (changes > this.#parts.maxMessages * CHANGES_PER_MESSAGE) return yield this.#gapOfAll('tooMuch')
-      yield chunkOf(segment, { after, inclusive, ...(until && { until }) }, new Set(paused))
+      yield chunkOf(segment, { after, inclusive, ...(until && { until }) }, new Set(declared))
     }
   }
 
@@ -121,10 +126,11 @@ export class LogRanges {
 
   async #readState(): Promise<LogState> {
     const { db } = this.#parts
-    const [pauses, newest, extent] = [await listPauses(db), await newestTick(db), await extentOfLog(db)]
+    const [pauses, altered] = [await listPauses(db), await this.#altered.read()]
+    const [newest, extent] = [await newestTick(db), await extentOfLog(db)]
     if (extent.epoch !== this.#epoch) this.#segments.clear()
     this.#epoch = extent.epoch
-    return { ...extent, newest: newest?.id ?? 0n, pauses }
+    return { ...extent, newest: newest?.id ?? 0n, pauses, altered }
   }
 
   /** A cursor ahead of the log belongs to ticks that this database does not have. */
@@ -135,15 +141,20 @@ export class LogRanges {
   }
 
   /**
-   * Models that are paused, or were resumed since, and those that they affect. Their changes were not published, and
-   * clients received `refetch` when the model was resumed.
+   * Models that are paused, or were resumed since. Their changes were not published, and clients received `refetch` when
+   * the model was resumed.
    */
   async #pausedSince({ pauses }: LogState, { tick }: Cursor): Promise<string[]> {
-    const { models } = this.#parts
     if (pauses.length === 0) return []
     const since = (await this.#timeBefore(tick)).getTime() - NOTICED_WITHIN_MS
     const missing = pauses.filter(({ resumedAt }) => resumedAt === null || resumedAt.getTime() >= since)
-    const known = missing.flatMap(({ identity }) => models.get(identity) ?? [])
+    return missing.map(({ identity }) => identity)
+  }
+
+  /** These models, and those whose clients are stale without their changes. */
+  #affectedBy(identities: readonly string[]): string[] {
+    const { models } = this.#parts
+    const known = identities.flatMap(identity => models.get(identity) ?? [])
     return [...new Set(known.flatMap(model => affectedModels(model, models)))]
   }
 
@@ -223,6 +234,10 @@ export class LogRanges {
     }
   }
 }
+
+/** The notice to live clients may have followed the changes of the first tick that shows it. */
+const alteredSince = ({ altered }: LogState, { tick }: Cursor): string[] =>
+  [...altered].flatMap(([identity, first]) => (first === null || tick <= first ? identity : []))
 
 const segmentOf = (tick: bigint) => tick / TICKS_PER_SEGMENT
 
