@@ -8,7 +8,7 @@ import { type ChangefeedOptions, parseOptions } from '../../../src/options.ts'
 import { pauseModels, resumeModels } from '../../../src/pipeline/pauses.ts'
 import type { MessageMeta, RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import { type SentEvent, sentEvent } from '../../../src/publish/socketio/sent-event.ts'
-import { eventOf } from '../../helpers/eventually.ts'
+import { eventOf, eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { migratedDatabase } from '../feed/fixture.ts'
@@ -55,7 +55,15 @@ async function openWorld(options: Partial<ChangefeedOptions> = {}) {
       await feed.settled()
     }
   }
-  return { database, collections, known, feed, live, db, ranges, write }
+  /** Another node, with what it sends. */
+  const another = () => {
+    const heard: SentEvent[] = []
+    const own = { publish: (event: RecordEvent, meta: MessageMeta) => void heard.push(sentBy(event, meta)) }
+    const other = createChangefeed({ ...all, publisher: own })
+    afterScope(() => other.stop())
+    return { feed: other, live: heard }
+  }
+  return { database, collections, known, feed, live, db, ranges, write, another }
 }
 
 type World = Awaited<ReturnType<typeof openWorld>>
@@ -207,6 +215,38 @@ test.each(seeds)(
     }
   },
   60_000,
+)
+
+test.each(['local', 'leader'] as const)(
+  'a cursor of one node begins a range on another, after a change of leader: publish %s',
+  async publish => {
+    const world = await openWorld({ publish })
+    const { database, feed, live, ranges, another } = world
+    await feed.install()
+    await feed.start()
+    const second = another()
+    await second.feed.start()
+    expect([feed.status().role, second.feed.status().role]).toEqual([
+      'leader',
+      publish === 'local' ? 'follower' : 'standby',
+    ])
+    const insert = async (of: typeof feed, first: number) => {
+      for (let n = first; n < first + 5; n++) await database.query(`insert into owner (id, name) values (${n}, 'o')`)
+      await of.settled()
+      if (publish === 'local') await second.feed.settled()
+    }
+    await insert(feed, 1)
+    await feed.stop()
+    await eventually(() => expect(second.feed.status().role).toBe('leader'), { withinMs: 15_000 })
+    await insert(second.feed, 6)
+    const all = publish === 'local' ? second.live : [...live, ...second.live]
+    expect(all).toHaveLength(10)
+    if (publish === 'local') expect(live).toEqual(all.slice(0, 5))
+    const own = ranges()
+    for (const [place, { cursor }] of all.entries()) {
+      expect(await collect(own, { after: parseCursor(cursor) })).toEqual({ sent: all.slice(place + 1), gaps: [] })
+    }
+  },
 )
 
 const everyModel = [...Object.keys(models), 'archive'].sort().join(' ')
