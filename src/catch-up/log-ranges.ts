@@ -40,6 +40,8 @@ export interface ReplayGap {
 /** A part of a range, in the order of publishing. */
 export interface LogChunk {
   readonly sent: Iterable<SentEvent>
+  /** Those that concern a socket in these rooms. A room that is joined meanwhile counts from then on. */
+  sentTo(rooms: ReadonlySet<string>): Iterable<SentEvent>
   /** Models with events that are missing in this part. */
   readonly gaps: readonly ReplayGap[]
 }
@@ -107,7 +109,7 @@ export class LogRanges {
     const reason = this.#outside(state, after)
     if (reason) return yield this.#gapOfAll(reason)
     const declared = this.#affectedBy([...(await this.#pausedSince(state, after)), ...alteredSince(state, after)])
-    if (declared.length > 0) yield { sent: [], gaps: [{ reason: 'declared', identities: declared }] }
+    if (declared.length > 0) yield withoutEvents({ reason: 'declared', identities: declared })
     const last = until && until.tick < state.newest ? until.tick : state.newest
     let changes = 0
     for (let index = segmentOf(after.tick); index <= segmentOf(last); index++) {
@@ -169,7 +171,7 @@ export class LogRanges {
 
   #gapOfAll(reason: GapReason): LogChunk {
     const models = [...this.#parts.models.values()].filter(({ junction }) => !junction)
-    return { sent: [], gaps: [{ reason, identities: models.map(({ identity }) => identity) }] }
+    return withoutEvents({ reason, identities: models.map(({ identity }) => identity) })
   }
 
   /** The segment, up to the tick `until` at least. */
@@ -243,26 +245,37 @@ const segmentOf = (tick: bigint) => tick / TICKS_PER_SEGMENT
 
 const lastTickOf = (index: bigint) => (index + 1n) * TICKS_PER_SEGMENT - 1n
 
+const withoutEvents = (gap: ReplayGap): LogChunk => ({ sent: [], sentTo: () => [], gaps: [gap] })
+
 /** The part of a segment that is in the range, without the events of some models. */
 function chunkOf(
   { list }: LogSegment,
   { after, inclusive = false, until }: WantedRange,
   without: ReadonlySet<string>,
 ): LogChunk {
-  const { events, omitted } = list
+  const { events, omitted, index } = list
   const start = indexAfter(events, after, inclusive)
   const end = until ? indexBeyond(events, until) : events.length
   const isWanted = ({ identities }: LoggedEvent) => !without.has(identities[0] ?? '')
   const gaps: ReplayGap[] = omitted.size > 0 ? [{ reason: 'tooMuch', identities: [...omitted] }] : []
-  return { sent: sentOf(events, { start, end, isWanted }), gaps }
+  return {
+    sent: sentOf(events, numbersFrom(start, end), isWanted),
+    sentTo: rooms => sentOf(events, index.concerning(rooms, start, end), isWanted),
+    gaps,
+  }
 }
 
 function* sentOf(
   events: readonly LoggedEvent[],
-  { start, end, isWanted }: { start: number; end: number; isWanted: (event: LoggedEvent) => boolean },
+  numbers: Iterable<number>,
+  isWanted: (event: LoggedEvent) => boolean,
 ): Generator<SentEvent> {
-  for (let place = start; place < end; place++) {
-    const event = events[place]
+  for (const number of numbers) {
+    const event = events[number]
     if (event && isWanted(event)) yield event.sent
   }
+}
+
+function* numbersFrom(start: number, end: number): Generator<number> {
+  for (let number = start; number < end; number++) yield number
 }

@@ -2,6 +2,7 @@ import { type Cursor, compareCursors, parseCursor } from '../change-log/cursor.t
 import type { Position } from '../change-log/position.ts'
 import type { RecordEvent } from '../publish/mapping/record-event.ts'
 import type { SentEvent } from '../publish/socketio/sent-event.ts'
+import { RoomIndex } from './room-index.ts'
 
 /** An event of the change log, as it would be sent. */
 export interface LoggedEvent {
@@ -35,6 +36,9 @@ export class EventList {
   readonly #bytesOf = new Map<string, number>()
   readonly #omitted = new Set<string>()
   #tick = 0n
+  #index = new RoomIndex()
+  /** Number of events in the index. */
+  #indexed = 0
   /** Changes that were read, with or without events. */
   changes = 0
 
@@ -48,6 +52,15 @@ export class EventList {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Of the present events. */
+  get index(): RoomIndex {
+    for (; this.#indexed < this.#events.length; this.#indexed++) {
+      const event = this.#events[this.#indexed]
+      if (event) this.#index.add(this.#indexed, event.sent)
+    }
+    return this.#index
   }
 
   /** Models with events that are missing, because there were too many. */
@@ -85,6 +98,8 @@ export class EventList {
     const [kept, dropped]: [LoggedEvent[], LoggedEvent[]] = [[], []]
     for (const event of this.#events) (event.identities[0] === largest ? dropped : kept).push(event)
     this.#events = kept
+    this.#index = new RoomIndex()
+    this.#indexed = 0
     this.#bytes -= this.#bytesOf.get(largest) ?? 0
     this.#bytesOf.delete(largest)
     for (const identity of [largest, ...dropped.flatMap(({ identities }) => identities)]) this.#omitted.add(identity)

@@ -7,6 +7,7 @@ import { readModels } from '../../../src/models/model-map.ts'
 import { type ChangefeedOptions, parseOptions } from '../../../src/options.ts'
 import { pauseModels, resumeModels } from '../../../src/pipeline/pauses.ts'
 import type { MessageMeta, RecordEvent } from '../../../src/publish/mapping/record-event.ts'
+import { recordRoom } from '../../../src/publish/socketio/rooms.ts'
 import { type SentEvent, sentEvent } from '../../../src/publish/socketio/sent-event.ts'
 import { eventOf, eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
@@ -77,6 +78,13 @@ async function collect(ranges: LogRanges, range: WantedRange) {
   return { sent, gaps }
 }
 
+/** What concerns a socket in one room. */
+async function concerning(ranges: LogRanges, range: WantedRange, room: string): Promise<SentEvent[]> {
+  const sent: SentEvent[] = []
+  for await (const chunk of ranges.read(range)) sent.push(...chunk.sentTo(new Set([room])))
+  return sent
+}
+
 const TRIGGER = `
   create function shout() returns trigger language plpgsql as $$ begin
     update taxi set name = upper(name) where id = new.id and name <> upper(name); return null;
@@ -137,6 +145,9 @@ test('a range has the events that were sent live, from every cursor on', async (
     const from = live.findLastIndex(sent => sent.cursor === cursor) + 1
     expect((await collect(own, { after: parseCursor(cursor) })).sent, cursor).toEqual(live.slice(from))
   }
+  expect(await concerning(own, { after: parseCursor(start) }, recordRoom('book', 7))).toEqual(
+    live.filter(({ steps }) => /_book_7:|refetch/.test(JSON.stringify(steps))),
+  )
   expect(own.reads).toBe(1)
   // From the middle of the longest tick, with nothing read before.
   const middle = cursors[Math.floor(cursors.length / 2)] as string
