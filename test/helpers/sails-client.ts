@@ -69,10 +69,16 @@ export interface SailsClient {
   reconnect(): Promise<void>
 }
 
-/** Connects a client of its own; several may be open at once. Closed by itself at the end of the test or file. */
-export async function connectSailsClient({ port, ...options }: SailsClientOptions): Promise<SailsClient> {
+/** A socket that begins to connect. Closed by itself at the end of the test or file. */
+export function openSailsSocket({ port, ...options }: SailsClientOptions): SailsSocket {
   const socket = io.sails.connect(`http://127.0.0.1:${port}`, { multiplex: false, ...options })
   afterScope(() => socket.isConnected() && socket.disconnect())
+  return socket
+}
+
+/** Connects a client of its own; several may be open at once. Closed by itself at the end of the test or file. */
+export async function connectSailsClient(options: SailsClientOptions): Promise<SailsClient> {
+  const socket = openSailsSocket(options)
   const messages = new Inbox()
   const connected = async () => {
     record(socket, messages)

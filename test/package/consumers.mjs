@@ -23,9 +23,19 @@ feed.on('change', ({ identity, meta }: ChangeEvent) => [identity.length, meta.at
 export const problem: unknown = new ChangefeedError('E_STATE', 'A problem.') satisfies ChangefeedError
 `
 const NAMES = '{ type ChangeEvent, type Changefeed, ChangefeedError, createChangefeed }'
+const USE_CLIENT = `
+declare const socket: object
+const changes: Changes = changefeed(socket, { requests: ['/user'] })
+changes.on('gap', ({ identities }) => identities.length)
+const users = changes.live<{ name: string }>('/user')
+users.onChange = ([first]) => first?.name
+`
+const CLIENT_NAMES = '{ type Changes, changefeed }'
 const CONSUMERS = {
   'module.mts': `import ${NAMES} from 'waterline-changefeed'\n${USE}`,
   'common.cts': `import ${NAMES} from 'waterline-changefeed'\n${USE}`,
+  'client.mts': `import ${CLIENT_NAMES} from 'waterline-changefeed/client'\n${USE_CLIENT}`,
+  'client.cts': `import ${CLIENT_NAMES} from 'waterline-changefeed/client'\n${USE_CLIENT}`,
   'assigned.cts': `import changefeed = require('waterline-changefeed')\nchangefeed.parseCursor('1.2.3')\n`,
 }
 
@@ -50,6 +60,14 @@ async function exportsTheSame() {
   const declarations = await readFile(join(installed, 'dist/src/index.d.cts'), 'utf8')
   const declared = [...declarations.matchAll(/export declare const (\w+)/g)].map(([, name]) => name).sort()
   assert.deepEqual(JSON.parse(imported.stdout), declared)
+}
+
+async function exportsTheClient() {
+  const code = `import('waterline-changefeed/client').then(({ changefeed }) => {
+    if (changefeed !== require('waterline-changefeed/client').changefeed) process.exit(1)
+  })`
+  await inFolder('node', '-e', code)
+  await inFolder('node', '--input-type=module', '-e', `import { changefeed } from 'waterline-changefeed/client.min.js'`)
 }
 
 async function isAHook() {
@@ -92,6 +110,7 @@ async function shows(what, check) {
 try {
   await shows('every dependency supports this version of Node', install)
   await shows('import and require give the same, which the types declare', exportsTheSame)
+  await shows('import and require give the same client', exportsTheClient)
   await shows('Sails finds a hook in its folder', isAHook)
   await shows('its command line runs', () => inFolder('npx', '--no-install', 'waterline-changefeed', '--help'))
   await shows('types are complete in TypeScript 5.9', () => typeChecks('5.9'))
