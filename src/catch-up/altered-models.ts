@@ -29,7 +29,7 @@ export class AlteredModels {
     return altered
   }
 
-  /** The snapshot of tick 0 is that of no transaction, so whatever precedes the next one is not known. */
+  /** The first snapshots of a log are those of no transaction, so whatever precedes the next one is not known. */
   async #alterations(): Promise<{ identity: string; xid: string }[]> {
     const models = [...this.#models.values()]
     const { rows } = await sql<{ identity: string; xid: string }>`
@@ -37,7 +37,7 @@ export class AlteredModels {
         select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::int8 as xid
       ), oldest as (
         select snapshot from ${this.#db.our('tick')}
-        where id >= (select greatest(oldest_tick, 1) from ${this.#db.our('state')}) order by id limit 1
+        where id >= (select oldest_tick from ${this.#db.our('state')}) and snapshot::text <> '2:2:' order by id limit 1
       ), altered as (
         select model.identity, max(next.xid - ((next.xid - attribute.xmin::text::int8) & 4294967295)) as xid
         from unnest(${models.map(({ identity }) => identity)}::text[], ${models.map(({ schema }) => schema)}::text[],

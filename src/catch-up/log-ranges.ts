@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Cursor } from '../change-log/cursor.ts'
-import { extentOfLog, newestTick, type Position } from '../change-log/position.ts'
-import { WHOLE_TICK } from '../change-log/tick.ts'
+import { extentOfLog, hasTick, newestTick, type Position, ticksAfter } from '../change-log/position.ts'
+import { type Tick, WHOLE_TICK } from '../change-log/tick.ts'
 import { listPauses, type Pause } from '../pipeline/pauses.ts'
 import { affectedModels } from '../publish/mapping/record-events.ts'
 import type { SentEvent } from '../publish/socketio/sent-event.ts'
@@ -82,6 +82,8 @@ export class LogRanges {
   readonly #segments = new Map<bigint, LogSegment>()
   readonly #extending = new Map<bigint, Promise<LogSegment>>()
   #epoch = 0
+  /** The last tick that was read. */
+  #last: Tick | null = null
 
   constructor(parts: LogRangesParts) {
     this.#parts = parts
@@ -106,15 +108,16 @@ export class LogRanges {
    */
   async *read({ after, inclusive = false, until }: WantedRange): AsyncGenerator<LogChunk> {
     const state = await this.#state.ask()
-    const reason = this.#outside(state, after)
+    const reason = await this.#outside(state, after)
     if (reason) return yield this.#gapOfAll(reason)
     const declared = this.#affectedBy([...(await this.#pausedSince(state, after)), ...alteredSince(state, after)])
     if (declared.length > 0) yield withoutEvents({ reason: 'declared', identities: declared })
     const last = until && until.tick < state.newest ? until.tick : state.newest
     let changes = 0
-    for (let index = segmentOf(after.tick); index <= segmentOf(last); index++) {
+    for (let index = segmentOf(after.tick); index <= segmentOf(last); ) {
       const segment = await this.#segment(index, last)
       if (segment === 'freed') return yield this.#gapOfAll('tooOld')
+      index = segment.next
       changes += segment.list.changes
       if (changes > this.#parts.maxMessages * CHANGES_PER_MESSAGE) return yield this.#gapOfAll('tooMuch')
       yield chunkOf(segment, { after, inclusive, ...(until && { until }) }, new Set(declared))
@@ -130,16 +133,19 @@ export class LogRanges {
     const { db } = this.#parts
     const [pauses, altered] = [await listPauses(db), await this.#altered.read()]
     const [newest, extent] = [await newestTick(db), await extentOfLog(db)]
-    if (extent.epoch !== this.#epoch) this.#segments.clear()
+    const isLost = this.#last !== null && !(await hasTick(db, this.#last))
+    if (isLost || extent.epoch !== this.#epoch) this.#segments.clear()
+    if (isLost) this.#last = null
     this.#epoch = extent.epoch
     return { ...extent, newest: newest?.id ?? 0n, pauses, altered }
   }
 
-  /** A cursor ahead of the log belongs to ticks that this database does not have. */
-  #outside({ epoch, oldest, newest }: LogState, after: Cursor): 'tooOld' | 'otherEpoch' | undefined {
-    if (after.epoch !== epoch || after.tick > newest) return 'otherEpoch'
+  /** A crash of the server may have lost the tick of the cursor. */
+  async #outside({ epoch, oldest }: LogState, after: Cursor): Promise<'tooOld' | 'otherEpoch' | undefined> {
+    if (after.epoch !== epoch) return 'otherEpoch'
     const isCovered = after.tick > oldest || (after.tick === oldest && after.seq === WHOLE_TICK)
-    return isCovered ? undefined : 'tooOld'
+    if (!isCovered) return 'tooOld'
+    return (await hasTick(this.#parts.db, { id: after.tick })) ? undefined : 'otherEpoch'
   }
 
   /**
@@ -179,11 +185,11 @@ export class LogRanges {
     const end = until < lastTickOf(index) ? until : lastTickOf(index)
     for (;;) {
       const known = this.#segments.get(index)
-      if (known && known.upTo.tick.id >= end) return this.#used(index, known)
+      if (known && known.until >= end) return this.#used(index, known)
       try {
         const extending = this.#extending.get(index) ?? this.#extend(index, end)
         const segment = await extending
-        if (segment.upTo.tick.id >= end) return segment
+        if (segment.until >= end) return segment
       } catch (error) {
         if ((await extentOfLog(this.#parts.db)).oldest > index * TICKS_PER_SEGMENT) return 'freed'
         throw error
@@ -203,12 +209,21 @@ export class LogRanges {
     const known = this.#segments.get(index)
     const from = known?.upTo ?? (await this.#positionBefore(index))
     const { list, upTo } = await this.#readers.read({ from, until, maxBytes })
-    const segment = known ?? { from, upTo, list: new EventList(maxBytes) }
+    const next = await this.#indexAfter(index, until)
+    const segment = known ?? { from, upTo, until, next, list: new EventList(maxBytes) }
     segment.list.append(list)
-    segment.upTo = upTo
+    Object.assign(segment, { upTo, until, next })
+    if (upTo.tick.id > (this.#last?.id ?? -1n)) this.#last = upTo.tick
     this.#used(index, segment)
     this.#evict()
     return segment
+  }
+
+  /** Tick ids skip ahead with every leader. */
+  async #indexAfter(index: bigint, until: bigint): Promise<bigint> {
+    if (until < lastTickOf(index)) return index + 1n
+    const [tick] = await ticksAfter(this.#parts.db, until, { until: WHOLE_TICK, limit: 1 })
+    return tick ? segmentOf(tick.id) : index + 1n
   }
 
   /** The last tick before the segment, or the oldest of the log. */

@@ -112,6 +112,10 @@ export interface LogSegment {
   readonly from: Position
   /** Up to and including this tick. Later ticks are appended. */
   upTo: Position
+  /** Ticks up to this id are read. Ids have holes. */
+  until: bigint
+  /** Index of the next segment that may have ticks. */
+  next: bigint
   readonly list: EventList
 }
 

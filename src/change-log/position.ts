@@ -79,6 +79,12 @@ export async function newestTick({ kysely }: Database, upTo: bigint = WHOLE_TICK
   return row && { id: BigInt(row.id), snapshot: row.snapshot }
 }
 
+/** False if a crash of the server lost the tick, or it was freed. */
+export async function hasTick(db: Database, { id, snapshot }: Pick<Tick, 'id'> & Partial<Tick>): Promise<boolean> {
+  const found = await newestTick(db, id)
+  return found?.id === id && (snapshot === undefined || found.snapshot === snapshot)
+}
+
 /** Up to `limit` ticks after the given one and up to `until`, oldest first. */
 export async function ticksAfter(
   { kysely }: Database,

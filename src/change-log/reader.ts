@@ -232,12 +232,15 @@ export class ChangeLogReader {
   }
 }
 
-/** Session settings of a reader. The statistics of a queue are always stale, so the planner gets fixed choices. */
+/**
+ * Session settings of a reader. The statistics of a queue are always stale, so the planner gets fixed choices. A tick is
+ * committed asynchronously: a crash of the server may lose the last ones, and their ids are not used again.
+ */
 export const READER_SETTINGS = `
   set enable_seqscan = off;
   set jit = off;
   set plan_cache_mode = force_generic_plan;
-  set synchronous_commit = on;
+  set synchronous_commit = off;
   set idle_in_transaction_session_timeout = 0;
   set statement_timeout = 0`
 

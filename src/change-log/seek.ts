@@ -3,10 +3,10 @@ import type { Database } from '../db/connect.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Cursor } from './cursor.ts'
 import { withoutPartial } from './lag.ts'
-import { extentOfLog, newestTick, type Position } from './position.ts'
+import { extentOfLog, hasTick, newestTick, type Position } from './position.ts'
 import type { Tick } from './tick.ts'
 
-/** The position after a cursor. Throws `E_USAGE` if the cursor is older than the log. */
+/** The position after a cursor. Throws `E_USAGE` if the log no longer has its tick. */
 export async function positionAfter(db: Database, cursor: Cursor): Promise<Position> {
   const epoch = await currentEpoch(db)
   const before = await newestTick(db, cursor.tick - 1n)
@@ -20,6 +20,12 @@ export async function positionAfter(db: Database, cursor: Cursor): Promise<Posit
     throw new ChangefeedError(
       'E_USAGE',
       `The cursor is older than the change log, which starts at ${await startOfLog(db)}.`,
+    )
+  }
+  if (!(await hasTick(db, { id: cursor.tick }))) {
+    throw new ChangefeedError(
+      'E_USAGE',
+      'The change log does not have the tick of the cursor: a crash of the server lost it. Start from a time or another cursor.',
     )
   }
   return { epoch, tick: before, partial: { tick: cursor.tick, seq: cursor.seq } }

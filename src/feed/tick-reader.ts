@@ -1,6 +1,6 @@
 import type { LoggedChange } from '../change-log/change.ts'
 import { compareCursors } from '../change-log/cursor.ts'
-import { extentOfLog, newestTick, type Position, storedPosition, ticksAfter } from '../change-log/position.ts'
+import { extentOfLog, hasTick, newestTick, type Position, storedPosition, ticksAfter } from '../change-log/position.ts'
 import type { ChangeLogReader } from '../change-log/reader.ts'
 import { type Tick, type TickRange, WHOLE_TICK } from '../change-log/tick.ts'
 import type { Database } from '../db/connect.ts'
@@ -178,20 +178,25 @@ export async function resume(db: Database, resumption: Resumption): Promise<Posi
 }
 
 /**
- * The position of the checkpoint on the current timeline. A new timeline shares the older ticks of the log, but the
- * snapshots in memory may include transactions that were lost. A node that publishes for all uses the stored position
- * in that case.
+ * The position of the checkpoint, if the log still has its ticks. A crash of the server or a failover may have lost the
+ * last ones. The snapshots in memory may then include transactions that were lost too, so the position is that of the
+ * last tick before, and clients are notified of a gap. After a failover, a node that publishes for all uses the stored
+ * position.
  */
-async function checkpointPosition(
-  db: Database,
-  { checkpoint, timeline, fanOut }: Resumption,
-): Promise<Position | null> {
-  if (!checkpoint || checkpoint.timeline === timeline) return checkpoint?.position ?? null
-  if (fanOut === 'cluster') return null
-  const { epoch, tick: former, gap } = checkpoint.position
+async function checkpointPosition(db: Database, resumption: Resumption): Promise<Position | null> {
+  const { epoch, checkpoint, timeline, fanOut } = resumption
+  if (!checkpoint || checkpoint.position.epoch !== epoch) return checkpoint?.position ?? null
+  const isSameTimeline = checkpoint.timeline === timeline
+  if (!isSameTimeline && fanOut === 'cluster') return null
+  const { tick: former, partial, gap } = checkpoint.position
   const tick = await newestTick(db, former.id)
-  return tick ? { epoch, tick, ...(gap && { gap }) } : null
+  if (!tick) return null
+  const isLost = !isSame(tick, former) || (partial !== undefined && !(await hasTick(db, { id: partial.tick })))
+  if (!isLost && isSameTimeline) return checkpoint.position
+  return { epoch, tick, ...(isLost ? { gap: 'gap' } : gap && { gap }) }
 }
+
+const isSame = (a: Tick, b: Tick) => a.id === b.id && a.snapshot === b.snapshot
 
 /** The furthest position, since other nodes may have published since this process did. */
 function furthest(positions: readonly Position[]): Position | undefined {

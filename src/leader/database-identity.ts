@@ -94,8 +94,13 @@ function historyOf(stored: StoredIdentity, identity: Identity): History {
   return stored.timeline === identity.timeline ? 'same' : 'promoted'
 }
 
-/** More ticks than can have been lost in a failover. Their ids may be in client cursors, so they are not reused. */
-const LOST_TICKS = 1_000_000
+/**
+ * More ticks than a crash of the server can lose. Ticks are committed asynchronously, so a crash may lose the last ones,
+ * whose ids are in cursors of clients. The crash also ends the session of the leader that created them.
+ */
+const TICKS_PER_TERM = 1_000_000n
+/** A failover may lose several terms. */
+const TICKS_PER_TIMELINE = 1_000_000n * TICKS_PER_TERM
 
 /** The database that the leader found, and its term. */
 export interface Acceptance {
@@ -105,8 +110,9 @@ export interface Acceptance {
 }
 
 /**
- * Updates the stored state to match the server, as the leader. After a promotion, tick ids skip ahead. In a foreign
- * history, a new epoch begins. Concurrent calls conflict on the state row, and all but one fail.
+ * Updates the stored state to match the server, as the leader. Tick ids skip ahead, so that the id of a lost tick is
+ * never used again. In a foreign history, a new epoch begins. Concurrent calls conflict on the state row, and all but
+ * one fail.
  */
 export async function acceptHistory(db: Database, { identity, history, term }: Acceptance): Promise<void> {
   await db.kysely
@@ -116,9 +122,10 @@ export async function acceptHistory(db: Database, { identity, history, term }: A
       await sql`set local statement_timeout = 0`.execute(trx)
       await sql`set local idle_in_transaction_session_timeout = ${sql.lit(LEASE_MS)}`.execute(trx) // a stopped process
       await assertTerm(trx, term)
+      await commitDurably(trx)
       await storeIdentity(trx, identity)
-      if (history === 'promoted') await passLostTicks(db, trx)
       if (history === 'foreign') await beginEpoch(db, trx)
+      else await passLostTicks(db, trx, history === 'promoted' ? TICKS_PER_TIMELINE : TICKS_PER_TERM)
     })
 }
 
@@ -134,10 +141,18 @@ async function storeIdentity(trx: Transaction<Tables>, { systemIdentifier, datab
     .execute()
 }
 
-async function passLostTicks({ our }: Database, trx: Transaction<Tables>) {
+/** A lost skip would be repeated by the next leader. */
+async function commitDurably(trx: Transaction<Tables>) {
+  await sql`
+    select pg_catalog.set_config('synchronous_commit', 'local', true)
+    where pg_catalog.current_setting('synchronous_commit') = 'off'`.execute(trx)
+}
+
+/** The new tick is empty: it repeats the snapshot of the newest one. */
+async function passLostTicks({ our }: Database, trx: Transaction<Tables>, ticks: bigint) {
   await sql`
     insert into ${our('tick')} (id, snapshot, at, slot)
-    select id + ${LOST_TICKS}, snapshot, at, slot from ${our('tick')} order by id desc limit 1`.execute(trx)
+    select id + ${String(ticks)}::bigint, snapshot, at, slot from ${our('tick')} order by id desc limit 1`.execute(trx)
 }
 
 /**

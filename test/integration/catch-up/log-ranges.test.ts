@@ -148,7 +148,7 @@ test('a range has the events that were sent live, from every cursor on', async (
   expect(await concerning(own, { after: parseCursor(start) }, recordRoom('book', 7))).toEqual(
     live.filter(({ steps }) => /"emit","rooms":\["sails_model_book_7:|"refetch"/.test(JSON.stringify(steps))),
   )
-  expect(own.reads).toBe(1)
+  expect(own.reads).toBeLessThanOrEqual(2) // tick ids skip ahead with a new leader, maybe after `start`
   // From the middle of the longest tick, with nothing read before.
   const middle = cursors[Math.floor(cursors.length / 2)] as string
   const after = parseCursor(middle)

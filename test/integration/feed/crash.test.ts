@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from 'vitest'
+import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import { ownServer, type TestDatabase, testDatabase } from '../../helpers/database.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { built, startCode, type TestProgram } from '../../helpers/program.ts'
@@ -36,6 +38,9 @@ function expectAllOnceOrAgain(published: readonly Published[], count: number) {
   }
   expect([...byId.keys()].sort((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: count }, (_, i) => i + 1))
 }
+
+const repeats = (published: readonly Published[], event: RecordEvent) =>
+  published.some(other => isDeepStrictEqual(other.event, event))
 
 /** Writes rows one at a time until `stop`. Resolves with their number. */
 function keepWriting(database: TestDatabase) {
@@ -112,5 +117,10 @@ test.each(['fast', 'immediate'] as const)('a server restart (%s) loses nothing',
   await client.query(`insert into pet (id, name) select id, 'pet' from generate_series(101, 200) as id`)
   await reconnected
   await feed.settled()
-  expectAllOnceOrAgain(shop.published, 200)
+  // A crash may lose ticks that were published. Their changes are published again behind a gap, with other cursors.
+  const gap = shop.published.findIndex(({ event }) => event.verb === 'refetch')
+  const events = mode === 'fast' ? shop.published : shop.published.filter(({ event }) => event.verb !== 'refetch')
+  const [before, after] = gap < 0 ? [[], events] : [events.slice(0, gap), events.slice(gap)]
+  expect(before.length).toBeLessThanOrEqual(100)
+  expectAllOnceOrAgain([...before.filter(({ event }) => !repeats(after, event)), ...after], 200)
 })

@@ -33,7 +33,7 @@ async function remembered() {
   await feed.stop()
   const stored = (await storedPosition(db, 1)) as Position
   const checkpoint: SessionCheckpoint = {
-    position: { epoch: 1, tick: { ...first, snapshot: '9999:9999:' } },
+    position: { epoch: 1, tick: first },
     timeline: '00000001',
   }
   const resumed = (parts: Partial<Resumption>) =>
@@ -42,10 +42,12 @@ async function remembered() {
 }
 
 test('a node that publishes for all resumes from the furthest of its own and the stored position', async () => {
-  const { stored, checkpoint, resumed } = await remembered()
+  const { shop, stored, checkpoint, resumed } = await remembered()
   expect(stored.tick.id).toBeGreaterThan(checkpoint.position.tick.id)
   expect(await resumed({})).toEqual(stored)
-  const further = { ...checkpoint, position: { ...stored, partial: { tick: stored.tick.id + 1n, seq: 1n } } }
+  const id = stored.tick.id + 1n
+  await shop.database.query(`insert into changefeed.tick select $1, '9999:9999:', now(), 0`, [String(id)])
+  const further = { ...checkpoint, position: { ...stored, partial: { tick: id, seq: 1n } } }
   expect(await resumed({ checkpoint: further })).toEqual(further.position)
 })
 
@@ -62,13 +64,31 @@ test('a node that publishes to its own sockets resumes from its own position', a
   }
 })
 
-test('snapshots in memory are not used on another timeline, since they may include lost transactions', async () => {
+test.each(['00000001', '00000002'])('snapshots of lost ticks are not used (timeline %s)', async timeline => {
+  const { first, stored, resumed } = await remembered()
+  const before = { epoch: 1, tick: first, gap: 'gap' }
+  const [id, nextId] = [first.id, stored.tick.id + 1n]
+  const lost: Position[] = [
+    { epoch: 1, tick: { id, snapshot: '9999:9999:' } },
+    { epoch: 1, tick: first, partial: { tick: nextId, seq: 1n } },
+  ]
+  for (const position of lost) {
+    const checkpoint = { position, timeline: '00000001' }
+    expect(await resumed({ timeline, checkpoint })).toEqual(stored)
+    for (const leads of [true, false]) {
+      expect(await resumed({ timeline, checkpoint, leads, fanOut: 'local' })).toEqual(before)
+    }
+  }
+  const newest = { position: { epoch: 1, tick: { id: nextId, snapshot: '9999:9999:' } }, timeline: '00000001' }
+  const here = { timeline, checkpoint: newest, leads: true, fanOut: 'local' as const }
+  expect(await resumed(here)).toEqual({ epoch: 1, tick: stored.tick, gap: 'gap' })
+})
+
+test('ticks that another timeline has are used', async () => {
   const { first, stored, resumed } = await remembered()
   const timeline = '00000002'
   expect(await resumed({ timeline })).toEqual(stored)
-  for (const leads of [true, false]) {
-    expect(await resumed({ timeline, leads, fanOut: 'local' })).toEqual({ epoch: 1, tick: first })
-  }
+  expect(await resumed({ timeline, leads: false, fanOut: 'local' })).toEqual({ epoch: 1, tick: first })
 })
 
 test('after a new epoch, nodes notify their own sockets', async () => {
