@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Socket } from 'socket.io'
 import { type Backoff, backoffMs } from './backoff.ts'
 import type { InstallFlags } from './capture/capture-options.ts'
+import type { CatchUpRequest, CatchUps, CaughtUp } from './catch-up/catch-ups.ts'
 import { Consumer } from './catch-up/consumer.ts'
 import { type ConsumerOptions, parseConsumerOptions } from './catch-up/consumer-options.ts'
+import { createCatchUps } from './catch-up/create-catch-ups.ts'
 import { formatCursor } from './change-log/cursor.ts'
 import { type Lag, readLag } from './change-log/lag.ts'
 import { type Position, publishedPosition } from './change-log/position.ts'
@@ -103,6 +106,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   #state: FeedState = 'stopped'
   #session: Session | null = null
   #context: FeedContext | null = null
+  #catchUps: CatchUps | null = null
   #running: Promise<void> = Promise.resolve()
   #stopping = new AbortController()
   #starting: Promise<void> = Promise.resolve()
@@ -227,6 +231,28 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   }
 
   /**
+   * Sends a socket what it missed since `cursor`, in order, in the rooms that it is in now, and joins it to the live messages
+   * without a gap or a repeat. Each message has `replayed: true` in its second argument; the event `changefeed` with the verb
+   * `caughtUp`, after one with the verb `gap` for models of which messages are missing, ends them. Subscribe the socket first.
+   *
+   * Throws `E_USAGE` for a malformed cursor, `E_FORBIDDEN` if the policy refuses, and `E_STATE` if the feed is not running or
+   * its sockets cannot catch up.
+   *
+   * @example
+   * socket.on('since', async (cursor, answer) => {
+   *   await feed.subscribe(socket, 'pet')
+   *   answer(await feed.catchUp(socket, { cursor })) // { cursor, replayed: 3 }
+   * })
+   */
+  async catchUp(socket: Socket, request: CatchUpRequest = {}): Promise<CaughtUp> {
+    if (this.#catchUps) return await this.#catchUps.run(socket, request)
+    const reason = this.#context
+      ? 'Its option `catchUp` is false, or its publisher has no method `sent`.'
+      : 'Start it first.'
+    throw new ChangefeedError('E_STATE', `Sockets of this feed cannot catch up. ${reason}`)
+  }
+
+  /**
    * Reads every committed change in order, at least once, as a consumer whose position is kept under a name: for a worker, a
    * search index, a webhook. Needs no `start()` here, but a feed or a listener that runs somewhere.
    * Throws `E_OPTIONS`.
@@ -297,6 +323,8 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     } catch (error) {
       this.#context = null
       context.catchUpWaiters.abandon()
+      await this.#catchUps?.close()
+      this.#catchUps = null
       await context.db.close()
       throw error
     }
@@ -307,11 +335,22 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     const connection = { ...this.#connection(''), applicationName: 'waterline-changefeed' }
     const db = openDatabase(connection, settings.schema)
     const fanOut = fanOutOf(settings)
-    const publisher = createPublisher(settings, {
-      models: this.#models,
+    const models = this.#models
+    const { publisher, publishing, catchUps } = createCatchUps({
+      db,
+      settings,
+      models,
       fanOut,
-      onDisconnect: client => void this.announce('slowClient', client),
+      publisher: createPublisher(settings, {
+        models,
+        fanOut,
+        onDisconnect: client => void this.announce('slowClient', client),
+      }),
+      position: () => this.#session?.position ?? null,
+      cursor: () => this.cursor(),
+      onCaughtUp: outcome => this.announce('caughtUp', outcome),
     })
+    this.#catchUps = catchUps
     const { logger } = settings
     const pauses = new Pauses(db, fanOut)
     const publishes = () => fanOut === 'local' || this.#session?.role === 'leader'
@@ -321,7 +360,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       settings,
       connection,
       db,
-      dispatcher: createDispatcher(settings, this.#models, {
+      dispatcher: createDispatcher(settings, models, {
         db,
         publisher,
         publisherWatch: this.#publisherWatch,
@@ -333,6 +372,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       catchUpWaiters: new CatchUpWaiters(db),
       snapshots: new FeedSnapshots(db, () => this.#session),
       publisher,
+      publishing,
       pauses,
       captureWatch,
       publisherWatch: this.#publisherWatch,
@@ -413,6 +453,8 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
 
   async #leave() {
     this.#context?.catchUpWaiters.abandon()
+    await this.#catchUps?.close()
+    this.#catchUps = null
     await this.#context?.db.close()
     this.#context = null
     this.#state = 'stopped'

@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'E_STANDBY' // the server is read-only
   | 'E_VERSION' // the server is too old, or our schema is newer than this package
   | 'E_NOT_INSTALLED' // our schema is missing or outdated
+  | 'E_FORBIDDEN' // a policy refuses
   | 'E_MODEL' // a model cannot be captured: no table, no usable primary key, no such column
   | 'E_LOCKED' // a table stayed locked for longer than lockTimeoutMs
   | 'E_DECODE' // a logged row cannot be turned into a record

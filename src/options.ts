@@ -6,6 +6,7 @@ import { type Logger, silentLogger } from './logger.ts'
 import type { ModelOptions, ModelSelection } from './models/selection.ts'
 import { describeOption, parseBySchema } from './parse-by-schema.ts'
 import { commandFormatter, type FormatCommand } from './printed-command.ts'
+import { type CatchUpOptions, type CatchUpSettings, catchUpOption } from './publish/catch-up-options.ts'
 import type { Publisher } from './publish/publisher.ts'
 import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/socketio/client-buffers.ts'
 
@@ -41,6 +42,8 @@ export interface ChangefeedOptions {
   publish?: 'auto' | 'local' | 'leader'
   /** How long the change log keeps published changes for reconnecting clients, in milliseconds. @default 900_000 */
   retentionMs?: number
+  /** How sockets that return receive what they missed; `false`: they do not. @default all of its defaults */
+  catchUp?: false | CatchUpOptions
   /**
    * Size of the change log in bytes above which unpublished changes are dropped: a gap is declared, and clients receive
    * `refetch`. @default 4 GiB
@@ -97,8 +100,12 @@ export const addressOption = (address: ServerAddress): Pick<ChangefeedOptions, '
 /** The options including all defaults. */
 export interface Settings
   extends Required<
-    Omit<ChangefeedOptions, 'connectionString' | 'connection' | 'io' | 'publisher' | 'models' | 'schemaOwner'>
+    Omit<
+      ChangefeedOptions,
+      'connectionString' | 'connection' | 'io' | 'publisher' | 'models' | 'schemaOwner' | 'catchUp'
+    >
   > {
+  readonly catchUp: false | CatchUpSettings
   readonly connection: ServerAddress
   readonly schemaOwner: string | undefined
   readonly io: Server | undefined
@@ -165,6 +172,7 @@ export const schema = z.strictObject({
     .int('must be a whole number of bytes')
     .positive('must be above 0')
     .default(4 * 2 ** 30),
+  catchUp: catchUpOption,
   noopUpdates: noopUpdates.default('publish'),
   populate: z.boolean('must be true or false').default(false),
   compatibility: z.boolean('must be true or false').default(false),

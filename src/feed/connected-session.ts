@@ -77,6 +77,7 @@ export class ConnectedSession {
       hasCaughtUp: false,
       duties: await this.#takeDuties(() => ticks.position),
     }
+    this.#context.publishing.begin(ticks.position)
     this.#context.logger.info('This node leads', { node: this.#context.node })
     this.#context.events.announce('leader', true)
     this.#parts.wake.ring()
@@ -113,6 +114,7 @@ export class ConnectedSession {
   /** Closes the connections; a leader that ends in order (`clean`) lets another node lead at once. */
   async close({ clean }: { readonly clean: boolean }): Promise<void> {
     const [role, { connection, maintenance }] = [this.#role, this.#parts]
+    this.#context.publishing.stop()
     if (role.name === 'leader') await role.duties.end()
     if (role.name === 'leader' && clean) {
       await connection.election
@@ -197,7 +199,9 @@ export class ConnectedSession {
     if (fanOut === 'cluster' || this.#role.name !== 'waiting') return
     // Only a leader may correct the stored state when the server has another history than it says.
     if ((await readState(db, this.#parts.connection.identity)).history !== 'same') return
-    this.#role = { name: 'follower', ticks: await this.#tickReader('follower') }
+    const ticks = await this.#tickReader('follower')
+    this.#role = { name: 'follower', ticks }
+    this.#context.publishing.begin(ticks.position)
     this.#parts.wake.ring()
   }
 

@@ -1,3 +1,4 @@
+import type { Position } from '../change-log/position.ts'
 import type { ConnectionSettings, Database } from '../db/connect.ts'
 import type { Logger } from '../logger.ts'
 import type { Settings } from '../options.ts'
@@ -11,6 +12,14 @@ import type { Publisher } from '../publish/publisher.ts'
 import type { CaptureWatch } from './capture-watch.ts'
 import type { CatchUpWaiters } from './catch-up-waiters.ts'
 import type { FeedSnapshots } from './feed-snapshots.ts'
+
+/** Learns which positions this node publishes from. */
+export interface PublishingObserver {
+  /** This node publishes what follows the position, and nothing else before. */
+  begin(position: Position): void
+  /** Another node may publish from now on. */
+  stop(): void
+}
 
 /** State that survives a lost connection and is shared by the sessions of a feed. */
 export interface FeedContext {
@@ -29,5 +38,6 @@ export interface FeedContext {
   readonly events: FeedEmitter
   readonly logger: Logger
   readonly publisher: Publisher
+  readonly publishing: PublishingObserver
   readonly fanOut: FanOut
 }

@@ -176,7 +176,10 @@ export class Dispatcher {
     context: DispatchContext,
   ): Promise<readonly RecordEvent[]> {
     if (mapped.verb !== 'deferred') return [mapped]
-    if (!this.#parts.hasReceivers(mapped.receivers)) return []
+    if (!this.#parts.hasReceivers(mapped.receivers)) {
+      this.#parts.publisher.skipped?.(mapped.receivers, meta)
+      return []
+    }
     const affected = affectedModels(model, this.#parts.models)
     return (await this.#attempt(model.identity, meta, context, () => mapped.events(), affected)) ?? []
   }

@@ -69,12 +69,22 @@ export interface ChangefeedEvents {
   outage: [PublisherOutage | null]
   /** A client of `io` was disconnected because it did not read its messages. */
   slowClient: [SlowClient]
+  /** A socket has received what it missed. */
+  caughtUp: [CaughtUpEvent]
   /** True when this node becomes the leader, false when it stops leading. */
   leader: [boolean]
   connected: []
   disconnected: []
   /** The feed stopped itself: its schema is no longer installed (`E_NOT_INSTALLED`) or is newer (`E_VERSION`). */
   stopped: [Error]
+}
+
+/** What a socket that caught up received. */
+export interface CaughtUpEvent {
+  /** Number of messages that were sent again. */
+  readonly replayed: number
+  /** Models of which messages are missing, with the reason. */
+  readonly gaps?: readonly { readonly reason: string; readonly identities: readonly string[] }[]
 }
 
 export class FeedEmitter extends EventEmitter<ChangefeedEvents> {

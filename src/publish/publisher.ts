@@ -29,6 +29,8 @@ export interface Publisher {
    * well. Without it, clients cannot catch up.
    */
   sent?(event: RecordEvent, meta: MessageMeta): SentEvent
+  /** Called for an event that was not looked up, because it had no receivers. */
+  skipped?(event: RecordEvent, meta: MessageMeta): void
   /** Number of sockets connected to this process. Null, as without the method, if it serves none itself. */
   sockets?(): number | null
 }

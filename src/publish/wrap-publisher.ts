@@ -8,6 +8,7 @@ const OPTIONAL_METHODS: Readonly<Record<OptionalMethod, true>> = {
   check: true,
   hasReceivers: true,
   sent: true,
+  skipped: true,
   sockets: true,
 }
 

@@ -7,6 +7,7 @@ import { parseBySchema } from '../parse-by-schema.ts'
 import type { FeedSnapshot } from '../publish/feed-snapshot.ts'
 import { DEFAULT_MAX_BUFFERED_BYTES, type SlowClient } from '../publish/socketio/client-buffers.ts'
 import { type ModelAccess, WRITE_ACTIONS } from './blueprints/access.ts'
+import type { CatchUp } from './catch-up-route.ts'
 import type { BeforeConnect } from './requests/admission.ts'
 import { mayBeOfClient } from './requests/client-headers.ts'
 import { DEFAULT_LIMITS, type Limits } from './requests/limits.ts'
@@ -75,6 +76,8 @@ export interface PublishingFeed {
   snapshot?(): Promise<FeedSnapshot | undefined>
   status?(): { readonly models: readonly string[] }
   omits?(identity: string, attribute: string): boolean
+  /** Without it, `GET /changefeed/since` is not found. */
+  catchUp?: CatchUp
 }
 
 /** The options with all defaults applied. */

@@ -15,6 +15,7 @@ import { addReadRoutes } from './blueprints/read-routes.ts'
 import { RecordReader } from './blueprints/record-reader.ts'
 import { RecordWriter } from './blueprints/record-writer.ts'
 import { addWriteRoutes } from './blueprints/write-routes.ts'
+import { addCatchUpRoute } from './catch-up-route.ts'
 import { attachPubSub } from './pubsub/pubsub.ts'
 import { type Sockets, sailsSockets } from './pubsub/sockets.ts'
 import { visiblePublisher } from './pubsub/visibility.ts'
@@ -216,6 +217,8 @@ function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Mod
   const modelOf = (identity: string) => models.get(identity)
   const writer = new RecordWriter({ live: liveModel, modelOf, isPublic, maySee, mirror, limits })
   const cursor = () => placeOf(feed, logger)
+  const catchUp = feed?.catchUp?.bind(feed)
+  if (catchUp) addCatchUpRoute(router, io, catchUp)
   const snapshot = () => snapshotOf(feed, logger)
   addReadRoutes(router, { open, reader, sockets, limits, cursor, snapshot, recent: RecentSubscriptions.of(io) })
   addWriteRoutes(router, { open, reader, writer, limits })

@@ -2,6 +2,7 @@ import type { Server } from 'socket.io'
 import type { FanOut } from '../fan-out.ts'
 import { eventLoopTurn } from '../time-slice.ts'
 import { keepsMessages } from './adapter.ts'
+import { HOLD_ROOM, LiveHold } from './live-hold.ts'
 import { type PublishedChange, RecentSubscriptions } from './recent-subscriptions.ts'
 
 /** Maximum number of sockets per emit, about 5 ms of work. */
@@ -32,6 +33,7 @@ export class RoomEmitter {
     this.#io = io
     this.#fanOut = fanOut
     this.#recent = RecentSubscriptions.of(io)
+    LiveHold.of(io).add(this)
   }
 
   /** Resolves when all emitted messages are sent. Undefined if none is pending. */
@@ -67,7 +69,7 @@ export class RoomEmitter {
     const target = this.#fanOut === 'cluster' ? this.#io : this.#io.local
     target
       .to([...to])
-      .except(except)
+      .except([...except, HOLD_ROOM])
       .emit(event, ...args)
   }
 

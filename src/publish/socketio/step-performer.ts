@@ -6,6 +6,7 @@ import { castId } from '../mapping/record-id.ts'
 import { ModelRooms } from '../model-rooms.ts'
 import { TimeSlice } from '../time-slice.ts'
 import { knowsReceivers } from './adapter.ts'
+import { AwaitedRooms } from './awaited-rooms.ts'
 import { FEED_EVENT, type RefetchPayload, type Step, stepsOf } from './messages.ts'
 import { type PublishedChange, RecentSubscriptions } from './recent-subscriptions.ts'
 import { RoomEmitter } from './room-emitter.ts'
@@ -38,16 +39,18 @@ export class StepPerformer {
   readonly #options: StepPerformerOptions
   readonly #emitter: RoomEmitter
   readonly #recent: RecentSubscriptions
+  readonly #awaited: AwaitedRooms
   readonly #slice = new TimeSlice()
 
   constructor(io: Server, options: StepPerformerOptions) {
     this.#io = io
     this.#options = options
+    this.#awaited = AwaitedRooms.of(io)
     this.#emitter = options.emitter ?? new RoomEmitter(io, options.fanOut)
     this.#recent = RecentSubscriptions.of(io)
   }
 
-  /** Whether the step would affect any socket. True if that is unknown. */
+  /** Whether the step would affect any socket, or one that left recently. True if that is unknown. */
   hasReceivers(step: Step): boolean {
     if (!knowsReceivers(this.#io, this.#options.fanOut)) return true
     switch (step.do) {
@@ -64,7 +67,7 @@ export class StepPerformer {
 
   #hasMembers(rooms: readonly string[]): boolean {
     const known = this.#io.of('/').adapter.rooms
-    return rooms.some(room => known.has(room))
+    return rooms.some(room => known.has(room) || this.#awaited.has(room))
   }
 
   /** Returns a promise if the step takes longer than a time slice. */

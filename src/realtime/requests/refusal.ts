@@ -27,6 +27,7 @@ export type RefusalCode =
   | 'E_CONFLICT' // a unique value is taken
   | 'E_TOO_LARGE' // a limit on size, depth, page or list
   | 'E_TOO_MANY_ROOMS' // the socket has reached its limit of rooms
+  | 'E_UNAVAILABLE' // the feed does not run
   | 'E_TOO_MANY_REQUESTS' // faster than the limit
 
 export const badRequest = (message: string) => new Refusal(400, 'E_BAD_REQUEST', message)

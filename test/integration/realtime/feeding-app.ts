@@ -2,21 +2,25 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { createChangefeed } from '../../../src/changefeed.ts'
+import type { ChangefeedOptions } from '../../../src/options.ts'
 import { createRealtime } from '../../../src/realtime/realtime.ts'
 import { testDatabase } from '../../helpers/database.ts'
-import { connectSailsClient } from '../../helpers/sails-client.ts'
+import { connectSailsClient, type SailsClientOptions } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { definitions } from './realtime-app.ts'
 
 /** Realtime and a change feed on one server, as in an app. */
-export async function feedingApp(covered = Object.keys(definitions).filter(name => name !== 'account')) {
+export async function feedingApp(
+  covered = Object.keys(definitions).filter(name => name !== 'account'),
+  options: Partial<ChangefeedOptions> = {},
+) {
   const database = await testDatabase()
   const { connectionString } = database
   const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
   const server = createServer()
   const io = new Server(server, { allowEIO3: true })
-  const feed = createChangefeed({ connectionString, collections, io, models: covered })
+  const feed = createChangefeed({ connectionString, collections, io, models: covered, ...options })
   const write = { write: true } as const
   const realtime = createRealtime({
     io,
@@ -30,6 +34,7 @@ export async function feedingApp(covered = Object.keys(definitions).filter(name 
   await feed.install()
   await feed.start()
   afterScope(() => feed.stop())
-  const connect = () => connectSailsClient({ port: (server.address() as AddressInfo).port })
+  const connect = (client: Partial<SailsClientOptions> = {}) =>
+    connectSailsClient({ port: (server.address() as AddressInfo).port, ...client })
   return { database, collections, feed, realtime, connect }
 }

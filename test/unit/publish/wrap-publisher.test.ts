@@ -43,6 +43,10 @@ class WholePublisher implements Required<Publisher> {
     return sentEvent(event, meta, () => [])
   }
 
+  skipped(): void {
+    this.#called.push('skipped')
+  }
+
   sockets(): number {
     this.#called.push('sockets')
     return 42

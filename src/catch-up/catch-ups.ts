@@ -1,0 +1,149 @@
+import type { Socket } from 'socket.io'
+import { type Cursor, compareCursors, formatCursor, parseCursor } from '../change-log/cursor.ts'
+import { WHOLE_TICK } from '../change-log/tick.ts'
+import { ChangefeedError } from '../errors.ts'
+import { LiveHold } from '../publish/socketio/live-hold.ts'
+import { Checkpoints } from './checkpoints.ts'
+import type { ReplayGap } from './log-ranges.ts'
+import { Returning, type ReturningParts, TooMany } from './returning.ts'
+
+/** A request of a socket for what it missed. */
+export interface CatchUpRequest {
+  /** Of the last message or answer that the client received. Without it: everything since the connection. */
+  readonly cursor?: string | undefined
+  /** Also what has this cursor, for a client that drops what it has received already. @default false */
+  readonly inclusive?: boolean
+}
+
+/** What a client received. */
+export interface CaughtUp {
+  /** Everything up to it was sent. */
+  readonly cursor: string
+  /** Number of messages that were sent again. */
+  readonly replayed: number
+  /** Models of which messages are missing: their records must be read again. */
+  readonly gaps?: readonly ReplayGap[]
+}
+
+export interface CatchUpsParts extends ReturningParts {
+  /** Of the last published change, on any node. */
+  readonly cursor: () => Promise<string>
+  /** Called with the outcome of each catch-up. */
+  readonly onCaughtUp: (outcome: CaughtUp) => void
+}
+
+/**
+ * Lets sockets that return receive what they missed, from memory where this node sent it, otherwise from the change log.
+ *
+ * The socket is held: it receives no live messages of the feed until it has received the earlier ones. A node that does not
+ * publish cannot know which live messages have passed, so there the socket receives them at the same time, and what arrives
+ * twice has the same cursor.
+ */
+export class CatchUps {
+  readonly #parts: CatchUpsParts
+  readonly #checkpoints: Checkpoints
+  readonly #underway = new WeakSet<Socket>()
+
+  constructor(parts: CatchUpsParts) {
+    this.#parts = parts
+    this.#checkpoints = new Checkpoints(parts.cursor)
+  }
+
+  /**
+   * Sends what the socket missed in the rooms that it is in, then `caughtUp`. Throws `E_USAGE` for a malformed cursor and
+   * while the socket is catching up already, `E_FORBIDDEN` if the policy refuses, and errors of Postgres.
+   */
+  async run(socket: Socket, request: CatchUpRequest): Promise<CaughtUp> {
+    const after = request.cursor === undefined ? undefined : parseCursor(request.cursor)
+    const { policy } = this.#parts.settings
+    if (policy && !(await policy(socket))) throw new ChangefeedError('E_FORBIDDEN', 'This socket may not catch up.')
+    if (this.#underway.has(socket)) throw new ChangefeedError('E_USAGE', 'This socket is catching up already.')
+    this.#underway.add(socket)
+    const hold = LiveHold.of(socket.nsp.server)
+    const heldSince = hold.hold(socket)
+    try {
+      return await this.#catchUp(new Returning(socket, hold, this.#parts), { after, heldSince, ...request })
+    } finally {
+      hold.release(socket)
+      this.#underway.delete(socket)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#checkpoints.end()
+    await this.#parts.ranges.close()
+  }
+
+  async #catchUp(returning: Returning, start: Start): Promise<CaughtUp> {
+    const { recent } = this.#parts
+    try {
+      if (recent.isRecording) await this.#fromMemory(returning, start)
+      else await this.#fromLog(returning, start)
+    } catch (error) {
+      if (!(error instanceof TooMany)) throw error
+      returning.missAll('tooMuch')
+    }
+    return await this.#finish(returning)
+  }
+
+  /** Where this node does not publish, live messages that arrive meanwhile may be among those that are read. */
+  async #fromLog(returning: Returning, { after, inclusive }: Start) {
+    returning.release()
+    if (after) await returning.readLog({ after, inclusive: inclusive === true })
+  }
+
+  async #fromMemory(returning: Returning, { after, inclusive, heldSince }: Start) {
+    const { recent } = this.#parts
+    if (!after) return await returning.readMemory(recent.numberSince(heldSince))
+    returning.forgetLists()
+    let place: { cursor: Cursor; inclusive: boolean } = { cursor: after, inclusive: inclusive === true }
+    for (;;) {
+      const complete = recent.completeFrom(returning.identities())
+      if (!complete)
+        return await this.#fromLog(returning, { after: place.cursor, inclusive: place.inclusive, heldSince })
+      if (covers(complete, place.cursor) && !this.#isAhead(place.cursor)) break
+      const isWhole = await returning.readLog({ after: place.cursor, inclusive: place.inclusive, until: complete })
+      const end = compareCursors(place.cursor, complete) > 0 ? place.cursor : complete
+      if (!isWhole) break
+      await returning.published(end.tick)
+      place = { cursor: end, inclusive: false }
+    }
+    await returning.readMemory(recent.numberAfter(place.cursor, place.inclusive))
+  }
+
+  /** Another node was ahead of this one. */
+  #isAhead({ tick }: Cursor): boolean {
+    const position = this.#parts.position()
+    return position !== null && tick > (position.partial?.tick ?? position.tick.id)
+  }
+
+  async #finish(returning: Returning): Promise<CaughtUp> {
+    const cursor = this.#reached() ?? (await this.#parts.cursor())
+    const outcome = { cursor, replayed: returning.replayed, ...(returning.gaps.length > 0 && { gaps: returning.gaps }) }
+    returning.finish(cursor)
+    this.#checkpoints.follow(returning.socket)
+    this.#parts.onCaughtUp(outcome)
+    return outcome
+  }
+
+  /** Everything up to it was sent by this node. Undefined where it does not publish. */
+  #reached(): string | undefined {
+    const { recent } = this.#parts
+    const position = this.#parts.position()
+    if (!recent.isRecording || !position) return undefined
+    const { epoch, tick, partial } = position
+    const published = { epoch, tick: partial?.tick ?? tick.id, seq: partial?.seq ?? WHOLE_TICK }
+    const { last } = recent
+    return last !== undefined && compareCursors(parseCursor(last), published) > 0 ? last : formatCursor(published)
+  }
+}
+
+interface Start {
+  readonly after?: Cursor | undefined
+  readonly inclusive?: boolean | undefined
+  /** By `performance.now()`. */
+  readonly heldSince: number
+}
+
+const covers = (complete: Cursor, cursor: Cursor) =>
+  complete.epoch === cursor.epoch && compareCursors(cursor, complete) >= 0

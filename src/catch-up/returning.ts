@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Socket } from 'socket.io'
+import type { Position } from '../change-log/position.ts'
+import { ChangefeedError } from '../errors.ts'
+import type { Models } from '../models/model.ts'
+import type { CatchUpSettings } from '../publish/catch-up-options.ts'
+import { bufferedBytes } from '../publish/socketio/connection.ts'
+import type { LiveHold } from '../publish/socketio/live-hold.ts'
+import { FEED_EVENT } from '../publish/socketio/messages.ts'
+import { RecentSubscriptions } from '../publish/socketio/recent-subscriptions.ts'
+import { identitiesOfRoom } from '../publish/socketio/rooms.ts'
+import type { SentEvent } from '../publish/socketio/sent-event.ts'
+import { TimeSlice } from '../publish/time-slice.ts'
+import type { GapReason, LogRanges, ReplayGap, WantedRange } from './log-ranges.ts'
+import type { RecentEvents } from './recent-events.ts'
+import { SocketReplay } from './socket-replay.ts'
+
+const POLL_MS = 10
+/** How long this node may take to publish what the client has received from another one. */
+const PUBLISHED_WITHIN_MS = 30_000
+/** Above this number of bytes that the client has not read, sending waits. */
+const BUFFERED_BYTES = 1024 * 1024
+
+/** There are more messages than one client may receive. */
+export class TooMany extends Error {}
+
+export interface ReturningParts {
+  readonly models: Models
+  readonly settings: CatchUpSettings
+  readonly recent: RecentEvents
+  readonly ranges: LogRanges
+  /** Models whose messages also go to rooms of the app. */
+  readonly withAppRooms: ReadonlySet<string>
+  /** Of this node. Null while it has none. */
+  readonly position: () => Position | null
+}
+
+/** A socket that catches up, from its request to `caughtUp`. */
+export class Returning {
+  readonly socket: Socket
+  readonly #hold: LiveHold
+  readonly #parts: ReturningParts
+  readonly #replay: SocketReplay
+  readonly #slice = new TimeSlice()
+  readonly #gaps = new Map<string, GapReason>()
+
+  constructor(socket: Socket, hold: LiveHold, parts: ReturningParts) {
+    this.socket = socket
+    this.#hold = hold
+    this.#parts = parts
+    const recentLists = RecentSubscriptions.of(socket.nsp.server)
+    this.#replay = new SocketReplay(socket, ({ rooms, payload }, cursor) =>
+      recentLists.isEmpty ? false : recentLists.leftOut({ rooms, payload, change: { cursor } }).includes(socket.id),
+    )
+    this.#slice.begin()
+  }
+
+  /** Number of messages sent so far. */
+  get replayed(): number {
+    return this.#replay.messages
+  }
+
+  get gaps(): ReplayGap[] {
+    const reasons = [...new Set(this.#gaps.values())]
+    const of = (reason: GapReason) =>
+      [...this.#gaps].filter(([, each]) => each === reason).map(([identity]) => identity)
+    return reasons.map(reason => ({ reason, identities: of(reason) }))
+  }
+
+  /** The models of the rooms that the socket is in. Any of those that publish to rooms of the app, if it is in such a room. */
+  identities(): Set<string> {
+    const { models, withAppRooms } = this.#parts
+    const identities = new Set<string>()
+    for (const room of this.socket.rooms) {
+      const ofModel = identitiesOfRoom(room)
+      for (const identity of ofModel) if (models.has(identity)) identities.add(identity)
+      if (ofModel.length === 0) for (const identity of withAppRooms) identities.add(identity)
+    }
+    return identities
+  }
+
+  /** The client continues from its cursor, not from the lists that it has just read. */
+  forgetLists(): void {
+    RecentSubscriptions.of(this.socket.nsp.server).forgetSocket(this.socket.id)
+  }
+
+  release(): void {
+    this.#hold.release(this.socket)
+  }
+
+  /** Sends a range of the log. False if the rest of it is a gap. */
+  async readLog(range: WantedRange): Promise<boolean> {
+    let isWhole = true
+    for await (const { sentTo, gaps } of this.#parts.ranges.read(range)) {
+      for (const { reason, identities } of gaps) {
+        this.#miss(reason, identities)
+        if (reason === 'tooOld' || reason === 'otherEpoch') isWhole = false
+      }
+      for (const each of sentTo(this.socket.rooms)) await this.#send(each)
+    }
+    return isWhole
+  }
+
+  /** Sends the events in memory from a number on, and releases the socket in the moment in which none is left. */
+  async readMemory(number: number): Promise<void> {
+    const { recent } = this.#parts
+    for (let next = number; ; ) {
+      while (next < recent.end) {
+        const event = recent.at(next++)
+        if (!event) throw new TooMany('Events were dropped before they were sent.')
+        this.#count(event.sent)
+        if (this.#slice.isOver) await this.#yield()
+      }
+      const { pending } = this.#hold
+      if (!pending) break
+      await pending.catch(() => {}) // messages to many sockets, which this one is left out of
+    }
+    this.release()
+  }
+
+  /** Waits until this node has published the tick. */
+  async published(tick: bigint): Promise<void> {
+    const deadline = performance.now() + PUBLISHED_WITHIN_MS
+    while ((this.#parts.position()?.tick.id ?? tick) < tick) {
+      if (performance.now() > deadline) throw new TooMany('The feed is behind.')
+      await sleep(POLL_MS)
+      this.#assertConnected()
+    }
+  }
+
+  missAll(reason: GapReason): void {
+    this.#miss(reason, this.identities())
+  }
+
+  /** Reports gaps and the end, behind everything that was sent. */
+  finish(cursor: string): void {
+    for (const gap of this.gaps) this.socket.emit(FEED_EVENT, { verb: 'gap', ...gap })
+    this.socket.emit(FEED_EVENT, { verb: 'caughtUp', cursor })
+  }
+
+  #miss(reason: GapReason, missing: Iterable<string>) {
+    const own = this.identities()
+    for (const identity of missing) if (own.has(identity) && !this.#gaps.has(identity)) this.#gaps.set(identity, reason)
+  }
+
+  async #send(sent: SentEvent) {
+    this.#count(sent)
+    if (this.#slice.isOver) await this.#yield()
+  }
+
+  #count(sent: SentEvent) {
+    this.#replay.send(sent)
+    if (this.replayed > this.#parts.settings.maxMessages) throw new TooMany('Too many messages.')
+  }
+
+  /** Lets others have the event loop, and waits for a client that does not read. */
+  async #yield() {
+    await this.#slice.next()
+    while (this.socket.connected && bufferedBytes(this.socket.conn) > BUFFERED_BYTES) await sleep(POLL_MS)
+    this.#assertConnected()
+    this.#slice.begin()
+  }
+
+  #assertConnected() {
+    if (!this.socket.connected) throw new ChangefeedError('E_USAGE', 'The socket was disconnected.')
+  }
+}

@@ -1,0 +1,81 @@
+import type { Server, Socket } from 'socket.io'
+
+/** Sockets in this room receive no live messages of the feed. */
+export const HOLD_ROOM = 'changefeed:hold'
+
+/** A socket that has announced that it will catch up, and did not, is released after this time, in milliseconds. */
+const HOLD_MS = 30_000
+
+/** Messages that are being sent. */
+interface MessageQueue {
+  /** Resolves when they are sent. Undefined if there are none. */
+  readonly pending: Promise<void> | undefined
+}
+
+type Expired = (socket: Socket) => void
+
+/**
+ * Leaves sockets that catch up out of the feed's live messages, so that they receive what they missed first. It is a room
+ * that each message of the feed excepts, so it also works for sockets of other servers.
+ */
+export class LiveHold {
+  static readonly #known = new WeakMap<Server, LiveHold>()
+  readonly #emitters = new Set<MessageQueue>()
+  /** `performance.now()` of the connection of held sockets that announced themselves. */
+  readonly #connectedAt = new WeakMap<Socket, number>()
+  readonly #expiry = new WeakMap<Socket, NodeJS.Timeout>()
+  #isWatching = false
+
+  static of(io: Server): LiveHold {
+    const hold = LiveHold.#known.get(io) ?? new LiveHold()
+    LiveHold.#known.set(io, hold)
+    return hold
+  }
+
+  /** Call for each emitter of feed messages. */
+  add(emitter: MessageQueue): void {
+    this.#emitters.add(emitter)
+  }
+
+  /** Resolves when the messages that are being sent are sent. Undefined if there are none. */
+  get pending(): Promise<void> | undefined {
+    for (const { pending } of this.#emitters) if (pending) return pending
+    return undefined
+  }
+
+  /** Holds each socket from its connection on whose handshake announces that it will catch up: `changefeed=1`. */
+  holdAnnounced(io: Server, onExpired: Expired): void {
+    if (this.#isWatching) return
+    this.#isWatching = true
+    io.on('connection', socket => {
+      if (!announces(socket)) return
+      this.#connectedAt.set(socket, performance.now())
+      void socket.join(HOLD_ROOM)
+      const expire = () => {
+        if (this.release(socket)) onExpired(socket)
+      }
+      this.#expiry.set(socket, setTimeout(expire, HOLD_MS).unref())
+      socket.once('disconnect', () => clearTimeout(this.#expiry.get(socket)))
+    })
+  }
+
+  /** Holds the socket until {@link release}. Returns since when it is held, by `performance.now()`. */
+  hold(socket: Socket): number {
+    clearTimeout(this.#expiry.get(socket))
+    if (!socket.rooms.has(HOLD_ROOM)) void socket.join(HOLD_ROOM)
+    const since = this.#connectedAt.get(socket) ?? performance.now()
+    this.#connectedAt.delete(socket)
+    return since
+  }
+
+  /** False if it was not held. */
+  release(socket: Socket): boolean {
+    const wasHeld = socket.rooms.has(HOLD_ROOM)
+    void socket.leave(HOLD_ROOM)
+    return wasHeld
+  }
+}
+
+function announces({ handshake: { query, auth } }: Socket): boolean {
+  return String(query.changefeed) === '1' || String((auth as Record<string, unknown> | undefined)?.changefeed) === '1'
+}
