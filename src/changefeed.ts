@@ -27,7 +27,7 @@ import type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
 import type { Role } from './leader/nodes.ts'
 import type { Models } from './models/model.ts'
 import { readModels } from './models/model-map.ts'
-import { omittedAttributes, selectModels } from './models/selection.ts'
+import { selectModels } from './models/selection.ts'
 import { AbortController } from './node-globals.ts'
 import { type ChangefeedOptions, parseOptions, type Settings, type TypedChangefeedOptions } from './options.ts'
 import { createDispatcher } from './pipeline/create-dispatcher.ts'
@@ -273,7 +273,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
 
   /** Whether this attribute is never captured: it is encrypted, or omitted by the options. */
   omits(identity: string, attribute: string): boolean {
-    return omittedAttributes(this.#models, this.#settings.models)(identity, attribute)
+    return this.#models.get(identity)?.attributes.get(attribute)?.captured === false
   }
 
   status(): FeedStatus {

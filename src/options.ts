@@ -52,8 +52,8 @@ export interface ChangefeedOptions {
   /** Whether an UPDATE without changes is published, as a blueprint would. @default 'publish' */
   noopUpdates?: 'publish' | 'ignore'
   /**
-   * Whether associated records are read and included in the record of `created` messages and in `previous`, as in
-   * blueprints. @default false
+   * Whether associated records of models of the feed are read and included in the record of `created` messages and in
+   * `previous`, as in blueprints. @default false
    */
   populate?: boolean
   /**

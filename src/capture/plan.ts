@@ -1,7 +1,7 @@
 import { qualify, quoteText } from '../db/quote.ts'
 import type { TableShape } from '../db/table-shape.ts'
 import type { Model, Models } from '../models/model.ts'
-import { redactedColumns } from '../models/selection.ts'
+import { uncapturedColumns } from '../models/visibility.ts'
 import type { CaptureOptions, InstallFlags } from './capture-options.ts'
 import { type CaptureDefinition, defineCapture } from './definition.ts'
 import { differences, type TriggerDifferences } from './differences.ts'
@@ -33,12 +33,11 @@ export interface CaptureRequest {
   readonly options: CaptureOptions & InstallFlags
 }
 
-/** Compares wanted and installed capture. Pure. Throws `E_OPTIONS` as {@link redactedColumns} does. */
+/** Compares wanted and installed capture. Pure. */
 export function planCapture(request: CaptureRequest): CapturePlan {
-  const { models, installed, options } = request
-  const redacted = redactedColumns(models, { options: options.models })
+  const { models, installed } = request
   const planned = [...models.values()].map((model, index) =>
-    planModel(model, redacted.get(model.identity) ?? new Set(), request, installed.nextId + index),
+    planModel(model, uncapturedColumns(model, models), request, installed.nextId + index),
   )
   return planOf([...planned, ...surplusParts(request)], installed)
 }

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net'
 import type { Changefeed } from '../changefeed.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import { omittedAttributes } from '../models/selection.ts'
 import type { ChangefeedOptions } from '../options.ts'
 import { parseOrigin } from '../publish/origin.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -55,7 +54,7 @@ export const besideBlueprints = (publisher: Publisher): Publisher =>
 async function openServer(context: CommandContext, logger: Logger): Promise<PublishTarget> {
   const { serve, host, port } = context.settings
   const { collections } = await context.application()
-  const { settings, models } = await context.feedSettings()
+  const { models } = await context.feedSettings()
   const server = createServer()
   let feed: Changefeed | null = null
   const realtime = createRealtime({
@@ -67,7 +66,7 @@ async function openServer(context: CommandContext, logger: Logger): Promise<Publ
     feed: {
       cursor: async () => (await feed?.cursor()) ?? '',
       snapshot: async () => await feed?.snapshot(),
-      omits: omittedAttributes(models, settings.models),
+      omits: (identity, attribute) => models.get(identity)?.attributes.get(attribute)?.captured === false,
     },
   })
   server.listen(port, host)

@@ -10,8 +10,6 @@ export interface DecodeTarget {
   readonly shape: TableShape
   /** {@link adapterTypeParsers}, or our own `pg.types`. */
   readonly parsers: TypeParsers
-  /** Columns that are always omitted. */
-  readonly redacted: ReadonlySet<string>
 }
 
 export interface DecodedRow {
@@ -21,12 +19,12 @@ export interface DecodedRow {
 }
 
 /**
- * The record that `Model.findOne()` returns for this row, in the same key order. Omits redacted columns, columns that the row
+ * The record that `Model.findOne()` returns for this row, in the same key order. Omits attributes that are not captured, columns that the row
  * or the table does not have, and virtual generated columns, which triggers see as null. Values that the parser rejects are
  * omitted and reported in `faults`. Throws `E_DECODE` if such a value is the primary key or a foreign key.
  *
  * @example
- * const { record } = decodeRow({ model, shape, parsers: pg.types, redacted: new Set() }, parseRow(change.new, model))
+ * const { record } = decodeRow({ model, shape, parsers: pg.types }, parseRow(change.new, model))
  */
 export function decodeRow(target: DecodeTarget, row: RawRow): DecodedRow {
   const { model, shape } = target
@@ -35,7 +33,7 @@ export function decodeRow(target: DecodeTarget, row: RawRow): DecodedRow {
   for (const attribute of model.attributes.values()) {
     const text = row.get(attribute.column)
     const column = shape.columns.get(attribute.column)
-    if (text === undefined || column === undefined || isWithheld(target, column)) continue
+    if (text === undefined || column === undefined || !isLogged(attribute, column)) continue
     try {
       record[attribute.name] = decodeValue(target, attribute, column, text)
     } catch {
@@ -65,8 +63,8 @@ const LOOKED_UP = ''
 
 const isKey = ({ name, model: parent }: Attribute, { primaryKey }: Model) => name === primaryKey || parent !== undefined
 
-const isWithheld = ({ redacted }: DecodeTarget, { name, generated }: ColumnShape) =>
-  redacted.has(name) || generated === 'virtual'
+/** An older row may contain attributes that are not captured any more. */
+const isLogged = ({ captured }: Attribute, { generated }: ColumnShape) => captured && generated !== 'virtual'
 
 function decodeValue({ parsers }: DecodeTarget, attribute: Attribute, { type }: ColumnShape, text: string | null) {
   if (!mayBeOf(text, type)) throw new TypeError('The text of another type')

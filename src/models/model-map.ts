@@ -4,6 +4,7 @@ import { readAssociations } from './associations.ts'
 import { collectionsOf, type WaterlineAttribute, type WaterlineCollection } from './collection.ts'
 import { type Attribute, type Model, type Models, pluralAssociations } from './model.ts'
 import { columnClashes, tableClashes } from './name-clashes.ts'
+import { isShownByDefault } from './visibility.ts'
 
 export interface ReadModelsOptions {
   /** Postgres schema by datastore name. @default the datastore's `schemaName` */
@@ -52,6 +53,7 @@ function readModel(
     primaryKey: collection.primaryKey,
     attributes,
     associations: readAssociations(collection, collections),
+    readers: 'all',
     ...(junction && { junction }),
     ...(customToJSON && { customToJSON }),
     ...(nameClashes.length > 0 && { nameClashes }),
@@ -78,14 +80,22 @@ function schemaOf({ _adapter, datastore }: WaterlineCollection): string {
 /** In the order of Waterline's transformer, which determines the key order of records. */
 function readAttributes(collection: WaterlineCollection, collections: Collections): Map<string, Attribute> {
   return new Map(
-    columnsOf(collection).map(([name, definition]) => [name, readAttribute(name, definition, collections)]),
+    columnsOf(collection).map(([name, definition]) => {
+      const attribute = readAttribute(name, definition, collections)
+      const isShown = isShownByDefault(attribute, collection)
+      return [name, { ...attribute, captured: isShown, visible: isShown }]
+    }),
   )
 }
 
 const columnsOf = ({ schema }: WaterlineCollection) =>
   Object.entries(schema).filter(([, definition]) => !definition.collection)
 
-function readAttribute(name: string, definition: WaterlineAttribute, collections: Collections): Attribute {
+function readAttribute(
+  name: string,
+  definition: WaterlineAttribute,
+  collections: Collections,
+): Omit<Attribute, 'captured' | 'visible'> {
   return {
     name,
     column: storedName(definition.columnName ?? name),

@@ -19,6 +19,11 @@ export interface Model {
   /** Set for a junction table that Waterline generated for a many-to-many or via-less collection. */
   readonly junction?: true
   readonly customToJSON?: (this: object) => unknown
+  /**
+   * The clients that may read its records: all, those that a policy of the app allows, or only those that the app's own code
+   * subscribes.
+   */
+  readonly readers: 'all' | 'some' | 'none'
   /** Names that are distinct in the app and equal in Postgres, each as a sentence. */
   readonly nameClashes?: readonly string[]
 }
@@ -29,8 +34,12 @@ export interface Attribute {
   readonly column: string
   readonly type: 'string' | 'number' | 'boolean' | 'json' | 'ref'
   readonly encrypt: boolean
-  /** Marked `protect: true`: omitted unless the model's option `include` names it. */
+  /** Marked `protect: true`: neither captured nor visible unless the option `include` names it. */
   readonly protect?: true
+  /** Whether the trigger logs its column. See `visibility.ts`. */
+  readonly captured: boolean
+  /** Whether its value may leave the process, as far as `customToJSON` returns it. See `visibility.ts`. */
+  readonly visible: boolean
   /** `autoCreatedAt` or `autoUpdatedAt`. A number timestamp in a bigint column is read as a string and converted. */
   readonly autoTimestamp: boolean
   /** Identity of the other side of a to-one association. */

@@ -1,29 +1,20 @@
 import { type ModelRecord, type Models, targetOf } from './model.ts'
 import { toPublic } from './public-record.ts'
+import { type MayNest, nestedValue } from './visibility.ts'
 
-/** The data needed to present records to clients. */
-export interface Presentation {
-  readonly models: Models
-  readonly redactedColumns: (identity: string) => ReadonlySet<string>
-}
-
-/** A record as clients may see it, including its populated records. */
-export function presentable(presentation: Presentation, identity: string, record: ModelRecord): ModelRecord {
-  const model = presentation.models.get(identity)
-  if (!model) return record
+/**
+ * A record as clients may see it, including its populated records: `customToJSON` of each model applied, without what is not
+ * visible. A record of an unknown model has no attributes that may leave.
+ */
+export function presentable(models: Models, identity: string, record: ModelRecord, mayNest: MayNest): ModelRecord {
+  const model = models.get(identity)
+  if (!model) return {}
   const populated = model.associations.flatMap(association => {
     const value = record[association.alias]
-    return isPopulated(value)
-      ? [[association.alias, presentableMembers(presentation, targetOf(association), value)]]
-      : []
+    if (value === null || typeof value !== 'object') return []
+    const target = models.get(targetOf(association))
+    const formOf = (each: ModelRecord) => presentable(models, targetOf(association), each, mayNest)
+    return [[association.alias, nestedValue(value, target, mayNest, formOf)]]
   })
-  const redacted = presentation.redactedColumns(identity)
-  return toPublic(model, { ...record, ...Object.fromEntries(populated) }, { redacted })
+  return toPublic(model, { ...record, ...Object.fromEntries(populated) })
 }
-
-const presentableMembers = (presentation: Presentation, identity: string, value: object) =>
-  Array.isArray(value)
-    ? value.map(each => (isPopulated(each) ? presentable(presentation, identity, each as ModelRecord) : each))
-    : presentable(presentation, identity, value as ModelRecord)
-
-const isPopulated = (value: unknown): value is object => value !== null && typeof value === 'object'

@@ -1,31 +1,20 @@
 import { asError, ChangefeedError } from '../errors.ts'
-import type { Attribute, Model, ModelRecord } from './model.ts'
+import type { Model, ModelRecord } from './model.ts'
+import { isVisible, mayLeave } from './visibility.ts'
 
 /**
  * The public form of a record, ready for JSON: the result of `JSON.parse(JSON.stringify(record))` for a record of
- * `Model.findOne()`, with two differences. Buffers are kept, because socket.io sends them as binary. `encrypt` and redacted
- * attributes are removed before `customToJSON` runs and, by name, after it. The record itself is not changed.
+ * `Model.findOne()`, with two differences. Buffers are kept, because socket.io sends them as binary. Values that are not those
+ * of visible attributes and associations are removed before `customToJSON` runs. What it returns must not contain attributes
+ * that are not visible, by name or by column. The record itself is not changed.
  * Throws `E_MODEL` if `customToJSON` does not return an object; rethrows its errors.
  */
-export function toPublic(
-  model: Model,
-  record: ModelRecord,
-  { redacted }: { readonly redacted: ReadonlySet<string> },
-): ModelRecord {
-  const shown = without(record, name => isHidden(model.attributes.get(name), redacted))
+export function toPublic(model: Model, record: ModelRecord): ModelRecord {
+  const shown = without(record, name => !isVisible(model, name))
   if (!model.customToJSON) return dictionaryToJson(shown)
   const json = toJson(asFound(shown, model.customToJSON), '')
   if (!isDictionary(json)) throw notAnObject(model)
-  const hidden = hiddenKeys(model, redacted)
-  return without(json, key => hidden.has(key))
-}
-
-const isHidden = (attribute: Attribute | undefined, redacted: ReadonlySet<string>): boolean =>
-  attribute !== undefined && (attribute.encrypt || redacted.has(attribute.column))
-
-function hiddenKeys(model: Model, redacted: ReadonlySet<string>): Set<string> {
-  const attributes = [...model.attributes.values()].filter(attribute => isHidden(attribute, redacted))
-  return new Set(attributes.flatMap(({ name, column }) => (model.attributes.has(column) ? [name] : [name, column])))
+  return without(json, key => !mayLeave(model, key))
 }
 
 function without(record: ModelRecord, leaveOut: (key: string) => boolean): ModelRecord {

@@ -6,11 +6,11 @@ import { toPublic } from './public-record.ts'
  * excluded, because searches would reveal their values. Determined by calling `customToJSON` with sample records. If it
  * throws for all of them, only the primary key is returned.
  */
-export function attributesShownAsStored(model: Model, redacted: ReadonlySet<string>): Set<string> {
+export function attributesShownAsStored(model: Model): Set<string> {
   const masks = PROBES.flatMap(probe => {
     const record = Object.fromEntries([...model.attributes.values()].map(each => [each.name, probe(each)]))
     try {
-      return [maskedAttributes(model, record, redacted)]
+      return [maskedAttributes(model, record)]
     } catch {
       return [] // customToJSON need not support every sample value
     }
@@ -22,8 +22,8 @@ export function attributesShownAsStored(model: Model, redacted: ReadonlySet<stri
 /**
  * Attributes of a record, as `findOne` returns it, that clients do not see as stored. Rethrows errors of `customToJSON`.
  */
-export function maskedAttributes(model: Model, record: ModelRecord, redacted: ReadonlySet<string>): Set<string> {
-  const shown = toPublic(model, record, { redacted })
+export function maskedAttributes(model: Model, record: ModelRecord): Set<string> {
+  const shown = toPublic(model, record)
   return new Set(Object.keys(record).filter(name => model.attributes.has(name) && !isSame(record[name], shown[name])))
 }
 

@@ -1,5 +1,5 @@
 import type { Attribute, Model, Models } from './model.ts'
-import { type ModelSelection, redactedColumns } from './selection.ts'
+import type { ModelSelection } from './selection.ts'
 import { attributesShownAsStored } from './shown-attributes.ts'
 
 /** Published attributes of one model that are named like secrets. */
@@ -12,14 +12,11 @@ const SECRET = /password|passwd|passphrase|secret|token|apikey|privatekey/
 
 /** Detected by names such as `password`, `resetToken`, `client_secret`, `apiKey`, except those in `include` or hidden by `customToJSON`. */
 export function suspectedSecrets(models: Models, selection: Pick<ModelSelection, 'options'>): SuspectedSecrets[] {
-  const redacted = redactedColumns(models, selection)
   return [...models.values()].flatMap(model => {
     const { identity } = model
     const included = selection.options.get(identity)?.include ?? []
-    const suspects = secretsOf(model).filter(
-      ({ name, column }) => !included.includes(name) && !redacted.get(identity)?.has(column),
-    )
-    const shown = suspects.length > 0 ? attributesShownAsStored(model, redacted.get(identity) ?? new Set()) : new Set()
+    const suspects = secretsOf(model).filter(({ name, visible }) => visible && !included.includes(name))
+    const shown = suspects.length > 0 ? attributesShownAsStored(model) : new Set()
     const attributes = suspects.filter(({ name }) => shown.has(name))
     return attributes.length > 0 ? [{ identity, attributes: attributes.map(({ name }) => name) }] : []
   })

@@ -1,6 +1,5 @@
 import { typeParsers } from '../db/connect.ts'
 import type { Models } from '../models/model.ts'
-import { redactedColumns } from '../models/selection.ts'
 import { adapterTypeParsers } from '../models/type-parsers.ts'
 import type { Settings } from '../options.ts'
 import type { RecordEvent } from '../publish/mapping/record-event.ts'
@@ -18,7 +17,6 @@ export function createDispatcher(
   parts: Pick<DispatcherParts, 'db' | 'publisher' | 'publisherWatch' | 'pauses' | 'failures' | 'events' | 'onCaptures'>,
 ): Dispatcher {
   const { collections, logger } = settings
-  const redacted = redactedColumns(models, settings.models)
   const { publisher, events } = parts
   /** Listeners of `published` receive every event. */
   const hasReceivers = (event: RecordEvent) =>
@@ -28,7 +26,6 @@ export function createDispatcher(
     ...parts,
     models,
     parsersOf,
-    redacted,
     options: settings.models.options,
     stages: stagesOf(settings, { db: parts.db, models, hasReceivers }),
     hasReceivers,
@@ -40,11 +37,10 @@ function stagesOf(settings: Settings, parts: Pick<DispatcherParts, 'db' | 'model
   const { collections, populate, compatibility, logger } = settings
   const { models, hasReceivers } = parts
   const { options } = settings.models
-  const redacted = redactedColumns(models, settings.models)
   return [
     new LinkNetting({ ...parts, logger }),
     new EarlyMembers(models),
     ...(compatibility ? [new CompatibleChanges()] : []),
-    ...(populate ? [new Population({ collections, models, options, redacted, hasReceivers, logger })] : []),
+    ...(populate ? [new Population({ collections, models, options, hasReceivers, logger })] : []),
   ]
 }

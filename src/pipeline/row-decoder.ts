@@ -13,8 +13,6 @@ import type { DeepValues } from './deep-values.ts'
 export interface RowDecoderParts {
   /** The type parsers of the app's driver for a datastore. */
   parsersOf(datastore: string): TypeParsers
-  /** Omitted columns, by model identity. */
-  readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 export interface DecodedChange {
@@ -83,22 +81,15 @@ export class RowDecoder {
   }
 
   #record(model: Model, shape: TableShape, row: RawRow): DecodedRow {
-    return decodeRow(
-      { model, shape, parsers: this.#parts.parsersOf(model.datastore), redacted: this.#redacted(model) },
-      row,
-    )
+    return decodeRow({ model, shape, parsers: this.#parts.parsersOf(model.datastore) }, row)
   }
 
   /** The record as clients see it, or an error if the model's `customToJSON` fails. */
   #shown(model: Model, record: ModelRecord): ModelRecord | Error {
     try {
-      return toPublic(model, this.#deepValues.without(model.identity, record), { redacted: this.#redacted(model) })
+      return toPublic(model, this.#deepValues.without(model.identity, record))
     } catch (error) {
       return cannotShow(model, error)
     }
-  }
-
-  #redacted({ identity }: Model): ReadonlySet<string> {
-    return this.#parts.redacted.get(identity) ?? new Set()
   }
 }

@@ -9,7 +9,7 @@ import type { Publisher } from '../publish/publisher.ts'
 import { ClientBuffers } from '../publish/socketio/client-buffers.ts'
 import { RecentSubscriptions } from '../publish/socketio/recent-subscriptions.ts'
 import { socketPublisher } from '../publish/socketio/socket-publisher.ts'
-import { type FeedOmits, hiddenAttributes, hiddenColumns, openModels } from './blueprints/access.ts'
+import { type FeedOmits, openModels, resolveAccess } from './blueprints/access.ts'
 import type { LiveModel } from './blueprints/live-model.ts'
 import { addReadRoutes } from './blueprints/read-routes.ts'
 import { RecordReader } from './blueprints/record-reader.ts'
@@ -18,7 +18,6 @@ import { addWriteRoutes } from './blueprints/write-routes.ts'
 import { addCatchUpRoute } from './catch-up-route.ts'
 import { attachPubSub } from './pubsub/pubsub.ts'
 import { type Sockets, sailsSockets } from './pubsub/sockets.ts'
-import { visiblePublisher } from './pubsub/visibility.ts'
 import { parseRealtimeOptions, type RealtimeOptions, type RealtimeSettings } from './realtime-options.ts'
 import { admission } from './requests/admission.ts'
 import { clientHeaders } from './requests/client-headers.ts'
@@ -69,7 +68,7 @@ export interface Realtime {
 export function createRealtime(options: RealtimeOptions): Realtime {
   const settings = parseRealtimeOptions(options)
   const { logger, server, limits, session } = settings
-  const models = readModels(settings.collections)
+  const models = resolveAccess(readModels(settings.collections), settings.models, omitsOf(settings))
   const [own, shadow] = [new Router(), new Router()]
   const handling = { middleware: session ? [session] : [], limits, logger }
   const handle = oneAfterTheOther([own, shadow].map(router => routeHandling(router, handling)))
@@ -100,10 +99,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   return {
     sockets,
     io,
-    publisher: visiblePublisher(socketPublisher(io, { models, buffers }), {
-      models,
-      hidden: hiddenBy(settings, models),
-    }),
+    publisher: socketPublisher(io, { models, buffers }),
     handler,
     route: (address, route) => own.add(address, route),
     close: async () => void (await io.close()),
@@ -167,19 +163,6 @@ const omitsOf =
   (identity, attribute) =>
     feed?.omits?.(identity, attribute) === true
 
-/** Hidden names, by attribute and by column, because a feed may use columns. */
-function hiddenBy(settings: RealtimeSettings, models: Models) {
-  const hidden = [...models].map(([identity, model]) => {
-    const names = hiddenAttributes(model, settings.models[identity], omitsOf(settings))
-    const columns = (name: string) =>
-      [model.attributes.get(name)?.column ?? name].filter(column => !model.attributes.has(column))
-    return [identity, new Set([...names].flatMap(name => [name, ...columns(name)]))] as const
-  })
-  const byIdentity = new Map<string, ReadonlySet<string>>(hidden)
-  const nothing: ReadonlySet<string> = new Set()
-  return (identity: string) => byIdentity.get(identity) ?? nothing
-}
-
 const oneAfterTheOther =
   (handles: Handle[]): Handle =>
   async (...request) => {
@@ -190,32 +173,23 @@ const oneAfterTheOther =
 function addShadowRoutes(router: Router, settings: RealtimeSettings, models: Models, io: Server, sockets: Sockets) {
   const { feed, limits, logger, collections, mirror } = settings
   const live = liveModels(collections)
-  const open = openModels(models, settings.models, logger, omitsOf(settings))
-  const omitted = new Map(
-    [...models].map(([identity, model]) => [
-      identity,
-      hiddenColumns(model, settings.models[identity], omitsOf(settings)),
-    ]),
-  )
-  const redactedColumns = (identity: string) => omitted.get(identity) ?? new Set<string>()
+  const open = openModels(models, settings.models, logger)
   attachPubSub(live, {
     io,
     models,
     sockets,
     logger,
-    redactedColumns,
     isPublishedByFeed: identity => covers(feed, identity),
   })
   const liveModel = (identity: string) => live[identity] as LiveModel
-  const reader = new RecordReader({ models, open, redactedColumns, live: liveModel, limits })
-  const isPublic = (identity: string) => open.get(identity)?.isPublic === true
+  const reader = new RecordReader({ models, open, live: liveModel, limits })
   const maySee = async (req: RealtimeRequest, identity: string, record?: ModelRecord) => {
     const model = open.get(identity)
     if (!model || !(await model.allows(req, 'find'))) return false
     return record === undefined || (await model.allowsRecord(req, record, 'find'))
   }
   const modelOf = (identity: string) => models.get(identity)
-  const writer = new RecordWriter({ live: liveModel, modelOf, isPublic, maySee, mirror, limits })
+  const writer = new RecordWriter({ live: liveModel, modelOf, maySee, mirror, limits })
   const cursor = () => placeOf(feed, logger)
   const catchUp = feed?.catchUp?.bind(feed)
   if (catchUp) addCatchUpRoute(router, io, catchUp)

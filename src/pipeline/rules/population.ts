@@ -1,9 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../logger.ts'
 import { collectionsOf } from '../../models/collection.ts'
-import type { Association, Collection, Model, ModelRecord, Models } from '../../models/model.ts'
+import {
+  type Association,
+  type Collection,
+  type Model,
+  type ModelRecord,
+  type Models,
+  targetOf,
+} from '../../models/model.ts'
 import { presentable } from '../../models/presentation.ts'
 import type { ModelOptions } from '../../models/selection.ts'
+import { inMessagesOf } from '../../models/visibility.ts'
 import type { RecordEvent } from '../../publish/mapping/record-event.ts'
 import { deferredEvents, type HasReceivers, type MappedEvent } from '../deferred-events.ts'
 import type { Stage, StageContext } from '../stage.ts'
@@ -15,8 +23,6 @@ export interface PopulationParts {
   /** Waterline's live models. */
   readonly collections: object
   readonly models: Models
-  /** Omitted columns, by model identity. */
-  readonly redacted: ReadonlyMap<string, ReadonlySet<string>>
   /** Settings of individual models, by identity. */
   readonly options: ReadonlyMap<string, ModelOptions>
   readonly hasReceivers: HasReceivers
@@ -70,12 +76,13 @@ export class Population implements Stage {
 
   /** Undefined if it cannot be read. The event is then published without associated records. */
   async #populated(model: Model, row: ModelRecord, { meta }: StageContext): Promise<ModelRecord | undefined> {
-    const { models, redacted, logger } = this.#parts
+    const { models, logger } = this.#parts
     try {
-      const associated = await Promise.all(model.associations.map(each => this.#associated(model, each, row)))
-      const redactedColumns = (identity: string) => redacted.get(identity) ?? new Set<string>()
+      // Records of models that the feed does not publish must not leave by way of others.
+      const published = model.associations.filter(each => models.has(targetOf(each)))
+      const associated = await Promise.all(published.map(each => this.#associated(model, each, row)))
       const record = { ...row, ...Object.fromEntries(associated.filter(entry => entry !== undefined)) }
-      return presentable({ models, redactedColumns }, model.identity, record)
+      return presentable(models, model.identity, record, inMessagesOf(model))
     } catch (error) {
       const fields = { model: model.identity, cursor: meta.cursor, error: (error as Error).message }
       logger.warn('A record could not be populated and is published without associated records', fields)

@@ -1,4 +1,4 @@
-import type { ModelRecord, RecordId } from '../../models/model.ts'
+import type { ModelRecord, Models, RecordId } from '../../models/model.ts'
 import type {
   AddedToEvent,
   CreatedEvent,
@@ -7,6 +7,7 @@ import type {
   RemovedFromEvent,
   UpdatedEvent,
 } from '../mapping/record-event.ts'
+import { visibleEvent } from '../mapping/visible-event.ts'
 import { classRoom, contextRoom, recordRoom } from './rooms.ts'
 
 /** One operation on sockets. An event has a list of them, performed in order. */
@@ -36,11 +37,16 @@ export interface RefetchPayload {
 /** The event name of messages about the feed itself. */
 export const FEED_EVENT = 'changefeed'
 
-/** The messages and room changes of one event. Pure. Payload keys have the same order as in Sails. */
-export function stepsOf(event: RecordEvent): Step[] {
+/**
+ * The messages and room changes of one event, without what must not leave. Pure. Every message with a record comes from here.
+ * Payload keys have the same order as in Sails.
+ */
+export const stepsOf = (event: RecordEvent, models: Models): Step[] => stepsOfVisible(visibleEvent(event, models))
+
+function stepsOfVisible(event: RecordEvent): Step[] {
   switch (event.verb) {
     case 'created':
-      return [...event.reverse.flatMap(stepsOf), ...createSteps(event)]
+      return [...event.reverse.flatMap(stepsOfVisible), ...createSteps(event)]
     case 'destroyed':
       return [toRecord(event, 'destroy', destroyedPayload(event)), unsubscribeStep(event)]
     case 'updated':
@@ -57,9 +63,12 @@ export function stepsOf(event: RecordEvent): Step[] {
 }
 
 /** The message of one event to the app's own rooms, and the model's rooms, whose members receive it separately. */
-export function toRoomsOfApp(event: RecordEvent): { readonly step: EmitStep; readonly except: string[] } | undefined {
+export function toRoomsOfApp(
+  event: RecordEvent,
+  models: Models,
+): { readonly step: EmitStep; readonly except: string[] } | undefined {
   const own: readonly string[] = ('rooms' in event && event.rooms) || []
-  const step = stepsOf(event.verb === 'created' ? { ...event, reverse: [] } : event)[0]
+  const step = stepsOf(event.verb === 'created' ? { ...event, reverse: [] } : event, models)[0]
   if (own.length === 0 || step?.do !== 'emit') return undefined
   return { step: { ...step, rooms: [...own] }, except: step.rooms.filter(room => !own.includes(room)) }
 }

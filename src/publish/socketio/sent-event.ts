@@ -1,3 +1,4 @@
+import type { Models } from '../../models/model.ts'
 import type { MessageMeta, RecordEvent } from '../mapping/record-event.ts'
 import { shownMeta } from '../origin.ts'
 import { type Step, stepsOf } from './messages.ts'
@@ -13,11 +14,13 @@ export interface SentEvent {
   readonly except: readonly string[]
 }
 
-/** `leftOut`: ids of the sockets that do not receive changes with this origin. */
-export function sentEvent(
-  event: RecordEvent,
-  meta: MessageMeta,
-  leftOut: (origin: string | undefined) => readonly string[],
-): SentEvent {
-  return { cursor: meta.cursor, steps: stepsOf(event), meta: shownMeta(meta), except: leftOut(meta.origin) }
+export interface SentEventParts {
+  readonly models: Models
+  /** Ids of the sockets that do not receive changes with this origin. */
+  readonly leftOut: (origin: string | undefined) => readonly string[]
+}
+
+/** What publishing the event sends. */
+export function sentEvent(event: RecordEvent, meta: MessageMeta, { models, leftOut }: SentEventParts): SentEvent {
+  return { cursor: meta.cursor, steps: stepsOf(event, models), meta: shownMeta(meta), except: leftOut(meta.origin) }
 }

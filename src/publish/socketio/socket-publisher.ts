@@ -40,11 +40,11 @@ export function socketPublisher(
     publish(event: RecordEvent, meta: MessageMeta) {
       const except = socketsLeftOut(io, fanOut, meta.origin)
       const delivery = { meta: shownMeta(meta), except, change: changeOf(event, meta) }
-      return performAll(performer, stepsOf(event), delivery)
+      return performAll(performer, stepsOf(event, models), delivery)
     },
     drained: () => buffers?.drained(),
-    sent: (event, meta) => sentEvent(event, meta, origin => socketsLeftOut(io, fanOut, origin)),
-    hasReceivers: event => stepsOf(event).some(step => performer.hasReceivers(step)),
+    sent: (event, meta) => sentEvent(event, meta, { models, leftOut: origin => socketsLeftOut(io, fanOut, origin) }),
+    hasReceivers: event => stepsOf(event, models).some(step => performer.hasReceivers(step)),
     sockets: () => socketsConnectedTo(io),
   }
 }

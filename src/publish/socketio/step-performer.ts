@@ -97,7 +97,7 @@ export class StepPerformer {
     const model = this.#options.models.get(identity)
     for (const id of ids) {
       if (this.#slice.isOver) await this.#slice.next()
-      const steps = stepsOf({ verb: 'destroyed', identity, id: castId(model, id) })
+      const steps = stepsOf({ verb: 'destroyed', identity, id: castId(model, id) }, this.#options.models)
       for (const step of steps) await this.perform(step, delivery)
     }
   }

@@ -10,6 +10,7 @@ import {
 } from '../../models/model.ts'
 import { noModel } from '../../models/selection.ts'
 import { attributesShownAsStored } from '../../models/shown-attributes.ts'
+import { isVisible, resolveVisibility, withAttributes } from '../../models/visibility.ts'
 import { forbidden } from '../requests/refusal.ts'
 import type { RealtimeRequest } from '../requests/request.ts'
 import { Searchable } from './searchable.ts'
@@ -62,8 +63,6 @@ export interface ModelAccess {
 /** One model that clients may use, with all defaults applied. */
 export interface OpenModel {
   readonly model: Model
-  /** Whether every client may read every record. */
-  readonly isPublic: boolean
   readonly canWatch: boolean
   readonly writes: ReadonlySet<WriteAction>
   readonly writable: ReadonlySet<string>
@@ -78,67 +77,58 @@ export interface OpenModel {
 
 export type OpenModels = ReadonlyMap<string, OpenModel>
 
-/** Throws `E_OPTIONS` for an unknown model or attribute. */
-export function openModels(
-  models: Models,
-  access: Readonly<Record<string, true | ModelAccess>>,
-  logger: Logger,
-  feedOmits: FeedOmits = () => false,
-): OpenModels {
+/** Whether the feed keeps an attribute from clients. */
+export type FeedOmits = (identity: string, attribute: string) => boolean
+
+type Access = Readonly<Record<string, true | ModelAccess>>
+
+/** The models with what the access and the feed show to clients. Throws `E_OPTIONS` for an unknown model or attribute. */
+export function resolveAccess(models: Models, access: Access, feedOmits: FeedOmits = () => false): Models {
+  for (const name of Object.keys(access)) {
+    if (!models.has(name)) throw new ChangefeedError('E_OPTIONS', `Option \`models\` names ${noModel(name, models)}`)
+  }
   return new Map(
-    Object.entries(access).map(([name, given]) => {
-      const model = models.get(name.toLowerCase())
-      if (!model) throw new ChangefeedError('E_OPTIONS', `Option \`models\` names ${noModel(name, models)}`)
-      return [model.identity, openModel(model, given === true ? {} : given, logger, feedOmits)]
+    [...models.values()].map(model => {
+      const { [model.identity]: given } = access
+      const resolved = resolveVisibility(model, given === true ? {} : (given ?? {}))
+      const fieldsOf = ({ name, visible }: Attribute) => {
+        const captured = !feedOmits(model.identity, name)
+        return { captured, visible: visible && captured }
+      }
+      return [model.identity, { ...withAttributes(resolved, fieldsOf), readers: readersOf(given) }]
     }),
   )
 }
 
-/** Whether the feed keeps an attribute from clients. */
-export type FeedOmits = (identity: string, attribute: string) => boolean
-
-/**
- * Names of the attributes that clients must not see: those that the access omits, that the feed omits, and `protect` ones that
- * the access does not include. Responses, searches and messages all go by it. Throws `E_OPTIONS` for an unknown attribute.
- */
-export function hiddenAttributes(
-  model: Model,
-  access: true | ModelAccess | undefined,
-  feedOmits: FeedOmits = () => false,
-): Set<string> {
-  const { omit = [], include = [] } = access === true || access === undefined ? {} : access
-  for (const name of omit) attributeOf(model, name, 'omit')
-  for (const name of include) attributeOf(model, name, 'include')
-  const isHidden = ({ name, protect }: Attribute) =>
-    omit.includes(name) ||
-    (protect === true && name !== model.primaryKey && !include.includes(name)) ||
-    feedOmits(model.identity, name)
-  return new Set([...model.attributes.values()].filter(isHidden).map(({ name }) => name))
+function readersOf(access: true | ModelAccess | undefined): Model['readers'] {
+  if (access === undefined) return 'none'
+  return access === true || (access.policy === undefined && access.recordPolicy === undefined) ? 'all' : 'some'
 }
 
-const columnsOf = (model: Model, names: ReadonlySet<string>) =>
-  new Set([...names].flatMap(name => model.attributes.get(name)?.column ?? []))
+/** The models in `access`, which are results of {@link resolveAccess}. Throws `E_OPTIONS` for an unknown attribute. */
+export function openModels(models: Models, access: Access, logger: Logger): OpenModels {
+  return new Map(
+    Object.entries(access).flatMap(([identity, given]) => {
+      const model = models.get(identity)
+      return model ? [[identity, openModel(model, given === true ? {} : given, logger)]] : []
+    }),
+  )
+}
 
-/** Columns of the attributes that clients must not see. */
-export const hiddenColumns = (...[model, access, feedOmits]: Parameters<typeof hiddenAttributes>): Set<string> =>
-  columnsOf(model, hiddenAttributes(model, access, feedOmits))
-
-function openModel(model: Model, access: ModelAccess, logger: Logger, feedOmits: FeedOmits): OpenModel {
+function openModel(model: Model, access: ModelAccess, logger: Logger): OpenModel {
   const { policy, recordPolicy, watch = recordPolicy === undefined, write = false } = access
   for (const name of access.writable ?? []) requireWritable(model, name)
   for (const name of access.searchable ?? []) attributeOf(model, name, 'searchable')
-  const omitted = hiddenColumns(model, access, feedOmits)
-  const shown = attributesShownAsStored(model, omitted)
+  const shown = attributesShownAsStored(model)
   const writable = new Set(access.writable ?? settable(model, shown))
   return {
     model,
-    isPublic: policy === undefined && recordPolicy === undefined,
     canWatch: watch,
     writes: new Set(write === true ? WRITE_ACTIONS : write === false ? [] : write),
     writable,
     protected: protectedAttributes(model, shown, writable),
-    searchable: new Searchable(model, { named: access.searchable, redacted: omitted, logger }),
-    associations: model.associations.filter(({ alias }) => !omitted.has(model.attributes.get(alias)?.column ?? '')),
+    searchable: new Searchable(model, { named: access.searchable, logger }),
+    associations: model.associations.filter(({ alias }) => isVisible(model, alias)),
     allows: async (req, action) => (policy ? (await policy.call(access, req, action)) === true : true),
     allowsRecord: async (req, record, action) =>
       recordPolicy ? (await recordPolicy.call(access, req, record, action)) === true : true,

@@ -7,7 +7,8 @@ import {
   type RecordId,
   targetOf,
 } from '../../models/model.ts'
-import { type Presentation, presentable } from '../../models/presentation.ts'
+import { presentable } from '../../models/presentation.ts'
+import { inResponse } from '../../models/visibility.ts'
 import { isRecordId } from '../../publish/mapping/record-id.ts'
 import { memberKey } from '../../publish/socketio/recent-subscriptions.ts'
 import { classRoom, recordRoom } from '../../publish/socketio/rooms.ts'
@@ -27,7 +28,7 @@ interface Selection {
   readonly limit: number
 }
 
-export interface ReaderOptions extends Presentation {
+export interface ReaderOptions {
   readonly models: Models
   readonly open: OpenModels
   readonly live: (identity: string) => LiveModel
@@ -74,7 +75,7 @@ export class RecordReader {
     const isChosen = (name: string) =>
       name === open.model.primaryKey || (select ? select.includes(name) : !omit?.includes(name))
     return record => {
-      const shown = presentable(this.#options, open.model.identity, record)
+      const shown = presentable(this.#options.models, open.model.identity, record, inResponse)
       return Object.fromEntries(Object.entries(shown).filter(([name]) => isChosen(name)))
     }
   }

@@ -5,7 +5,6 @@ import {
   type ModelRecord,
   pluralAssociations,
   type RecordId,
-  targetOf,
 } from '../../models/model.ts'
 import { isRecordId } from '../../publish/mapping/record-id.ts'
 import type { Limits } from '../requests/limits.ts'
@@ -16,8 +15,6 @@ import { POPULATED_LIMIT } from './record-reader.ts'
 export interface WriterOptions {
   readonly live: (identity: string) => LiveModel
   readonly modelOf: (identity: string) => Model | undefined
-  /** Whether every client may read every record of a model. */
-  readonly isPublic: (identity: string) => boolean
   /** Whether a request may see a record that it may write. Without the record, only the model's policy is checked. */
   readonly maySee: (req: RealtimeRequest, identity: string, record?: ModelRecord) => Promise<boolean>
   /** Whether a socket receives messages about its own writes. */
@@ -133,18 +130,7 @@ export class RecordWriter {
     const plain = this.#options.live(model.identity).findOne({ [model.primaryKey]: id })
     const populate = (query: typeof plain, { alias, type }: Association) =>
       query.populate(alias, type === 'collection' ? { limit } : undefined)
-    const record = await runClientQuery(() => model.associations.reduce(populate, plain))
-    return record && this.#fitForAll(model, record)
-  }
-
-  /** All sockets in a room receive the same message, so records that some clients may not read are reduced to their ids. */
-  #fitForAll({ associations }: Model, record: ModelRecord): ModelRecord {
-    const reduced = associations.flatMap(association => {
-      const { alias } = association
-      const key = this.#options.modelOf(targetOf(association))?.primaryKey ?? 'id'
-      return this.#options.isPublic(targetOf(association)) ? [] : [[alias, idsInPlace(record[alias], key)]]
-    })
-    return { ...record, ...Object.fromEntries(reduced) }
+    return await runClientQuery(() => model.associations.reduce(populate, plain))
   }
 
   async #hasMember(model: Model, id: RecordId, collection: Collection, child: RecordId): Promise<boolean> {
@@ -193,11 +179,6 @@ export class RecordWriter {
   #keyOf({ collection }: Collection): string {
     return this.#options.modelOf(collection)?.primaryKey ?? 'id'
   }
-}
-
-function idsInPlace(value: unknown, key: string): unknown {
-  if (Array.isArray(value)) return value.map(each => idsInPlace(each, key))
-  return value !== null && typeof value === 'object' ? (value as ModelRecord)[key] : value
 }
 
 /** The stored values of the attributes that were set, with the id and attributes that Waterline set itself. */

@@ -1,6 +1,7 @@
 import type { Logger } from '../../logger.ts'
 import type { Model, ModelRecord } from '../../models/model.ts'
 import { attributesShownAsStored, maskedAttributes } from '../../models/shown-attributes.ts'
+import { isVisible } from '../../models/visibility.ts'
 
 /**
  * Attributes that may be searched and sorted by: those that clients see as stored, because searches could reveal others.
@@ -9,18 +10,15 @@ import { attributesShownAsStored, maskedAttributes } from '../../models/shown-at
 export class Searchable {
   readonly #model: Model
   readonly #names: Set<string>
-  readonly #redacted: ReadonlySet<string>
   readonly #logger: Logger
   /** Whether real records can remove attributes. False if the app lists the attributes itself. */
   readonly #learns: boolean
 
-  constructor(model: Model, { named, redacted, logger }: SearchableOptions) {
-    const isRedacted = (name: string) => redacted.has(model.attributes.get(name)?.column ?? '')
+  constructor(model: Model, { named, logger }: SearchableOptions) {
     this.#model = model
-    this.#redacted = redacted
     this.#logger = logger
     this.#learns = named === undefined && model.customToJSON !== undefined
-    const names = named?.filter(name => !isRedacted(name)) ?? attributesShownAsStored(model, redacted)
+    const names = named?.filter(name => isVisible(model, name)) ?? attributesShownAsStored(model)
     this.#names = new Set([model.primaryKey, ...names])
   }
 
@@ -32,7 +30,7 @@ export class Searchable {
   learn(records: readonly ModelRecord[]): void {
     if (!this.#learns) return
     for (const record of records) {
-      for (const name of maskedAttributes(this.#model, record, this.#redacted)) {
+      for (const name of maskedAttributes(this.#model, record)) {
         if (!this.#isPopulated(record, name)) this.#remove(name)
       }
     }
@@ -57,6 +55,5 @@ export class Searchable {
 export interface SearchableOptions {
   /** The attributes that the app lists. */
   readonly named: readonly string[] | undefined
-  readonly redacted: ReadonlySet<string>
   readonly logger: Logger
 }

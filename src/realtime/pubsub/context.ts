@@ -2,6 +2,7 @@ import type { Server } from 'socket.io'
 import type { Logger } from '../../logger.ts'
 import type { Model, ModelRecord, Models, RecordId } from '../../models/model.ts'
 import { presentable } from '../../models/presentation.ts'
+import { inMessagesOf } from '../../models/visibility.ts'
 import { isRecordId } from '../../publish/mapping/record-id.ts'
 import type { StepPerformer } from '../../publish/socketio/step-performer.ts'
 import type { PublishCallbacks, PubSubMethods, RecordOrId } from './methods.ts'
@@ -21,7 +22,6 @@ export interface PubSubContext {
   /** The live model of an identity. Calls between models go through it, so that an app's overrides run. */
   readonly peer: (identity: string) => PubSubModel | undefined
   readonly self: () => PubSubModel
-  readonly redactedColumns: (identity: string) => ReadonlySet<string>
   readonly isPublishedByFeed: (identity: string) => boolean
 }
 
@@ -43,10 +43,14 @@ export function idOfRecord(model: Model, record: RecordOrId): RecordId {
   )
 }
 
+/** A record in a message about a record of this model, as its subscribers may see it. @default identity of this model */
+export const presentableIn = ({ model, models }: PubSubContext, record: ModelRecord, identity = model.identity) =>
+  presentable(models, identity, record, inMessagesOf(model))
+
 /**
  * Changes as clients may see them. Applies `customToJSON` to the whole record, if it is known, and keeps the changed keys.
  */
 export function presentableChanges(context: PubSubContext, changes: ModelRecord, previous?: ModelRecord): ModelRecord {
-  const shown = presentable(context, context.model.identity, { ...previous, ...changes })
+  const shown = presentableIn(context, { ...previous, ...changes })
   return Object.fromEntries(Object.entries(shown).filter(([key]) => Object.hasOwn(changes, key)))
 }

@@ -1,9 +1,8 @@
 import type { ModelRecord, RecordId } from '../../models/model.ts'
-import { presentable } from '../../models/presentation.ts'
 import type { AddedToEvent, RecordEvent } from '../../publish/mapping/record-event.ts'
 import { castId, isRecordId } from '../../publish/mapping/record-id.ts'
 import { stepsOf } from '../../publish/socketio/messages.ts'
-import { type PubSubContext, presentableChanges } from './context.ts'
+import { type PubSubContext, presentableChanges, presentableIn } from './context.ts'
 import type { PublishOptions, PubSubMethods, RecordOrId } from './methods.ts'
 import { reverseEvents } from './reverse-events.ts'
 import { omitted } from './rooms.ts'
@@ -22,7 +21,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
   const isSilent = () => context.isPublishedByFeed(identity)
 
   const deliver = (event: RecordEvent, req: unknown, skip?: 'subscribe') => {
-    for (const step of stepsOf(event)) {
+    for (const step of stepsOf(event, models)) {
       if (step.do !== skip) void performer.perform(step, { except: omitted(req) })
     }
   }
@@ -52,7 +51,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
       verb: 'created',
       identity,
       id,
-      record: presentable(context, identity, record),
+      record: presentableIn(context, record),
       reverse: [],
     } as const
     deliver(event, req, noIntroduce ? 'subscribe' : undefined)
@@ -121,7 +120,7 @@ export function publishMethods(context: PubSubContext): PublishMethods {
 }
 
 const before = (context: PubSubContext, previous: ModelRecord | undefined) =>
-  previous ? { previous: presentable(context, context.model.identity, previous) } : {}
+  previous ? { previous: presentableIn(context, previous) } : {}
 
 interface Member {
   readonly identity: string
@@ -141,7 +140,7 @@ function memberOf({ model, models }: PubSubContext, alias: string, added: Record
 }
 
 const withRecord = (event: AddedToEvent, context: PubSubContext, { record, identity }: Member): AddedToEvent =>
-  record ? { ...event, added: presentable(context, identity, record) } : event
+  record ? { ...event, added: presentableIn(context, record, identity) } : event
 
 function callPeer(model: PubSubMethods | undefined, event: RecordEvent, req: unknown) {
   const options: PublishOptions = { noReverse: true }

@@ -15,8 +15,6 @@ export interface AttachPubSubOptions {
   /** @default sailsSockets(io) */
   readonly sockets?: Sockets
   readonly logger?: Logger
-  /** Columns of a model that clients must not see. `encrypt` attributes are always hidden. @default none */
-  readonly redactedColumns?: (identity: string) => ReadonlySet<string>
   /**
    * Models whose changes a feed on this server publishes. For these the app's own `publishCreate` and so on send nothing, so
    * that subscribers do not receive messages twice. @default none
@@ -45,7 +43,6 @@ export function attachPubSub(collections: Readonly<Record<string, object>>, opti
     sockets: options.sockets ?? sailsSockets(io, logger),
     performer: new StepPerformer(io, { models, fanOut: 'cluster' }),
     peer: (identity: string) => live.get(identity) as PubSubModel | undefined,
-    redactedColumns: options.redactedColumns ?? (() => new Set<string>()),
     isPublishedByFeed: options.isPublishedByFeed ?? (() => false),
   }
   for (const model of models.values()) {

@@ -2,6 +2,7 @@ import type { Server } from 'socket.io'
 import { BoundedMap } from '../../bounded-map.ts'
 import type { Models } from '../../models/model.ts'
 import type { MessageMeta, RecordEvent, RefetchEvent } from '../../publish/mapping/record-event.ts'
+import { visibleEvent } from '../../publish/mapping/visible-event.ts'
 import { parseOrigin, shownMeta } from '../../publish/origin.ts'
 import type { Publisher } from '../../publish/publisher.ts'
 import { socketsConnectedTo } from '../../publish/socketio/adapter.ts'
@@ -74,7 +75,7 @@ export class SailsPublisher implements Publisher {
 
   /** Publishes directly, because the model's function only knows the model's rooms. Runs first, because that function may remove room members. */
   async #toRoomsOfApp(event: RecordEvent, meta: MessageMeta, except: readonly string[]) {
-    const message = toRoomsOfApp(event)
+    const message = toRoomsOfApp(event, this.#options.models)
     if (!message) return
     const delivery = { meta: shownMeta(meta), except: [...except, ...message.except] }
     await this.#options.performer.perform(message.step, delivery)
@@ -82,7 +83,8 @@ export class SailsPublisher implements Publisher {
 
   /** The messages of Sails' own functions. What an override of the app would send is not known. */
   sent(event: RecordEvent, meta: MessageMeta): SentEvent {
-    return sentEvent(event, meta, this.#options.socketsLeftOut)
+    const { models, socketsLeftOut } = this.#options
+    return sentEvent(event, meta, { models, leftOut: socketsLeftOut })
   }
 
   sockets(): number | null {
@@ -144,7 +146,9 @@ export class SailsPublisher implements Publisher {
     }
     this.#remember(pending)
     try {
-      await this.#options.broadcasts.deliver(delivery, () => callModel(model, event))
+      await this.#options.broadcasts.deliver(delivery, () =>
+        callModel(model, visibleEvent(event, this.#options.models)),
+      )
     } catch (error) {
       if (![...keys].every(key => delivery.sent.has(key))) throw error
       this.#options.log.warn(

@@ -1,5 +1,6 @@
 import type { Model } from '../../models/model.ts'
 import { attributesShownAsStored } from '../../models/shown-attributes.ts'
+import { withAttributes } from '../../models/visibility.ts'
 import type { SailsApp } from './sails-app.ts'
 
 /**
@@ -18,7 +19,7 @@ export function warnOfExposedAttributes({ config, hooks, log }: SailsApp, models
 }
 
 function exposedIn(model: Model): string[] {
-  const shown = attributesShownAsStored(model, new Set())
+  const shown = attributesShownAsStored(withAttributes(model, ({ encrypt }) => ({ visible: !encrypt })))
   return [...model.attributes.values()]
     .filter(({ name }) => !shown.has(name))
     .map(({ name, encrypt }) => `${name} (${encrypt ? 'encrypted' : 'hidden or changed by customToJSON'})`)

@@ -3,7 +3,8 @@ import { installCapture } from '../../../src/capture/apply.ts'
 import type { CaptureOptions, InstallFlags } from '../../../src/capture/capture-options.ts'
 import { migrateSchema } from '../../../src/db/migrate.ts'
 import type { Attribute, Model, Models } from '../../../src/models/model.ts'
-import type { ModelOptions } from '../../../src/models/selection.ts'
+import { type ModelOptions, selectModels } from '../../../src/models/selection.ts'
+import { attributeOf } from '../../helpers/attribute.ts'
 import { copiedDatabase, type TestDatabase, testDatabase } from '../../helpers/database.ts'
 
 /** The most difficult name that the option `schema` allows. */
@@ -33,13 +34,7 @@ interface ModelParts {
 export function modelOf(identity: string, parts: ModelParts = {}): Model {
   const { primaryKey = 'id', columns = { id: 'id', name: 'name', password: 'password' }, encrypt = [] } = parts
   const attributes = Object.entries(columns).map(
-    ([name, column]): Attribute => ({
-      name,
-      column,
-      type: 'ref',
-      encrypt: encrypt.includes(name),
-      autoTimestamp: false,
-    }),
+    ([name, column]): Attribute => attributeOf({ name, column, encrypt: encrypt.includes(name) }),
   )
   return {
     identity,
@@ -50,6 +45,7 @@ export function modelOf(identity: string, parts: ModelParts = {}): Model {
     attributes: new Map(attributes.map(attribute => [attribute.name, attribute])),
     associations: [],
     linkedCollections: [],
+    readers: 'all',
   }
 }
 
@@ -68,7 +64,11 @@ export const captureOptions = ({ of = {}, ...rest }: OptionParts = {}): CaptureO
 
 /** Installs over a separate connection. */
 export async function capture(database: TestDatabase, models: readonly Model[], options: OptionParts = {}) {
-  return await installCapture(await database.connect(), modelsOf(...models), captureOptions(options))
+  const settings = captureOptions(options)
+  const known = modelsOf(...models)
+  const ofKnown = new Map([...settings.models].filter(([identity]) => known.has(identity)))
+  const selected = selectModels(known, { only: null, except: new Set(), options: ofKnown })
+  return await installCapture(await database.connect(), selected, settings)
 }
 
 export interface Logged {

@@ -3,6 +3,7 @@ import { type GapReason, LogRanges, type WantedRange } from '../../../src/catch-
 import { type Cursor, parseCursor } from '../../../src/change-log/cursor.ts'
 import { createChangefeed } from '../../../src/changefeed.ts'
 import { openDatabase } from '../../../src/db/connect.ts'
+import type { Models } from '../../../src/models/model.ts'
 import { readModels } from '../../../src/models/model-map.ts'
 import { type ChangefeedOptions, parseOptions } from '../../../src/options.ts'
 import { pauseModels, resumeModels } from '../../../src/pipeline/pauses.ts'
@@ -19,8 +20,8 @@ import { definitions, serve } from '../realtime/realtime-app.ts'
 
 const recordEvents = new WeakMap<SentEvent, RecordEvent>()
 
-function sentBy(event: RecordEvent, meta: MessageMeta): SentEvent {
-  const sent = sentEvent(event, meta, () => [])
+const sendingOf = (known: Models) => (event: RecordEvent, meta: MessageMeta) => {
+  const sent = sentEvent(event, meta, { models: known, leftOut: () => [] })
   recordEvents.set(sent, event)
   return sent
 }
@@ -35,6 +36,8 @@ async function openWorld(options: Partial<ChangefeedOptions> = {}) {
   const database = await migratedDatabase()
   const { connectionString } = database
   const { collections } = await startWaterline({ connectionString, models, migrate: 'drop' })
+  const known = readModels(collections)
+  const sentBy = sendingOf(known)
   const live: SentEvent[] = []
   const publisher = { publish: (event: RecordEvent, meta: MessageMeta) => void live.push(sentBy(event, meta)) }
   const all = { connectionString, collections, publisher, ...options }
@@ -42,7 +45,6 @@ async function openWorld(options: Partial<ChangefeedOptions> = {}) {
   afterScope(() => feed.stop())
   const db = openDatabase({ connectionString, applicationName: 'test' }, 'changefeed')
   afterScope(() => db.close())
-  const known = readModels(collections)
   const ranges = ({ memoryBytes = 32 * 2 ** 20, maxMessages = 10_000 }: Limits = {}) => {
     const parts = { db, settings: parseOptions(all), models: known, sentBy, concurrentReads: 2 }
     const made = new LogRanges({ ...parts, memoryBytes, maxMessages })

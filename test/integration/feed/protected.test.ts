@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { openDatabase } from '../../../src/db/connect.ts'
 import { examine } from '../../../src/doctor/doctor.ts'
 import { readModels } from '../../../src/models/model-map.ts'
+import { selectModels } from '../../../src/models/selection.ts'
 import { suspectedSecrets } from '../../../src/models/suspected-secrets.ts'
 import { type ChangefeedOptions, parseOptions } from '../../../src/options.ts'
 import { afterScope } from '../../helpers/scope.ts'
@@ -35,7 +36,7 @@ async function secretsFound(shop: Shop, options: Partial<ChangefeedOptions> = {}
   const settings = parseOptions({ connectionString: database.connectionString, collections, ...options })
   const db = openDatabase({ ...settings.connection, applicationName: 'doctor' }, settings.schema)
   afterScope(() => db.close())
-  const { findings: found } = await examine(db, settings, readModels(collections))
+  const { findings: found } = await examine(db, settings, selectModels(readModels(collections), settings.models))
   return found.filter(({ check }) => check === 'secrets').map(({ message }) => message)
 }
 
@@ -65,8 +66,6 @@ test('attributes named like secrets are listed once at install, and by doctor un
   const named = { omit: ['resetToken'], include: ['client_secret', 'apiKey'] }
   expect(await secretsFound(shop, { models: { account: named } })).toEqual([])
   const options = new Map([['account', { include: ['resetToken', 'password'] }]])
-  expect(suspectedSecrets(readModels(shop.collections), { options })[0]?.attributes).toEqual([
-    'client_secret',
-    'apiKey',
-  ])
+  const selected = selectModels(readModels(shop.collections), { only: null, except: new Set(), options })
+  expect(suspectedSecrets(selected, { options })[0]?.attributes).toEqual(['client_secret', 'apiKey'])
 })

@@ -64,7 +64,7 @@ test('any row decodes to the record that find returns', async () => {
   const [model, client] = [readModels(orm).get('anything'), await database.connect()]
   const [shape] = await readTableShapes(client, [{ schema: 'public', name: 'anything' }])
   if (!model || !shape) throw new Error('The table or its model is missing')
-  const target = { model, shape, parsers: pg.types, redacted: new Set<string>() }
+  const target = { model, shape, parsers: pg.types }
   const places = columns.map(([, expression], index) => expression(`$${index + 1}`))
   const insert = `insert into anything values (default, ${places.join(', ')})`
 

@@ -7,6 +7,8 @@ import type { Attribute, Model } from '../../../src/models/model.ts'
 import { readModels } from '../../../src/models/model-map.ts'
 import { toPublic } from '../../../src/models/public-record.ts'
 import { parseRow } from '../../../src/models/row-json.ts'
+import { withAttributes } from '../../../src/models/visibility.ts'
+import { attributeOf } from '../../helpers/attribute.ts'
 import { testDatabase } from '../../helpers/database.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { rowsAsLogged } from './logged-rows.ts'
@@ -42,11 +44,12 @@ describe('a record that Waterline wrote', () => {
           [String(id)],
         )
         const found = await orm.collections[identity].findOne(id)
-        const target = { model, shape, parsers: pg.types, redacted: new Set<string>() }
+        const whole = withAttributes(model, () => ({ captured: true }))
+        const target = { model: whole, shape, parsers: pg.types }
         const decoded = decodeRow(target, parseRow(row?.row ?? '', model)).record
         expect(decoded).toEqual(found)
         expect(Object.keys(decoded)).toEqual(Object.keys(found))
-        expect(JSON.stringify(toPublic(model, decoded, target))).toBe(JSON.stringify(found))
+        expect(JSON.stringify(toPublic(model, decoded))).toBe(JSON.stringify(found))
       }
     }
   })
@@ -91,15 +94,7 @@ function shapeWith(...columns: ColumnShape[]): TableShape {
 }
 
 function modelWith(...attributes: (Partial<Attribute> & { readonly name: string })[]): Model {
-  const complete = attributes.map(
-    (attribute): Attribute => ({
-      column: attribute.name,
-      type: 'ref',
-      encrypt: false,
-      autoTimestamp: false,
-      ...attribute,
-    }),
-  )
+  const complete = attributes.map(attributeOf)
   const byName = new Map(complete.map(each => [each.name, each]))
   return {
     ...{ identity: 'user', datastore: 'default', schema: 'public', table: 'user' },
@@ -107,11 +102,12 @@ function modelWith(...attributes: (Partial<Attribute> & { readonly name: string 
     attributes: byName,
     associations: [],
     linkedCollections: [],
+    readers: 'all',
   }
 }
 
-const decode = (model: Model, shape: TableShape, row: string, redacted: string[] = [], parsers = pg.types) =>
-  decodeRow({ model, shape, parsers, redacted: new Set(redacted) }, parseRow(row, model)).record
+const decode = (model: Model, shape: TableShape, row: string, parsers = pg.types) =>
+  decodeRow({ model, shape, parsers }, parseRow(row, model)).record
 
 describe('omitted from a record', () => {
   const shape = shapeWith(
@@ -126,10 +122,10 @@ describe('omitted from a record', () => {
     expect(decode(model, shape, '{"id":"1","full_name":"Ann","pin":"1"}')).toEqual({ name: 'Ann' })
   })
 
-  test('redacted columns, even if the row contains them', () => {
-    const model = modelWith({ name: 'id' }, { name: 'secret', column: 'pin' })
-    expect(decode(model, shape, '{"id":"1","pin":"1"}', ['pin'])).toEqual({ id: '1' })
-    expect(decode(model, shape, '{"id":"1","pin":null}', ['pin'])).toEqual({ id: '1' })
+  test('attributes that are not captured, even if the row contains them', () => {
+    const model = modelWith({ name: 'id' }, { name: 'secret', column: 'pin', captured: false })
+    expect(decode(model, shape, '{"id":"1","pin":"1"}')).toEqual({ id: '1' })
+    expect(decode(model, shape, '{"id":"1","pin":null}')).toEqual({ id: '1' })
   })
 
   test('virtual generated columns, which a trigger sees as null', () => {
@@ -148,7 +144,7 @@ describe('omitted from a record', () => {
 
 test('values are decoded with the parsers that are currently set', () => {
   const parsers = { ...pg.types, getTypeParser: () => (value: string) => BigInt(value) } as unknown as typeof pg.types
-  expect(decode(modelWith({ name: 'id' }), shapeWith(column('id', int8)), '{"id":"1"}', [], parsers)).toEqual({
+  expect(decode(modelWith({ name: 'id' }), shapeWith(column('id', int8)), '{"id":"1"}', parsers)).toEqual({
     id: 1n,
   })
 })
@@ -171,10 +167,7 @@ describe('a value that cannot be decoded', () => {
     const model = modelWith({ name: 'id' }, { name: 'doc', column: 'the_doc', ...attributes[0] })
     const shape = shapeWith(column('id', int8), column('the_doc', type))
     return () =>
-      decodeRow(
-        { model, shape, parsers: pg.types, redacted: new Set() },
-        parseRow(JSON.stringify({ id: '1', the_doc: text }), model),
-      )
+      decodeRow({ model, shape, parsers: pg.types }, parseRow(JSON.stringify({ id: '1', the_doc: text }), model))
   }
 
   test.each<[string, TypeShape, string, RegExp]>([

@@ -6,6 +6,7 @@ import {
   type Models,
   pluralAssociations,
 } from '../../../src/models/model.ts'
+import { attributeOf } from '../../helpers/attribute.ts'
 
 const definitions = [
   model('owner', { id: 'number', name: 'string' }, [oneToMany('owner', 'pets', 'pet', 'owner')]),
@@ -79,7 +80,7 @@ export function modelOf(identity: string): Model {
 type Definition = Omit<Model, 'linkedCollections'>
 
 function model(identity: string, columns: Record<string, Attribute['type']>, associations: Association[]): Definition {
-  const attributes = Object.entries(columns).map(([name, type]) => attribute(name, type))
+  const attributes = Object.entries(columns).map(([name, type]) => attributeOf({ name, type }))
   return {
     identity,
     datastore: 'default',
@@ -88,6 +89,7 @@ function model(identity: string, columns: Record<string, Attribute['type']>, ass
     primaryKey: 'id',
     attributes: new Map(attributes.map(each => [each.name, each])),
     associations,
+    readers: 'all',
   }
 }
 
@@ -102,8 +104,4 @@ function junction(identity: string, foreignKeys: Record<string, string>): Defini
   const associations = Object.entries(foreignKeys).map(([alias, of]) => ({ type: 'model', alias, model: of }) as const)
   const columns = Object.fromEntries(associations.map(({ alias }) => [alias, 'number'] as const))
   return { ...model(identity, { id: 'number', ...columns }, associations), junction: true }
-}
-
-function attribute(name: string, type: Attribute['type']): Attribute {
-  return { name, column: name, type, encrypt: false, autoTimestamp: false }
 }

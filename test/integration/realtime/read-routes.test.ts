@@ -281,7 +281,7 @@ test('invalid options are named', async () => {
   const { serve } = await import('./realtime-app.ts')
   const refused: [object, string][] = [
     [{ models: { nosuch: true } }, '`nosuch`, which is no model'],
-    [{ models: { pet: { omit: ['nosuch'] } } }, 'models.pet.omit` names "nosuch"'],
+    [{ models: { pet: { omit: ['nosuch'] } } }, 'models.pet.omit` names `nosuch`'],
     [{ models: { pet: { writable: ['nosuch'] } } }, 'models.pet.writable` names "nosuch"'],
     [{ models: { pet: { searchable: ['nosuch'] } } }, 'models.pet.searchable` names "nosuch"'],
     [{ models: { pet: { write: ['fly'] } } }, 'models.pet.write'],

@@ -14,7 +14,8 @@ const eventOf = (verb: string, id: number): RecordEvent => {
   return { verb: 'refetch', identity, reason: 'bulk' }
 }
 
-const sentOf = (event: RecordEvent) => sentEvent(event, { cursor: '1.1.1', at: 0 }, () => [])
+const sentOf = (event: RecordEvent) =>
+  sentEvent(event, { cursor: '1.1.1', at: 0 }, { models: new Map(), leftOut: () => [] })
 
 /** What a socket does with each event: whether it concerned it, and its rooms afterwards. */
 function apply(rooms: Set<string>, { steps }: ReturnType<typeof sentOf>): boolean {

@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import type { Attribute, Model, ModelRecord } from '../../../src/models/model.ts'
 import { toPublic } from '../../../src/models/public-record.ts'
-
-const none = { redacted: new Set<string>() }
+import { resolveVisibility } from '../../../src/models/visibility.ts'
+import { attributeOf } from '../../helpers/attribute.ts'
 
 function modelWith(customToJSON?: Model['customToJSON']): Model {
-  const attributes: Attribute[] = [
-    { name: 'id', column: 'id', type: 'number', encrypt: false, autoTimestamp: false },
-    { name: 'name', column: 'full_name', type: 'string', encrypt: false, autoTimestamp: false },
-    { name: 'pin', column: 'secret_pin', type: 'string', encrypt: false, autoTimestamp: false },
-    { name: 'ssn', column: 'ssn', type: 'string', encrypt: true, autoTimestamp: false },
-  ]
+  const attributes = [
+    { name: 'id', type: 'number' },
+    { name: 'name', column: 'full_name', type: 'string' },
+    { name: 'pin', column: 'secret_pin', type: 'string' },
+    { name: 'ssn', type: 'string', encrypt: true },
+    ...['at', 'none', 'gone', 'infinite', 'nested', 'bytes', 'doc'].map(name => ({ name })),
+  ].map(each => attributeOf(each as Partial<Attribute> & { name: string }))
   return {
     identity: 'user',
     datastore: 'default',
@@ -20,9 +21,12 @@ function modelWith(customToJSON?: Model['customToJSON']): Model {
     attributes: new Map(attributes.map(each => [each.name, each])),
     associations: [],
     linkedCollections: [],
+    readers: 'all',
     ...(customToJSON && { customToJSON }),
   }
 }
+
+const withoutPin = (model: Model) => resolveVisibility(model, { omit: ['pin'] })
 
 /** A record as Waterline returns it. */
 function asFound(record: ModelRecord, customToJSON: () => unknown): ModelRecord {
@@ -40,7 +44,7 @@ describe('without customToJSON', () => {
       nested: { list: [undefined, new Date(0), Number.NaN], gone: undefined },
       bytes: Buffer.from([0, 255]),
     }
-    const shown = toPublic(modelWith(), record, none)
+    const shown = toPublic(modelWith(), record)
     expect(shown).toStrictEqual({
       id: 1,
       at: '2020-02-29T00:00:00.000Z',
@@ -52,10 +56,10 @@ describe('without customToJSON', () => {
     expect(JSON.stringify(shown)).toBe(JSON.stringify(record))
   })
 
-  test('encrypted and redacted attributes are removed', () => {
-    const record = { id: 1, name: 'Ann', pin: '1234', ssn: 'ciphertext' }
-    expect(toPublic(modelWith(), record, none)).toEqual({ id: 1, name: 'Ann', pin: '1234' })
-    expect(toPublic(modelWith(), record, { redacted: new Set(['secret_pin']) })).toEqual({ id: 1, name: 'Ann' })
+  test('encrypted, omitted and unknown attributes are removed', () => {
+    const record = { id: 1, name: 'Ann', pin: '1234', ssn: 'ciphertext', full_name: 'Ann', other: 'unknown' }
+    expect(toPublic(modelWith(), record)).toEqual({ id: 1, name: 'Ann', pin: '1234' })
+    expect(toPublic(withoutPin(modelWith()), record)).toEqual({ id: 1, name: 'Ann' })
   })
 })
 
@@ -85,19 +89,19 @@ describe('customToJSON', () => {
   ])('%s is serialised as by Waterline', (_, customToJSON) => {
     const model = modelWith(customToJSON as Model['customToJSON'])
     const { ssn: _ssn, ...visible } = record
-    expect(JSON.stringify(toPublic(model, record, none))).toBe(JSON.stringify(asFound(visible, customToJSON)))
+    expect(JSON.stringify(toPublic(model, record))).toBe(JSON.stringify(asFound(visible, customToJSON)))
   })
 
   test('cannot restore hidden attributes, by attribute or column name', () => {
     const model = modelWith(() => ({ name: 'Ann', ssn: 'x', pin: 'y', secret_pin: 'z', full_name: 'Ann' }))
-    expect(toPublic(model, record, { redacted: new Set(['secret_pin']) })).toEqual({ name: 'Ann', full_name: 'Ann' })
+    expect(toPublic(withoutPin(model), record)).toEqual({ name: 'Ann', full_name: 'Ann' })
   })
 
   test('does not receive hidden attributes', () => {
     const model = modelWith(function () {
       return { seen: Object.keys(this) }
     })
-    expect(toPublic(model, record, { redacted: new Set(['secret_pin']) })).toEqual({
+    expect(toPublic(withoutPin(model), record)).toEqual({
       seen: ['id', 'name', 'at', 'doc'],
     })
   })
@@ -110,7 +114,7 @@ describe('customToJSON', () => {
       own.at.setTime(1)
       return own
     })
-    expect(toPublic(model, record, none)).toMatchObject({ doc: { list: [1, 2] }, at: '1970-01-01T00:00:00.001Z' })
+    expect(toPublic(model, record)).toMatchObject({ doc: { list: [1, 2] }, at: '1970-01-01T00:00:00.001Z' })
     expect(record).toMatchObject({ name: 'Ann', doc: { list: [1] }, at: new Date(0) })
   })
 
@@ -119,7 +123,6 @@ describe('customToJSON', () => {
       toPublic(
         modelWith(() => value),
         record,
-        none,
       ),
     ).toThrow(expect.objectContaining({ code: 'E_MODEL', message: expect.stringContaining('`user`') }))
   })
@@ -128,7 +131,7 @@ describe('customToJSON', () => {
     const model = modelWith(() => {
       throw new Error('no')
     })
-    expect(() => toPublic(model, record, none)).toThrow('no')
+    expect(() => toPublic(model, record)).toThrow('no')
   })
 
   test('cannot return a BigInt', () => {
@@ -136,7 +139,6 @@ describe('customToJSON', () => {
       toPublic(
         modelWith(() => ({ big: 1n })),
         record,
-        none,
       ),
     ).toThrow('`big` is a BigInt')
   })

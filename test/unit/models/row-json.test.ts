@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Model } from '../../../src/models/model.ts'
 import { changedAttributes, parseRow } from '../../../src/models/row-json.ts'
+import { attributeOf } from '../../helpers/attribute.ts'
 
 const model: Model = {
   identity: 'user',
@@ -8,14 +9,10 @@ const model: Model = {
   schema: 'public',
   table: 'user',
   primaryKey: 'id',
-  attributes: new Map(
-    ['id', 'name', 'settings'].map(name => [
-      name,
-      { name, column: `${name}_column`, type: 'ref', encrypt: false, autoTimestamp: false },
-    ]),
-  ),
+  attributes: new Map(['id', 'name', 'settings'].map(name => [name, attributeOf({ name, column: `${name}_column` })])),
   associations: [],
   linkedCollections: [],
+  readers: 'all',
 }
 
 describe('a row', () => {

@@ -8,7 +8,6 @@ import { serialPublisher } from '../../../src/publish/serial-publisher.ts'
 import { withFlush } from '../../../src/publish/socketio/cluster-publisher.ts'
 import { type SentEvent, sentEvent } from '../../../src/publish/socketio/sent-event.ts'
 import { wrapPublisher } from '../../../src/publish/wrap-publisher.ts'
-import { visiblePublisher } from '../../../src/realtime/pubsub/visibility.ts'
 
 const META = { cursor: '1.1.1', at: 0 }
 const EVENT: RecordEvent = { verb: 'destroyed', identity: 'pet', id: 1 }
@@ -40,7 +39,7 @@ class WholePublisher implements Required<Publisher> {
 
   sent(event: RecordEvent, meta: MessageMeta): SentEvent {
     this.#called.push('sent')
-    return sentEvent(event, meta, () => [])
+    return sentEvent(event, meta, { models: new Map(), leftOut: () => [] })
   }
 
   skipped(): void {
@@ -62,7 +61,6 @@ function serverOverRedis(): Server {
 const wrappers: Readonly<Record<string, (publisher: Publisher) => Publisher>> = {
   wrapPublisher: publisher => wrapPublisher(publisher, (event, meta) => publisher.publish(event, meta)),
   serialPublisher,
-  visiblePublisher: publisher => visiblePublisher(publisher, { models: new Map(), hidden: () => new Set() }),
   'withFlush, known adapter': publisher => withFlush(serverOverRedis(), publisher),
   'withFlush, unknown adapter': publisher => withFlush(new Server(), publisher),
   markingReplayed,

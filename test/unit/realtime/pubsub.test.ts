@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Models } from '../../../src/models/model.ts'
 import { classRoom, recordRoom } from '../../../src/publish/socketio/rooms.ts'
 import { type AttachPubSubOptions, attachPubSub, type WithPubSub } from '../../../src/realtime/pubsub/pubsub.ts'
+import { attributeOf } from '../../helpers/attribute.ts'
 import { models as school } from '../../integration/publish/school-models.ts'
 import { memoryLogger } from '../../integration/realtime/memory-logger.ts'
 import { socketServer } from '../../integration/realtime/socket-server.ts'
@@ -218,9 +219,10 @@ test('hidden attributes are omitted, also in populated records', async () => {
   const models = new Map(school).set('account', {
     ...account,
     attributes: new Map([
-      ['id', { name: 'id', column: 'id', type: 'number', encrypt: false, autoTimestamp: false }],
-      ['ssn', { name: 'ssn', column: 'ssn', type: 'string', encrypt: true, autoTimestamp: false }],
-      ['note', { name: 'note', column: 'note_col', type: 'string', encrypt: false, autoTimestamp: false }],
+      ['id', attributeOf({ name: 'id', type: 'number' })],
+      ['email', attributeOf({ name: 'email', type: 'string' })],
+      ['ssn', attributeOf({ name: 'ssn', type: 'string', encrypt: true })],
+      ['note', attributeOf({ name: 'note', column: 'note_col', type: 'string', visible: false })],
     ]),
     customToJSON() {
       const { password, ...shown } = this as Record<string, unknown>
@@ -232,7 +234,7 @@ test('hidden attributes are omitted, also in populated records', async () => {
     identity: 'login',
     associations: [{ type: 'model', alias: 'account', model: 'account' }],
   } as never)
-  const { model, watcher } = await setUp({}, { models, redactedColumns: () => new Set(['note_col']) })
+  const { model, watcher } = await setUp({}, { models })
   const ann = await watcher(...['account', 'login'].flatMap(identity => [classRoom(identity), recordRoom(identity, 1)]))
   const secret = { id: 1, email: 'a@x', password: 'pw', ssn: '123', note: 'n' }
   model('account').publishCreate(secret)
