@@ -1,7 +1,7 @@
 import type { Server } from 'socket.io'
 import { parseCursor } from '../../change-log/cursor.ts'
 import type { FeedSnapshot } from '../feed-snapshot.ts'
-import type { MessageMeta, RecordEvent } from '../mapping/record-event.ts'
+import type { MessageMeta, RecordEvent, RefetchEvent } from '../mapping/record-event.ts'
 import { recordRoom } from './rooms.ts'
 
 /** A request that read records and subscribed its socket to them, until the feed has published all that it saw. */
@@ -42,9 +42,8 @@ export interface SentMessage {
   readonly change: PublishedChange
 }
 
-/** Undefined for `refetch`, of which no socket is left out. */
-export function changeOf(event: RecordEvent, { cursor }: MessageMeta): PublishedChange | undefined {
-  if (event.verb === 'refetch') return undefined
+/** Sockets are never left out of `refetch`. */
+export function changeOf(event: Exclude<RecordEvent, RefetchEvent>, { cursor }: MessageMeta): PublishedChange {
   return event.verb === 'created' ? { cursor, created: recordRoom(event.identity, event.id) } : { cursor }
 }
 
@@ -124,9 +123,11 @@ export class RecentSubscriptions {
     }
   }
 
-  /** Forgets all subscriptions to a room, because its members received a message that may be older than their lists. */
-  forgetRoom(room: string): void {
-    for (const socketId of [...(this.#rooms.get(room)?.keys() ?? [])]) this.#remove(room, socketId)
+  /** Forgets subscriptions to a room, because its members received a message that may be older than their lists. */
+  forgetRoom(room: string, exceptSocketId?: string): void {
+    for (const socketId of [...(this.#rooms.get(room)?.keys() ?? [])]) {
+      if (socketId !== exceptSocketId) this.#remove(room, socketId)
+    }
   }
 
   /** Ids of the sockets that read their lists after the change. */

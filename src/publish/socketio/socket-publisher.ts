@@ -39,7 +39,8 @@ export function socketPublisher(
   return {
     publish(event: RecordEvent, meta: MessageMeta) {
       const except = socketsLeftOut(io, fanOut, meta.origin)
-      const delivery = { meta: shownMeta(meta), except, change: changeOf(event, meta) }
+      const change = event.verb === 'refetch' ? undefined : changeOf(event, meta)
+      const delivery = { meta: shownMeta(meta), except, change }
       return performAll(performer, stepsOf(event, models), delivery)
     },
     drained: () => buffers?.drained(),

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { BoundedMap } from '../../bounded-map.ts'
 import { formatOrigin } from '../../publish/origin.ts'
+import type { BlueprintAnswer } from '../deduplication/members-shown.ts'
 import type { MessageKey } from '../deduplication/message-key.ts'
 import { Publications } from '../deduplication/publication-log.ts'
 import type { ActionRequest, SailsApp } from '../hook/sails-app.ts'
@@ -22,6 +23,9 @@ const REMEMBERED = 10_000
 /** A request that an action of this process handles or has handled. */
 export interface KnownRequest {
   readonly origin: string
+  readonly action: { readonly name: string; readonly blueprint: boolean }
+  /** Id of the requesting socket. Absent for HTTP. */
+  readonly socketId?: string
   readonly publications: Publications
   /** Time of its last write, in milliseconds since the epoch. */
   seenAt: number
@@ -38,6 +42,9 @@ export class ActionRequests {
   readonly #sails: SailsApp
   /** Called with the keys of the messages that an action publishes by itself, if the action has written something. */
   onPublished: (origin: string, keys: readonly MessageKey[]) => void = () => {}
+  /** Called before an action runs, which waits for the promise, if there is one. It must not reject. */
+  beforeAction: (request: KnownRequest) => Promise<void> | undefined = () => undefined
+  onAnswered: (request: KnownRequest, answer: () => BlueprintAnswer) => void = () => {}
   readonly #current = new AsyncLocalStorage<KnownRequest>()
   /** By origin. Only requests that wrote something. */
   readonly #known = new BoundedMap<string, KnownRequest>({ count: REMEMBERED, ageMs: REMEMBERED_MS })
@@ -75,8 +82,15 @@ export class ActionRequests {
   /** Runs the rest of the request, and the async work that it starts, in the context of this request. */
   enter(req: ActionRequest, res: ServerResponse, next: () => void): void {
     const request = this.safely('tracking a request', () => this.#open(req, res), undefined)
-    if (request) this.#current.run(request, next)
+    if (request) this.#run(request, next)
     else next()
+  }
+
+  #run(request: KnownRequest, next: () => void) {
+    const proceed = () => this.#current.run(request, next)
+    const ready = this.safely('preparing a request', () => this.beforeAction(request), undefined)
+    if (ready) void ready.then(proceed)
+    else proceed()
   }
 
   #open(req: ActionRequest, res: ServerResponse): KnownRequest {
@@ -93,9 +107,18 @@ export class ActionRequests {
       onPublished: keys =>
         this.safely('announcing messages', () => this.#known.has(origin) && this.onPublished(origin, keys), undefined),
     })
-    const request: KnownRequest = { origin, publications, seenAt: Date.now() }
+    const request: KnownRequest = {
+      origin,
+      action: { name: req.options?.action ?? '', blueprint },
+      ...socketIdOf(req),
+      publications,
+      seenAt: Date.now(),
+    }
     const answered = () => {
-      request.answeredAt ??= Date.now()
+      if (request.answeredAt === undefined) {
+        request.answeredAt = Date.now()
+        this.safely('completing a request', () => this.onAnswered(request, () => answerOf(req, res)), undefined)
+      }
       publications.complete()
     }
     res.once('finish', answered)
@@ -112,6 +135,19 @@ export class ActionRequests {
 function isBlueprint(sails: SailsApp, { options }: ActionRequest): boolean {
   const action = sails.getActions()[options?.action ?? '']
   return action?._middlewareType?.startsWith('BLUEPRINT') ?? false
+}
+
+/** Blueprints set `blueprintAction`. The response of a virtual request keeps its body. */
+function answerOf({ options, params }: ActionRequest, res: ServerResponse): BlueprintAnswer {
+  const { blueprintAction: blueprint, model = '', alias } = options ?? {}
+  const parentId = params?.parentid
+  return {
+    blueprint,
+    model,
+    ...(parentId !== undefined && { parentId }),
+    ...(alias !== undefined && { alias }),
+    body: (res as { body?: unknown }).body,
+  }
 }
 
 function socketIdOf({ isSocket, socket }: ActionRequest): { socketId?: string } {

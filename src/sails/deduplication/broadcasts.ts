@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Server } from 'socket.io'
 import type { FanOut } from '../../publish/fan-out.ts'
 import type { MessageMeta } from '../../publish/mapping/record-event.ts'
+import { type PublishedChange, RecentSubscriptions } from '../../publish/socketio/recent-subscriptions.ts'
 import type { RoomEmitter } from '../../publish/socketio/room-emitter.ts'
 import type { Safeguard } from '../attribution/safeguard.ts'
 import type { Rooms, SailsModel, SailsSockets } from '../hook/sails-app.ts'
@@ -13,6 +14,7 @@ export interface FeedDelivery {
   readonly meta: MessageMeta
   /** Ids of excluded sockets, on any node. */
   readonly except: string[]
+  readonly change?: PublishedChange
   /** Keys of the messages to send. */
   readonly keys: ReadonlySet<MessageKey>
   /** Whether the function also publishes reverse messages. Those not in `keys` are dropped: they have changes of their own. */
@@ -48,11 +50,13 @@ export interface BroadcastsOptions {
  */
 export class Broadcasts {
   readonly #options: BroadcastsOptions
+  readonly #recent: RecentSubscriptions
   readonly #delivery = new AsyncLocalStorage<FeedDelivery>()
   readonly #original: Pick<SailsSockets, 'broadcast' | 'addRoomMembersToRooms' | 'removeRoomMembersFromRooms'>
 
   constructor(options: BroadcastsOptions) {
     this.#options = options
+    this.#recent = RecentSubscriptions.of(options.io)
     const { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms } = options.sockets
     this.#original = { broadcast, addRoomMembersToRooms, removeRoomMembersFromRooms }
   }
@@ -64,10 +68,11 @@ export class Broadcasts {
       const delivery = this.#current
       if (delivery) return this.#emit(delivery, rooms, rest)
       if (safely('recording messages', () => this.#isDuplicate(rest), false)) return
+      safely('recording messages', () => this.#forgetLists(rooms, rest), undefined)
       broadcast.call(sockets, rooms, ...rest)
     }
     sockets.addRoomMembersToRooms = unlessRemote(addRoomMembersToRooms, (from, to, done) => {
-      safely('moving sockets', () => this.join(from, to), undefined)
+      safely('moving sockets', () => this.join(from, to, this.#current?.change), undefined)
       if (!this.#current) return addRoomMembersToRooms.call(sockets, from, to, done)
       done?.()
     })
@@ -103,8 +108,9 @@ export class Broadcasts {
   }
 
   /** Synchronous for the sockets of this process, so that they receive the next message. */
-  join(from: string, to: Rooms): void {
+  join(from: string, to: Rooms, change?: PublishedChange): void {
     const { io, fanOut } = this.#options
+    for (const room of [to].flat()) this.#recent.introduce(from, room, change)
     io.local.in(from).socketsJoin(to)
     if (fanOut === 'cluster') io.in(from).socketsJoin(to)
   }
@@ -124,14 +130,27 @@ export class Broadcasts {
     return publications()?.byAction(keys, keysOfMembersShown(event, payload, model)) === false
   }
 
-  #emit({ meta, except, keys, reverses, sent }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
+  /**
+   * A message that the app sends about a record may be older than the lists of its receivers. So they receive what the feed
+   * publishes about the record after it. Members of a class room join the room of a new record.
+   */
+  #forgetLists(rooms: Rooms, [event, payload, omitted]: unknown[]) {
+    if (this.#recent.isEmpty || keyOfMessage(event, payload, this.#options.model) === undefined) return
+    const { verb } = payload as { readonly verb: string }
+    const { id } = (omitted ?? {}) as { readonly id?: string }
+    if (verb !== 'created') for (const room of [rooms].flat()) this.#recent.forgetRoom(room, id)
+  }
+
+  #emit({ meta, except, change, keys, reverses, sent }: FeedDelivery, rooms: Rooms, [event, data]: unknown[]) {
     const { emitter, model } = this.#options
     const key = keyOfMessage(event, data, model)
     if (key !== undefined && reverses && !keys.has(key)) return
     if (key !== undefined) sent.add(key)
     const named = typeof event === 'string' ? event : 'message'
     const payload = typeof event === 'string' ? data : event
-    for (const room of [rooms].flat()) emitter.emit({ rooms: [room], event: named, args: [payload, meta], except })
+    for (const room of [rooms].flat()) {
+      emitter.emit({ rooms: [room], event: named, args: [payload, meta], except, change })
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import type { Publisher } from '../../publish/publisher.ts'
 import { socketsConnectedTo } from '../../publish/socketio/adapter.ts'
 import type { ClientBuffers } from '../../publish/socketio/client-buffers.ts'
 import { toRoomsOfApp } from '../../publish/socketio/messages.ts'
+import { changeOf, type PublishedChange } from '../../publish/socketio/recent-subscriptions.ts'
 import { classRoom, recordRoom } from '../../publish/socketio/rooms.ts'
 import { type SentEvent, sentEvent } from '../../publish/socketio/sent-event.ts'
 import type { StepPerformer } from '../../publish/socketio/step-performer.ts'
@@ -65,11 +66,12 @@ export class SailsPublisher implements Publisher {
       ? []
       : this.#options.socketsLeftOut(meta.origin)
     await this.#toRoomsOfApp(event, meta, except)
+    const change = { ...changeOf(event, meta), alsoSentTo: ('rooms' in event && event.rooms) || [] }
     if (pending.includes(event)) {
-      await this.#call(event, pending, { meta, except })
+      await this.#call(event, pending, { meta, except, change })
     } else {
-      for (const part of pending) await this.#call(part, [part], { meta, except })
-      this.#moveSockets(event)
+      for (const part of pending) await this.#call(part, [part], { meta, except, change })
+      this.#moveSockets(event, change)
     }
   }
 
@@ -132,7 +134,7 @@ export class SailsPublisher implements Publisher {
   async #call(
     event: RecordEvent,
     pending: readonly RecordEvent[],
-    { meta, except }: { readonly meta: MessageMeta; readonly except: string[] },
+    { meta, except, change }: Required<Pick<FeedDelivery, 'meta' | 'except' | 'change'>>,
   ) {
     const model = this.#options.model(event.identity)
     if (!model) return
@@ -140,6 +142,7 @@ export class SailsPublisher implements Publisher {
     const delivery: FeedDelivery = {
       meta: shownMeta(meta),
       except,
+      change,
       keys,
       reverses: event.verb === 'created' || event.verb === 'destroyed', // other verbs pass `noReverse`
       sent: new Set(),
@@ -165,9 +168,11 @@ export class SailsPublisher implements Publisher {
   }
 
   /** The action published the message, but may have subscribed sockets too late for the next message, or not at all. */
-  #moveSockets(event: RecordEvent) {
+  #moveSockets(event: RecordEvent, change: PublishedChange) {
     const { broadcasts } = this.#options
-    if (event.verb === 'created') broadcasts.join(classRoom(event.identity), recordRoom(event.identity, event.id))
+    if (event.verb === 'created') {
+      broadcasts.join(classRoom(event.identity), recordRoom(event.identity, event.id), change)
+    }
     if (event.verb === 'destroyed') broadcasts.leave(recordRoom(event.identity, event.id))
   }
 

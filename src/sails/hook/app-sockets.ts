@@ -13,6 +13,7 @@ import { addLegacyPubSub } from '../../realtime/pubsub/pubsub.ts'
 import type { ActionRequests } from '../attribution/action-requests.ts'
 import { Broadcasts } from '../deduplication/broadcasts.ts'
 import { clusterBusOf } from '../deduplication/cluster-bus.ts'
+import { JoinedReads, type SnapshotSource } from '../deduplication/joined-reads.ts'
 import { mutePublishers } from '../deduplication/mute-publishers.ts'
 import { RecentPublications } from '../deduplication/recent-publications.ts'
 import { RemotePublications } from '../deduplication/remote-publications.ts'
@@ -32,6 +33,10 @@ export class AppSockets {
   readonly #broadcasts: Broadcasts
   readonly #remotePublications: RemotePublications | undefined
   readonly #recent: RecentPublications | undefined
+  readonly #joinedReads: JoinedReads | undefined
+  /** The feeds that publish to these sockets. */
+  #sources: readonly SnapshotSource[] = []
+  #models: Models = new Map()
   /** Identities of the models whose changes a feed publishes, and the models whose publish functions are muted. */
   readonly #published = new Set<string>()
   readonly #muted = new WeakSet<SailsModel>()
@@ -51,6 +56,10 @@ export class AppSockets {
     this.#recent = duplicateWindowMs > 0 ? new RecentPublications(duplicateWindowMs) : undefined
     this.#emitter = new RoomEmitter(io, this.fanOut)
     this.#buffers = new ClientBuffers(io, { maxBytes: settings.feed.maxBufferedBytes, logger: logThrough(sails.log) })
+    // The messages of blueprints of other processes pass by unseen, and may be older than a list.
+    this.#joinedReads = this.#remotePublications
+      ? undefined
+      : new JoinedReads({ io, requests, sources: () => this.#sources, models: () => this.#models })
     this.#broadcasts = new Broadcasts({
       io,
       sockets,
@@ -68,9 +77,11 @@ export class AppSockets {
     return io && sockets && hooks.pubsub ? new AppSockets({ sails, settings, requests, io, sockets }) : undefined
   }
 
-  attach(): void {
+  attach(sources: readonly SnapshotSource[]): void {
+    this.#sources = sources
     this.#broadcasts.attach()
     this.#remotePublications?.attach()
+    this.#joinedReads?.attach()
     this.#requests.onPublished = (origin, keys) => this.#remotePublications?.announce(origin, keys)
   }
 
@@ -94,11 +105,13 @@ export class AppSockets {
 
   detach(): void {
     this.#broadcasts.detach()
+    this.#joinedReads?.detach()
     this.#remotePublications?.detach()
   }
 
   publisherOf(models: Models): Publisher {
     this.#addLegacyNames(models)
+    this.#models = new Map([...this.#models, ...models])
     const publisher = new SailsPublisher({
       io: this.#io,
       broadcasts: this.#broadcasts,

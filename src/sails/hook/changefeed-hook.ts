@@ -136,7 +136,7 @@ export class ChangefeedHook {
       const parts = { sails, settings, requests, database, publisher, fanOut, events: this.events }
       return new DatabaseFeed({ ...parts, onUntaggable, onStarted, onStopped })
     })
-    if (settings.listener === 'app') sockets?.attach()
+    if (settings.listener === 'app') sockets?.attach(this.#feeds)
     this.#sockets = sockets
     this.#published = published.flatMap(({ models }) => [...models.values()])
     for (const feed of this.#feeds) await feed.start()

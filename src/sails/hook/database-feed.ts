@@ -9,6 +9,7 @@ import { addressOption } from '../../options.ts'
 import type { FeedEmitter } from '../../pipeline/events.ts'
 import { commandFormatter, type FormatCommand } from '../../printed-command.ts'
 import type { FanOut } from '../../publish/fan-out.ts'
+import type { FeedSnapshot } from '../../publish/feed-snapshot.ts'
 import type { Publisher } from '../../publish/publisher.ts'
 import type { ActionRequests } from '../attribution/action-requests.ts'
 import { tagStatements } from '../attribution/statement-tags.ts'
@@ -104,6 +105,10 @@ export class DatabaseFeed {
   async settled(): Promise<void> {
     if (this.#isSeparate) throw new ChangefeedError('E_STATE', SEPARATE)
     await this.#feed.settled()
+  }
+
+  async snapshot(): Promise<FeedSnapshot | undefined> {
+    return await this.#feed.snapshot()
   }
 
   status(): DatabaseStatus {

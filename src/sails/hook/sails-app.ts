@@ -88,7 +88,15 @@ export type Callback = (error?: unknown) => void
 
 export interface ActionRequest extends IncomingMessage {
   readonly isSocket?: boolean
-  readonly options?: { readonly action?: string; readonly mirror?: boolean }
+  readonly params?: { readonly parentid?: string }
+  readonly options?: {
+    readonly action?: string
+    readonly mirror?: boolean
+    readonly model?: string
+    readonly alias?: string
+    /** Set by a blueprint that runs: `find`, `findOne`, `populate`, ... */
+    readonly blueprintAction?: string
+  }
 }
 
 export interface ActionFunction {

@@ -40,6 +40,18 @@ const actions = {
     await this.models.pet.updateOne({ id: req.param('id') }).set({ name: req.param('name') })
     return res.ok()
   },
+  'pet/watch': async function watch(req, res) {
+    const { pet } = this.models
+    const pets = await pet.find()
+    // Until a test that holds this lock releases it.
+    if (req.param('late')) await this.sendNativeQuery('select pg_advisory_lock_shared(1), pg_advisory_unlock_shared(1)')
+    pet.subscribe(
+      req,
+      pets.map(({ id }) => id),
+    )
+    pet._watch(req)
+    return res.ok(pets)
+  },
   // Without native `await`: Waterline promises, a timer and a transaction.
   'pet/rename-by-detours': function renameByDetours(req, res) {
     const { pet } = this.models
@@ -154,6 +166,7 @@ function bound(app) {
 }
 
 const routes = {
+  'GET /pet/watch': 'pet/watch',
   'PATCH /pet/:id/rename': 'pet/rename',
   'PATCH /pet/:id/rename-by-detours': 'pet/rename-by-detours',
   'PATCH /pet/:id/rename-in-pairs': 'pet/rename-in-pairs',
