@@ -7,10 +7,9 @@ import type { CatchUpRequest, CatchUps, CaughtUp } from './catch-up/catch-ups.ts
 import { Consumer } from './catch-up/consumer.ts'
 import { type ConsumerOptions, parseConsumerOptions } from './catch-up/consumer-options.ts'
 import { createCatchUps } from './catch-up/create-catch-ups.ts'
-import { formatCursor } from './change-log/cursor.ts'
+import { PublishedElsewhere } from './catch-up/published-elsewhere.ts'
 import { type Lag, readLag } from './change-log/lag.ts'
-import { type Position, publishedPosition } from './change-log/position.ts'
-import { WHOLE_TICK } from './change-log/tick.ts'
+import { cursorOf, publishedPosition } from './change-log/position.ts'
 import { type ConnectionSettings, openDatabase } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
 import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
@@ -107,6 +106,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   #session: Session | null = null
   #context: FeedContext | null = null
   #catchUps: CatchUps | null = null
+  readonly #elsewhere: PublishedElsewhere
   #running: Promise<void> = Promise.resolve()
   #stopping = new AbortController()
   #starting: Promise<void> = Promise.resolve()
@@ -117,6 +117,8 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     this.#settings = settings
     this.#failures = new Failures(settings.logger)
     this.#models = selectModels(readModels(settings.collections), settings.models)
+    const connection = { ...this.#connection(''), applicationName: 'waterline-changefeed' }
+    this.#elsewhere = new PublishedElsewhere({ settings, models: this.#models, connection })
   }
 
   /**
@@ -163,6 +165,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
 
   /** Stops after the change being published. Remaining changes are published after the next start. */
   async stop(): Promise<void> {
+    await this.#elsewhere.close()
     if (this.#state === 'stopped') return
     this.#state = 'stopping'
     this.#stopping.abort()
@@ -217,7 +220,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
    */
   async cursor(): Promise<string> {
     const context = this.#context
-    if (!context) throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
+    if (!context) return await this.#publishedElsewhere.cursor()
     const position = this.#session?.position ?? (await publishedPosition(context.db))
     return cursorOf(position) ?? ''
   }
@@ -245,11 +248,12 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
    * })
    */
   async catchUp(socket: Socket, request: CatchUpRequest = {}): Promise<CaughtUp> {
-    if (this.#catchUps) return await this.#catchUps.run(socket, request)
-    const reason = this.#context
-      ? 'Its option `catchUp` is false, or its publisher has no method `sent`.'
-      : 'Start it first.'
-    throw new ChangefeedError('E_STATE', `Sockets of this feed cannot catch up. ${reason}`)
+    const catchUps = this.#context ? this.#catchUps : this.#publishedElsewhere.catchUps
+    if (catchUps) return await catchUps.run(socket, request)
+    throw new ChangefeedError(
+      'E_STATE',
+      'Sockets of this feed cannot catch up: its option `catchUp` is false, or its publisher has no method `sent`.',
+    )
   }
 
   /**
@@ -292,8 +296,15 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     }
   }
 
+  /** Throws `E_STATE` if each node publishes for itself, as this one does not. */
+  get #publishedElsewhere(): PublishedElsewhere {
+    if (fanOutOf(this.#settings) === 'cluster') return this.#elsewhere
+    throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
+  }
+
   async #startUp() {
     this.#state = 'starting'
+    await this.#elsewhere.close()
     this.#stopping = new AbortController()
     try {
       await this.#begin()
@@ -469,9 +480,3 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
 
 const isIncompatible = (error: unknown): error is ChangefeedError =>
   error instanceof ChangefeedError && ['E_NOT_INSTALLED', 'E_VERSION'].includes(error.code)
-
-function cursorOf(position: Position | null): string | null {
-  if (!position) return null
-  const { epoch, tick, partial } = position
-  return formatCursor({ epoch, tick: partial?.tick ?? tick.id, seq: partial?.seq ?? WHOLE_TICK })
-}

@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io'
-import { type Cursor, compareCursors, formatCursor, parseCursor } from '../change-log/cursor.ts'
-import { WHOLE_TICK } from '../change-log/tick.ts'
+import { type Cursor, compareCursors, parseCursor } from '../change-log/cursor.ts'
+import { cursorOf } from '../change-log/position.ts'
 import { ChangefeedError } from '../errors.ts'
 import { LiveHold } from '../publish/socketio/live-hold.ts'
 import { Checkpoints } from './checkpoints.ts'
@@ -131,10 +131,9 @@ export class CatchUps {
     const { recent } = this.#parts
     const position = this.#parts.position()
     if (!recent.isRecording || !position) return undefined
-    const { epoch, tick, partial } = position
-    const published = { epoch, tick: partial?.tick ?? tick.id, seq: partial?.seq ?? WHOLE_TICK }
-    const { last } = recent
-    return last !== undefined && compareCursors(parseCursor(last), published) > 0 ? last : formatCursor(published)
+    const published = cursorOf(position) ?? ''
+    const { last = published } = recent
+    return compareCursors(parseCursor(last), parseCursor(published)) > 0 ? last : published
   }
 }
 

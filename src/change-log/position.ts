@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../db/connect.ts'
+import { formatCursor } from './cursor.ts'
 import { snapshotBounds } from './snapshot.ts'
 import { type Tick, WHOLE_TICK } from './tick.ts'
 
@@ -123,4 +124,11 @@ export async function hasChangesBetween({ kysely, our }: Database, from: string,
     select exists (select from ${our('change')} where xid >= ${xmax}::xid8 and ${until})
       or exists (select from ${our('change')} where xid = any(${running}::xid8[]) and ${until}) as any`.execute(kysely)
   return rows[0]?.any === true
+}
+
+/** Everything up to this cursor was published. Null without a position. */
+export function cursorOf(position: Position | null): string | null {
+  if (!position) return null
+  const { epoch, tick, partial } = position
+  return formatCursor({ epoch, tick: partial?.tick ?? tick.id, seq: partial?.seq ?? WHOLE_TICK })
 }

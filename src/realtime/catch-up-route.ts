@@ -2,7 +2,6 @@ import type { Server, Socket } from 'socket.io'
 import { ChangefeedError } from '../errors.ts'
 import { LiveHold } from '../publish/socketio/live-hold.ts'
 import { badRequest, Refusal } from './requests/refusal.ts'
-import type { RealtimeHandler } from './requests/request.ts'
 import type { Router } from './requests/router.ts'
 
 /** The method of a feed that a socket catches up by. */
@@ -11,24 +10,41 @@ export type CatchUp = (
   request: { readonly cursor?: string | undefined; readonly inclusive?: boolean },
 ) => Promise<object>
 
-/** The answer of {@link catchUpRoute} to a request over HTTP. */
-export const SOCKETS_ONLY = 'Messages are sent to a socket: send this request over a socket, as io.socket.get() does.'
-
 /** `GET /changefeed/since?cursor=...`: sends the requesting socket what it missed. */
-export function addCatchUpRoute(router: Router, io: Server, catchUp: CatchUp): void {
-  LiveHold.of(io).holdAnnounced(io, expired)
-  router.add('GET /changefeed/since', catchUpRoute(catchUp))
+export const CATCH_UP_ADDRESS = 'GET /changefeed/since'
+
+/** A request for what a socket missed. */
+export interface CatchUpRouteRequest {
+  readonly isSocket?: boolean | undefined
+  readonly socket: unknown
+  readonly query: Readonly<Record<string, unknown>>
 }
 
-function catchUpRoute(catchUp: CatchUp): RealtimeHandler {
-  return async (req, res) => {
-    if (!req.isSocket) throw badRequest(SOCKETS_ONLY)
-    const { cursor, inclusive } = req.query
-    if (cursor !== undefined && typeof cursor !== 'string') throw badRequest('Pass the cursor of a message unchanged.')
-    const request = { cursor, inclusive: isSet(inclusive) }
-    res.ok(await catchUp(req.socket, request).catch(refuse))
+/** Answers the request on this router, and holds sockets that announce it. */
+export function addCatchUpRoute(router: Router, io: Server, catchUp: CatchUp): void {
+  holdReturningSockets(io)
+  router.add(CATCH_UP_ADDRESS, async (req, res) => res.ok(await catchUpByRequest(req, catchUp)))
+}
+
+/** Holds sockets whose handshake announces that they will catch up. */
+export const holdReturningSockets = (io: Server): void => LiveHold.of(io).holdAnnounced(io, expired)
+
+/** Throws a `Refusal`, with the status and the body of the answer. */
+export async function catchUpByRequest({ isSocket, socket, query }: CatchUpRouteRequest, catchUp: CatchUp) {
+  if (!isSocket) throw badRequest(SOCKETS_ONLY)
+  const { cursor, inclusive } = query
+  if (cursor !== undefined && typeof cursor !== 'string') throw badRequest('Pass the cursor of a message unchanged.')
+  const returning = socket as Socket
+  try {
+    return await catchUp(returning, { cursor, inclusive: isSet(inclusive) })
+  } catch (error) {
+    return refuse(error)
+  } finally {
+    LiveHold.of(returning.nsp.server).release(returning) // also if it could not begin
   }
 }
+
+const SOCKETS_ONLY = 'Messages are sent to a socket: send this request over a socket, as io.socket.get() does.'
 
 const isSet = (value: unknown) => value === '1' || value === 'true' || value === true || value === 1
 

@@ -22,6 +22,11 @@ module.exports = function changefeed(sails: SailsApp) {
   return {
     ...offered,
     configure: () => hook.configure(),
+    routes: {
+      before: {
+        'GET /changefeed/since': (...args: Parameters<hooks.ChangefeedHook['catchUp']>) => void hook.catchUp(...args),
+      },
+    },
     initialize(done: (error?: unknown) => void) {
       hook.start().then(() => done(), done)
     },

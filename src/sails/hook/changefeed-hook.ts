@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { InstallFlags } from '../../capture/capture-options.ts'
 import type { FeedState } from '../../changefeed.ts'
@@ -6,8 +7,11 @@ import type { Model } from '../../models/model.ts'
 import { readModels } from '../../models/model-map.ts'
 import { keepInstanceof } from '../../node-globals.ts'
 import { type ChangefeedEvents, type ChangeHandler, FeedEmitter } from '../../pipeline/events.ts'
+import { CURSOR_HEADER } from '../../realtime/blueprints/read-routes.ts'
+import { holdReturningSockets } from '../../realtime/catch-up-route.ts'
 import { ActionRequests } from '../attribution/action-requests.ts'
 import { AppSockets } from './app-sockets.ts'
+import { answerCatchUp, type SailsRequest } from './catch-up-requests.ts'
 import { DatabaseFeed, type DatabasePlan, type DatabaseStatus } from './database-feed.ts'
 import { databasesOf } from './databases.ts'
 import { warnOfExposedAttributes } from './exposed-attributes.ts'
@@ -67,9 +71,30 @@ export class ChangefeedHook {
   /** Registers before the policies do, so that their writes are attributed to the request as well. */
   configure(): void {
     this.#sails.registerActionMiddleware?.((req, res, next) => {
-      if (this.#requests) this.#requests.enter(req, res, next)
-      else next()
+      const requests = this.#requests
+      if (!requests) return next()
+      const enter = () => requests.enter(req, res, next)
+      if (req.isSocket && req.method === 'GET') this.#tellCursor(res).then(enter, enter)
+      else enter()
     }, '*')
+  }
+
+  /** Sends the requesting socket what it missed. `next`: the hook is off. */
+  async catchUp(req: SailsRequest, res: ServerResponse, next: () => void): Promise<void> {
+    const feed = this.#onlyFeed
+    if (!feed) return next()
+    await answerCatchUp(req, res, (socket, request) => feed.catchUp(socket, request), this.#sails.log)
+  }
+
+  /** The header that clients catch up from: the cursor before the action reads. */
+  async #tellCursor(res: ServerResponse) {
+    const cursor = await this.#onlyFeed?.cursor()
+    if (cursor) res.setHeader(CURSOR_HEADER, cursor)
+  }
+
+  /** Undefined also for an app of several databases, whose feeds have cursors of their own. */
+  get #onlyFeed(): DatabaseFeed | undefined {
+    return this.#feeds.length === 1 ? this.#feeds[0] : undefined
   }
 
   /** Resolves when the feeds run, or if there is none. Rejects with an error that prevents the app from lifting. */
@@ -137,6 +162,7 @@ export class ChangefeedHook {
       return new DatabaseFeed({ ...parts, onUntaggable, onStarted, onStopped })
     })
     if (settings.listener === 'app') sockets?.attach(this.#feeds)
+    if (sails.io && databases.length === 1) holdReturningSockets(sails.io)
     this.#sockets = sockets
     this.#published = published.flatMap(({ models }) => [...models.values()])
     for (const feed of this.#feeds) await feed.start()

@@ -111,6 +111,16 @@ export class DatabaseFeed {
     return await this.#feed.snapshot()
   }
 
+  /** See {@link Changefeed.catchUp}. */
+  async catchUp(...args: Parameters<Changefeed['catchUp']>): ReturnType<Changefeed['catchUp']> {
+    return await this.#feed.catchUp(...args)
+  }
+
+  /** The cursor of the last published change. Null if it cannot be read. */
+  async cursor(): Promise<string | null> {
+    return await this.#feed.cursor().catch(() => null)
+  }
+
   status(): DatabaseStatus {
     return { datastores: this.#parts.database.datastores, ...this.#feed.status() }
   }

@@ -12,6 +12,7 @@ export interface SailsChangefeedConfig
     Pick<
       ChangefeedOptions,
       | 'backlogLimitBytes'
+      | 'catchUp'
       | 'connection'
       | 'connectionString'
       | 'lockTimeoutMs'

@@ -26,6 +26,7 @@ const HOOK: Record<keyof SailsChangefeedConfig, true> = {
   noopUpdates: true,
   retentionMs: true,
   backlogLimitBytes: true,
+  catchUp: true,
   lockTimeoutMs: true,
   maxBufferedBytes: true,
 }
