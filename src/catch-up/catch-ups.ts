@@ -3,6 +3,7 @@ import { type Cursor, compareCursors, parseCursor } from '../change-log/cursor.t
 import { cursorOf } from '../change-log/position.ts'
 import { ChangefeedError } from '../errors.ts'
 import { LiveHold } from '../publish/socketio/live-hold.ts'
+import { SharedSlices } from '../publish/time-slice.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { ReplayGap } from './log-ranges.ts'
 import { Returning, type ReturningParts, TooMany } from './returning.ts'
@@ -25,7 +26,7 @@ export interface CaughtUp {
   readonly gaps?: readonly ReplayGap[]
 }
 
-export interface CatchUpsParts extends ReturningParts {
+export interface CatchUpsParts extends Omit<ReturningParts, 'slices'> {
   /** Of the last published change, on any node. */
   readonly cursor: () => Promise<string>
   /** Called with the outcome of each catch-up. */
@@ -40,12 +41,12 @@ export interface CatchUpsParts extends ReturningParts {
  * twice has the same cursor.
  */
 export class CatchUps {
-  readonly #parts: CatchUpsParts
+  readonly #parts: CatchUpsParts & ReturningParts
   readonly #checkpoints: Checkpoints
   readonly #underway = new WeakSet<Socket>()
 
   constructor(parts: CatchUpsParts) {
-    this.#parts = parts
+    this.#parts = { ...parts, slices: new SharedSlices() }
     this.#checkpoints = new Checkpoints(parts.cursor)
   }
 
@@ -94,21 +95,24 @@ export class CatchUps {
 
   async #fromMemory(returning: Returning, { after, inclusive, heldSince }: Start) {
     const { recent } = this.#parts
-    if (!after) return await returning.readMemory(recent.numberSince(heldSince))
+    if (!after) return await readRest(returning, recent.numberSince(heldSince))
     returning.forgetLists()
     let place: { cursor: Cursor; inclusive: boolean } = { cursor: after, inclusive: inclusive === true }
     for (;;) {
       const complete = recent.completeFrom(returning.identities())
       if (!complete)
         return await this.#fromLog(returning, { after: place.cursor, inclusive: place.inclusive, heldSince })
-      if (covers(complete, place.cursor) && !this.#isAhead(place.cursor)) break
+      if (covers(complete, place.cursor) && !this.#isAhead(place.cursor)) {
+        if (await returning.readMemory(recent.numberAfter(place.cursor, place.inclusive))) return
+        continue
+      }
       const isWhole = await returning.readLog({ after: place.cursor, inclusive: place.inclusive, until: complete })
       const end = compareCursors(place.cursor, complete) > 0 ? place.cursor : complete
       if (!isWhole) break
       await returning.published(end.tick)
       place = { cursor: end, inclusive: false }
     }
-    await returning.readMemory(recent.numberAfter(place.cursor, place.inclusive))
+    await readRest(returning, recent.numberAfter(place.cursor, place.inclusive))
   }
 
   /** Another node was ahead of this one. */
@@ -142,6 +146,10 @@ interface Start {
   readonly inclusive?: boolean | undefined
   /** By `performance.now()`. */
   readonly heldSince: number
+}
+
+async function readRest(returning: Returning, number: number) {
+  if (!(await returning.readMemory(number))) throw new TooMany('Events were dropped before they were sent.')
 }
 
 const covers = (complete: Cursor, cursor: Cursor) =>

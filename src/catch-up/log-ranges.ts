@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { BoundedMap } from '../bounded-map.ts'
 import type { Cursor } from '../change-log/cursor.ts'
 import { extentOfLog, hasTick, newestTick, type Position, ticksAfter } from '../change-log/position.ts'
 import { type Tick, WHOLE_TICK } from '../change-log/tick.ts'
@@ -16,6 +17,10 @@ const TICKS_PER_SEGMENT = 64n
 const SEGMENT_SHARE = 4
 /** Every node has noticed a resumed model after this time, in milliseconds. */
 const NOTICED_WITHIN_MS = 10_000
+/** How long the state of the log is shared among those who ask for a range with an end, in milliseconds. */
+const RECENT_MS = 100
+/** Number of ticks of cursors that are remembered. */
+const EXISTING = 10_000
 /** Changes that are read for one client, as a multiple of the messages that it may receive. */
 const CHANGES_PER_MESSAGE = 10
 
@@ -82,8 +87,10 @@ export class LogRanges {
   readonly #segments = new Map<bigint, LogSegment>()
   readonly #extending = new Map<bigint, Promise<LogSegment>>()
   #epoch = 0
-  /** The last tick that was read. */
-  #last: Tick | null = null
+  /** The last tick that is known to exist. If it is lost, others that were read may be lost too. */
+  #last: Pick<Tick, 'id'> | null = null
+  /** Ticks of cursors that are known to exist. */
+  #existing = new BoundedMap<bigint, true>({ count: EXISTING })
 
   constructor(parts: LogRangesParts) {
     this.#parts = parts
@@ -107,12 +114,12 @@ export class LogRanges {
    * Throws `E_CONNECT` and errors of Postgres.
    */
   async *read({ after, inclusive = false, until }: WantedRange): AsyncGenerator<LogChunk> {
-    const state = await this.#state.ask()
+    const state = until ? await this.#state.askRecent(RECENT_MS) : await this.#state.ask()
     const reason = await this.#outside(state, after)
     if (reason) return yield this.#gapOfAll(reason)
     const declared = this.#affectedBy([...(await this.#pausedSince(state, after)), ...alteredSince(state, after)])
     if (declared.length > 0) yield withoutEvents({ reason: 'declared', identities: declared })
-    const last = until && until.tick < state.newest ? until.tick : state.newest
+    const last = until?.tick ?? state.newest
     let changes = 0
     for (let index = segmentOf(after.tick); index <= segmentOf(last); ) {
       const segment = await this.#segment(index, last)
@@ -135,7 +142,10 @@ export class LogRanges {
     const [newest, extent] = [await newestTick(db), await extentOfLog(db)]
     const isLost = this.#last !== null && !(await hasTick(db, this.#last))
     if (isLost || extent.epoch !== this.#epoch) this.#segments.clear()
-    if (isLost) this.#last = null
+    if (isLost) {
+      this.#last = null
+      this.#existing = new BoundedMap({ count: EXISTING })
+    }
     this.#epoch = extent.epoch
     return { ...extent, newest: newest?.id ?? 0n, pauses, altered }
   }
@@ -145,7 +155,17 @@ export class LogRanges {
     if (after.epoch !== epoch) return 'otherEpoch'
     const isCovered = after.tick > oldest || (after.tick === oldest && after.seq === WHOLE_TICK)
     if (!isCovered) return 'tooOld'
-    return (await hasTick(this.#parts.db, { id: after.tick })) ? undefined : 'otherEpoch'
+    return (await this.#exists(after.tick)) ? undefined : 'otherEpoch'
+  }
+
+  /** One query for all who come from the same tick. */
+  async #exists(id: bigint): Promise<boolean> {
+    if (this.#existing.has(id)) return true
+    const exists = await hasTick(this.#parts.db, { id })
+    if (!exists) return false
+    this.#existing.set(id, true)
+    if (id > (this.#last?.id ?? -1n)) this.#last = { id }
+    return true
   }
 
   /**
@@ -213,7 +233,7 @@ export class LogRanges {
     const segment = known ?? { from, upTo, until, next, list: new EventList(maxBytes) }
     segment.list.append(list)
     Object.assign(segment, { upTo, until, next })
-    if (upTo.tick.id > (this.#last?.id ?? -1n)) this.#last = upTo.tick
+    if (upTo.tick.id >= (this.#last?.id ?? -1n)) this.#last = upTo.tick
     this.#used(index, segment)
     this.#evict()
     return segment

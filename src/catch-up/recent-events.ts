@@ -4,6 +4,7 @@ import { WHOLE_TICK } from '../change-log/tick.ts'
 import type { MessageMeta, RecordEvent } from '../publish/mapping/record-event.ts'
 import type { SentEvent } from '../publish/socketio/sent-event.ts'
 import { indexAfter, type LoggedEvent, loggedEvent } from './log-segment.ts'
+import { RoomIndex } from './room-index.ts'
 
 /** Share of the limit that remains after older events were dropped, so that dropping is rare. */
 const REMAINING = 0.75
@@ -22,6 +23,7 @@ export class RecentEvents {
   #events: RecentEvent[] = []
   /** Number of the first of them, counted from the beginning. */
   #first = 0
+  readonly #index = new RoomIndex()
   #bytes = 0
   #tick = 0n
   /** Events of later ticks are complete. Null while this node does not publish. */
@@ -73,6 +75,7 @@ export class RecentEvents {
     const logged = loggedEvent(event, sent)
     if (logged.cursor.tick > this.#tick) this.#tick = logged.cursor.tick
     if (this.#tick <= this.#completeAfter) return // the rest of a tick that did not fit
+    this.#index.add(this.end, sent)
     this.#events.push({ ...logged, tick: this.#tick, sentAt: performance.now() })
     this.#bytes += logged.bytes
     if (this.#bytes > this.#maxBytes) this.#evict()
@@ -107,9 +110,17 @@ export class RecentEvents {
     return index < 0 ? this.end : this.#first + index
   }
 
-  /** Undefined if it was dropped, or has not happened. */
-  at(number: number): RecentEvent | undefined {
-    return this.#events[number - this.#first]
+  /**
+   * The events from one number to before another that concern a socket in these rooms, as {@link RoomIndex.concerning}
+   * finds them. Undefined in place of events that were dropped.
+   */
+  *concerning(rooms: ReadonlySet<string>, start: number, end: number): Generator<SentEvent | undefined> {
+    if (start < this.#first) yield undefined
+    for (const number of this.#index.concerning(rooms, start, end)) {
+      const { size } = rooms
+      yield this.#events[number - this.#first]?.sent
+      if (rooms.size !== size && number + 1 < this.#first) yield undefined // some of a room that was joined
+    }
   }
 
   #evict() {
@@ -128,5 +139,6 @@ export class RecentEvents {
   #drop(count: number) {
     for (const { bytes } of this.#events.splice(0, count)) this.#bytes -= bytes
     this.#first += count
+    this.#index.forget(this.#first)
   }
 }

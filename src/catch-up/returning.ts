@@ -10,7 +10,7 @@ import { FEED_EVENT } from '../publish/socketio/messages.ts'
 import { RecentSubscriptions } from '../publish/socketio/recent-subscriptions.ts'
 import { identitiesOfRoom } from '../publish/socketio/rooms.ts'
 import type { SentEvent } from '../publish/socketio/sent-event.ts'
-import { TimeSlice } from '../publish/time-slice.ts'
+import type { SharedSlices } from '../publish/time-slice.ts'
 import type { GapReason, LogRanges, ReplayGap, WantedRange } from './log-ranges.ts'
 import type { RecentEvents } from './recent-events.ts'
 import { SocketReplay } from './socket-replay.ts'
@@ -24,6 +24,9 @@ const BUFFERED_BYTES = 1024 * 1024
 /** There are more messages than one client may receive. */
 export class TooMany extends Error {}
 
+/** Events were dropped from memory before they were sent. */
+class Dropped extends TooMany {}
+
 export interface ReturningParts {
   readonly models: Models
   readonly settings: CatchUpSettings
@@ -33,6 +36,8 @@ export interface ReturningParts {
   readonly withAppRooms: ReadonlySet<string>
   /** Of this node. Null while it has none. */
   readonly position: () => Position | null
+  /** Of all sockets that catch up. */
+  readonly slices: SharedSlices
 }
 
 /** A socket that catches up, from its request to `caughtUp`. */
@@ -41,7 +46,6 @@ export class Returning {
   readonly #hold: LiveHold
   readonly #parts: ReturningParts
   readonly #replay: SocketReplay
-  readonly #slice = new TimeSlice()
   readonly #gaps = new Map<string, GapReason>()
 
   constructor(socket: Socket, hold: LiveHold, parts: ReturningParts) {
@@ -52,7 +56,6 @@ export class Returning {
     this.#replay = new SocketReplay(socket, ({ rooms, payload }, cursor) =>
       recentLists.isEmpty ? false : recentLists.leftOut({ rooms, payload, change: { cursor } }).includes(socket.id),
     )
-    this.#slice.begin()
   }
 
   /** Number of messages sent so far. */
@@ -96,21 +99,33 @@ export class Returning {
         this.#miss(reason, identities)
         if (reason === 'tooOld' || reason === 'otherEpoch') isWhole = false
       }
-      for (const each of sentTo(this.socket.rooms)) await this.#send(each)
+      await this.#sendAll(sentTo(this.socket.rooms))
     }
     return isWhole
   }
 
-  /** Sends the events in memory from a number on, and releases the socket in the moment in which none is left. */
-  async readMemory(number: number): Promise<void> {
+  /**
+   * Sends the events in memory from a number on, and releases the socket in the moment in which none is left. False if they
+   * were dropped before the first was sent.
+   */
+  async readMemory(number: number): Promise<boolean> {
+    const { replayed } = this
+    try {
+      await this.#readMemory(number)
+      return true
+    } catch (error) {
+      if (error instanceof Dropped && this.replayed === replayed) return false
+      throw error
+    }
+  }
+
+  async #readMemory(number: number) {
     const { recent } = this.#parts
     for (let next = number; ; ) {
-      while (next < recent.end) {
-        const event = recent.at(next++)
-        if (!event) throw new TooMany('Events were dropped before they were sent.')
-        this.#count(event.sent)
-        if (this.#slice.isOver) await this.#yield()
-      }
+      const { end } = recent
+      await this.#sendAll(recent.concerning(this.socket.rooms, next, end))
+      next = end
+      if (recent.end > next) continue
       const { pending } = this.#hold
       if (!pending) break
       await pending.catch(() => {}) // messages to many sockets, which this one is left out of
@@ -143,22 +158,26 @@ export class Returning {
     for (const identity of missing) if (own.has(identity) && !this.#gaps.has(identity)) this.#gaps.set(identity, reason)
   }
 
-  async #send(sent: SentEvent) {
-    this.#count(sent)
-    if (this.#slice.isOver) await this.#yield()
+  /** Takes turns with the other sockets, and waits for a client that does not read. */
+  async #sendAll(events: Iterable<SentEvent | undefined>) {
+    const { slices } = this.#parts
+    const left = events[Symbol.iterator]()
+    while (!(await slices.run(isOver => this.#sendSome(left, isOver)))) {
+      while (this.socket.connected && bufferedBytes(this.socket.conn) > BUFFERED_BYTES) await sleep(POLL_MS)
+    }
   }
 
-  #count(sent: SentEvent) {
-    this.#replay.send(sent)
-    if (this.replayed > this.#parts.settings.maxMessages) throw new TooMany('Too many messages.')
-  }
-
-  /** Lets others have the event loop, and waits for a client that does not read. */
-  async #yield() {
-    await this.#slice.next()
-    while (this.socket.connected && bufferedBytes(this.socket.conn) > BUFFERED_BYTES) await sleep(POLL_MS)
+  /** Whether none is left. */
+  #sendSome(left: Iterator<SentEvent | undefined>, isOver: () => boolean): boolean {
     this.#assertConnected()
-    this.#slice.begin()
+    for (;;) {
+      const { done, value } = left.next()
+      if (done) return true
+      if (!value) throw new Dropped()
+      this.#replay.send(value)
+      if (this.replayed > this.#parts.settings.maxMessages) throw new TooMany('Too many messages.')
+      if (isOver()) return false
+    }
   }
 
   #assertConnected() {

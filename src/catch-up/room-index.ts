@@ -8,7 +8,10 @@ import type { SentEvent } from '../publish/socketio/sent-event.ts'
 export class RoomIndex {
   readonly #numbers = new Map<string, number[]>()
   /** Of events that may concern a socket in any room of a model. */
-  readonly #forAll: number[] = []
+  #forAll: number[] = []
+  /** Entries in all lists, and how many of them there were after the last removal. */
+  #entries = 0
+  #kept = 0
 
   add(number: number, { steps }: SentEvent): void {
     const rooms = new Set<string>()
@@ -23,6 +26,21 @@ export class RoomIndex {
       if (numbers) numbers.push(number)
       else this.#numbers.set(room, [number])
     }
+    this.#entries += rooms.size + 1
+  }
+
+  /** Frees the entries of events with lower numbers, when they may be about half of all. */
+  forget(before: number): void {
+    if (this.#entries < 2 * this.#kept + 1_000) return
+    this.#forAll = this.#forAll.slice(firstFrom(this.#forAll, before))
+    this.#entries = this.#forAll.length
+    for (const [room, numbers] of this.#numbers) {
+      const left = numbers.slice(firstFrom(numbers, before))
+      if (left.length === 0) this.#numbers.delete(room)
+      else this.#numbers.set(room, left)
+      this.#entries += left.length
+    }
+    this.#kept = this.#entries
   }
 
   /**

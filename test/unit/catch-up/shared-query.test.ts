@@ -35,3 +35,15 @@ test('a failed run does not affect those who asked meanwhile', async () => {
   runs[1]?.resolve(2)
   expect(await second).toBe(2)
 })
+
+test('a recent result is shared without a run', async () => {
+  const { runs, query } = heldQuery()
+  const [first, second] = [query.askRecent(60_000), query.askRecent(60_000)]
+  runs[0]?.resolve(1)
+  expect(await Promise.all([first, second, query.askRecent(60_000)])).toEqual([1, 1, 1])
+  expect(runs).toHaveLength(1)
+  const late = query.askRecent(-1)
+  await eventually(() => expect(runs).toHaveLength(2))
+  runs[1]?.resolve(2)
+  expect(await late).toBe(2)
+})

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { SharedSlices } from '../../../src/publish/time-slice.ts'
+
+/** Blocks the process. */
+function work(ms: number) {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
+
+test('pieces run in the order in which they were asked for, and the event loop turns between slices', async () => {
+  const slices = new SharedSlices()
+  const order: number[] = []
+  let turns = 0
+  let done = false
+  const count = () => {
+    turns++
+    if (!done) setImmediate(count)
+  }
+  setImmediate(count)
+  await Promise.all(
+    Array.from({ length: 100 }, (_, n) =>
+      slices.run(() => {
+        work(1)
+        order.push(n)
+      }),
+    ),
+  )
+  done = true
+  expect(order).toEqual(Array.from({ length: 100 }, (_, n) => n))
+  expect(turns).toBeGreaterThanOrEqual(20) // each slice has 4 ms, and so at most 5 pieces
+})
+
+test('a piece learns when the slice is over, and one that throws does not stop the next', async () => {
+  const slices = new SharedSlices()
+  const failed = slices.run(() => {
+    throw new Error('broken')
+  })
+  const next = slices.run(isOver => {
+    let pieces = 0
+    for (; !isOver(); pieces++) work(1)
+    return pieces
+  })
+  await expect(failed).rejects.toThrow('broken')
+  expect(await next).toBeGreaterThan(0)
+  expect(await next).toBeLessThanOrEqual(5)
+})
