@@ -5,12 +5,19 @@ import type { Tables } from '../db/tables.ts'
 import { withoutPartial } from './lag.ts'
 import type { Position } from './position.ts'
 
-const SLOTS = 16
-/** Slots kept behind the current one. The other two are being emptied. */
-const KEPT = SLOTS - 3
+/** Every read of the log scans each slot, so a lower number makes ticks faster and frees changes in larger portions. */
+const SLOTS = 4
+/** Slots kept behind the current one. The other one is being emptied. */
+const KEPT = SLOTS - 2
+
+/** For storing the position, and for the intervals at which an idle feed creates ticks and slots are freed. */
+const SLACK_SECONDS = 4
 
 /** Length of a slot in seconds that keeps changes for at least `retentionMs`. */
-export const slotSeconds = (retentionMs: number) => Math.max(1, Math.ceil(retentionMs / 1000 / KEPT))
+export const slotSeconds = (retentionMs: number) => Math.ceil(retentionMs / 1000 / KEPT) + SLACK_SECONDS
+
+/** Interval at which an idle feed creates ticks, in milliseconds. A slot is freed up to a tick. */
+export const idleTickMs = (retentionMs: number) => slotSeconds(retentionMs) * 250
 
 /** Sets the length of a slot. Until the ring has completed one turn, changes may be kept for longer or shorter. */
 export async function setRetention({ kysely, our }: Database, retentionMs: number): Promise<void> {
@@ -34,10 +41,40 @@ export async function setRetention({ kysely, our }: Database, retentionMs: numbe
  */
 export async function freeOldSlots(db: Database, retentionMs: number): Promise<number[]> {
   const freed: number[] = []
-  for (const slot of await dueSlots(db)) {
+  const former = await formerSlots(db)
+  for (const slot of [...(await dueSlots(db)), ...former.keys()]) {
     if (await freeSlot(db, slot, retentionMs)) freed.push(slot)
+    else if (former.get(slot)) await dropIfEmpty(db, slot)
   }
   return freed
+}
+
+/** Slots that an earlier version wrote to, and whether our role may drop them. */
+async function formerSlots({ kysely, schema }: Database): Promise<Map<number, boolean>> {
+  const { rows } = await sql<{ slot: number; owned: boolean }>`
+    select pg_catalog.substr(c.relname, 8)::int as slot, pg_catalog.pg_has_role(c.relowner, 'usage') as owned
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${schema} and c.relkind = 'r' and c.relname ~ '^change_[0-9]+$'`.execute(kysely)
+  return new Map(rows.filter(({ slot }) => slot >= SLOTS).map(({ slot, owned }) => [slot, owned]))
+}
+
+async function dropIfEmpty(db: Database, slot: number): Promise<void> {
+  const [change, tick] = [db.our(`change_${slot}`), db.our(`tick_${slot}`)]
+  await withoutWaiting(db, async trx => {
+    if (await holdsRows(trx, change, tick)) return
+    await sql`lock table ${db.our('change')}, ${db.our('tick')} in access exclusive mode nowait`.execute(trx)
+    if (!(await holdsRows(trx, change, tick))) await sql`drop table ${change}, ${tick}`.execute(trx)
+  })
+}
+
+/** Undefined if another session holds the lock. */
+async function withoutWaiting<T>({ kysely }: Database, work: (trx: Transaction<Tables>) => Promise<T>) {
+  try {
+    return await kysely.transaction().execute(work)
+  } catch (error) {
+    if (sqlstateOf(error) === SQLSTATE.lockNotAvailable) return
+    throw error
+  }
 }
 
 async function dueSlots(db: Database): Promise<number[]> {
@@ -53,20 +90,17 @@ async function presentSlot({ kysely, our }: Database): Promise<number> {
 async function freeSlot(db: Database, slot: number, retentionMs: number): Promise<boolean> {
   const change = db.our(`change_${slot}`)
   const tick = db.our(`tick_${slot}`)
-  try {
-    return await db.kysely.transaction().execute(async trx => {
-      if (!(await holdsRows(trx, change, tick))) return false
-      await sql`lock table ${change}, ${tick} in access exclusive mode nowait`.execute(trx)
-      const limit = await expiredTick(db, trx, retentionMs)
-      if (!limit || !(await isBehind(trx, change, tick, limit))) return false
-      await sql`truncate ${change}, ${tick}`.execute(trx)
-      await trx.updateTable('state').set({ oldest_tick: limit.id }).where('oldest_tick', '<', limit.id).execute()
-      return true
-    })
-  } catch (error) {
-    if (sqlstateOf(error) === SQLSTATE.lockNotAvailable) return false
-    throw error
-  }
+  const isFreed = await withoutWaiting(db, async trx => {
+    if (!(await holdsRows(trx, change, tick))) return false
+    const limit = await expiredTick(db, trx, retentionMs)
+    if (!limit || !(await isBehind(trx, change, tick, limit))) return false
+    await sql`lock table ${change}, ${tick} in access exclusive mode nowait`.execute(trx)
+    if (!(await isBehind(trx, change, tick, limit))) return false
+    await sql`truncate ${change}, ${tick}`.execute(trx)
+    await trx.updateTable('state').set({ oldest_tick: limit.id }).where('oldest_tick', '<', limit.id).execute()
+    return true
+  })
+  return isFreed === true
 }
 
 async function holdsRows(trx: Transaction<Tables>, ...tables: RawBuilder<unknown>[]): Promise<boolean> {
@@ -89,8 +123,8 @@ async function expiredTick({ our }: Database, trx: Transaction<Tables>, retentio
 }
 
 /**
- * Whether everything in the slot is visible in the limit's snapshot. The slot is locked, so nothing is being written to
- * it, and the limit itself must not be in it.
+ * Whether everything in the slot is visible in the limit's snapshot. Final once the slot is locked, so that nothing is
+ * being written to it. The limit itself must not be in it.
  */
 async function isBehind(
   trx: Transaction<Tables>,
@@ -158,7 +192,7 @@ async function slotSizes({ kysely, schema }: Database): Promise<SlotSize[]> {
 export async function freePublishedSlots(db: Database): Promise<number[]> {
   const present = await presentSlot(db)
   const freed: number[] = []
-  for (let slot = 0; slot < SLOTS; slot++) {
+  for (const slot of [...Array(SLOTS).keys(), ...(await formerSlots(db)).keys()]) {
     if (slot !== present && (await freeSlot(db, slot, 0))) freed.push(slot)
   }
   return freed

@@ -1,6 +1,6 @@
 import { type Position, storedPosition } from '../change-log/position.ts'
 import { ChangeLogReader } from '../change-log/reader.ts'
-import { slotSeconds } from '../change-log/retention.ts'
+import { idleTickMs } from '../change-log/retention.ts'
 import { cutClient } from '../db/connect.ts'
 import { readState } from '../leader/database-identity.ts'
 import { AbortController } from '../node-globals.ts'
@@ -127,7 +127,7 @@ export class ConnectedSession {
   }
 
   async #afterRead({ ticks, duties, term }: Leader, read: { readonly woken: boolean; readonly found: boolean }) {
-    if (!read.found) await ticks.advanceIdle(slotSeconds(this.#context.settings.retentionMs) * 1_000, term)
+    if (!read.found) await ticks.advanceIdle(idleTickMs(this.#context.settings.retentionMs), term)
     duties.afterRead(read)
   }
 

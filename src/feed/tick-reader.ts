@@ -65,8 +65,8 @@ export class TickReader {
   }
 
   /** Advances the position of an idle feed, so that older changes can be freed. */
-  async advanceIdle(slotMs: number, term: string): Promise<void> {
-    if (performance.now() - this.#tickedAt < slotMs) return
+  async advanceIdle(everyMs: number, term: string): Promise<void> {
+    if (performance.now() - this.#tickedAt < everyMs) return
     const tick = await this.#reader.createIdleTick(this.#position.tick, term)
     if (tick) this.#complete(tick)
   }
