@@ -44,11 +44,12 @@ export class ChangeLogReader {
   async #createTickWithPage(epoch: number, previous: Tick, term: string): Promise<NewTick | null> {
     const { xmax, running } = snapshotBounds(previous.snapshot)
     const id = previous.id + 1n
-    const { rows } = await this.#client.query<ChangeRow & { snapshot: string }>({
-      name: 'changefeed_create_tick',
-      text: this.#sql.createTick,
-      values: [xmax, running, PAGE_ROWS, PAGE_BYTES, String(id), term],
-    })
+    const values = [xmax, PAGE_ROWS, PAGE_BYTES, String(id), term]
+    const { rows } = await this.#client.query<ChangeRow & { snapshot: string }>(
+      running.length === 0
+        ? { name: 'changefeed_create_tick_after_quiet', text: this.#sql.createTickAfterQuiet, values }
+        : { name: 'changefeed_create_tick', text: this.#sql.createTick, values: [...values, running] },
+    )
     const [first] = rows
     if (!first) return null
     const range = { epoch, from: previous, to: { id, snapshot: first.snapshot } }

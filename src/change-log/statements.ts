@@ -7,10 +7,12 @@ export function changeLogStatements(schema: string) {
   const change = our('change')
 
   // Two ranges of one index: transactions that started after the previous snapshot, and those that were running in it.
-  const since = (condition: string, columns = COLUMNS) => `
-    select ${columns} from ${change} where xid >= $1::xid8 ${condition}
+  const started = (condition: string, columns: string) =>
+    `select ${columns} from ${change} where xid >= $1::xid8 ${condition}`
+  const since = (condition: string, columns = COLUMNS, running = '$2') => `
+    ${started(condition, columns)}
     union all
-    select ${columns} from ${change} where xid = any($2::xid8[]) ${condition}`
+    select ${columns} from ${change} where xid = any(${running}::xid8[]) ${condition}`
   const until = 'and xid < $3::xid8 and pg_catalog.pg_visible_in_snapshot(xid, $4::pg_snapshot) and seq > $5::bigint'
   const visible = 'xid < tick.end_xid and pg_catalog.pg_visible_in_snapshot(xid, tick.snapshot)'
   const ofTick = `
@@ -26,16 +28,20 @@ export function changeLogStatements(schema: string) {
     select ${id}::bigint, pg_catalog.pg_current_snapshot(), at, ${our('slot_of')}(at)
     from pg_catalog.clock_timestamp() as at where ${condition} exists (select from held)`
 
-  return {
-    createTick: `
+  const createTick = (committed: string) => `
       with fresh as materialized (
-        select * from (${since('')}) as committed order by seq limit $3::int
+        select * from (${committed}) as committed order by seq limit $2::int
       ), bounded as materialized (
-        ${boundedBy('fresh', '$4::bigint')}
-      ), ${held('$6')}, tick as (
-        ${insertTick('$5', 'exists (select from fresh) and')} returning snapshot
+        ${boundedBy('fresh', '$3::bigint')}
+      ), ${held('$5')}, tick as (
+        ${insertTick('$4', 'exists (select from fresh) and')} returning snapshot
       )
-      select tick.snapshot::text, bounded.* from bounded cross join tick order by bounded.seq`,
+      select tick.snapshot::text, bounded.* from bounded cross join tick order by bounded.seq`
+
+  return {
+    createTick: createTick(since('', COLUMNS, '$6')),
+    /** If no transaction was running in the previous snapshot. */
+    createTickAfterQuiet: createTick(started('', COLUMNS)),
     createIdleTick: `
       with fresh as materialized (${since('')} limit 1), ${held('$4')}
       ${insertTick('$3', 'not exists (select from fresh) and')} returning snapshot::text`,
