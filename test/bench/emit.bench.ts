@@ -4,6 +4,7 @@ import { Server } from 'socket.io'
 import { expect, test } from 'vitest'
 import type { Models } from '../../src/models/model.ts'
 import { readModels } from '../../src/models/model-map.ts'
+import { RecentSubscriptions, recentSubscription } from '../../src/publish/socketio/recent-subscriptions.ts'
 import { recordRoom } from '../../src/publish/socketio/rooms.ts'
 import { socketPublisher } from '../../src/publish/socketio/socket-publisher.ts'
 import { attachPubSub, type WithPubSub } from '../../src/realtime/pubsub/pubsub.ts'
@@ -60,6 +61,12 @@ test(`a message to ${SOCKETS} sockets: bare socket.io, and through our functions
     'the publisher of a feed': () => void publisher.publish(event, meta),
   }
   const times = await measure(ways)
+  rememberLists(io)
+  const withLists = await measure({
+    [BARE_AGAIN]: () => void io.to(room).emit('user', payload, meta),
+    [WITH_LISTS]: () => void publisher.publish(event, meta),
+  })
+  Object.assign(times, withLists)
   const table = Object.entries(times).map(([way, us]) => ({ way, 'cpu us/message': us.toFixed(0) }))
   console.table(table)
   const of = (way: string) => times[way] ?? Number.NaN
@@ -67,7 +74,19 @@ test(`a message to ${SOCKETS} sockets: bare socket.io, and through our functions
   expect(of('sockets.broadcast') / bare).toBeLessThan(1.1)
   expect(of('User.publishUpdate') / bare).toBeLessThan(1.1)
   expect(of('the publisher of a feed') / bareWithMeta).toBeLessThan(1.1)
+  expect(of(WITH_LISTS) / of(BARE_AGAIN)).toBeLessThan(1.1)
 })
+
+const BARE_AGAIN = 'io.to().emit, with a second argument, again'
+const WITH_LISTS = 'the publisher, while a list of 30 records is remembered for each socket'
+
+function rememberLists(io: Server) {
+  const recent = RecentSubscriptions.of(io)
+  for (const id of io.of('/').sockets.keys()) {
+    const rooms = Array.from({ length: 30 }, (_, n) => recordRoom('pet', `${id} ${n}`))
+    recent.add(recentSubscription(id, { includes: () => true, isPublished: false }), rooms)
+  }
+}
 
 /**
  * Processor time of this process, as other programs on the machine do not count in it. The median of rounds that take the
