@@ -45,6 +45,10 @@ export class BoundedMap<Key, Value> {
     }
   }
 
+  clear(): void {
+    this.#entries.clear()
+  }
+
   /** Whether there was such an entry. */
   delete(key: Key): boolean {
     return this.#entries.delete(key)

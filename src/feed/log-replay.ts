@@ -88,6 +88,7 @@ export class LogReplay {
     const tickReader = new TickReader(db, new ChangeLogReader(this.#client, settings.schema), from)
     this.#tickReader = tickReader
     const context = { signal, check() {} }
+    this.#dispatcher.restart()
     const destination: Destination = {
       deliver: async (page, done) => {
         const wanted = page.filter(change => change.cursor.tick <= until && wants(change))

@@ -7,6 +7,7 @@ import { Dispatcher, type DispatcherParts } from './dispatcher.ts'
 import { CompatibleChanges } from './rules/compatible-changes.ts'
 import { EarlyMembers } from './rules/early-members.ts'
 import { LinkNetting } from './rules/link-netting.ts'
+import { MemberMemory } from './rules/member-memory.ts'
 import { Population } from './rules/population.ts'
 import type { Stage } from './stage.ts'
 
@@ -22,24 +23,29 @@ export function createDispatcher(
   const hasReceivers = (event: RecordEvent) =>
     events.listenerCount('published') > 0 || (publisher.hasReceivers?.(event) ?? true)
   const parsersOf = (datastore: string) => adapterTypeParsers(collections, datastore) ?? typeParsers
+  const memory = new MemberMemory()
   return new Dispatcher({
     ...parts,
     models,
     parsersOf,
+    memory,
     options: settings.models.options,
-    stages: stagesOf(settings, { db: parts.db, models, hasReceivers }),
+    stages: stagesOf(settings, { db: parts.db, models, hasReceivers, memory }),
     hasReceivers,
     logger,
   })
 }
 
-function stagesOf(settings: Settings, parts: Pick<DispatcherParts, 'db' | 'models' | 'hasReceivers'>): Stage[] {
+function stagesOf(
+  settings: Settings,
+  parts: Pick<DispatcherParts, 'db' | 'models' | 'hasReceivers' | 'memory'>,
+): Stage[] {
   const { collections, populate, compatibility, logger } = settings
-  const { models, hasReceivers } = parts
+  const { models, hasReceivers, memory } = parts
   const { options } = settings.models
   return [
     new LinkNetting({ ...parts, logger }),
-    new EarlyMembers(models),
+    new EarlyMembers(models, memory),
     ...(compatibility ? [new CompatibleChanges()] : []),
     ...(populate ? [new Population({ collections, models, options, hasReceivers, logger })] : []),
   ]

@@ -15,10 +15,13 @@ import { type DispatchContext, LeadershipLost } from './dispatch-context.ts'
 import { EventPublisher, type EventPublisherParts } from './event-publisher.ts'
 import type { Failures } from './failures.ts'
 import type { Pauses } from './pauses.ts'
+import type { MemberMemory } from './rules/member-memory.ts'
 
 export interface DispatcherParts extends ChangeMapperParts, EventPublisherParts {
   readonly pauses: Pauses
   readonly failures: Failures
+  /** What the stages remember from one page to the next. */
+  readonly memory: MemberMemory
   /** Called with each new state of capture before changes are published by it. */
   readonly onCaptures?: CapturedTablesParts['onCaptures']
 }
@@ -40,6 +43,11 @@ export class Dispatcher {
     this.#tables = new CapturedTables({ db: parts.db, models: parts.models, onCaptures: parts.onCaptures })
     this.#mapper = new ChangeMapper(parts, this.#tables)
     this.#publisher = new EventPublisher(parts)
+  }
+
+  /** Call before changes are delivered that do not follow the last ones, such as a range that is read again. */
+  restart(): void {
+    this.#parts.memory.clear()
   }
 
   /** Detects altered columns early. Call periodically. */

@@ -1,20 +1,14 @@
-import { BoundedMap } from '../../bounded-map.ts'
-import { compositeKey } from '../../composite-key.ts'
-import type { RecordEvent } from '../../publish/mapping/record-event.ts'
+import type { AddedToEvent, MessageMeta, RecordEvent } from '../../publish/mapping/record-event.ts'
 import { parseOrigin } from '../../publish/origin.ts'
 import { deferredEvents, type HasReceivers, type MappedEvent } from '../deferred-events.ts'
 import type { Stage, StageContext } from '../stage.ts'
-import { type Link, linkOf } from './link.ts'
+import { linkOf } from './link.ts'
 import { LinkLookUps, type LinkLookUpsParts } from './link-look-ups.ts'
-
-/**
- * Maximum number of remembered links that blueprints deleted and have not reinserted. Beyond it, the insertion is
- * published.
- */
-const REMEMBERED = 10_000
+import type { MemberMemory } from './member-memory.ts'
 
 export interface LinkNettingParts extends LinkLookUpsParts {
   readonly hasReceivers: HasReceivers
+  readonly memory: MemberMemory
 }
 
 /**
@@ -26,12 +20,12 @@ export interface LinkNettingParts extends LinkLookUpsParts {
 export class LinkNetting implements Stage {
   readonly #hasReceivers: HasReceivers
   readonly #lookUps: LinkLookUps
-  /** By request and link. */
-  readonly #deletedByBlueprint = new BoundedMap<string, true>({ count: REMEMBERED })
+  readonly #memory: MemberMemory
 
   constructor(parts: LinkNettingParts) {
     this.#hasReceivers = parts.hasReceivers
     this.#lookUps = new LinkLookUps(parts)
+    this.#memory = parts.memory
   }
 
   begin(): void {
@@ -43,10 +37,10 @@ export class LinkNetting implements Stage {
     for (const event of events) {
       const link = event.verb !== 'deferred' && linkOf(event, context.change.model)
       if (!link) revised.push(event)
-      else if (event.verb === 'addedTo') revised.push(this.#isKept(link, context) ? { ...event, kept: true } : event)
+      else if (event.verb === 'addedTo') revised.push(this.#isKept(event, context) ? { ...event, kept: true } : event)
       else if (!this.#mustKnow(event, context))
         revised.push(deferredEvents(event, async () => ((await this.#lookUps.exists(link, context)) ? [] : [event])))
-      else if (await this.#lookUps.exists(link, context)) this.#noteDeletion(link, context)
+      else if (await this.#lookUps.exists(link, context)) this.#noteDeletion(event, context)
       else revised.push(event)
     }
     return revised
@@ -57,17 +51,15 @@ export class LinkNetting implements Stage {
     return parseOrigin(meta.origin)?.blueprint === true || this.#hasReceivers(event)
   }
 
-  #noteDeletion(link: Link, { meta }: StageContext) {
-    if (!parseOrigin(meta.origin)?.blueprint) return
-    this.#deletedByBlueprint.set(keyOf(link, meta.origin), true)
+  #noteDeletion(event: RecordEvent, { meta }: StageContext) {
+    if (event.verb !== 'removedFrom' || !parseOrigin(meta.origin)?.blueprint) return
+    this.#memory.add(requestOf(meta), { ...event, verb: 'addedTo' })
   }
 
   /** Whether the request that inserts the link had deleted it without a published message. */
-  #isKept(link: Link, { meta }: StageContext): boolean {
-    return this.#deletedByBlueprint.size > 0 && this.#deletedByBlueprint.delete(keyOf(link, meta.origin))
+  #isKept(event: AddedToEvent, { meta }: StageContext): boolean {
+    return parseOrigin(meta.origin)?.blueprint === true && this.#memory.remove(requestOf(meta), event)
   }
 }
 
-/** In an implicit junction table, both collections describe the same link, so each has its own key. */
-const keyOf = ({ links, alias, parent, parentId, childId }: Link, origin = '') =>
-  compositeKey(origin, links.identity, alias, parent, parentId, childId)
+const requestOf = ({ origin = '' }: MessageMeta) => ({ request: origin })
