@@ -8,6 +8,7 @@ import { rowText } from './0006_row-text.ts'
 import { modelCapture } from './0007_model-capture.ts'
 import { nodeHealth } from './0008_node-health.ts'
 import { namedConsumers } from './0009_named-consumers.ts'
+import { fewerSlots } from './0010_fewer-slots.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -23,4 +24,5 @@ export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0007_model-capture': modelCapture(schema),
   '0008_node-health': nodeHealth(schema),
   '0009_named-consumers': namedConsumers(schema),
+  '0010_fewer-slots': fewerSlots(schema),
 })
