@@ -35,6 +35,7 @@ import { Failures } from './pipeline/failures.ts'
 import { Pauses } from './pipeline/pauses.ts'
 import { PublisherWatch } from './pipeline/publisher-watch.ts'
 import type { FeedSnapshot } from './publish/feed-snapshot.ts'
+import { LiveHold } from './publish/socketio/live-hold.ts'
 import { roomsOfSubscription, type Subscriber, type SubscriptionIds } from './publish/socketio/subscriptions.ts'
 import type { Mode } from './wakeup/polling-policy.ts'
 
@@ -64,6 +65,8 @@ export interface FeedStatus {
   readonly failures: readonly ModelFailures[]
   /** The outage of this node's publisher backend; null while it is available. */
   readonly outage: PublisherOutage | null
+  /** Size of the messages in memory for sockets that return, in bytes. */
+  readonly recentBytes: number
 }
 
 /**
@@ -250,6 +253,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   async catchUp(socket: Socket, request: CatchUpRequest = {}): Promise<CaughtUp> {
     const catchUps = this.#context ? this.#catchUps : this.#publishedElsewhere.catchUps
     if (catchUps) return await catchUps.run(socket, request)
+    LiveHold.of(socket.nsp.server).release(socket)
     throw new ChangefeedError(
       'E_STATE',
       'Sockets of this feed cannot catch up: its option `catchUp` is false, or its publisher has no method `sent`.',
@@ -293,6 +297,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       lastChangeAt: this.#context?.dispatcher.last?.at ?? null,
       failures: this.#failures.recent(),
       outage: this.#session?.role === 'standby' ? null : this.#publisherWatch.outage,
+      recentBytes: this.#catchUps?.recentBytes ?? 0,
     }
   }
 

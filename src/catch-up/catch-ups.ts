@@ -50,19 +50,24 @@ export class CatchUps {
     this.#checkpoints = new Checkpoints(parts.cursor)
   }
 
+  /** Size of the recent messages in memory. */
+  get recentBytes(): number {
+    return this.#parts.recent.bytes
+  }
+
   /**
    * Sends what the socket missed in the rooms that it is in, then `caughtUp`. Throws `E_USAGE` for a malformed cursor and
    * while the socket is catching up already, `E_FORBIDDEN` if the policy refuses, and errors of Postgres.
    */
   async run(socket: Socket, request: CatchUpRequest): Promise<CaughtUp> {
-    const after = request.cursor === undefined ? undefined : parseCursor(request.cursor)
-    const { policy } = this.#parts.settings
-    if (policy && !(await policy(socket))) throw new ChangefeedError('E_FORBIDDEN', 'This socket may not catch up.')
     if (this.#underway.has(socket)) throw new ChangefeedError('E_USAGE', 'This socket is catching up already.')
     this.#underway.add(socket)
     const hold = LiveHold.of(socket.nsp.server)
     const heldSince = hold.hold(socket)
     try {
+      const after = request.cursor === undefined ? undefined : parseCursor(request.cursor)
+      const { policy } = this.#parts.settings
+      if (policy && !(await policy(socket))) throw new ChangefeedError('E_FORBIDDEN', 'This socket may not catch up.')
       return await this.#catchUp(new Returning(socket, hold, this.#parts), { after, heldSince, ...request })
     } finally {
       hold.release(socket)
@@ -103,7 +108,10 @@ export class CatchUps {
       if (!complete)
         return await this.#fromLog(returning, { after: place.cursor, inclusive: place.inclusive, heldSince })
       if (covers(complete, place.cursor) && !this.#isAhead(place.cursor)) {
-        if (await returning.readMemory(recent.numberAfter(place.cursor, place.inclusive))) return
+        if (!(await returning.readMemory(recent.numberAfter(place.cursor, place.inclusive)))) continue
+        if (recent.isRecording) return
+        // Another node has begun to publish, while the socket was left out of its messages.
+        if (recent.last) place = { cursor: parseCursor(recent.last), inclusive: false }
         continue
       }
       const isWhole = await returning.readLog({ after: place.cursor, inclusive: place.inclusive, until: complete })

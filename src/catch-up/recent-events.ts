@@ -25,6 +25,7 @@ export class RecentEvents {
   #first = 0
   readonly #index = new RoomIndex()
   #bytes = 0
+  #sending: Promise<void> | undefined
   #tick = 0n
   /** Events of later ticks are complete. Null while this node does not publish. */
   #completeAfter: bigint | null = null
@@ -48,6 +49,21 @@ export class RecentEvents {
   /** Cursor of the last event. Undefined without events. */
   get last(): string | undefined {
     return this.#events.at(-1)?.sent.cursor
+  }
+
+  /** Resolves when the last event has reached the sockets. Undefined if it has. Code that awaits it runs before the next event. */
+  get sending(): Promise<void> | undefined {
+    return this.#sending
+  }
+
+  /** The last event is being sent. The returned promise settles as the given one, but after the code that awaits {@link sending}. */
+  sendingUntil(sent: Promise<void>): Promise<void> {
+    const ended = () => {
+      if (this.#sending === sending) this.#sending = undefined
+    }
+    const sending: Promise<void> = sent.then(ended, ended)
+    this.#sending = sending
+    return sending.then(() => sent)
   }
 
   /** Whether this node publishes, so that its last events are here. */
@@ -74,7 +90,9 @@ export class RecentEvents {
     if (this.#completeAfter === null) return
     const logged = loggedEvent(event, sent)
     if (logged.cursor.tick > this.#tick) this.#tick = logged.cursor.tick
-    if (this.#tick <= this.#completeAfter) return // the rest of a tick that did not fit
+    // The rest of a tick that did not fit, or whose beginning was sent earlier. A notice may have the cursor of the tick before.
+    const isOfEarlierTick = logged.cursor.tick <= this.#completeAfter && event.verb !== 'refetch'
+    if (this.#tick <= this.#completeAfter || isOfEarlierTick) return
     this.#index.add(this.end, sent)
     this.#events.push({ ...logged, tick: this.#tick, sentAt: performance.now() })
     this.#bytes += logged.bytes

@@ -16,7 +16,8 @@ export function recordingPublisher(publisher: Publisher, recent: RecentEvents): 
   }
   const recording = wrapPublisher(publisher, (event, meta) => {
     record(event, meta)
-    return publisher.publish(event, meta)
+    const sending = publisher.publish(event, meta)
+    return sending && recent.sendingUntil(sending)
   })
   return {
     ...recording,

@@ -123,12 +123,12 @@ export class Returning {
     const { recent } = this.#parts
     for (let next = number; ; ) {
       const { end } = recent
-      await this.#sendAll(recent.concerning(this.socket.rooms, next, end))
+      if (end > next) await this.#sendAll(recent.concerning(this.socket.rooms, next, end))
       next = end
       if (recent.end > next) continue
-      const { pending } = this.#hold
+      const pending = recent.sending ?? this.#hold.pending
       if (!pending) break
-      await pending.catch(() => {}) // messages to many sockets, which this one is left out of
+      await pending.catch(() => {}) // of messages that this socket is left out of, because they are in memory
     }
     this.release()
   }

@@ -38,8 +38,9 @@ export class FeedMetrics {
   }
 
   #measureFeed() {
-    const { role, mode, state, listening, outage, failures } = this.#feed.status()
-    const { connected, listens, leader, gate, outageSeconds, failing } = this.#gauges
+    const { role, mode, state, listening, outage, failures, recentBytes } = this.#feed.status()
+    const { connected, listens, leader, gate, outageSeconds, failing, recent } = this.#gauges
+    recent.set(recentBytes)
     connected.set(Number(state === 'running'))
     listens.set(Number(listening))
     leader.set(Number(role === 'leader'))
@@ -104,6 +105,7 @@ function createGauges(registry: Registry) {
       'Age of the oldest change that a named consumer has not acknowledged.',
       'consumer',
     ),
+    recent: gauge('recent_messages_bytes', 'Size of the messages in memory for sockets that return.'),
     nodes: gauge('nodes', 'Processes that run a feed on this database.', 'role'),
     sockets: gauge('sockets', 'Sockets connected to these processes.'),
   }
@@ -140,6 +142,12 @@ function count(feed: Changefeed, registry: Registry) {
   feed.on('gap', ({ reason }) => gaps.inc({ reason }))
   const slow = counter('slow_clients', 'Clients disconnected because they did not read their messages.')
   feed.on('slowClient', () => slow.inc())
+  const catchUps = counter('catch_ups', 'Sockets that asked for what they missed, by outcome.', 'outcome')
+  const replayed = counter('replayed_messages', 'Missed messages that were sent to these sockets.')
+  feed.on('caughtUp', ({ replayed: count, gaps: missing }) => {
+    catchUps.inc({ outcome: missing?.[0]?.reason ?? 'complete' })
+    replayed.inc(count)
+  })
   const errors = counter('errors', 'Errors from which the feed recovered.')
   feed.on('error', () => errors.inc())
   const reconnects = counter('reconnects', 'Lost connections to the database.')

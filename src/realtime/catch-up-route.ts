@@ -34,13 +34,10 @@ export async function catchUpByRequest({ isSocket, socket, query }: CatchUpRoute
   if (!isSocket) throw badRequest(SOCKETS_ONLY)
   const { cursor, inclusive } = query
   if (cursor !== undefined && typeof cursor !== 'string') throw badRequest('Pass the cursor of a message unchanged.')
-  const returning = socket as Socket
   try {
-    return await catchUp(returning, { cursor, inclusive: isSet(inclusive) })
+    return await catchUp(socket as Socket, { cursor, inclusive: isSet(inclusive) })
   } catch (error) {
     return refuse(error)
-  } finally {
-    LiveHold.of(returning.nsp.server).release(returning) // also if it could not begin
   }
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { wrapPublisher } from '../../../src/publish/wrap-publisher.ts'
 import type { Message } from '../../helpers/inbox.ts'
 import type { SailsClient } from '../../helpers/sails-client.ts'
 import { feedingApp } from '../realtime/feeding-app.ts'
@@ -9,6 +10,15 @@ type App = Awaited<ReturnType<typeof feedingApp>>
 const ANNOUNCED = { query: 'changefeed=1' }
 
 const lineOf = ({ event, data, meta }: Message) => `${event} ${JSON.stringify(data)} ${meta?.cursor}`
+/** Something that a test waits for. */
+function signal() {
+  let set = () => {}
+  const happened = new Promise<void>(resolve => {
+    set = resolve
+  })
+  return { set, happened }
+}
+
 const isFeedEvent = ({ event }: Message) => event === 'changefeed'
 
 /** Subscribes, then asks for what came after the cursor. Returns the messages that it received meanwhile. */
@@ -155,4 +165,126 @@ test('above maxMessages the rest is a gap', async () => {
   await app.feed.settled()
   const { answer } = await returns(leaves, cursor, ['/pet'])
   expect(answer.body.gaps).toMatchObject([{ reason: 'tooMuch', identities: expect.arrayContaining(['pet']) }])
+})
+
+test('a second request meanwhile is refused, and does not release the socket', async () => {
+  const [asked, allowed] = [signal(), signal()]
+  const policy = async () => {
+    asked.set()
+    await allowed.happened
+    return true
+  }
+  const { database, feed, connect } = await feedingApp(undefined, { catchUp: { policy } })
+  const client = await connect(ANNOUNCED)
+  await client.get('/pet')
+  const first = client.get('/changefeed/since', { cursor: await feed.cursor() })
+  await asked.happened
+  expect(await client.get('/changefeed/since')).toMatchObject({ statusCode: 400, body: { code: 'E_BAD_REQUEST' } })
+  await database.query(`insert into pet (name) values ('rex')`)
+  await feed.settled()
+  allowed.set()
+  expect((await first).body).toMatchObject({ replayed: 1 })
+  await client.messages.next('changefeed')
+  expect(client.messages.of('pet').map(({ meta }) => meta.replayed)).toEqual([true])
+})
+
+test('an event that is being sent is not sent twice', async () => {
+  const [publishing, proceed] = [signal(), signal()]
+  const { database, feed, connect } = await feedingApp(undefined, {}, publisher =>
+    wrapPublisher(publisher, async (event, meta) => {
+      publishing.set()
+      await proceed.happened
+      await publisher.publish(event, meta)
+    }),
+  )
+  const client = await connect()
+  await client.get('/pet')
+  const cursor = await feed.cursor()
+  await database.query(`insert into pet (name) values ('rex')`)
+  await publishing.happened
+  const answer = client.get('/changefeed/since', { cursor })
+  await client.messages.next('pet')
+  proceed.set()
+  expect((await answer).body).toMatchObject({ replayed: 1 })
+  await database.query(`insert into pet (name) values ('tom')`)
+  await feed.settled()
+  await client.messages.next('pet', ({ data }) => data.id === 2)
+  expect(client.messages.of('pet').map(({ data, meta }) => [data.id, meta.replayed])).toEqual([
+    [1, true],
+    [2, undefined],
+  ])
+})
+
+/** Small enough that {@link forgetEarlier} fills it. */
+const SMALL_MEMORY = { memoryBytes: 40_000 }
+
+/** Sends so many messages of another model that earlier ones are dropped from memory. */
+async function forgetEarlier({ database, feed }: App) {
+  await database.query(`insert into student (id, name) select n, 'eve' from generate_series(1, 200) n`)
+  await feed.settled()
+}
+
+test('what was dropped from memory comes from the change log, the rest from memory, as one', async () => {
+  const app = await feedingApp(undefined, { catchUp: SMALL_MEMORY })
+  const { database, feed } = app
+  const { stays, leaves, cursor } = await twoClients(app)
+  await leaves.disconnect()
+  await database.query(`insert into pet (name) values ('rex'), ('tom'); update pet set name = 'kim' where id = 1`)
+  await forgetEarlier(app)
+  await database.query(`insert into pet (name) values ('ivy'); delete from pet where id = 2`)
+  await feed.settled()
+  const { answer, messages } = await returns(leaves, cursor, ['/pet'])
+  expect(answer.body.gaps).toBeUndefined()
+  expect(messages).toHaveLength(5)
+  expect(messages.map(lineOf)).toEqual(stays.messages.of('pet').map(lineOf))
+})
+
+test.each(['memory', 'the log'])('attributes that are not sent live are not replayed from %s', async place => {
+  const models = { pet: { omit: ['name'] }, owner: true, course: true, student: true }
+  const app = await feedingApp(undefined, { models, catchUp: SMALL_MEMORY })
+  const { stays, leaves, cursor } = await twoClients(app)
+  await leaves.disconnect()
+  await app.database.query(`insert into pet (name) values ('secret'); delete from pet`)
+  await app.feed.settled()
+  if (place === 'the log') await forgetEarlier(app)
+  const { messages } = await returns(leaves, cursor, ['/pet'])
+  expect(messages.map(({ data }) => data.verb)).toEqual(['created', 'destroyed'])
+  expect(messages.map(lineOf)).toEqual(stays.messages.of('pet').map(lineOf))
+  expect(JSON.stringify(leaves.messages.all)).not.toContain('secret')
+})
+
+test('a socket does not receive what it has written itself, but what its earlier connection wrote', async () => {
+  const app = await feedingApp()
+  const { database, feed } = app
+  const { leaves, cursor } = await twoClients(app)
+  const write = async (name: string) => {
+    await database.query(
+      `begin; set local changefeed.origin = '${leaves.id}'; insert into pet (name) values ('${name}'); commit`,
+    )
+    await feed.settled()
+  }
+  await write('before')
+  await leaves.disconnect()
+  await leaves.reconnect()
+  await leaves.get('/pet')
+  await write('after')
+  expect((await leaves.get('/changefeed/since', { cursor })).body).toMatchObject({ replayed: 1 })
+  await leaves.messages.next('changefeed', ({ data }) => data.verb === 'caughtUp')
+  expect(leaves.messages.of('pet').map(({ data }) => data.data.name)).toEqual(['before'])
+})
+
+test.each([
+  ['a tick that does not exist', (parts: string[]) => [parts[0], 'zzzzzz', parts[2]], ['otherEpoch']],
+  ['a place that no change has', (parts: string[]) => [parts[0], parts[1], 'zzzzzzz'], []],
+  ['another epoch', (parts: string[]) => ['zz', parts[1], parts[2]], ['otherEpoch']],
+])('a forged cursor, %s, brings nothing that the rooms would not', async (_name, forge, reasons) => {
+  const app = await feedingApp()
+  const { leaves, cursor } = await twoClients(app)
+  await leaves.disconnect()
+  await app.database.query(`insert into pet (name) values ('rex'); insert into student (name) values ('eve')`)
+  await app.feed.settled()
+  const { answer, messages } = await returns(leaves, forge(cursor.split('.')).join('.'), ['/pet'])
+  expect(answer.statusCode).toBe(200)
+  expect((answer.body.gaps ?? []).map(({ reason }: { reason: string }) => reason)).toEqual(reasons)
+  expect(messages.filter(({ event }) => event !== 'pet').map(lineOf)).toEqual([])
 })

@@ -2,7 +2,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { createChangefeed } from '../../../src/changefeed.ts'
+import { readModels } from '../../../src/models/model-map.ts'
 import type { ChangefeedOptions } from '../../../src/options.ts'
+import type { Publisher } from '../../../src/publish/publisher.ts'
+import { socketPublisher } from '../../../src/publish/socketio/socket-publisher.ts'
 import { createRealtime } from '../../../src/realtime/realtime.ts'
 import { testDatabase } from '../../helpers/database.ts'
 import { connectSailsClient, type SailsClientOptions } from '../../helpers/sails-client.ts'
@@ -14,13 +17,16 @@ import { definitions } from './realtime-app.ts'
 export async function feedingApp(
   covered = Object.keys(definitions).filter(name => name !== 'account'),
   options: Partial<ChangefeedOptions> = {},
+  wrap?: (publisher: Publisher) => Publisher,
 ) {
   const database = await testDatabase()
   const { connectionString } = database
   const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
   const server = createServer()
   const io = new Server(server, { allowEIO3: true })
-  const feed = createChangefeed({ connectionString, collections, io, models: covered, ...options })
+  const models = readModels(collections)
+  const publisher = wrap ? { publisher: wrap(socketPublisher(io, { models })), publish: 'local' as const } : { io }
+  const feed = createChangefeed({ connectionString, collections, models: covered, ...publisher, ...options })
   const write = { write: true } as const
   const realtime = createRealtime({
     io,
