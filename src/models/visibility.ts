@@ -61,7 +61,9 @@ export const isVisible = (model: Model, name: string): boolean =>
  * column of an attribute that is not visible.
  */
 export function mayLeave(model: Model, key: string): boolean {
-  if (model.attributes.has(key) || model.customToJSON === undefined) return isVisible(model, key)
+  const attribute = model.attributes.get(key)
+  if (attribute) return attribute.visible
+  if (model.customToJSON === undefined) return isVisible(model, key)
   for (const { column, visible } of model.attributes.values()) if (column === key && !visible) return false
   return true
 }

@@ -37,10 +37,13 @@ interface Surroundings {
   readonly mayNest: MayNest
 }
 
+/** The same object if all of it may leave, which is the usual case. */
 function visibleRecord(record: ModelRecord, model: Model | undefined, surroundings: Surroundings): ModelRecord {
   if (!model) return {}
-  const visible = Object.entries(record).filter(([key]) => mayLeave(model, key))
-  return Object.fromEntries(visible.map(([key, value]) => [key, visibleValue(value, model, key, surroundings)]))
+  const shownValue = (key: string) => visibleValue(record[key], model, key, surroundings)
+  const keys = Object.keys(record)
+  if (keys.every(key => mayLeave(model, key) && shownValue(key) === record[key])) return record
+  return Object.fromEntries(keys.filter(key => mayLeave(model, key)).map(key => [key, shownValue(key)]))
 }
 
 function visibleValue(value: unknown, model: Model, key: string, surroundings: Surroundings): unknown {
