@@ -8,6 +8,7 @@ import { TimeSlice } from '../time-slice.ts'
 import { knowsReceivers } from './adapter.ts'
 import { AwaitedRooms } from './awaited-rooms.ts'
 import { FEED_EVENT, type RefetchPayload, type Step, stepsOf } from './messages.ts'
+import { PendingBroadcasts } from './pending-broadcasts.ts'
 import { type PublishedChange, RecentSubscriptions } from './recent-subscriptions.ts'
 import { RoomEmitter } from './room-emitter.ts'
 import { classRoom, contextRoom, contextsOf, idInRoom, recordRoom } from './rooms.ts'
@@ -48,6 +49,7 @@ export class StepPerformer {
     this.#awaited = AwaitedRooms.of(io)
     this.#emitter = options.emitter ?? new RoomEmitter(io, options.fanOut)
     this.#recent = RecentSubscriptions.of(io)
+    if (options.fanOut === 'cluster') PendingBroadcasts.of(io)
   }
 
   /** Whether the step would affect any socket, or one that left recently. True if that is unknown. */
@@ -125,9 +127,17 @@ export class StepPerformer {
     if (this.#options.fanOut === 'cluster') this.#io.in(from).socketsJoin(to)
   }
 
-  #leave(rooms: string[]): undefined {
-    this.#io.local.in(rooms).socketsLeave(rooms)
-    if (this.#options.fanOut === 'cluster') this.#io.in(rooms).socketsLeave(rooms)
+  /** After the messages to these rooms. */
+  #leave(rooms: string[]): Promise<void> | undefined {
+    const { fanOut } = this.#options
+    const leave = () => {
+      this.#io.local.in(rooms).socketsLeave(rooms)
+      if (fanOut === 'cluster') this.#io.in(rooms).socketsLeave(rooms)
+    }
+    const pending = fanOut === 'cluster' ? PendingBroadcasts.of(this.#io).settled : undefined
+    if (pending) return pending.then(leave)
+    leave()
+    return undefined
   }
 }
 
