@@ -3,10 +3,12 @@ import { BoundedMap } from '../bounded-map.ts'
 import type { Cursor } from '../change-log/cursor.ts'
 import { extentOfLog, hasTick, newestTick, type Position, ticksAfter } from '../change-log/position.ts'
 import { type Tick, WHOLE_TICK } from '../change-log/tick.ts'
+import { AbortController } from '../node-globals.ts'
 import { listPauses, type Pause } from '../pipeline/pauses.ts'
 import { affectedModels } from '../publish/mapping/record-events.ts'
 import type { SentEvent } from '../publish/socketio/sent-event.ts'
 import { AlteredModels } from './altered-models.ts'
+import { whenAvailable } from './available-database.ts'
 import { LogReaders, type LogReadersParts } from './log-readers.ts'
 import { EventList, indexAfter, indexBeyond, type LoggedEvent, type LogSegment } from './log-segment.ts'
 import { SharedQuery } from './shared-query.ts'
@@ -86,6 +88,7 @@ export class LogRanges {
   /** Least recently used first. */
   readonly #segments = new Map<bigint, LogSegment>()
   readonly #extending = new Map<bigint, Promise<LogSegment>>()
+  readonly #end = new AbortController()
   #epoch = 0
   /** The last tick that is known to exist. If it is lost, others that were read may be lost too. */
   #last: Pick<Tick, 'id'> | null = null
@@ -114,10 +117,8 @@ export class LogRanges {
    * Throws `E_CONNECT` and errors of Postgres.
    */
   async *read({ after, inclusive = false, until }: WantedRange): AsyncGenerator<LogChunk> {
-    const state = until ? await this.#state.askRecent(RECENT_MS) : await this.#state.ask()
-    const reason = await this.#outside(state, after)
+    const { state, reason, declared } = await whenAvailable(() => this.#look(after, until), this.#end.signal)
     if (reason) return yield this.#gapOfAll(reason)
-    const declared = this.#affectedBy([...(await this.#pausedSince(state, after)), ...alteredSince(state, after)])
     if (declared.length > 0) yield withoutEvents({ reason: 'declared', identities: declared })
     const last = until?.tick ?? state.newest
     let changes = 0
@@ -131,7 +132,16 @@ export class LogRanges {
     }
   }
 
+  /** What is known about a range before its events are read. */
+  async #look(after: Cursor, until: Cursor | undefined) {
+    const state = until ? await this.#state.askRecent(RECENT_MS) : await this.#state.ask()
+    const reason = await this.#outside(state, after)
+    const missing = reason ? [] : [...(await this.#pausedSince(state, after)), ...alteredSince(state, after)]
+    return { state, reason, declared: this.#affectedBy(missing) }
+  }
+
   async close(): Promise<void> {
+    this.#end.abort(new Error('The feed was stopped.'))
     await this.#readers.close()
     this.#segments.clear()
   }
@@ -206,14 +216,18 @@ export class LogRanges {
     for (;;) {
       const known = this.#segments.get(index)
       if (known && known.until >= end) return this.#used(index, known)
-      try {
-        const extending = this.#extending.get(index) ?? this.#extend(index, end)
-        const segment = await extending
-        if (segment.until >= end) return segment
-      } catch (error) {
-        if ((await extentOfLog(this.#parts.db)).oldest > index * TICKS_PER_SEGMENT) return 'freed'
-        throw error
-      }
+      const segment = await whenAvailable(() => this.#extendedOrFreed(index, end), this.#end.signal)
+      if (segment === 'freed' || segment.until >= end) return segment
+    }
+  }
+
+  async #extendedOrFreed(index: bigint, end: bigint): Promise<LogSegment | 'freed'> {
+    try {
+      return await (this.#extending.get(index) ?? this.#extend(index, end))
+    } catch (error) {
+      const { epoch, oldest } = await extentOfLog(this.#parts.db)
+      if (epoch !== this.#epoch || oldest > index * TICKS_PER_SEGMENT) return 'freed'
+      throw error
     }
   }
 

@@ -366,6 +366,26 @@ test('a model whose columns were altered yields a gap, as the log does not show 
   expect(await collect(own, { after })).toEqual({ sent: live.slice(-1), gaps: [] })
 })
 
+test('a lost connection is made again while ranges are read', async () => {
+  const world = await openWorld()
+  const { database, feed, live, ranges, write } = world
+  await feed.install()
+  await feed.start()
+  const after = parseCursor(await feed.cursor())
+  await write(`insert into book (id, name) select n, 'a book' from generate_series(1, 3000) n`)
+  await write(`insert into pet (id, name) values (1, 'rex')`)
+  const own = ranges()
+  const reading = Array.from({ length: 5 }, () => collect(own, { after }))
+  const lost = () =>
+    database.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name in ('test', 'waterline-changefeed catch-up reader')`)
+  await eventually(async () => expect(await lost()).not.toEqual([]))
+  for (const { sent, gaps } of await Promise.all(reading)) {
+    expect(gaps).toEqual([])
+    expect(sent).toEqual(live)
+  }
+})
+
 test('changes that could not be captured are the refetch that was sent live', async () => {
   const world = await openWorld()
   const { database, feed, live, ranges, write } = world
