@@ -91,7 +91,7 @@ async function freeSlot(db: Database, slot: number, retentionMs: number): Promis
   const change = db.our(`change_${slot}`)
   const tick = db.our(`tick_${slot}`)
   const isFreed = await withoutWaiting(db, async trx => {
-    if (!(await holdsRows(trx, change, tick))) return false
+    if (!(await holdsRows(trx, change, tick)) || !(await hasExpired(trx, tick, retentionMs))) return false
     const limit = await expiredTick(db, trx, retentionMs)
     if (!limit || !(await isBehind(trx, change, tick, limit))) return false
     await sql`lock table ${change}, ${tick} in access exclusive mode nowait`.execute(trx)
@@ -110,6 +110,14 @@ async function holdsRows(trx: Transaction<Tables>, ...tables: RawBuilder<unknown
   )
   const { rows } = await sql<{ any: boolean }>`select ${exists} as any`.execute(trx)
   return rows[0]?.any === true
+}
+
+/** Whether the last tick of the slot is older than the retention. Reads one row, unlike {@link expiredTick}. */
+async function hasExpired(trx: Transaction<Tables>, tick: RawBuilder<unknown>, retentionMs: number): Promise<boolean> {
+  const { rows } = await sql<{ expired: boolean }>`
+    select at < clock_timestamp() - ${retentionMs} * interval '1 millisecond' as expired
+    from ${tick} order by id desc limit 1`.execute(trx)
+  return rows[0]?.expired ?? true
 }
 
 /** The newest tick that was consumed and is older than the retention. Changes visible in its snapshot may be freed. */
