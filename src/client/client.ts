@@ -1,6 +1,6 @@
 import type { Changes, ChangesOptions, Gap, LiveList } from './api.ts'
 import { applied, limitOf, modelOf, type Row } from './live-list.ts'
-import type { Message } from './message.ts'
+import { type Message, rank } from './message.ts'
 import { repeats, takeCopy } from './repeats.ts'
 import { type Answer, eachRawSocket, type RawSocket, type SailsSocket } from './socket.ts'
 import { type Input, nextState, type State } from './state.ts'
@@ -46,9 +46,9 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
   if (socket.changefeed) return socket.changefeed
   // Local variables instead of a class, as minifiers shorten no other names.
   const { storage, requests = [] } = options
-  const entries: Entry[] = requests.map(path => ({ path, isStale: false }))
+  const entries: Entry[] = []
   // biome-ignore lint/suspicious/noExplicitAny: `on` has the types
-  const listeners: Record<string, ((event: any) => void)[]> = {}
+  const listeners: [name: string, listener: (event: any) => void][] = []
   const isRepeat = repeats()
   let raw: RawSocket | undefined
   let pass: (message: Message) => void
@@ -61,12 +61,12 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
   let wasLive = false
 
   const emit = (name: string, event: object) => {
-    for (const listener of listeners[name] ?? []) listener(event)
+    for (const [each, listener] of listeners) if (each === name) listener(event)
   }
 
   const input = (given: Input) => {
     const stale = entries.filter(({ isStale }) => isStale)
-    const next = raw && nextState(state, given, !!(gaps.length + stale.length))
+    const next = raw && nextState(state, given, gaps.length + stale.length > 0)
     if (!next) return
     state = next
     round++
@@ -104,8 +104,8 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
   const ask = (url: string, answered: (status: number, body?: unknown) => void) => {
     const asked = round
     // With the option `ackTimeout` of socket.io-client 4, an error comes first.
-    raw?.emit('get', { url, headers: socket.headers }, (...args: Answer[]) => {
-      const { statusCode = 0, body } = args.pop() ?? {}
+    ;(raw as RawSocket).emit('get', { url, headers: socket.headers }, (...args: Answer[]) => {
+      const { statusCode = 0, body } = { ...args.pop() }
       if (asked === round) answered(statusCode, body)
     })
   }
@@ -118,7 +118,7 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
       for (const each of gaps.splice(0)) emit('gap', { ...each, lists })
       input('answered')
     }
-    after(open ? SILENCE_MS : 0, finish)
+    after(open && SILENCE_MS, finish)
     for (const entry of asked) {
       ask(entry.path, (status, body) => {
         const { path, take, isStale } = entry
@@ -138,7 +138,7 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
   }
 
   const notCaughtUp = (status = 0) => {
-    if (status !== 404 || !wasLive) emit('error', { path: SINCE, status })
+    if (!wasLive) emit('error', { path: SINCE, status }) // later ones are gaps only
     if (cursor) gap()
     cursor = undefined
     input('caughtUp')
@@ -153,23 +153,23 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
   /** Returns whether the message is handed over here, now or later. */
   const receive = (message: Message): boolean => {
     const [event, payload, meta] = message
-    if (event === 'changefeed') return receiveOfFeed(message)
-    if (!payload?.verb) return false
-    if (meta?.replayed && state === 'catchingUp') {
-      after(SILENCE_MS, notCaughtUp)
-      takeCopy(queue, message)
-      handOver(message)
-    } else {
-      queue.push(message)
-      if (state === 'live') queue.splice(0).forEach(handOver)
+    const { verb, reason, identity, identities, cursor: position } = { ...payload }
+    if (event !== KEY) {
+      if (!verb) return false
+      if (meta?.replayed && state === 'catchingUp') {
+        after(SILENCE_MS, notCaughtUp)
+        takeCopy(queue, message)
+        handOver(message)
+      } else if (queue.push(message) && state === 'live') queue.splice(0).forEach(handOver)
+      return true
     }
-    return true
-  }
-
-  const receiveOfFeed = (message: Message): boolean => {
-    const { verb, reason, identity, identities, cursor: position } = message[1]
+    const replayedTo = rank(cursor ?? '')
     moveTo(position)
-    if (verb === 'caughtUp') input(verb)
+    if (verb === 'caughtUp') {
+      // What is not behind the last replayed message was replayed too, or concerns a record that is gone.
+      queue = queue.filter(([, , each]) => !each?.cursor || rank(each.cursor) > replayedTo)
+      input(verb)
+    }
     if (verb === 'gap') gap(reason, identities)
     if (verb !== 'refetch' || isRepeat(message)) return true
     gap(reason, [identity as string])
@@ -200,6 +200,12 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
     } catch {}
   }
 
+  const add = (path: string, take?: Entry['take'], hear?: Entry['hear']) => {
+    entries.push({ path, take, hear, isStale: !!take })
+    input('stale')
+  }
+
+  for (const path of requests) add(path)
   try {
     cursor = storage?.getItem(KEY)
   } catch {}
@@ -215,11 +221,6 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
     raw.on('disconnect', () => input('disconnected'))
     if (raw.connected) input('connected')
   })
-
-  const add = (path: string, take: Entry['take'], hear?: Entry['hear']) => {
-    entries.push({ path, take, hear, isStale: true })
-    input('stale')
-  }
 
   socket.changefeed = {
     get state() {
@@ -239,8 +240,8 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
       })
       return list as LiveList<T>
     },
-    on(name, listener) {
-      listeners[name] = [...(listeners[name] ?? []), listener]
+    on(...listener) {
+      listeners.push(listener)
     },
     close() {
       queue.forEach(pass)

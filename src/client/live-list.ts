@@ -15,27 +15,29 @@ export const modelOf = (path: string): string | undefined => path.split(/\W/)[1]
  */
 export function applied(
   rows: Row[],
-  [event, { verb, id, data, attribute = '' }]: Message,
+  [event, { verb, id, data, attribute }]: Message,
   path: string,
   model: string | undefined,
 ): Row[] | undefined {
-  const isPopulated = (row: Row) =>
-    Object.values(row)
+  if (event !== model)
+    return rows
+      .flatMap(Object.values)
       .flat()
       .some(each => each?.id === id)
-  if (event !== model) return rows.some(isPopulated) ? undefined : rows
-  if (/[?&](?!limit=)/.test(path) || (verb !== 'updated' && rows.length >= limitOf(path))) return undefined
+      ? undefined
+      : rows
+  if (/[?&](?!limit)/.test(path) || (verb !== 'updated' && rows.length >= limitOf(path))) return undefined
   const row = rows.find(each => each.id === id)
   if (/ated$/.test(verb)) return withRow(rows, { ...row, ...data }) // created, updated
   if (!row) return rows
   if (verb === 'destroyed') return rows.filter(each => each !== row)
-  return attribute in row ? undefined : rows
+  return (attribute as string) in row ? undefined : rows
 }
 
 /** Lists are in the order of their ids. A reference is an id in some lists, and a record in others. */
 function withRow(rows: Row[], row: Row): Row[] | undefined {
   const names = Object.keys(row)
   const isAlike = names.every(name => rows.some(each => typeof each[name] === typeof row[name]))
-  if (!isAlike || names.length !== Object.keys(Object(rows[0])).length) return undefined
+  if (!isAlike || names.length !== Object.keys(rows[0] ?? 0).length) return undefined
   return [...rows.filter(({ id }) => id !== row.id), row].sort((a, b) => (a.id < b.id ? -1 : 1))
 }

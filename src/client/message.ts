@@ -23,4 +23,7 @@ export interface Meta {
 
 /** The same for all copies of a message: live or replayed, of the feed or of a blueprint. */
 export const keyOf = ([event, payload]: Message): string =>
-  event + JSON.stringify(payload, (name, value) => (/^(data|previous|added)$/.test(name) ? undefined : value))
+  event + JSON.stringify(payload, (name, value) => (/data|prev|added$/.test(name) ? undefined : value))
+
+/** For comparisons of cursors, whose parts are numbers in base 36. */
+export const rank = (cursor: string): string => cursor.replace(/\w+/g, part => part.padStart(13))

@@ -40,12 +40,13 @@ export class StepPerformer {
   readonly #options: StepPerformerOptions
   readonly #emitter: RoomEmitter
   readonly #recent: RecentSubscriptions
+  readonly #awaited: AwaitedRooms
   readonly #slice = new TimeSlice()
 
   constructor(io: Server, options: StepPerformerOptions) {
     this.#io = io
     this.#options = options
-    AwaitedRooms.of(io) // from now on
+    this.#awaited = AwaitedRooms.of(io)
     this.#emitter = options.emitter ?? new RoomEmitter(io, options.fanOut)
     this.#recent = RecentSubscriptions.of(io)
     if (options.fanOut === 'cluster') PendingBroadcasts.of(io)
@@ -68,8 +69,7 @@ export class StepPerformer {
 
   #hasMembers(rooms: readonly string[]): boolean {
     const known = this.#io.of('/').adapter.rooms
-    const awaited = AwaitedRooms.of(this.#io)
-    return rooms.some(room => known.has(room) || awaited.has(room))
+    return rooms.some(room => known.has(room) || this.#awaited.has(room))
   }
 
   /** Returns a promise if the step takes longer than a time slice. */

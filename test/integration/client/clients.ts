@@ -56,7 +56,7 @@ export function openPage(socket: Socket, options: ChangesOptions = {}, events = 
 }
 
 /** Shortens the wait before a reconnect. */
-function hasten(socket: Socket) {
+export function hasten(socket: Socket) {
   const { _raw = socket } = socket as { _raw?: object }
   const { io } = _raw as unknown as {
     io: { reconnectionDelay(ms: number): void; reconnectionDelayMax(ms: number): void }
