@@ -1,6 +1,8 @@
 import type { Server, Socket } from 'socket.io'
 import { ChangefeedError } from '../errors.ts'
 import { LiveHold } from '../publish/socketio/live-hold.ts'
+import { FEED_EVENT } from '../publish/socketio/messages.ts'
+import { identitiesOfRoom } from '../publish/socketio/rooms.ts'
 import { badRequest, Refusal } from './requests/refusal.ts'
 import type { Router } from './requests/router.ts'
 
@@ -56,5 +58,6 @@ function refuse(error: unknown): never {
 
 /** A client that announced that it would catch up has not asked: it may have missed anything. */
 function expired(socket: Socket) {
-  socket.emit('changefeed', { verb: 'gap', reason: 'declared' })
+  const identities = [...new Set([...socket.rooms].flatMap(identitiesOfRoom))]
+  socket.emit(FEED_EVENT, { verb: 'gap', reason: 'declared', identities })
 }
