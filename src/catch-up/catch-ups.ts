@@ -2,7 +2,7 @@ import type { Socket } from 'socket.io'
 import { type Cursor, compareCursors, parseCursor } from '../change-log/cursor.ts'
 import { cursorOf } from '../change-log/position.ts'
 import { ChangefeedError } from '../errors.ts'
-import { LiveHold } from '../publish/socketio/live-hold.ts'
+import { type Held, LiveHold } from '../publish/socketio/live-hold.ts'
 import { SharedSlices } from '../publish/time-slice.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { ReplayGap } from './log-ranges.ts'
@@ -63,12 +63,12 @@ export class CatchUps {
     if (this.#underway.has(socket)) throw new ChangefeedError('E_USAGE', 'This socket is catching up already.')
     this.#underway.add(socket)
     const hold = LiveHold.of(socket.nsp.server)
-    const heldSince = hold.hold(socket)
+    const held = hold.hold(socket)
     try {
       const after = request.cursor === undefined ? undefined : parseCursor(request.cursor)
       const { policy } = this.#parts.settings
       if (policy && !(await policy(socket))) throw new ChangefeedError('E_FORBIDDEN', 'This socket may not catch up.')
-      return await this.#catchUp(new Returning(socket, hold, this.#parts), { after, heldSince, ...request })
+      return await this.#catchUp(new Returning(socket, hold, this.#parts), { after, held, ...request })
     } finally {
       hold.release(socket)
       this.#underway.delete(socket)
@@ -93,20 +93,23 @@ export class CatchUps {
   }
 
   /** Where this node does not publish, live messages that arrive meanwhile may be among those that are read. */
-  async #fromLog(returning: Returning, { after, inclusive }: Start) {
+  async #fromLog(returning: Returning, { after, inclusive, held: { isAnnounced, toldFirst } }: Start) {
     returning.release()
     if (after) await returning.readLog({ after, inclusive: inclusive === true })
+    else if (isAnnounced && toldFirst) await returning.readLog({ after: parseCursor(toldFirst) })
+    else if (isAnnounced) returning.missAll('declared')
   }
 
-  async #fromMemory(returning: Returning, { after, inclusive, heldSince }: Start) {
+  async #fromMemory(returning: Returning, start: Start) {
+    const { after, inclusive, held } = start
     const { recent } = this.#parts
-    if (!after) return await readRest(returning, recent.numberSince(heldSince))
+    if (!after && !recent.hasRecordedSince(held.since)) return await this.#fromLog(returning, start)
+    if (!after) return await readRest(returning, recent.numberSince(held.since))
     returning.forgetLists()
     let place: { cursor: Cursor; inclusive: boolean } = { cursor: after, inclusive: inclusive === true }
     for (;;) {
       const complete = recent.completeFrom(returning.identities())
-      if (!complete)
-        return await this.#fromLog(returning, { after: place.cursor, inclusive: place.inclusive, heldSince })
+      if (!complete) return await this.#fromLog(returning, { after: place.cursor, inclusive: place.inclusive, held })
       if (covers(complete, place.cursor) && !this.#isAhead(place.cursor)) {
         if (!(await returning.readMemory(recent.numberAfter(place.cursor, place.inclusive)))) continue
         if (recent.isRecording) return
@@ -152,8 +155,7 @@ export class CatchUps {
 interface Start {
   readonly after?: Cursor | undefined
   readonly inclusive?: boolean | undefined
-  /** By `performance.now()`. */
-  readonly heldSince: number
+  readonly held: Held
 }
 
 async function readRest(returning: Returning, number: number) {

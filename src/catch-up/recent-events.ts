@@ -30,6 +30,8 @@ export class RecentEvents {
   /** Events of later ticks are complete. Null while this node does not publish. */
   #completeAfter: bigint | null = null
   #epoch = 0
+  /** When this node began to publish, by `performance.now()`. */
+  #beganAt = 0
   /** The last tick with an event that was not kept, by model. */
   readonly #unheard = new Map<string, bigint>()
 
@@ -71,12 +73,18 @@ export class RecentEvents {
     return this.#completeAfter !== null
   }
 
+  /** Whether this node has published all events since this time, by `performance.now()`. */
+  hasRecordedSince(time: number): boolean {
+    return this.isRecording && this.#beganAt <= time
+  }
+
   /** Publishing begins at a position. With `isContinuous`, nothing was published elsewhere in between. */
   begin({ epoch, tick, partial }: Position, { isContinuous }: { readonly isContinuous: boolean }): void {
     if (isContinuous && this.isRecording && epoch === this.#epoch) return
     this.#drop(this.#events.length)
     this.#unheard.clear()
     this.#epoch = epoch
+    this.#beganAt = performance.now()
     this.#completeAfter = partial?.tick ?? tick.id
     this.#tick = this.#completeAfter + 1n
   }

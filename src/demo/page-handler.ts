@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -8,6 +9,8 @@ import { type PageSettings, withSettings } from './page-settings.ts'
 import type { RequestGuard } from './request-guard.ts'
 import type { SqlRunner } from './sql-runner.ts'
 
+/** The built client for browsers. */
+const CLIENT = createRequire(import.meta.url).resolve('waterline-changefeed/client.min.js')
 const MAX_SQL_BYTES = 64 * 1024
 
 export interface PageHandlerOptions {
@@ -26,7 +29,7 @@ export async function pageHandler({
   runner,
   reset,
 }: PageHandlerOptions): Promise<RequestListener> {
-  const files = await pageFiles(join(import.meta.dirname, 'page'))
+  const files = await pageFiles(join(import.meta.dirname, 'page'), [CLIENT])
   const app = new Hono<{ Bindings: HttpBindings }>()
   app.use(async (context, next) => {
     if (!requestGuard.isOurHost(context.env.incoming.headers)) return context.text('Unknown host.', 421)

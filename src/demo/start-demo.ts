@@ -125,7 +125,11 @@ function createFeed(server: Server, requestGuard: RequestGuard, { app, database,
     server,
     collections,
     models: { ...Object.fromEntries([...SHOWN_MODELS, JUNCTION].map(identity => [identity, true])), ...feedModels },
-    feed: { cursor: () => feed.cursor(), snapshot: () => feed.snapshot() },
+    feed: {
+      cursor: () => feed.cursor(),
+      snapshot: () => feed.snapshot(),
+      catchUp: (socket, request) => feed.catchUp(socket, request),
+    },
     // A page that reconnects before the feed runs is rejected and retries.
     beforeConnect: ({ headers }, proceed) => proceed(null, isUp(feed) && requestGuard.mayConnect(headers)),
     logger,

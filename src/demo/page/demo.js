@@ -1,5 +1,7 @@
+import { changefeed } from '/page/client.min.js'
 import { byId } from '/page/element.js'
 import { latencyOf, MessagePane } from './messages.js'
+import { OfflineSwitch } from './offline.js'
 import { RecordBook } from './records.js'
 import { reloadWhenRestarted } from './restart.js'
 import { SqlBox } from './sql.js'
@@ -18,38 +20,27 @@ io.sails.environment = 'production' // disables logging to the console
 const connect = path => io.sails.connect(location.origin, { path, reconnection: true, multiplex: false })
 
 const feed = connect('/socket.io')
+const changes = changefeed(feed) // subscribes again after a reconnect, and hands over what was missed
 for (const { identity } of settings.models) {
   feed.on(identity, (payload, meta) => {
     panes.feed.add(identity, payload, meta)
-    statistics.add(latencyOf(meta))
+    if (meta?.replayed) offline.missed()
+    else statistics.add(latencyOf(meta))
     book.apply(identity, payload)
   })
+  changes.get(listPath(identity), records => book.replace(identity, records))
 }
+// The students of a course are in the junction table.
+changes.get(listPath(settings.links), links => book.replaceLinks(links))
 
-/** Messages of the feed itself: `refetch` means that a model must be read again. */
-feed.on('changefeed', (payload, meta) => {
-  panes.feed.add('changefeed', payload, meta)
-  if (payload.verb === 'refetch') read(payload.identity)
+/** Messages of the feed itself. */
+feed.on('changefeed', (payload, meta) => panes.feed.add('changefeed', payload, meta))
+changes.on('gap', ({ reason, identities }) => {
+  panes.feed.add('changefeed', { verb: 'gap', reason, identity: identities.join(', ') })
 })
 
-/** Reading a list over a socket subscribes the socket to its records and to new records. */
-function read(identity) {
-  if (!settings.models.some(model => model.identity === identity)) return
-  book.hold(identity)
-  list(identity, records => {
-    if (identity !== 'course') return book.replace(identity, records)
-    // The students of a course are in the junction table.
-    list(settings.links, links => {
-      if (links) book.replaceLinks(links)
-      book.replace(identity, records)
-    })
-  })
-}
-
-function list(identity, use) {
-  feed.get(`/${identity}`, { limit: 200, populate: 'false' }, (records, { statusCode }) =>
-    use(statusCode === 200 ? records : undefined),
-  )
+function listPath(identity) {
+  return `/${identity}?limit=200&populate=false`
 }
 
 /** Receives the messages of blueprint actions. Another socket makes the requests, because Sails excludes the requesting one. */
@@ -61,6 +52,8 @@ for (const { identity } of settings.models) {
 alone.on('connect', () => {
   for (const { identity } of settings.models) alone.get(`/${identity}`, { limit: 200 })
 })
+
+const offline = new OfflineSwitch([alone, feed])
 
 function startWrite() {
   for (const pane of Object.values(panes)) pane.startWrite()
@@ -91,10 +84,12 @@ function show(state, text) {
   document.body.classList.toggle('offline', state !== 'live')
 }
 
-/** Also runs after a reconnect, because the new socket is in no room and has missed messages. */
-feed.on('connect', async () => {
-  if (await reloadWhenRestarted(settings)) return
-  for (const { identity } of settings.models) read(identity)
+feed.on('connect', () => void reloadWhenRestarted(settings))
+changes.on('caughtUp', () => {
   show('live', 'Live')
+  offline.caughtUp()
 })
-feed.on('disconnect', () => show('reconnecting', 'Reconnecting'))
+feed.on('disconnect', () => {
+  if (offline.isOn) show('offline', 'Offline')
+  else show('reconnecting', 'Reconnecting')
+})

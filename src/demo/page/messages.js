@@ -68,12 +68,18 @@ function listItem({ event, payload, meta, latency, at }) {
     {},
     element('span', { className: 'verb' }, payload.verb ?? 'message'),
     element('span', { className: 'about' }, subject(event, payload)),
-    element('span', { className: 'latency', title: `Arrived ${time}` }, latency === undefined ? '' : formatMs(latency)),
+    element('span', { className: 'latency', title: `Arrived ${time}` }, arrival(meta, latency)),
     element('span', { className: 'line' }, gist(payload)),
   )
   const whole = JSON.stringify({ event, payload, meta }, null, 2)
   const details = element('details', {}, summary, element('pre', {}, whole))
   return element('li', { className: 'new', dataset: { verb: payload.verb ?? '', model: event } }, details)
+}
+
+/** A missed message arrived as late as the client came back. */
+function arrival(meta, latency) {
+  if (meta?.replayed) return 'missed'
+  return latency === undefined ? '' : formatMs(latency)
 }
 
 function subject(event, payload) {

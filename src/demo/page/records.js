@@ -9,8 +9,6 @@ export class RecordBook {
   #cards = new Map()
   /** The last verb since the last draw, by `<identity> <id>`. */
   #verbs = new Map()
-  /** Messages about models that are being read. */
-  #held = new Map()
   #isDrawing = false
 
   add(model) {
@@ -20,17 +18,9 @@ export class RecordBook {
     byId('records').append(card.element)
   }
 
-  /** Call when a read of a model starts: messages are held and applied after it. */
-  hold(identity) {
-    if (!this.#held.has(identity)) this.#held.set(identity, [])
-  }
-
-  /** Replaces the records of a model, if the read succeeded, and applies the held messages. */
+  /** Replaces the records of a model. */
   replace(identity, records) {
-    if (records) this.#records.set(identity, new Map(records.map(record => [record.id, record])))
-    const held = this.#held.get(identity) ?? []
-    this.#held.delete(identity)
-    for (const payload of held) this.apply(identity, payload)
+    this.#records.set(identity, new Map(records.map(record => [record.id, record])))
     this.#drawSoon()
   }
 
@@ -41,8 +31,6 @@ export class RecordBook {
   }
 
   apply(identity, payload) {
-    const held = this.#held.get(identity)
-    if (held) return held.push(payload)
     this.#change(identity, payload)
     this.#verbs.set(`${identity} ${payload.id}`, payload.verb)
     this.#drawSoon()

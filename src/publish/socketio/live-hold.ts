@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'socket.io'
+import { compareCursors, parseCursor } from '../../change-log/cursor.ts'
 
 /** Sockets in this room receive no live messages of the feed. */
 export const HOLD_ROOM = 'changefeed:hold'
@@ -12,6 +13,16 @@ interface MessageQueue {
   readonly pending: Promise<void> | undefined
 }
 
+/** How a socket has been held until it asked. */
+export interface Held {
+  /** Whether it announced itself, so that it has received no message since its connection. */
+  readonly isAnnounced: boolean
+  /** Its connection, or now, by `performance.now()`. */
+  readonly since: number
+  /** The earliest cursor that its client was told meanwhile: of before it read its first list. */
+  readonly toldFirst: string | undefined
+}
+
 type Expired = (socket: Socket) => void
 
 /**
@@ -23,6 +34,8 @@ export class LiveHold {
   readonly #emitters = new Set<MessageQueue>()
   /** `performance.now()` of the connection of held sockets that announced themselves. */
   readonly #connectedAt = new WeakMap<Socket, number>()
+  /** The earliest cursor that they were told. */
+  readonly #toldFirst = new WeakMap<Socket, string>()
   readonly #expiry = new WeakMap<Socket, NodeJS.Timeout>()
   #isWatching = false
 
@@ -59,13 +72,21 @@ export class LiveHold {
     })
   }
 
-  /** Holds the socket until {@link release}. Returns since when it is held, by `performance.now()`. */
-  hold(socket: Socket): number {
+  /** The client has been told this cursor, which is that of a list that is read later. */
+  told(socket: Socket, cursor: string): void {
+    if (!this.#connectedAt.has(socket)) return
+    const first = this.#toldFirst.get(socket) ?? cursor
+    this.#toldFirst.set(socket, compareCursors(parseCursor(first), parseCursor(cursor)) < 0 ? first : cursor)
+  }
+
+  /** Holds the socket until {@link release}. */
+  hold(socket: Socket): Held {
     clearTimeout(this.#expiry.get(socket))
     if (!socket.rooms.has(HOLD_ROOM)) void socket.join(HOLD_ROOM)
-    const since = this.#connectedAt.get(socket) ?? performance.now()
+    const connectedAt = this.#connectedAt.get(socket)
     this.#connectedAt.delete(socket)
-    return since
+    const isAnnounced = connectedAt !== undefined
+    return { isAnnounced, since: connectedAt ?? performance.now(), toldFirst: this.#toldFirst.get(socket) }
   }
 
   /** False if it was not held. */

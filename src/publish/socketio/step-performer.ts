@@ -40,13 +40,12 @@ export class StepPerformer {
   readonly #options: StepPerformerOptions
   readonly #emitter: RoomEmitter
   readonly #recent: RecentSubscriptions
-  readonly #awaited: AwaitedRooms
   readonly #slice = new TimeSlice()
 
   constructor(io: Server, options: StepPerformerOptions) {
     this.#io = io
     this.#options = options
-    this.#awaited = AwaitedRooms.of(io)
+    AwaitedRooms.of(io) // from now on
     this.#emitter = options.emitter ?? new RoomEmitter(io, options.fanOut)
     this.#recent = RecentSubscriptions.of(io)
     if (options.fanOut === 'cluster') PendingBroadcasts.of(io)
@@ -69,7 +68,8 @@ export class StepPerformer {
 
   #hasMembers(rooms: readonly string[]): boolean {
     const known = this.#io.of('/').adapter.rooms
-    return rooms.some(room => known.has(room) || this.#awaited.has(room))
+    const awaited = AwaitedRooms.of(this.#io)
+    return rooms.some(room => known.has(room) || awaited.has(room))
   }
 
   /** Returns a promise if the step takes longer than a time slice. */

@@ -1,4 +1,5 @@
 import type { FeedSnapshot } from '../../publish/feed-snapshot.ts'
+import { LiveHold } from '../../publish/socketio/live-hold.ts'
 import {
   type RecentSubscription,
   type RecentSubscriptions,
@@ -47,6 +48,7 @@ export async function subscribedRead<Shown>(
     for (let round = 1; ; round++) {
       await joining.join(roomsOf(shown))
       const cursor = await options.cursor()
+      if (cursor) LiveHold.of(req.socket.nsp.server).told(req.socket, cursor)
       shown = await read()
       const isSubscribed = roomsOf(shown).every(room => req.socket.rooms.has(room))
       // The list changes faster than it can be read. The last rooms are joined late, and the cursor covers the difference.

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Socket } from 'socket.io'
 import type { InstallFlags } from '../../capture/capture-options.ts'
 import type { FeedState } from '../../changefeed.ts'
 import { ChangefeedError } from '../../errors.ts'
@@ -7,6 +8,7 @@ import type { Model } from '../../models/model.ts'
 import { readModels } from '../../models/model-map.ts'
 import { keepInstanceof } from '../../node-globals.ts'
 import { type ChangefeedEvents, type ChangeHandler, FeedEmitter } from '../../pipeline/events.ts'
+import { LiveHold } from '../../publish/socketio/live-hold.ts'
 import { CURSOR_HEADER } from '../../realtime/blueprints/read-routes.ts'
 import { holdReturningSockets } from '../../realtime/catch-up-route.ts'
 import { ActionRequests } from '../attribution/action-requests.ts'
@@ -74,7 +76,7 @@ export class ChangefeedHook {
       const requests = this.#requests
       if (!requests) return next()
       const enter = () => requests.enter(req, res, next)
-      if (req.isSocket && req.method === 'GET') this.#tellCursor(res).then(enter, enter)
+      if (req.isSocket && req.method === 'GET') this.#tellCursor(req, res).then(enter, enter)
       else enter()
     }, '*')
   }
@@ -87,9 +89,11 @@ export class ChangefeedHook {
   }
 
   /** The header that clients catch up from: the cursor before the action reads. */
-  async #tellCursor(res: ServerResponse) {
+  async #tellCursor({ socket }: { readonly socket?: unknown }, res: ServerResponse) {
     const cursor = await this.#onlyFeed?.cursor()
-    if (cursor) res.setHeader(CURSOR_HEADER, cursor)
+    if (!cursor) return
+    res.setHeader(CURSOR_HEADER, cursor)
+    if (this.#sails.io) LiveHold.of(this.#sails.io).told(socket as Socket, cursor)
   }
 
   /** Undefined also for an app of several databases, whose feeds have cursors of their own. */

@@ -48,7 +48,7 @@ async function startNode(database: TestDatabase, kind: Kind) {
   await feed.install()
   await feed.start()
   afterScope(() => feed.stop())
-  return { feed, port: (server.address() as AddressInfo).port }
+  return { io, feed, port: (server.address() as AddressInfo).port }
 }
 
 async function startNodes(kind: Kind) {
@@ -124,3 +124,33 @@ test.each(['in-memory', 'redis'] as const)(
     expect(linesOf(again)).toEqual(linesOf(stays).slice(-linesOf(again).length))
   },
 )
+
+test.each(['in-memory', 'redis'] as const)(
+  'a socket that has announced itself misses nothing of its first page, on each node, with the %s adapter',
+  async kind => {
+    const { database, first, second } = await startNodes(kind)
+    await database.query(`insert into owner (id, name) values (1, 'ann')`)
+    await second.feed.settled()
+    for (const [index, { port }] of [first, second].entries()) {
+      const client = await subscribed(port)
+      const id = index + 1
+      await write({ database, feed: second.feed }, id)
+      expect(linesOf(client)).toEqual([])
+      expect((await catchUp(client)).body.gaps).toBeUndefined()
+      expect(client.messages.of('pet').map(({ data }) => `${data.verb} ${data.id}`)).toEqual([
+        `created ${id}`,
+        `updated ${id}`,
+      ])
+    }
+  },
+)
+
+test('where the node does not publish, a socket that was told no cursor receives a gap', async () => {
+  const { database, second } = await startNodes('redis')
+  const client = await connectSailsClient({ port: second.port, query: 'changefeed=1' })
+  const socket = second.io.of('/').sockets.get(client.id)
+  if (!socket) throw new Error('The server has no socket of this client')
+  await second.feed.subscribe(socket, 'pet')
+  await write({ database, feed: second.feed }, 1)
+  expect((await catchUp(client)).body.gaps).toEqual([{ reason: 'declared', identities: ['pet'] }])
+})

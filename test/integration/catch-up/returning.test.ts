@@ -288,3 +288,19 @@ test.each([
   expect((answer.body.gaps ?? []).map(({ reason }: { reason: string }) => reason)).toEqual(reasons)
   expect(messages.filter(({ event }) => event !== 'pet').map(lineOf)).toEqual([])
 })
+
+test('events that nobody received are read from the log, also where others of the same transaction were kept', async () => {
+  const { database, feed, connect } = await feedingApp()
+  const client = await connect(ANNOUNCED)
+  await client.get('/pet')
+  await client.get('/changefeed/since')
+  const cursor = await feed.cursor()
+  await client.disconnect()
+  await database.query(
+    `insert into pet (name) values ('rex'); update pet set name = 'max'; update pet set name = 'tom'`,
+  )
+  await feed.settled()
+  const { answer, messages } = await returns(client, cursor, ['/pet'])
+  expect(messages.map(({ data }) => data.verb)).toEqual(['created', 'updated', 'updated'])
+  expect(answer.body.gaps).toBeUndefined()
+})

@@ -135,6 +135,22 @@ test('SQL of the page updates records and messages', async () => {
   expect(logged).toEqual([])
 })
 
+test('offline, both panes are silent; online, the feed hands over what was missed, in order', async () => {
+  await page.getByRole('button', { name: 'Go offline' }).click()
+  await page.locator('#state[data-state="offline"]').waitFor()
+  await page.getByRole('button', { name: 'Clear messages' }).click()
+  await run(`insert into pets (name, kind) values ('Nemo', 'fish'); update pets set name = 'Dory' where name = 'Nemo'`)
+  await page.locator('#outcome', { hasText: 'UPDATE' }).waitFor()
+  expect(await page.locator('.messages li').count()).toBe(0)
+  await page.getByRole('button', { name: 'Go online' }).click()
+  await page.locator('#caught-up', { hasText: 'Caught up: 2 missed messages, in order.' }).waitFor()
+  await row('pet', 'Dory').waitFor()
+  expect(await page.locator('#feed .messages .verb').allInnerTexts()).toEqual(['updated', 'created'])
+  expect(await page.locator('#feed .messages .latency').allInnerTexts()).toEqual(['missed', 'missed'])
+  expect(await page.locator('#alone .messages li').count()).toBe(0)
+  expect(logged).toEqual([])
+})
+
 test('an error is shown as text, with its position', async () => {
   await run('select *\nfrom "<img src=x>"')
   const error = page.getByRole('alert')

@@ -19,7 +19,8 @@ function runIn(folder: string, args: readonly string[], env: Readonly<Record<str
   return startProgram('/bin/sh', command, { CHANGEFEED_HTTP_PORT: 'off', ...env })
 }
 
-test('with a separate listener the hook tags writes, and the listener publishes each once', async () => {
+/** An app whose hook only tags, and what starts a listener that publishes to its sockets. */
+async function startBeside() {
   const database = await testDatabase()
   const redis = (await startRedis()).url
   const changefeed = { listener: 'separate', blueprints: 'replace', install: true }
@@ -31,12 +32,20 @@ test('with a separate listener the hook tags writes, and the listener publishes 
      const { models } = createRequire(import.meta.url)(${JSON.stringify(APP)})
      export default { definitions: models, originTag: true, redisUrl: ${JSON.stringify(redis)} }`,
   )
+  const startListener = async () => {
+    const listener = runIn(folder, ['start'], { DATABASE_URL: database.connectionString })
+    await listener.line(/The listener is ready.*"role":"leader"|"role":"leader".*The listener is ready/)
+  }
+  return { database, port, startListener }
+}
+
+test('with a separate listener the hook tags writes, and the listener publishes each once', async () => {
+  const { database, port, startListener } = await startBeside()
   const [watcher, actor] = [await connectSailsClient({ port }), await connectSailsClient({ port })]
   for (const client of [watcher, actor]) await client.get('/pet')
   await database.query(`insert into pet (name) values ('before the listener')`)
   await actor.post('/pet', { name: 'by the app' })
-  const listener = runIn(folder, ['start'], { DATABASE_URL: database.connectionString })
-  await listener.line(/The listener is ready.*"role":"leader"|"role":"leader".*The listener is ready/)
+  await startListener()
   await actor.patch('/pet/2', { name: 'max' })
   await database.query('delete from pet where id = 1')
   for (const client of [watcher, actor]) {
@@ -46,6 +55,23 @@ test('with a separate listener the hook tags writes, and the listener publishes 
   expect(summary(actor)).toEqual(['pet created 1', 'pet destroyed 1'])
   const nodes = await database.query('select role, sockets from changefeed.node')
   expect(nodes).toEqual([{ role: 'leader', sockets: null }])
+})
+
+test('with a separate listener a client that returns receives what it missed, from the change log', async () => {
+  const { database, port, startListener } = await startBeside()
+  await startListener()
+  const [stays, leaves] = [await connectSailsClient({ port }), await connectSailsClient({ port })]
+  await stays.get('/pet')
+  const { headers } = await leaves.get('/pet')
+  await leaves.disconnect()
+  await database.query(`insert into pet (name) values ('rex'); update pet set name = 'tom'`)
+  await stays.messages.next('pet', ({ data }) => data.verb === 'updated')
+  await leaves.reconnect()
+  await leaves.get('/pet')
+  const { body } = await leaves.get('/changefeed/since', { cursor: headers['changefeed-cursor'] })
+  expect(body).toMatchObject({ replayed: 2 })
+  await leaves.messages.next('changefeed', ({ data }) => data.verb === 'caughtUp')
+  expect(leaves.messages.of('pet').map(({ data }) => `${data.verb} ${data.id}`)).toEqual(['created 1', 'updated 1'])
 })
 
 test('with a separate listener the status is `separate` and settled() rejects', async () => {
