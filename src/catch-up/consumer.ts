@@ -69,7 +69,8 @@ export class Consumer implements AsyncIterable<Consumed> {
     this.#options = options
     this.#db = openDatabase(parts.connection, parts.settings.schema)
     this.#items = new ItemBuffer(options.batchSize)
-    options.signal?.addEventListener('abort', () => this.#end.abort(), { once: true })
+    // Removed when the consumer ends: a signal may serve many consumers, one after another.
+    options.signal?.addEventListener('abort', () => this.#end.abort(), { signal: this.#end.signal })
     if (options.signal?.aborted) this.#end.abort()
   }
 

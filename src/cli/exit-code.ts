@@ -17,7 +17,7 @@ Exit codes:
   2  a flag, variable or setting is missing or wrong
   3  the database cannot be reached, or refuses
   4  not installed, or a model or table cannot be captured
-  5  doctor found problems`
+  5  doctor or audit found problems`
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   E_OPTIONS: EXIT.usage,

@@ -77,6 +77,18 @@ function addWatching(program: Command) {
     )
     .option('--json', 'print JSON')
     .action(action(async () => (await import('./commands/doctor.ts')).doctor))
+  addFlags(program.command('audit'), MODEL_FLAGS)
+    .summary('check that past changes were published')
+    .description('Checks that each committed change since a time was published or lies in a declared gap. Only reads.')
+    .requiredOption('--since <when>', 'start: a time, a duration such as 10m, or a cursor')
+    .option(
+      '--wait <seconds>',
+      'how long the last changes may take to be published (default: 10)',
+      parseInterval,
+      10_000,
+    )
+    .option('--json', 'print JSON')
+    .action(action(async () => (await import('./commands/audit.ts')).audit))
   addFlags(program.command('tail'), COMMON_FLAGS)
     .summary('print changes as they are published')
     .description('Prints published events as they happen: as text on a terminal, as JSON lines in a pipe.')

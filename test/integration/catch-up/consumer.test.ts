@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { Consumed, Consumer } from '../../../src/index.ts'
@@ -245,4 +246,12 @@ test('without an installation it says what to run', async () => {
   const { feed } = await openMigratedShop()
   const other = feed({ schema: 'elsewhere' })
   await expect(takeAll(other.consume({ name: 'worker' }), 1)).rejects.toMatchObject({ code: 'E_NOT_INSTALLED' })
+})
+
+test('a consumer that has ended no longer listens to its signal', async () => {
+  const { sql, leader } = await openLeader()
+  await sql(`insert into pet (id, name) values (1, 'rex')`)
+  const { signal } = new AbortController()
+  await takeAll(leader.consume({ name: 'worker', from: 'oldest', signal }), 1)
+  expect(getEventListeners(signal, 'abort')).toEqual([])
 })

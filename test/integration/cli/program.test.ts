@@ -11,6 +11,7 @@ const COMMANDS = [
   'uninstall',
   'status',
   'doctor',
+  'audit',
   'tail',
   'start',
   'replay',
