@@ -153,9 +153,11 @@ class Database implements TestDatabase {
     for (const { gid } of open) await this.query(`rollback prepared ${pg.escapeLiteral(gid)}`)
   }
 
-  /** The shared client, made again after its backend was killed. */
+  /** The shared client, made again after its backend was killed or it could not connect. */
   async #client(): Promise<pg.Client> {
-    this.#shared ??= this.connect().then(client => client.on('end', () => (this.#shared = undefined)))
+    const forget = () => (this.#shared = undefined)
+    this.#shared ??= this.connect().then(client => client.on('end', forget))
+    this.#shared.catch(forget)
     return await this.#shared
   }
 }

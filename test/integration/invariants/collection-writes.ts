@@ -1,3 +1,5 @@
+import { randomOf as choicesOf } from '../../helpers/random.ts'
+
 /** Each kind of collection. */
 export const models = {
   owner: { attributes: { name: { type: 'string' }, pets: { collection: 'pet', via: 'owner' } } },
@@ -32,16 +34,8 @@ export const seeds = given.includes(',')
   : Array.from({ length: Number(given) }, (_, n) => n + 1)
 
 export function randomOf(seed: number) {
-  let state = seed
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-  const below = (limit: number) => Math.floor(next() * limit)
-  const of = <T>(list: readonly T[]): T => list[below(list.length)] as T
-  return { below, of, id: () => below(IDS) + 1, chance: (probability: number) => next() < probability }
+  const random = choicesOf(seed)
+  return { ...random, id: () => random.below(IDS) + 1 }
 }
 
 export type Random = ReturnType<typeof randomOf>
