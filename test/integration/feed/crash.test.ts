@@ -79,7 +79,7 @@ test('repeated kills between reading and storing lose nothing, and duplicates ha
   await survivor.start()
   await survivor.settled()
   expectAllOnceOrAgain(published, count)
-})
+}, 90_000)
 
 test('terminated backends under load: the feed reconnects and loses nothing', async () => {
   const shop = await openMigratedShop()
