@@ -9,6 +9,7 @@ import { modelCapture } from './0007_model-capture.ts'
 import { nodeHealth } from './0008_node-health.ts'
 import { namedConsumers } from './0009_named-consumers.ts'
 import { fewerSlots } from './0010_fewer-slots.ts'
+import { transitionText } from './0011_transition-text.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -25,4 +26,5 @@ export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0008_node-health': nodeHealth(schema),
   '0009_named-consumers': namedConsumers(schema),
   '0010_fewer-slots': fewerSlots(schema),
+  '0011_transition-text': transitionText(schema),
 })

@@ -131,8 +131,8 @@ export class Installation {
   }
 
   #captureOptions(): CaptureOptions {
-    const { schema, schemaOwner, noopUpdates, models, originTag } = this.#settings
-    return { schema, schemaOwner, noopUpdates, models: models.options, originTag }
+    const { schema, schemaOwner, noopUpdates, capture, models, originTag } = this.#settings
+    return { schema, schemaOwner, noopUpdates, capture, models: models.options, originTag }
   }
 
   async #withClient<T>(use: (client: Client) => Promise<T>): Promise<T> {

@@ -52,6 +52,11 @@ export interface ChangefeedOptions {
   /** Whether an UPDATE without changes is published, as a blueprint would. @default 'publish' */
   noopUpdates?: 'publish' | 'ignore'
   /**
+   * Whether triggers fire for each row, or for each statement: cheaper for statements that change many rows, dearer for
+   * many small ones in a transaction. @default 'row'
+   */
+  capture?: 'row' | 'statement'
+  /**
    * Whether associated records of models of the feed are read and included in the record of `created` messages and in
    * `previous`, as in blueprints. @default false
    */
@@ -118,6 +123,8 @@ const DEFAULT_SCHEMA = 'changefeed'
 
 const noopUpdates = z.enum(['publish', 'ignore'], "must be 'publish' or 'ignore'")
 
+const capture = z.enum(['row', 'statement'], "must be 'row' or 'statement'")
+
 const attributeNames = z.array(z.string(), 'must be a list of attribute names').readonly()
 
 const modelOptions = z
@@ -126,6 +133,7 @@ const modelOptions = z
       omit: attributeNames,
       include: attributeNames,
       noopUpdates,
+      capture,
       rooms: z.custom<ModelOptions['rooms']>(
         value => typeof value === 'function',
         'must be a function that returns a room, or a list of rooms',
@@ -174,6 +182,7 @@ export const schema = z.strictObject({
     .default(4 * 2 ** 30),
   catchUp: catchUpOption,
   noopUpdates: noopUpdates.default('publish'),
+  capture: capture.default('row'),
   populate: z.boolean('must be true or false').default(false),
   compatibility: z.boolean('must be true or false').default(false),
   lockTimeoutMs: duration.default(5_000),

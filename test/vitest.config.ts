@@ -30,6 +30,16 @@ export default defineConfig({
     projects: [
       { test: { ...common, name: 'alone', include: ALONE } },
       // Loading the packages takes longer than most files do, so each process runs one file after another.
+      // The tests of capture once more, with triggers for statements in place of those for rows.
+      {
+        test: {
+          ...common,
+          name: 'statement',
+          include: ['test/integration/capture/*.test.ts'],
+          isolate: false,
+          env: { TEST_CAPTURE: 'statement' },
+        },
+      },
       { test: { ...common, name: 'shared', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false } },
     ],
   },

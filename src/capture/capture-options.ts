@@ -1,5 +1,11 @@
 import type { ModelOptions } from '../models/selection.ts'
 
+/**
+ * `row`: a trigger for each row. `statement`: a trigger for each statement, which logs its rows from transition tables in
+ * one INSERT.
+ */
+export type CaptureMode = 'row' | 'statement'
+
 /** How the selected models are captured. */
 export interface CaptureOptions {
   /** Name of our own Postgres schema. */
@@ -10,6 +16,8 @@ export interface CaptureOptions {
   readonly models: ReadonlyMap<string, ModelOptions>
   /** Whether an UPDATE without changes is logged. */
   readonly noopUpdates: 'publish' | 'ignore'
+  /** Whether triggers fire for each row or for each statement. @default 'row' */
+  readonly capture?: CaptureMode
   /**
    * Whether the trigger reads the origin from the statement: a comment of the form `changefeed:origin=TOKEN` between
    * slash-star and star-slash, without spaces, at the start or end of the text sent by the client. TOKEN is 1 to 200 of

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { qualify, quoteName, quoteText } from '../db/quote.ts'
-import type { TableShape } from '../db/table-shape.ts'
-import type { Model } from '../models/model.ts'
-import type { CaptureOptions } from './capture-options.ts'
-import type { Relation, TableTree } from './installed.ts'
+import { captureMode } from './capture-mode.ts'
+import type { CaptureSource } from './capture-source.ts'
+import type { Relation } from './installed.ts'
 import { functionName, qualified, triggerName } from './names.ts'
 import { rowFunctionBody } from './row-function.ts'
+import { statementFunctionBody } from './statement-function.ts'
+import { NEW_ROWS, OLD_ROWS } from './transition-rows.ts'
 
 /** The capture of one model's table: a function, and the triggers that call it. */
 export interface CaptureDefinition {
@@ -32,15 +33,6 @@ export interface TriggerDefinition {
   readonly sql: readonly string[]
 }
 
-export interface CaptureSource {
-  readonly model: Model
-  readonly shape: TableShape
-  readonly tree: TableTree
-  /** Columns that the trigger omits. */
-  readonly redacted: ReadonlySet<string>
-  readonly options: CaptureOptions
-}
-
 export function defineCapture(tableId: number, source: CaptureSource): CaptureDefinition {
   const { schema } = source.options
   const functionBody = bodyOf(tableId, source)
@@ -50,7 +42,7 @@ export function defineCapture(tableId: number, source: CaptureSource): CaptureDe
   const fingerprint = fingerprintOf([
     functionBody,
     [...functionSettings],
-    rowTriggers(source),
+    dataTriggers(source),
     source.options.enableAlways,
   ])
   return { tableId, functionBody, functionSettings, functionSql, triggers, fingerprint }
@@ -59,16 +51,22 @@ export function defineCapture(tableId: number, source: CaptureSource): CaptureDe
 /** Covers options and columns. Renaming the table or adding a partition does not change it. */
 const fingerprintOf = (parts: unknown[]) => createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 
-function bodyOf(tableId: number, { model, shape, redacted, options }: CaptureSource): string {
-  return rowFunctionBody({
+function bodyOf(tableId: number, source: CaptureSource): string {
+  const { model, shape, redacted, options } = source
+  const fn = {
     schema: options.schema,
     tableId,
     primaryKey: model.attributes.get(model.primaryKey)?.column ?? '',
     shape,
     redacted,
     originTag: options.originTag ?? false,
-  })
+  }
+  if (captureMode(source) === 'row') return rowFunctionBody(fn)
+  return statementFunctionBody({ ...fn, skipSame: skipsSame(source) })
 }
+
+const skipsSame = ({ model, options }: CaptureSource) =>
+  (options.models.get(model.identity)?.noopUpdates ?? options.noopUpdates) === 'ignore'
 
 /**
  * SECURITY DEFINER, so that roles that write to the app's table need no privilege on ours. EXECUTE stays with PUBLIC,
@@ -90,7 +88,7 @@ function triggersOf(tableId: number, source: CaptureSource): TriggerDefinition[]
   const trigger = (kind: string, relation: Relation, parts: TriggerParts) =>
     triggerOf(tableId, kind, relation, parts, source)
   return [
-    ...rowTriggers(source).map(parts => trigger(parts.kind, root, { ...parts, clonedTo: partitions })),
+    ...dataTriggers(source).map(parts => trigger(parts.kind, root, { ...parts, clonedTo: partitions })),
     ...[root, ...partitions].flatMap(relation => [
       trigger('truncating', relation, TRUNCATING),
       trigger('truncate', relation, TRUNCATE),
@@ -102,15 +100,31 @@ interface TriggerParts {
   readonly events: string
   readonly type: number
   readonly condition?: string
+  /** The clause that names transition tables. */
+  readonly transition?: string
   readonly clonedTo: readonly Relation[]
 }
 
 const TRUNCATE: TriggerParts = { events: 'after truncate', type: TYPE.truncate, clonedTo: [] }
 const TRUNCATING: TriggerParts = { events: 'before truncate', type: TYPE.truncate | TYPE.before, clonedTo: [] }
 
-function rowTriggers({ model, options }: CaptureSource) {
-  const noopUpdates = options.models.get(model.identity)?.noopUpdates ?? options.noopUpdates
-  if (noopUpdates === 'publish') {
+const dataTriggers = (source: CaptureSource) =>
+  captureMode(source) === 'row' ? rowTriggers(source) : STATEMENT_TRIGGERS
+
+/** A trigger with transition tables can have one event only. */
+const STATEMENT_TRIGGERS = [
+  { kind: 'insert', events: 'after insert', type: TYPE.insert, transition: `new table as ${NEW_ROWS}` },
+  {
+    kind: 'update',
+    events: 'after update',
+    type: TYPE.update,
+    transition: `old table as ${OLD_ROWS} new table as ${NEW_ROWS}`,
+  },
+  { kind: 'delete', events: 'after delete', type: TYPE.delete, transition: `old table as ${OLD_ROWS}` },
+]
+
+function rowTriggers(source: CaptureSource) {
+  if (!skipsSame(source)) {
     return [
       {
         kind: 'row',
@@ -135,12 +149,13 @@ function triggerOf(
   tableId: number,
   kind: string,
   relation: Relation,
-  { events, type, condition, clonedTo }: TriggerParts,
+  { events, type, condition, transition, clonedTo }: TriggerParts,
   { options: { schema, enableAlways } }: CaptureSource,
 ): TriggerDefinition {
   const name = triggerName(schema, tableId, kind)
   const table = qualified(relation)
   const level = type & TYPE.row ? 'row' : 'statement'
+  const referencing = transition ? ` referencing ${transition}` : ''
   const when = condition ? ` when (${condition})` : ''
   const always = `alter table ${table} enable always trigger ${quoteName(name)}`
   return {
@@ -151,7 +166,7 @@ function triggerOf(
     enabled: enableAlways ? 'A' : 'O',
     clonedTo,
     sql: [
-      `create trigger ${quoteName(name)} ${events} on ${table} for each ${level}${when} execute function ${qualify(schema, functionName(tableId))}()`,
+      `create trigger ${quoteName(name)} ${events} on ${table}${referencing} for each ${level}${when} execute function ${qualify(schema, functionName(tableId))}()`,
       ...(enableAlways ? [always] : []),
     ],
   }

@@ -1,5 +1,5 @@
 import type { CaptureDefinition, TriggerDefinition } from './definition.ts'
-import type { CapturedTable, InstalledTrigger, Relation } from './installed.ts'
+import type { CapturedTable, InstalledTrigger, Relation, TableTree } from './installed.ts'
 import { qualified } from './names.ts'
 
 /** Differences between installed and wanted capture. Correct triggers are kept, since replacing one requires a lock. */
@@ -12,7 +12,11 @@ export interface TriggerDifferences {
   readonly wasOff: boolean
 }
 
-export function differences(captured: CapturedTable, definition: CaptureDefinition): TriggerDifferences {
+export function differences(
+  captured: CapturedTable,
+  definition: CaptureDefinition,
+  { inherits }: Pick<TableTree, 'inherits'>,
+): TriggerDifferences {
   const functionReason = functionDifference(captured, definition)
   const faults = definition.triggers.map(wanted => ({ wanted, reason: triggerDifference(wanted, captured.triggers) }))
   const wrong = faults.filter(({ reason }) => reason !== null)
@@ -33,6 +37,7 @@ export function differences(captured: CapturedTable, definition: CaptureDefiniti
     wasOff:
       !captured.function ||
       !isComplete(captured) ||
+      (inherits && !seesEachRow(captured)) ||
       (isAsRecorded && (functionReason !== null || wrong.some(mattered(captured)))),
   }
 }
@@ -46,6 +51,9 @@ function isComplete({ triggers, relation: root }: CapturedTable): boolean {
   const events = own.reduce((all, { type }) => all | type, 0)
   return triggers.every(fires) && (events & ALL_EVENTS) === ALL_EVENTS
 }
+
+/** Triggers for statements miss writes through the table that this one was attached to. */
+const seesEachRow = ({ triggers }: CapturedTable) => triggers.some(({ type }) => (type & 1) === 1)
 
 /** A partition newer than its capture misses only TRUNCATE of that partition, which is documented. */
 const mattered =

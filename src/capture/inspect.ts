@@ -180,7 +180,12 @@ const TREES = `
       from tree join pg_catalog.pg_class as part on part.oid = tree.relation
       where tree.root = class.oid and part.oid <> class.oid
     ),
-    'inherited', class.relkind = 'r' and exists (select from pg_catalog.pg_inherits where inhparent = class.oid)
+    'inherited', class.relkind = 'r' and exists (select from pg_catalog.pg_inherits where inhparent = class.oid),
+    'inherits', exists (select from pg_catalog.pg_inherits where inhrelid = class.oid),
+    'updatedByReferences', exists (
+      select from pg_catalog.pg_constraint
+      where conrelid = class.oid and contype = 'f' and (confupdtype in ('c', 'n', 'd') or confdeltype in ('n', 'd'))
+    )
   )), '[]')::text as it
   from pg_catalog.unnest($1::pg_catalog.oid[]) as root
   join pg_catalog.pg_class as class on class.oid = root`

@@ -71,4 +71,8 @@ export interface TableTree {
   readonly partitions: readonly Relation[]
   /** Whether other tables inherit from it without being partitions. */
   readonly inherited: boolean
+  /** Whether it inherits from another table or is a partition. */
+  readonly inherits: boolean
+  /** Whether an action of one of its foreign keys updates its rows. */
+  readonly updatedByReferences: boolean
 }

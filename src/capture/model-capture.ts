@@ -9,6 +9,7 @@ export type CaptureFault =
   | 'moved' // the name refers to another table than the captured one
   | 'missing' // triggers are missing
   | 'disabled' // triggers are disabled
+  | 'bypassed' // triggers for statements miss writes through the table that it was attached to
 
 /** How a model's table is captured at one moment. */
 export interface ModelCapture {
@@ -46,10 +47,11 @@ interface TableCapture {
   readonly id: number
   /** Null if the table was dropped. */
   readonly oid: number | null
-  /** The events with a row trigger, as bits of pg_trigger.tgtype. */
+  /** The events with a trigger that sees rows, as bits of pg_trigger.tgtype. */
   readonly rowEvents: number
   readonly truncates: boolean
   readonly disabled: boolean
+  readonly bypassed: boolean
 }
 
 function modelCapture({ oid, captures, ...rest }: CaptureRow): ModelCapture {
@@ -69,8 +71,9 @@ function tableFault(oid: number | null, captures: readonly TableCapture[]): Capt
 
 const ROW_EVENTS = 4 | 8 | 16 // insert, delete, update
 
-function triggerFault({ rowEvents, truncates, disabled }: TableCapture): CaptureFault | null {
+function triggerFault({ rowEvents, truncates, disabled, bypassed }: TableCapture): CaptureFault | null {
   if (disabled) return 'disabled'
+  if (bypassed) return 'bypassed'
   return (rowEvents & ROW_EVENTS) === ROW_EVENTS && truncates ? null : 'missing'
 }
 
@@ -78,15 +81,18 @@ function triggerFault({ rowEvents, truncates, disabled }: TableCapture): Capture
 const capturesSql = (schema: string) => `
   with capture as materialized (
     select captured.id, captured.identity, class.oid,
-      coalesce(pg_catalog.bit_or(tgtype) filter (where fires and tgtype operator(pg_catalog.&) 1::pg_catalog.int2 = 1 and is_own), 0) as row_events,
+      coalesce(pg_catalog.bit_or(tgtype) filter (where fires and sees_rows and is_own), 0) as row_events,
       coalesce(pg_catalog.bool_or(fires and tgtype operator(pg_catalog.&) 32::pg_catalog.int2 = 32 and is_own), false) as truncates,
-      coalesce(pg_catalog.bool_or(not fires and (is_own or tgparentid <> 0)), false) as disabled
+      coalesce(pg_catalog.bool_or(not fires and (is_own or tgparentid <> 0)), false) as disabled,
+      coalesce(pg_catalog.bool_or(is_own and (tgoldtable is not null or tgnewtable is not null)), false)
+        and exists (select from pg_catalog.pg_inherits where inhrelid = class.oid) as bypassed
     from ${qualify(schema, 'captured_table')} as captured
     left join pg_catalog.pg_class as class on class.oid = captured.relation::pg_catalog.oid
     left join pg_catalog.pg_proc as fn on fn.proname = 'capture_' || captured.id and fn.pronargs = 0
       and fn.pronamespace = (select oid from pg_catalog.pg_namespace where nspname = $5)
     left join pg_catalog.pg_trigger as trigger on trigger.tgfoid = fn.oid
-    cross join lateral (select tgenabled in ('O', 'A') as fires, tgrelid = class.oid as is_own) as state
+    cross join lateral (select tgenabled in ('O', 'A') as fires, tgrelid = class.oid as is_own,
+      tgtype operator(pg_catalog.&) 1::pg_catalog.int2 = 1 or tgoldtable is not null or tgnewtable is not null as sees_rows) as state
     where captured.identity = any($1::pg_catalog.text[])
     group by captured.id, captured.identity, class.oid
   )
@@ -100,7 +106,8 @@ const capturesSql = (schema: string) => `
         'oid', oid::pg_catalog.int8,
         'rowEvents', row_events,
         'truncates', truncates,
-        'disabled', disabled
+        'disabled', disabled,
+        'bypassed', bypassed
       ) order by id), '[]')
       from capture where capture.identity = model.identity
     ),

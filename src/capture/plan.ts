@@ -158,7 +158,7 @@ function creationReason(former: readonly CapturedTable[], isKnown: boolean): str
 
 function planExisting(captured: CapturedTable, target: Target): Omit<PlanPart, 'warnings'> {
   const { model, definition, request } = target
-  const found = differences(captured, definition)
+  const found = differences(captured, definition, target.tree)
   const unrecorded = captured.redacted ? [] : ['its omitted columns were not recorded']
   const reasons = [...found.reasons, ...unrecorded]
   if (reasons.length === 0) {

@@ -1,32 +1,26 @@
-import { ANNOTATION_BYTES_MAX, ORIGIN_BYTES_MAX, ROW_BYTES_MAX } from '../change-log/limits.ts'
-import { qualify, quoteText } from '../db/quote.ts'
-import { gateKey, wakeChannel } from '../wakeup/channel.ts'
-import { nameMark } from './names.ts'
-import { keyTexts, type RowText, rowTexts } from './row-text.ts'
-
-/** Parameters of the trigger function of a captured table. All become literals in its body. */
-export interface RowFunction extends RowText {
-  /** Name of its column. */
-  readonly primaryKey: string
-  readonly originTag: boolean
-}
+import { ROW_BYTES_MAX } from '../change-log/limits.ts'
+import {
+  annotationVariables,
+  type CaptureFunction,
+  changeValues,
+  insertChange,
+  readAnnotations,
+  truncateGuard,
+  wake,
+} from './capture-function.ts'
+import { keyTexts, rowTexts } from './row-text.ts'
 
 /**
- * The plpgsql body of the trigger function. It runs inside the app's writes, so it must not fail, wait, or depend on
- * session settings. Every name is qualified, and no literal contains a backslash (standard_conforming_strings). Code
- * that may fail has its own block without writes, so that the block uses no transaction id.
- *
- * The position of a change is the WAL position of a small message: increasing, unique, and as cheap as a sequence.
- * nextval() would change the result of lastval(), by which some drivers read the id of an INSERT.
+ * The plpgsql body of the trigger function of rows. It runs inside the app's writes, so it must not fail, wait, or depend
+ * on session settings. Every name is qualified, and no literal contains a backslash (standard_conforming_strings). Code
+ * that may fail has its own block without writes, so that the block uses no transaction id. Each expression costs a
+ * transaction some time to prepare, so there are few.
  */
-export const rowFunctionBody = (fn: RowFunction): string => `
+export const rowFunctionBody = (fn: CaptureFunction): string => `
 declare
   old_row pg_catalog.text;
   new_row pg_catalog.text;
-  reason pg_catalog.text;
-  origin pg_catalog.text := nullif(pg_catalog.current_setting('changefeed.origin', true), '');
-  annotations pg_catalog.text := nullif(pg_catalog.current_setting('changefeed.annotations', true), '');
-  moment pg_catalog.timestamptz := pg_catalog.clock_timestamp();${fn.originTag ? TAG_VARIABLES : ''}
+  reason pg_catalog.text;${annotationVariables(fn)}
 begin
   if tg_op = 'TRUNCATE' then${truncateGuard(fn)}
   else
@@ -44,36 +38,13 @@ begin
         new_row := null;
       end;
     end;
-  end if;${fn.originTag ? tagRead(fn) : ''}
-  if pg_catalog.octet_length(origin) > ${ORIGIN_BYTES_MAX} then
-    origin := null;
-  end if;
-  if pg_catalog.octet_length(annotations) > ${ANNOTATION_BYTES_MAX} then
-    annotations := null;
-  end if;
-  if pg_catalog.getdatabaseencoding() <> 'UTF8' then
-    begin
-      perform pg_catalog.convert_to(pg_catalog.concat(origin, annotations), 'UTF8');
-    exception when others then
-      origin := null;
-      annotations := null;
-    end;
-  end if;
-  insert into ${qualify(fn.schema, 'change')}
-    (seq, xid, table_id, operation, old, new, origin, annotations, at, defect, nested, slot)
-  values (
-    (pg_catalog.pg_logical_emit_message(false, 'changefeed', ''::pg_catalog.text) - '0/0'::pg_catalog.pg_lsn)::pg_catalog.int8,
-    pg_catalog.pg_current_xact_id(),
-    ${fn.tableId},
+  end if;${readAnnotations(fn)}
+  ${insertChange(fn)}
+  values (${changeValues(fn)},
     pg_catalog."left"(tg_op, 1)::pg_catalog."char",
     old_row,
     new_row,
-    origin,
-    annotations,
-    moment,
-    reason,
-    pg_catalog.pg_trigger_depth() > 1,
-    ${qualify(fn.schema, 'slot_of')}(moment)
+    reason
   );${wake(fn)}
   return null;
 end`
@@ -83,74 +54,3 @@ const REFUSE_UNREADABLE = `
       if pg_catalog.getdatabaseencoding() <> 'UTF8' then
         perform pg_catalog.convert_to(pg_catalog.concat(old_row, new_row), 'UTF8');
       end if;`
-
-/**
- * TRUNCATE of a partitioned table also fires the trigger of each partition, and a detached partition keeps its own. All
- * BEFORE triggers of a statement fire before its AFTER triggers; the first AFTER trigger logs the truncation for all.
- */
-const truncateGuard = (fn: RowFunction) => `
-    if tg_when = 'BEFORE' then
-      perform pg_catalog.set_config(${truncateMark(fn)}, '', true);
-      return null;
-    end if;
-    if not exists (
-      select from ${qualify(fn.schema, 'captured_table')} as captured
-      where captured.id = ${fn.tableId} and (
-        captured.relation::pg_catalog.oid = tg_relid
-        or exists (
-          select from pg_catalog.pg_partition_ancestors(tg_relid) as ancestor
-          where ancestor.relid::pg_catalog.oid = captured.relation::pg_catalog.oid
-        )
-      )
-    ) then
-      return null;
-    end if;
-    if pg_catalog.current_setting(${truncateMark(fn)}, true) = 'logged' then
-      return null;
-    end if;
-    perform pg_catalog.set_config(${truncateMark(fn)}, 'logged', true);`
-
-const truncateMark = ({ schema, tableId }: RowFunction) => `'changefeed.truncated_${nameMark(schema)}_${tableId}'`
-
-const TAG_VARIABLES = `
-  stamp pg_catalog.text := (pg_catalog.date_part('epoch', pg_catalog.statement_timestamp()) * 1000000)::pg_catalog.int8 || ':';
-  tag pg_catalog.text;
-  sent pg_catalog.text;`
-
-/**
- * current_query() copies the whole text sent by the client, so it is read once per client statement. The result is kept
- * in a transaction setting with the statement's timestamp, so that later statements ignore it.
- */
-const tagRead = ({ schema }: RowFunction) => {
-  const setting = `'changefeed.tag_${nameMark(schema)}'`
-  const token = `/[*]changefeed:origin=([A-Za-z0-9_.:=~-]{1,200})[*]/`
-  return `
-  tag := pg_catalog.current_setting(${setting}, true);
-  if tag is null or not pg_catalog.starts_with(tag, stamp) then
-    sent := pg_catalog.current_query();
-    tag := stamp || coalesce(
-      pg_catalog."substring"(pg_catalog."left"(sent, 300), '^[[:space:]]*${token}'),
-      pg_catalog."substring"(pg_catalog."right"(sent, 300), '${token}[[:space:]]*;?[[:space:]]*$'),
-      ''
-    );
-    perform pg_catalog.set_config(${setting}, tag, true);
-  end if;
-  origin := coalesce(nullif(pg_catalog.substr(tag, pg_catalog.length(stamp) + 1), ''), origin);`
-}
-
-/**
- * The listener holds the gate while it sleeps. A writer that gets a share of it need not notify, because the listener
- * cannot fall asleep before the transaction ends. A full notification queue would fail the commit, so nothing is sent
- * above half of its capacity; the listener's backstop then finds the change.
- */
-function wake({ schema }: RowFunction): string {
-  const [key1, key2] = gateKey(schema)
-  return `
-  if not pg_catalog.pg_try_advisory_xact_lock_shared(${key1}, ${key2}) then
-    if pg_catalog.current_setting('changefeed.notify', true) is distinct from 'off'
-      and pg_catalog.pg_notification_queue_usage() < 0.5
-    then
-      perform pg_catalog.pg_notify(${quoteText(wakeChannel(schema))}, '');
-    end if;
-  end if;`
-}

@@ -2,7 +2,8 @@ import { quoteName } from '../db/quote.ts'
 import type { TableShape, TypeShape } from '../db/table-shape.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Model } from '../models/model.ts'
-import type { CaptureSource } from './definition.ts'
+import { modeWarning } from './capture-mode.ts'
+import type { CaptureSource } from './capture-source.ts'
 import type { InstalledCapture, Relation } from './installed.ts'
 import { qualified } from './names.ts'
 
@@ -115,7 +116,8 @@ export function rightsProblem(
 }
 
 /** Limitations that an operator should know of a model that can be captured. */
-export function modelWarnings({ model, shape, tree }: CaptureSource): string[] {
+export function modelWarnings(source: CaptureSource): string[] {
+  const { model, shape, tree } = source
   const table = qualified(shape)
   const key = model.attributes.get(model.primaryKey)?.column ?? ''
   const warnings = [
@@ -129,8 +131,11 @@ export function modelWarnings({ model, shape, tree }: CaptureSource): string[] {
     !isIdType(shape.columns.get(key)?.type) &&
       `"${key}" of ${table} is neither text nor a number, so messages cannot identify a record: each change makes clients refetch.`,
     tree.inherited && `rows of tables that inherit from ${table} are not captured.`,
+    modeWarning(source),
   ]
-  return warnings.filter(warning => warning !== false).map(warning => `Model \`${model.identity}\`: ${warning}`)
+  return warnings
+    .filter(warning => warning !== false && warning !== null)
+    .map(warning => `Model \`${model.identity}\`: ${warning}`)
 }
 
 /** Types that node-postgres parses to other values: bool, bytea, json, point, circle, dates, interval, jsonb. */

@@ -127,7 +127,7 @@ export interface Given {
 
 const OWN_IN_FILE = new Set<string>([...Object.keys(definition.shape)])
 export const OF_THE_FEED = new Set([
-  ...['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'lockTimeoutMs', 'maxBufferedBytes'],
+  ...['publish', 'retentionMs', 'backlogLimitBytes', 'noopUpdates', 'capture', 'lockTimeoutMs', 'maxBufferedBytes'],
   ...['originTag', 'populate', 'compatibility', 'schemaOwner', 'connection'],
 ])
 

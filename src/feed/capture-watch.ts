@@ -93,6 +93,7 @@ const EXPLANATIONS: Record<CaptureFault, string> = {
   moved: 'its name refers to another table than the captured one. Run:',
   missing: 'triggers of its table are missing. Run:',
   disabled: 'triggers of its table are disabled. Run:',
+  bypassed: 'its table was attached to another, through which triggers for statements miss writes. Run:',
 }
 
 function isNews({ table, fault, recorded }: ModelCapture): boolean {

@@ -13,6 +13,8 @@ export interface ModelOptions<Shown = ModelRecord> {
   readonly include?: readonly string[] | undefined
   /** Whether to publish an UPDATE of this model that changes nothing. */
   readonly noopUpdates?: 'publish' | 'ignore' | undefined
+  /** Whether triggers fire for each row or for each statement of this model. */
+  readonly capture?: 'row' | 'statement' | undefined
   /**
    * Rooms of the app that receive the same `created`, `updated` and `destroyed` messages as the model's own rooms. `record` is
    * the new or the destroyed record, as clients may see it.

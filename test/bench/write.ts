@@ -30,18 +30,30 @@ export interface WriteBenchResult {
   readonly updates: ReadonlyMap<number, readonly Figure[]>
   /** Microseconds a row of one INSERT of many rows. */
   readonly bulkInsert: readonly Figure[]
+  /** The same of one UPDATE. */
+  readonly bulkUpdate: readonly Figure[]
 }
 
 const UPDATED_ROWS = 10_000
 
-const updateSubjects = [noTrigger, capture('capture alone'), capture('capture and feed', {}, runFeed), classic]
+const byStatement = { capture: 'statement' } as const
+
+const updateSubjects = [
+  noTrigger,
+  capture('capture by row'),
+  capture('capture by row and feed', {}, runFeed),
+  capture('capture by statement', byStatement),
+  capture('capture by statement and feed', byStatement, runFeed),
+  classic,
+]
 
 const bulkSubjects = [
   noTrigger,
-  capture('capture'),
-  capture('capture, origin tag', { originTag: true }),
-  capture('capture, no-op updates ignored', { noopUpdates: 'ignore' }),
-  capture('capture and feed', {}, runFeed),
+  capture('capture by row'),
+  capture('capture by row, origin tag', { originTag: true }),
+  capture('capture by row and feed', {}, runFeed),
+  capture('capture by statement', byStatement),
+  capture('capture by statement and feed', byStatement, runFeed),
   classic,
 ]
 
@@ -58,7 +70,8 @@ export async function measureWrites(options: WriteBenchOptions): Promise<WriteBe
       updates.set(count, await takeTurns(db, options, updateSubjects, rounds, () => updateRate(count, options)))
     }
     const bulkInsert = await takeTurns(db, options, bulkSubjects, rounds, () => bulkInsertCost(db, options))
-    return { updates, bulkInsert }
+    const bulkUpdate = await takeTurns(db, options, bulkSubjects, rounds, () => bulkUpdateCost(db))
+    return { updates, bulkInsert, bulkUpdate }
   } finally {
     await db.end()
   }
@@ -125,17 +138,27 @@ async function bulkInsertCost(db: pg.Client, { bulkRows = 100_000 }: WriteBenchO
   return ((performance.now() - began) * 1000) / bulkRows
 }
 
+async function bulkUpdateCost(db: pg.Client) {
+  const began = performance.now()
+  await db.query('update bench set age = age + 1')
+  return ((performance.now() - began) * 1000) / UPDATED_ROWS
+}
+
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[sorted.length >> 1] ?? Number.NaN
 }
 
 /** The result as text, a table for each figure. */
-export function formatWrites({ updates, bulkInsert }: WriteBenchResult): string {
+export function formatWrites({ updates, bulkInsert, bulkUpdate }: WriteBenchResult): string {
   const tables = [...updates].map(([clients, figures]) =>
     table(`single-row UPDATE, ${clients} clients, transactions/s`, figures, 0),
   )
-  return [...tables, table('INSERT of many rows, microseconds/row', bulkInsert, 2)].join('\n\n')
+  const bulk = [
+    table('INSERT of many rows, microseconds/row', bulkInsert, 2),
+    table('UPDATE of many rows, microseconds/row', bulkUpdate, 2),
+  ]
+  return [...tables, ...bulk].join('\n\n')
 }
 
 const table = (title: string, figures: readonly Figure[], digits: number) =>

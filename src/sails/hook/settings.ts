@@ -12,6 +12,7 @@ export interface SailsChangefeedConfig
     Pick<
       ChangefeedOptions,
       | 'backlogLimitBytes'
+      | 'capture'
       | 'catchUp'
       | 'connection'
       | 'connectionString'

@@ -55,9 +55,13 @@ interface OptionParts extends Partial<Omit<CaptureOptions, 'models'>>, InstallFl
   readonly of?: Readonly<Record<string, ModelOptions>>
 }
 
+/** The tests of capture run once for each mode: `TEST_CAPTURE=statement` is that of the project `statement`. */
+export const MODE = process.env.TEST_CAPTURE === 'statement' ? 'statement' : 'row'
+
 export const captureOptions = ({ of = {}, ...rest }: OptionParts = {}): CaptureOptions & InstallFlags => ({
   schema: SCHEMA,
   noopUpdates: 'publish',
+  capture: MODE,
   ...rest,
   models: new Map(Object.entries(of)),
 })
@@ -94,6 +98,15 @@ export async function logged(database: TestDatabase, schema = SCHEMA): Promise<L
 export async function loggedChanges(database: TestDatabase, schema = SCHEMA) {
   return (await logged(database, schema)).map(change => [change.op, change.old, change.new])
 }
+
+/**
+ * What a mode logs for an UPDATE of the primary key: statement triggers pair rows by their key, so a row whose key changes
+ * is two changes.
+ */
+export const KEY_UPDATE = MODE === 'row' ? ['U'] : ['D', 'I']
+
+/** Triggers that a mode has on a table. */
+export const TRIGGERS = MODE === 'row' ? 3 : 5
 
 /** Without the mark of rows whose columns were looked up. */
 function parsed(text: string | null): unknown {

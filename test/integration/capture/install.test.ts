@@ -9,10 +9,12 @@ import {
   feedDatabase,
   functionsIn,
   logged,
+  MODE,
   modelOf,
   modelsOf,
   our,
   SCHEMA,
+  TRIGGERS,
   triggersIn,
 } from './feed-schema.ts'
 
@@ -138,12 +140,15 @@ test('columns that an older version omitted without recording them stay omitted'
   expect(await database.query(`select redacted from ${our('captured_table')}`)).toEqual([{ redacted: ['password'] }])
 })
 
+/** A trigger for changes of rows. */
+const DATA = MODE === 'row' ? 'row' : 'update'
+
 test.each([
-  ['a trigger was dropped', `drop trigger %row on "user"`, 'a trigger is missing on "public"."user"'],
+  ['a trigger was dropped', `drop trigger %${DATA} on "user"`, 'a trigger is missing on "public"."user"'],
   ['a trigger was disabled', `alter table "user" disable trigger %truncate`, 'is disabled or altered'],
   [
     'a trigger was replaced',
-    `drop trigger %row on "user"; create trigger %row after insert on "user" for each row execute function %f()`,
+    `drop trigger %${DATA} on "user"; create trigger %${DATA} after insert on "user" for each row execute function %f()`,
     'is disabled or altered',
   ],
   [
@@ -163,7 +168,7 @@ test.each([
       ?.replace(/_[a-z]+$/, ''),
   )
   const named = damage
-    .replaceAll(/%(row|truncate)/g, (_match, kind) => `"${trigger}_${kind}"`)
+    .replaceAll(/%(row|update|truncate)/g, (_match, kind) => `"${trigger}_${kind}"`)
     .replaceAll('%f', our('capture_1'))
   await database.query(named)
   const [step] = (await capture(database, [user])).steps
@@ -342,9 +347,10 @@ test('missing privileges are named: on our schema, to create triggers, to drop t
   await install()
   await database.query(`insert into "user" values (1)`)
   expect(await logged(database)).toHaveLength(1)
-  await expect(install({ noopUpdates: 'ignore' })).rejects.toMatchObject(refusal('only the owner'))
+  const other = MODE === 'row' ? 'statement' : 'row'
+  await expect(install({ capture: other })).rejects.toMatchObject(refusal('only the owner'))
   await expect(uninstallCapture(client, { schema: SCHEMA })).rejects.toMatchObject(refusal('only the owner'))
-  expect(await triggersIn(database)).toHaveLength(3)
+  expect(await triggersIn(database)).toHaveLength(TRIGGERS)
 })
 
 test('gives up on a locked table at the timeout and leaves nothing behind', async () => {
@@ -388,7 +394,7 @@ test('many processes may install concurrently', async () => {
     { identity: 'pet' },
     { identity: 'user' },
   ])
-  expect(await triggersIn(database)).toHaveLength(6)
+  expect(await triggersIn(database)).toHaveLength(2 * TRIGGERS)
 })
 
 test('two feeds may capture one table, and one can be removed without the other', async () => {
@@ -401,7 +407,7 @@ test('two feeds may capture one table, and one can be removed without the other'
   expect(await logged(database)).toHaveLength(2)
   expect(await logged(database, 'second')).toHaveLength(2)
   await uninstallCapture(await database.connect(), { schema: SCHEMA })
-  expect(await triggersIn(database)).toHaveLength(3)
+  expect(await triggersIn(database)).toHaveLength(TRIGGERS)
   await database.query(`insert into "user" values (2)`)
   expect(await logged(database, 'second')).toHaveLength(3)
 })

@@ -24,6 +24,7 @@ const HOOK: Record<keyof SailsChangefeedConfig, true> = {
   populate: true,
   compatibility: true,
   noopUpdates: true,
+  capture: true,
   retentionMs: true,
   backlogLimitBytes: true,
   catchUp: true,
@@ -34,6 +35,7 @@ const MODEL: Record<keyof ModelOptions, true> = {
   omit: true,
   include: true,
   noopUpdates: true,
+  capture: true,
   rooms: true,
 }
 const ACCESS: Record<keyof ModelAccess, true> = {
