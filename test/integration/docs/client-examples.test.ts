@@ -68,6 +68,15 @@ test('the examples of the page on the client', async () => {
   expect(content.changefeed).toMatch(/^\w+\.\w+\.\w+/)
 })
 
+test('the list of the README follows the server', async () => {
+  const { port } = await app()
+  const io = { socket: openSailsSocket({ port }) }
+  await runModule(await example('client-in-short'), { io })
+  const { changefeed: built } = io.socket as unknown as { changefeed: Changes }
+  await eventually(() => expect(built.state).toBe('live'))
+  built.close()
+})
+
 test('a plain socket.io client, as on the page', async () => {
   const { port } = await app()
   const io = (url: string, options: object) => {
