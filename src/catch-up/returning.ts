@@ -4,6 +4,7 @@ import type { Position } from '../change-log/position.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Models } from '../models/model.ts'
 import type { CatchUpSettings } from '../publish/catch-up-options.ts'
+import type { FeedSnapshot } from '../publish/feed-snapshot.ts'
 import { bufferedBytes } from '../publish/socketio/connection.ts'
 import type { LiveHold } from '../publish/socketio/live-hold.ts'
 import { FEED_EVENT } from '../publish/socketio/messages.ts'
@@ -18,6 +19,8 @@ import { SocketReplay } from './socket-replay.ts'
 const POLL_MS = 10
 /** How long this node may take to publish what the client has received from another one. */
 const PUBLISHED_WITHIN_MS = 30_000
+/** How long a client waits for the changes that its lists show. Transactions that change no model may be among them. */
+const LISTS_WITHIN_MS = 1_000
 /** Above this number of bytes that the client has not read, sending waits. */
 const BUFFERED_BYTES = 1024 * 1024
 
@@ -47,6 +50,9 @@ export class Returning {
   readonly #parts: ReturningParts
   readonly #replay: SocketReplay
   readonly #gaps = new Map<string, GapReason>()
+  /** Of the lists that the client has read before it asked. */
+  #lists: readonly FeedSnapshot[] = []
+  readonly #listsUntil = performance.now() + LISTS_WITHIN_MS
 
   constructor(socket: Socket, hold: LiveHold, parts: ReturningParts) {
     this.socket = socket
@@ -84,7 +90,9 @@ export class Returning {
 
   /** The client continues from its cursor, not from the lists that it has just read. */
   forgetLists(): void {
-    RecentSubscriptions.of(this.socket.nsp.server).forgetSocket(this.socket.id)
+    const recentLists = RecentSubscriptions.of(this.socket.nsp.server)
+    this.#lists = recentLists.snapshotsOf(this.socket.id)
+    recentLists.forgetSocket(this.socket.id)
   }
 
   release(): void {
@@ -119,6 +127,15 @@ export class Returning {
     }
   }
 
+  /**
+   * Waits for the changes that the client's lists show. A record that was destroyed before its list was read has no room that
+   * the client could be in, so it receives `destroyed` only while it catches up. Undefined once they are published.
+   */
+  #listsPublished(): Promise<void> | undefined {
+    if (performance.now() > this.#listsUntil || this.#lists.every(({ isPublished }) => isPublished)) return undefined
+    return sleep(POLL_MS)
+  }
+
   async #readMemory(number: number) {
     const { recent } = this.#parts
     for (let next = number; ; ) {
@@ -126,7 +143,7 @@ export class Returning {
       if (end > next) await this.#sendAll(recent.concerning(this.socket.rooms, next, end))
       next = end
       if (recent.end > next) continue
-      const pending = recent.sending ?? this.#hold.pending
+      const pending = recent.sending ?? this.#hold.pending ?? this.#listsPublished()
       if (!pending) break
       await pending.catch(() => {}) // of messages that this socket is left out of, because they are in memory
     }

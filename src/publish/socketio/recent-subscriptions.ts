@@ -116,6 +116,12 @@ export class RecentSubscriptions {
     for (const room of [...subscription.rooms]) this.#remove(room, subscription.socketId)
   }
 
+  /** Snapshots after the reads of a socket, as far as they may contain changes that are not published. */
+  snapshotsOf(socketId: string): FeedSnapshot[] {
+    const own = [...this.#subscriptions].filter(subscription => subscription.socketId === socketId)
+    return own.map(({ before, after }) => after ?? before)
+  }
+
   /** Forgets all subscriptions of a socket, because its client continues from a cursor instead. */
   forgetSocket(socketId: string): void {
     for (const subscription of [...this.#subscriptions]) {
