@@ -57,15 +57,15 @@ export const isVisible = (model: Model, name: string): boolean =>
   model.attributes.get(name)?.visible ?? model.associations.some(({ alias }) => alias === name)
 
 /**
- * Whether a key of a public record may leave: visible attributes, and keys that `customToJSON` adds, unless they are the
- * column of an attribute that is not visible.
+ * Whether a key of a public record may leave: visible attributes, their columns, which the option `compatibility` sends, and
+ * keys that `customToJSON` adds.
  */
 export function mayLeave(model: Model, key: string): boolean {
   const attribute = model.attributes.get(key)
   if (attribute) return attribute.visible
-  if (model.customToJSON === undefined) return isVisible(model, key)
-  for (const { column, visible } of model.attributes.values()) if (column === key && !visible) return false
-  return true
+  const ofColumn = [...model.attributes.values()].filter(({ column }) => column === key)
+  if (ofColumn.length > 0) return ofColumn.every(({ visible }) => visible)
+  return model.customToJSON !== undefined || isVisible(model, key)
 }
 
 /** Whether a record of the model may leave as a part of another record. */
