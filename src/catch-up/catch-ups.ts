@@ -95,6 +95,8 @@ export class CatchUps {
   /** Where this node does not publish, live messages that arrive meanwhile may be among those that are read. */
   async #fromLog(returning: Returning, { after, inclusive, held: { isAnnounced, toldFirst } }: Start) {
     returning.release()
+    // Before the log is read: what is published meanwhile may still be on its way to the socket.
+    returning.readUpTo = await this.#parts.cursor()
     if (after) await returning.readLog({ after, inclusive: inclusive === true })
     else if (isAnnounced && toldFirst) await returning.readLog({ after: parseCursor(toldFirst) })
     else if (isAnnounced) returning.missAll('declared')
@@ -133,7 +135,7 @@ export class CatchUps {
   }
 
   async #finish(returning: Returning): Promise<CaughtUp> {
-    const cursor = this.#reached() ?? (await this.#parts.cursor())
+    const cursor = returning.readUpTo ?? this.#reached() ?? (await this.#parts.cursor())
     const outcome = { cursor, replayed: returning.replayed, ...(returning.gaps.length > 0 && { gaps: returning.gaps }) }
     returning.finish(cursor)
     this.#checkpoints.follow(returning.socket)

@@ -21,7 +21,7 @@ export class Checkpoints {
   }
 
   follow(socket: Socket): void {
-    if (this.#sockets.has(socket)) return
+    if (!socket.connected || this.#sockets.has(socket)) return
     this.#sockets.add(socket)
     socket.once('disconnect', () => this.#sockets.delete(socket))
   }

@@ -46,6 +46,8 @@ export interface ReturningParts {
 /** A socket that catches up, from its request to `caughtUp`. */
 export class Returning {
   readonly socket: Socket
+  /** Cursor up to which the log was read, where another node publishes. */
+  readUpTo: string | undefined
   readonly #hold: LiveHold
   readonly #parts: ReturningParts
   readonly #replay: SocketReplay

@@ -66,7 +66,7 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
 
   const input = (given: Input) => {
     const stale = entries.filter(({ isStale }) => isStale)
-    const next = raw && nextState(state, given, gaps.length + stale.length > 0)
+    const next = raw && nextState(state, given, !!(gaps.length + stale.length))
     if (!next) return
     state = next
     round++
@@ -84,7 +84,7 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
     disconnected() {
       queue = [] // behind the cursor: it will be replayed
     },
-    subscribing: () => request([...entries]),
+    subscribing: () => after(0, () => request([...entries])), // with those that are added now
     catchingUp() {
       if (wasLive && !cursor) gap()
       after(SILENCE_MS, notCaughtUp)
@@ -153,7 +153,7 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
   /** Returns whether the message is handed over here, now or later. */
   const receive = (message: Message): boolean => {
     const [event, payload, meta] = message
-    const { verb, reason, identity, identities, cursor: position } = { ...payload }
+    const { verb, reason, identity, identities } = { ...payload }
     if (event !== KEY) {
       if (!verb) return false
       if (meta?.replayed && state === 'catchingUp') {
@@ -164,40 +164,39 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
       return true
     }
     const replayedTo = rank(cursor ?? '')
-    moveTo(position)
+    isKnown([event, payload, payload]) // moves the cursor, which is ahead of what the app sent itself
     if (verb === 'caughtUp') {
       // What is not behind the last replayed message was replayed too, or concerns a record that is gone.
       queue = queue.filter(([, , each]) => !each?.cursor || rank(each.cursor) > replayedTo)
       input(verb)
     }
     if (verb === 'gap') gap(reason, identities)
-    if (verb !== 'refetch' || isRepeat(message)) return true
+    if (verb !== 'refetch' || isKnown(message)) return true
     gap(reason, [identity as string])
     return false
   }
 
   const handOver = (message: Message) => {
-    if (isRepeat(message)) return
-    moveTo(message[2]?.cursor)
-    for (const entry of entries) {
-      if (entry.isStale || !entry.hear?.(message)) continue
-      entry.isStale = true
-      setTimeout(input, 0, 'stale')
-    }
+    if (isKnown(message)) return
     try {
+      for (const entry of entries) {
+        if (entry.isStale || !entry.hear?.(message)) continue
+        entry.isStale = true
+        setTimeout(input, 0, 'stale')
+      }
       pass(message)
     } catch (error) {
       void Promise.reject(error) // is reported, and the messages behind it are handed over
     }
   }
 
-  /** A storage may be full or forbidden. */
-  const moveTo = (to: string | undefined) => {
-    if (!to) return
-    cursor = to
+  /** Moves the cursor. Returns whether the message has been handed over before. */
+  const isKnown = (message: Message) => {
+    cursor = message[2]?.cursor ?? cursor
     try {
-      storage?.setItem(KEY, to)
-    } catch {}
+      if (cursor) storage?.setItem(KEY, cursor)
+    } catch {} // full or forbidden
+    return isRepeat(message)
   }
 
   const add = (path: string, take?: Entry['take'], hear?: Entry['hear']) => {

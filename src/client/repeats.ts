@@ -37,5 +37,5 @@ export function takeCopy(messages: Message[], message: Message): boolean {
       keyOf(other) === keyOf(message) &&
       (verb !== 'updated' || JSON.stringify({ ...other[1].data, ...data }) === JSON.stringify(other[1].data)),
   )
-  return index >= 0 && messages.splice(index, 1).length > 0
+  return messages.splice(index, index < 0 ? 0 : 1).length > 0
 }

@@ -21,9 +21,7 @@ export type State = 'disconnected' | 'subscribing' | 'catchingUp' | 'refreshing'
 /** `stale`: a list must be read, because it is new or because changes are missing. */
 export type Input = 'answered' | 'caughtUp' | 'stale' | 'connected' | 'disconnected'
 
-const TRANSITIONS: Record<State | 'any', Partial<Record<Input, State>>> = {
-  any: { connected: 'subscribing', disconnected: 'disconnected' },
-  disconnected: {},
+const TRANSITIONS: Partial<Record<State, Partial<Record<Input, State>>>> = {
   subscribing: { answered: 'catchingUp' },
   catchingUp: { caughtUp: 'live' },
   refreshing: { answered: 'live', stale: 'refreshing' },
@@ -32,6 +30,7 @@ const TRANSITIONS: Record<State | 'any', Partial<Record<Input, State>>> = {
 
 /** The state to enter. Undefined if the input changes nothing. */
 export function nextState(state: State, input: Input, isStale: boolean): State | undefined {
-  const next = TRANSITIONS[state][input] ?? TRANSITIONS.any[input]
+  const inAny: Partial<Record<Input, State>> = { connected: 'subscribing', disconnected: 'disconnected' }
+  const next = { ...inAny, ...TRANSITIONS[state] }[input]
   return next === 'live' && isStale ? 'refreshing' : next
 }

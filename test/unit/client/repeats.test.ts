@@ -67,6 +67,14 @@ test('messages of the app before a message with a cursor are not replayed', () =
   expect(isRepeat(replayed('1.1.2', { id: 1, data: { name: 'ann' } }))).toBe(false)
 })
 
+test('messages of the app before a checkpoint are not replayed', () => {
+  const isRepeat = repeats()
+  isRepeat(own({ id: 1, data: { name: 'ann' } }))
+  const checkpoint = { verb: 'checkpoint', cursor: '1.1.1' }
+  isRepeat(['changefeed', checkpoint, checkpoint])
+  expect(isRepeat(replayed('1.1.3', { id: 1, data: { name: 'ann' } }))).toBe(false)
+})
+
 test('a queued copy is a message of the app only, not a later one of the feed', () => {
   const queue = [live('1.1.9', { id: 1, data: { name: 'ann' } }), own({ id: 1, data: { name: 'ann' } })]
   expect(takeCopy(queue, replayed('1.1.2', { id: 1, data: { name: 'ann' } }))).toBe(true)
