@@ -85,7 +85,9 @@ test.for([
     await eventually(() => feed.settled(), { withinMs: 30_000 })
     const { rows } = await client.query<{ id: number }>('select id from pet order by id')
     expect(rows.length).toBeGreaterThan(20)
-    const told = published.map(({ event }) => (event.verb === 'created' ? event.id : event.verb))
+    // The end of the server may lose the last tick, which clients are notified of: see docs/decisions/ticks.md.
+    const records = published.filter(({ event }) => event.verb !== 'refetch')
+    const told = records.map(({ event }) => (event.verb === 'created' ? event.id : event.verb))
     expect([...new Set(told)]).toEqual(rows.map(({ id }) => id))
   },
 )
