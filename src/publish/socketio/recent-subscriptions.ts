@@ -67,6 +67,7 @@ export class RecentSubscriptions {
   readonly #io: Server
   /** Oldest first. */
   readonly #subscriptions = new Set<RecentSubscription>()
+  readonly #bySocket = new Map<string, Set<RecentSubscription>>()
   /** By room and socket id. */
   readonly #rooms = new Map<string, Map<string, RecentSubscription>>()
   #count = 0
@@ -96,7 +97,7 @@ export class RecentSubscriptions {
   /** The socket joins these rooms now, and was in none of them. */
   add(subscription: RecentSubscription, rooms: readonly string[]): void {
     this.#watchLeaves()
-    this.#subscriptions.add(subscription)
+    this.#remember(subscription)
     for (const room of rooms) {
       this.#remove(room, subscription.socketId)
       const ofRoom = this.#rooms.get(room) ?? new Map<string, RecentSubscription>()
@@ -112,21 +113,18 @@ export class RecentSubscriptions {
   }
 
   forget(subscription: RecentSubscription): void {
-    this.#subscriptions.delete(subscription)
     for (const room of [...subscription.rooms]) this.#remove(room, subscription.socketId)
+    this.#drop(subscription)
   }
 
   /** Snapshots after the reads of a socket, as far as they may contain changes that are not published. */
   snapshotsOf(socketId: string): FeedSnapshot[] {
-    const own = [...this.#subscriptions].filter(subscription => subscription.socketId === socketId)
-    return own.map(({ before, after }) => after ?? before)
+    return [...(this.#bySocket.get(socketId) ?? [])].map(({ before, after }) => after ?? before)
   }
 
   /** Forgets all subscriptions of a socket, because its client continues from a cursor instead. */
   forgetSocket(socketId: string): void {
-    for (const subscription of [...this.#subscriptions]) {
-      if (subscription.socketId === socketId) this.forget(subscription)
-    }
+    for (const subscription of [...(this.#bySocket.get(socketId) ?? [])]) this.forget(subscription)
   }
 
   /** Forgets subscriptions to a room, because its members received a message that may be older than their lists. */
@@ -198,7 +196,20 @@ export class RecentSubscriptions {
     ofRoom.delete(socketId)
     if (ofRoom.size === 0) this.#rooms.delete(room)
     subscription.rooms.delete(room)
-    if (subscription.rooms.size === 0) this.#subscriptions.delete(subscription)
+    if (subscription.rooms.size === 0) this.#drop(subscription)
+  }
+
+  #remember(subscription: RecentSubscription) {
+    this.#subscriptions.add(subscription)
+    const ofSocket = this.#bySocket.get(subscription.socketId) ?? new Set()
+    this.#bySocket.set(subscription.socketId, ofSocket.add(subscription))
+  }
+
+  #drop(subscription: RecentSubscription) {
+    this.#subscriptions.delete(subscription)
+    const ofSocket = this.#bySocket.get(subscription.socketId)
+    ofSocket?.delete(subscription)
+    if (ofSocket?.size === 0) this.#bySocket.delete(subscription.socketId)
   }
 
   /** Looks at the oldest ones only. Their snapshots are the first to be published. */

@@ -132,3 +132,20 @@ test('the number of remembered rooms is limited', async () => {
   }
   expect(recent.size).toBe(80_000)
 })
+
+test('forgetting a socket looks at its own subscriptions only', async () => {
+  const { recent, subscription } = await joined(rex)
+  let looks = 0
+  const others = Array.from({ length: 1_000 }, (_, n) => ({
+    ...recentSubscription('', snapshot(BEFORE)),
+    get socketId() {
+      looks++
+      return `socket ${n}`
+    },
+  }))
+  for (const [n, other] of others.entries()) recent.add(other, [`room ${n}`])
+  looks = 0
+  expect(recent.snapshotsOf(subscription.socketId)).toEqual([subscription.before])
+  recent.forgetSocket(subscription.socketId)
+  expect([recent.size, recent.snapshotsOf(subscription.socketId), looks]).toEqual([1_000, [], 0])
+})
