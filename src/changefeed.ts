@@ -241,8 +241,8 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
    * without a gap or a repeat. Each message has `replayed: true` in its second argument; the event `changefeed` with the verb
    * `caughtUp`, after one with the verb `gap` for models of which messages are missing, ends them. Subscribe the socket first.
    *
-   * Throws `E_USAGE` for a malformed cursor, `E_FORBIDDEN` if the policy refuses, and `E_STATE` if the feed is not running or
-   * its sockets cannot catch up.
+   * Throws `E_USAGE` for a malformed cursor, `E_FORBIDDEN` if the policy refuses, `E_DISCONNECTED` if the socket was
+   * disconnected meanwhile, and `E_STATE` if the feed is not running or its sockets cannot catch up.
    *
    * @example
    * socket.on('since', async (cursor, answer) => {
@@ -251,13 +251,14 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
    * })
    */
   async catchUp(socket: Socket, request: CatchUpRequest = {}): Promise<CaughtUp> {
-    const catchUps = this.#context ? this.#catchUps : this.#publishedElsewhere.catchUps
-    if (catchUps) return await catchUps.run(socket, request)
-    LiveHold.of(socket.nsp.server).release(socket)
-    throw new ChangefeedError(
-      'E_STATE',
-      'Sockets of this feed cannot catch up: its option `catchUp` is false, or its publisher has no method `sent`.',
-    )
+    let catchUps: CatchUps
+    try {
+      catchUps = this.#presentCatchUps
+    } catch (error) {
+      LiveHold.of(socket.nsp.server).release(socket)
+      throw error
+    }
+    return await catchUps.run(socket, request)
   }
 
   /**
@@ -299,6 +300,16 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       outage: this.#session?.role === 'standby' ? null : this.#publisherWatch.outage,
       recentBytes: this.#catchUps?.recentBytes ?? 0,
     }
+  }
+
+  /** Throws `E_STATE` if sockets cannot catch up. */
+  get #presentCatchUps(): CatchUps {
+    const catchUps = this.#context ? this.#catchUps : this.#publishedElsewhere.catchUps
+    if (catchUps) return catchUps
+    throw new ChangefeedError(
+      'E_STATE',
+      'Sockets of this feed cannot catch up: its option `catchUp` is false, or its publisher has no method `sent`.',
+    )
   }
 
   /** Throws `E_STATE` if each node publishes for itself, as this one does not. */

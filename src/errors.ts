@@ -30,5 +30,6 @@ export type ErrorCode =
   | 'E_LOCKED' // a table stayed locked for longer than lockTimeoutMs
   | 'E_DECODE' // a logged row cannot be turned into a record
   | 'E_STATE' // a call that the current state does not allow
+  | 'E_DISCONNECTED' // the socket was disconnected meanwhile
   | 'E_EMBEDDED' // the embedded Postgres cannot be started
   | 'E_USAGE' // a call with invalid arguments

@@ -6,7 +6,12 @@ import { type Logger, silentLogger } from './logger.ts'
 import type { ModelOptions, ModelSelection } from './models/selection.ts'
 import { describeOption, parseBySchema } from './parse-by-schema.ts'
 import { commandFormatter, type FormatCommand } from './printed-command.ts'
-import { type CatchUpOptions, type CatchUpSettings, catchUpOption } from './publish/catch-up-options.ts'
+import {
+  type CatchUpOptions,
+  type CatchUpSettings,
+  catchUpOption,
+  schema as catchUpSchema,
+} from './publish/catch-up-options.ts'
 import type { Publisher } from './publish/publisher.ts'
 import { DEFAULT_MAX_BUFFERED_BYTES } from './publish/socketio/client-buffers.ts'
 
@@ -229,9 +234,14 @@ export function parseOptions(options: ChangefeedOptions): Settings {
 }
 
 function describe(issue: z.core.$ZodIssue): string {
-  const known = issue.code === 'unrecognized_keys' ? ` Known options: ${Object.keys(schema.shape).join(', ')}.` : ''
-  return describeOption(issue) + known
+  const known = issue.code === 'unrecognized_keys' && KNOWN[issue.path.join('.')]
+  return known
+    ? `${describeOption(issue)} Known options: ${Object.keys(known.shape).join(', ')}.`
+    : describeOption(issue)
 }
+
+/** By path. */
+const KNOWN: Readonly<Record<string, z.ZodObject>> = { '': schema, catchUp: catchUpSchema }
 
 function selectionOf(models: z.infer<typeof schema>['models']): ModelSelection {
   const lower = (identity: string) => identity.toLowerCase()

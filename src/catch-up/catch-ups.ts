@@ -57,18 +57,21 @@ export class CatchUps {
 
   /**
    * Sends what the socket missed in the rooms that it is in, then `caughtUp`. Throws `E_USAGE` for a malformed cursor and
-   * while the socket is catching up already, `E_FORBIDDEN` if the policy refuses, and errors of Postgres.
+   * while the socket is catching up already, `E_FORBIDDEN` if the policy refuses, `E_DISCONNECTED` if the socket was
+   * disconnected meanwhile, and errors of Postgres.
    */
   async run(socket: Socket, request: CatchUpRequest): Promise<CaughtUp> {
     if (this.#underway.has(socket)) throw new ChangefeedError('E_USAGE', 'This socket is catching up already.')
     this.#underway.add(socket)
     const hold = LiveHold.of(socket.nsp.server)
     const held = hold.hold(socket)
+    const returning = new Returning(socket, hold, this.#parts)
     try {
+      if (held.hasExpired) return await this.#expire(returning)
       const after = request.cursor === undefined ? undefined : parseCursor(request.cursor)
       const { policy } = this.#parts.settings
       if (policy && !(await policy(socket))) throw new ChangefeedError('E_FORBIDDEN', 'This socket may not catch up.')
-      return await this.#catchUp(new Returning(socket, hold, this.#parts), { after, held, ...request })
+      return await this.#catchUp(returning, { after, held, ...request })
     } finally {
       hold.release(socket)
       this.#underway.delete(socket)
@@ -78,6 +81,13 @@ export class CatchUps {
   async close(): Promise<void> {
     this.#checkpoints.end()
     await this.#parts.ranges.close()
+  }
+
+  /** The client announced that it would ask, and has not: it may have missed anything. */
+  async #expire(returning: Returning): Promise<CaughtUp> {
+    returning.release()
+    returning.missAll('expired')
+    return await this.#finish(returning)
   }
 
   async #catchUp(returning: Returning, start: Start): Promise<CaughtUp> {

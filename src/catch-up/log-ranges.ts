@@ -35,9 +35,9 @@ export interface LogRangesParts extends LogReadersParts {
 
 /**
  * Why messages are missing: the cursor is older than the log, it belongs to another history of the database, there are
- * too many messages, or the feed itself skipped changes.
+ * too many messages, the feed itself skipped changes, or the socket announced itself and did not ask in time.
  */
-export type GapReason = 'tooOld' | 'otherEpoch' | 'tooMuch' | 'declared'
+export type GapReason = 'tooOld' | 'otherEpoch' | 'tooMuch' | 'declared' | 'expired'
 
 export interface ReplayGap {
   readonly reason: GapReason

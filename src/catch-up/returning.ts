@@ -24,6 +24,8 @@ const LISTS_WITHIN_MS = 1_000
 /** Above this number of bytes that the client has not read, sending waits. */
 const BUFFERED_BYTES = 1024 * 1024
 
+const DISCONNECTED = 'The socket was disconnected while it caught up: its client asks again when it returns.'
+
 /** There are more messages than one client may receive. */
 export class TooMany extends Error {}
 
@@ -200,6 +202,6 @@ export class Returning {
   }
 
   #assertConnected() {
-    if (!this.socket.connected) throw new ChangefeedError('E_USAGE', 'The socket was disconnected.')
+    if (!this.socket.connected) throw new ChangefeedError('E_DISCONNECTED', DISCONNECTED)
   }
 }

@@ -18,19 +18,31 @@ export interface CatchUpSettings extends Required<Omit<CatchUpOptions, 'policy'>
   readonly policy?: CatchUpOptions['policy'] | undefined
 }
 
-const count = z.int('must be a whole number').positive('must be above 0')
+const positive = (unit: string) =>
+  z.int(`must be a whole number of ${unit}`).positive('must be above 0. `catchUp: false` turns catching up off')
 
-const settings = z.strictObject(
+export const schema = z.strictObject(
   {
-    memoryBytes: count.default(32 * 2 ** 20),
-    maxMessages: count.default(10_000),
-    concurrentReads: count.default(2),
-    policy: z.custom<CatchUpSettings['policy']>(value => typeof value === 'function', 'must be a function').optional(),
+    memoryBytes: positive('bytes').default(32 * 2 ** 20),
+    maxMessages: positive('messages').default(10_000),
+    concurrentReads: positive('reads').default(2),
+    policy: z
+      .custom<CatchUpSettings['policy']>(
+        value => typeof value === 'function',
+        'must be a function such as socket => socket.data.isUser',
+      )
+      .optional(),
   },
   'must be false, or an object such as { maxMessages: 10_000 }',
 )
 
-/** `false` disables catching up. */
+/** `false` disables catching up. Reports what is wrong with each setting, which a union of schemas does not. */
 export const catchUpOption = z
-  .union([z.literal(false), settings], 'must be false, or an object such as { maxMessages: 10_000 }')
-  .default(() => settings.parse({}))
+  .custom<false | CatchUpOptions>()
+  .default({})
+  .transform((value, context): false | CatchUpSettings => {
+    if (value === false) return false
+    const { data, error } = schema.safeParse(value)
+    for (const issue of error?.issues ?? []) context.issues.push({ ...issue, input: value } as never)
+    return data ?? z.NEVER
+  })

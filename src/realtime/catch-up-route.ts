@@ -24,20 +24,21 @@ export interface CatchUpRouteRequest {
 
 /** Answers the request on this router, and holds sockets that announce it. */
 export function addCatchUpRoute(router: Router, io: Server, catchUp: CatchUp): void {
-  holdReturningSockets(io)
+  holdReturningSockets(io, catchUp)
   router.add(CATCH_UP_ADDRESS, async (req, res) => res.ok(await catchUpByRequest(req, catchUp)))
 }
 
-/** Holds sockets whose handshake announces that they will catch up. */
-export const holdReturningSockets = (io: Server): void => LiveHold.of(io).holdAnnounced(io, expired)
+/** Holds sockets whose handshake announces that they will catch up. Those that do not ask in time receive a gap. */
+export function holdReturningSockets(io: Server, catchUp: CatchUp): void {
+  LiveHold.of(io).holdAnnounced(io, socket => void catchUp(socket, {}).catch(() => declareExpired(socket)))
+}
 
 /** Throws a `Refusal`, with the status and the body of the answer. */
 export async function catchUpByRequest({ isSocket, socket, query }: CatchUpRouteRequest, catchUp: CatchUp) {
   if (!isSocket) throw badRequest(SOCKETS_ONLY)
   const { cursor, inclusive } = query
-  if (cursor !== undefined && typeof cursor !== 'string') throw badRequest('Pass the cursor of a message unchanged.')
   try {
-    return await catchUp(socket as Socket, { cursor, inclusive: isSet(inclusive) })
+    return await catchUp(socket as Socket, { cursor: cursor as string | undefined, inclusive: isSet(inclusive) })
   } catch (error) {
     return refuse(error)
   }
@@ -56,8 +57,9 @@ function refuse(error: unknown): never {
   throw error
 }
 
-/** A client that announced that it would catch up has not asked: it may have missed anything. */
-function expired(socket: Socket) {
+/** Where the feed cannot tell a cursor, so that no `caughtUp` follows. */
+function declareExpired(socket: Socket) {
+  LiveHold.of(socket.nsp.server).release(socket)
   const identities = [...new Set([...socket.rooms].flatMap(identitiesOfRoom))]
-  socket.emit(FEED_EVENT, { verb: 'gap', reason: 'declared', identities })
+  socket.emit(FEED_EVENT, { verb: 'gap', reason: 'expired', identities })
 }

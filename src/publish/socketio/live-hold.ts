@@ -21,9 +21,9 @@ export interface Held {
   readonly since: number
   /** The earliest cursor that its client was told meanwhile: of before it read its first list. */
   readonly toldFirst: string | undefined
+  /** Whether it announced itself and did not ask in time. */
+  readonly hasExpired: boolean
 }
-
-type Expired = (socket: Socket) => void
 
 /**
  * Leaves sockets that catch up out of the feed's live messages, so that they receive what they missed first. It is a room
@@ -37,6 +37,7 @@ export class LiveHold {
   /** The earliest cursor that they were told. */
   readonly #toldFirst = new WeakMap<Socket, string>()
   readonly #expiry = new WeakMap<Socket, NodeJS.Timeout>()
+  readonly #expired = new WeakSet<Socket>()
   #isWatching = false
 
   static of(io: Server): LiveHold {
@@ -56,8 +57,11 @@ export class LiveHold {
     return undefined
   }
 
-  /** Holds each socket from its connection on whose handshake announces that it will catch up: `changefeed=1`. */
-  holdAnnounced(io: Server, onExpired: Expired): void {
+  /**
+   * Holds each socket from its connection on whose handshake announces that it will catch up: `changefeed=1`. `onExpired` is
+   * called for those that do not ask in time, and must release them.
+   */
+  holdAnnounced(io: Server, onExpired: (socket: Socket) => void): void {
     if (this.#isWatching) return
     this.#isWatching = true
     io.on('connection', socket => {
@@ -65,7 +69,9 @@ export class LiveHold {
       this.#connectedAt.set(socket, performance.now())
       void socket.join(HOLD_ROOM)
       const expire = () => {
-        if (this.release(socket)) onExpired(socket)
+        if (!socket.rooms.has(HOLD_ROOM)) return
+        this.#expired.add(socket)
+        onExpired(socket)
       }
       this.#expiry.set(socket, setTimeout(expire, HOLD_MS).unref())
       socket.once('disconnect', () => clearTimeout(this.#expiry.get(socket)))
@@ -86,14 +92,12 @@ export class LiveHold {
     const connectedAt = this.#connectedAt.get(socket)
     this.#connectedAt.delete(socket)
     const isAnnounced = connectedAt !== undefined
-    return { isAnnounced, since: connectedAt ?? performance.now(), toldFirst: this.#toldFirst.get(socket) }
+    const hasExpired = this.#expired.delete(socket)
+    return { isAnnounced, since: connectedAt ?? performance.now(), toldFirst: this.#toldFirst.get(socket), hasExpired }
   }
 
-  /** False if it was not held. */
-  release(socket: Socket): boolean {
-    const wasHeld = socket.rooms.has(HOLD_ROOM)
+  release(socket: Socket): void {
     void socket.leave(HOLD_ROOM)
-    return wasHeld
   }
 }
 

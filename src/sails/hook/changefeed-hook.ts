@@ -166,7 +166,12 @@ export class ChangefeedHook {
       return new DatabaseFeed({ ...parts, onUntaggable, onStarted, onStopped })
     })
     if (settings.listener === 'app') sockets?.attach(this.#feeds)
-    if (sails.io && databases.length === 1) holdReturningSockets(sails.io)
+    if (sails.io && databases.length === 1) {
+      holdReturningSockets(sails.io, async (...args) => {
+        if (this.#onlyFeed) return await this.#onlyFeed.catchUp(...args)
+        throw new ChangefeedError('E_STATE', 'The feed is not running.')
+      })
+    }
     this.#sockets = sockets
     this.#published = published.flatMap(({ models }) => [...models.values()])
     for (const feed of this.#feeds) await feed.start()

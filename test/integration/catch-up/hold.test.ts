@@ -4,6 +4,7 @@ import { Server, type Socket } from 'socket.io'
 import { connect } from 'socket.io-client-4'
 import { afterEach, expect, test, vi } from 'vitest'
 import { Checkpoints } from '../../../src/catch-up/checkpoints.ts'
+import { ChangefeedError } from '../../../src/errors.ts'
 import { LiveHold } from '../../../src/publish/socketio/live-hold.ts'
 import { RoomEmitter } from '../../../src/publish/socketio/room-emitter.ts'
 import { eventLoopTurn } from '../../../src/publish/time-slice.ts'
@@ -18,7 +19,9 @@ async function connected(query: Record<string, string> = {}) {
   const http = createServer()
   const io = new Server(http)
   afterScope(() => io.close())
-  holdReturningSockets(io)
+  holdReturningSockets(io, async () => {
+    throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
+  })
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
   const client = connect(`http://127.0.0.1:${(http.address() as AddressInfo).port}`, {
     transports: ['websocket'],
@@ -47,15 +50,16 @@ test.each([[{ changefeed: '1' }], [{ changefeed: 'true' }], [{}]])('%j in the ha
   expect(await arrived()).toEqual('changefeed' in query && query.changefeed === '1' ? [] : [['live']])
 })
 
-test('a socket that announced itself and does not ask is released after 30 s, with a gap', async () => {
+test('a socket that announced itself and does not ask is released after 30 s, with a gap, also while no feed runs', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const { send, arrived } = await connected({ changefeed: '1' })
   vi.advanceTimersByTime(29_999)
   send('held')
   vi.advanceTimersByTime(1)
   vi.useRealTimers()
+  await eventLoopTurn() // the feed has refused
   send('live')
-  expect(await arrived()).toEqual([['changefeed', { verb: 'gap', reason: 'declared', identities: ['pet'] }], ['live']])
+  expect(await arrived()).toEqual([['changefeed', { verb: 'gap', reason: 'expired', identities: ['pet'] }], ['live']])
 })
 
 test('a socket that has asked is not released by time', async () => {

@@ -1,8 +1,13 @@
-import { expect, test } from 'vitest'
+import type { Socket } from 'socket.io'
+import { afterEach, expect, test, vi } from 'vitest'
+import type { CaughtUpEvent } from '../../../src/pipeline/events.ts'
+import { HOLD_ROOM } from '../../../src/publish/socketio/live-hold.ts'
 import { wrapPublisher } from '../../../src/publish/wrap-publisher.ts'
 import type { Message } from '../../helpers/inbox.ts'
 import type { SailsClient } from '../../helpers/sails-client.ts'
 import { feedingApp } from '../realtime/feeding-app.ts'
+
+afterEach(() => void vi.useRealTimers())
 
 type App = Awaited<ReturnType<typeof feedingApp>>
 
@@ -186,6 +191,59 @@ test('a second request meanwhile is refused, and does not release the socket', a
   expect((await first).body).toMatchObject({ replayed: 1 })
   await client.messages.next('changefeed')
   expect(client.messages.of('pet').map(({ meta }) => meta.replayed)).toEqual([true])
+})
+
+test('a socket that announced itself and does not ask receives a gap, then the cursor of what follows', async () => {
+  const { database, feed, connect } = await feedingApp()
+  const outcomes: CaughtUpEvent[] = []
+  feed.on('caughtUp', outcome => outcomes.push(outcome))
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const client = await connect(ANNOUNCED)
+  await client.get('/pet')
+  await database.query(`insert into pet (name) values ('rex')`)
+  await feed.settled()
+  vi.advanceTimersByTime(30_000)
+  vi.useRealTimers()
+  const { data } = await client.messages.next('changefeed', ({ data }) => data.verb === 'caughtUp')
+  expect(data).toEqual({ verb: 'caughtUp', cursor: await feed.cursor() })
+  await database.query(`insert into pet (name) values ('tom')`)
+  await client.messages.next('pet')
+  expect(client.messages.all.map(({ data: { verb, reason, id } }) => [verb, reason ?? id])).toEqual([
+    ['gap', 'expired'],
+    ['caughtUp', undefined],
+    ['created', 2],
+  ])
+  expect(outcomes).toMatchObject([{ replayed: 0, gaps: [{ reason: 'expired', identities: ['pet'] }] }])
+})
+
+test('a socket that is disconnected while it catches up is not an error of its request', async () => {
+  const [asked, allowed] = [signal(), signal()]
+  const policy = async () => {
+    asked.set()
+    await allowed.happened
+    return true
+  }
+  const { database, feed, realtime, connect } = await feedingApp(undefined, { catchUp: { policy } })
+  const [client, cursor] = [await connect(), await feed.cursor()]
+  await client.get('/pet')
+  await database.query(`insert into pet (name) values ('rex')`)
+  await feed.settled()
+  const socket = realtime.io.of('/').sockets.get(client.id)
+  const outcome = feed.catchUp(socket as Socket, { cursor }).catch((error: unknown) => error)
+  await asked.happened
+  socket?.disconnect()
+  allowed.set()
+  expect(await outcome).toMatchObject({ code: 'E_DISCONNECTED' })
+})
+
+test('while the feed is stopped, a request is refused, and the socket is not held any longer', async () => {
+  const { feed, realtime, connect } = await feedingApp()
+  const client = await connect(ANNOUNCED)
+  const isHeld = () => realtime.io.of('/').adapter.rooms.get(HOLD_ROOM)?.has(client.id) === true
+  expect(isHeld()).toBe(true)
+  await feed.stop()
+  expect(await client.get('/changefeed/since')).toMatchObject({ statusCode: 503, body: { code: 'E_UNAVAILABLE' } })
+  expect(isHeld()).toBe(false)
 })
 
 test('an event that is being sent is not sent twice', async () => {
