@@ -14,6 +14,8 @@ export const common: TestUserConfig = {
   // CI machines are shared. A test that passes the second time is marked in the output: look into it.
   retry: process.env.CI ? 1 : 0,
   hookTimeout: 60_000,
+  // What is built runs as it is.
+  server: { deps: { external: [/\/dist\/src\//] } },
 }
 
 /** They measure the memory or the event loop of their process, or catch what nobody else in it does. */

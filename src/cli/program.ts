@@ -1,4 +1,4 @@
-import { Argument, Command, type CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import { VERBS } from '../publish/mapping/record-event.ts'
 import { VERSION } from '../version.ts'
 import { COMPLETION_HELP, printCompletion, SHELLS } from './commands/completion.ts'
@@ -10,6 +10,23 @@ import { action } from './run-command.ts'
 import { printJson } from './terminal.ts'
 import { parseInterval } from './watch-interval.ts'
 
+/** Runs a command, and sets the exit code of the process. */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = finish(error, args)
+  }
+}
+
+/** After commander has rejected or answered the command line itself. Returns the exit code. */
+function finish({ exitCode, message }: CommanderError, args: readonly string[]): number {
+  if (exitCode === 0) return EXIT.ok
+  if (args.includes('--json')) printJson({ error: { code: 'E_USAGE', message } })
+  return EXIT.usage
+}
+
 /** The complete command line. Flags take precedence over variables, and variables over changefeed.config.mjs. */
 export function createProgram(): Command {
   const program = new Command('waterline-changefeed')
@@ -17,7 +34,7 @@ export function createProgram(): Command {
     .version(VERSION)
     .addHelpText('after', EXIT_CODES_HELP)
     .showHelpAfterError('Run the command with --help to see its options.')
-    .exitOverride(exit)
+    .exitOverride()
   addInstallation(program)
   addWatching(program)
   addPublishing(program)
@@ -25,13 +42,6 @@ export function createProgram(): Command {
   addDemo(program)
   addCompletion(program)
   return program
-}
-
-/** Exits after commander has rejected or answered the command line itself. */
-function exit({ exitCode, message }: CommanderError): never {
-  if (exitCode === 0) process.exit(EXIT.ok)
-  if (process.argv.includes('--json')) printJson({ error: { code: 'E_USAGE', message } })
-  process.exit(EXIT.usage)
 }
 
 function addInstallation(program: Command) {

@@ -7,12 +7,10 @@ import { hider } from './secrets.ts'
 import type { ProgramSettings } from './settings.ts'
 import { note, printJson } from './terminal.ts'
 
-const LINGER_MS = 1_000
-
 export type CommandAction<Flags> = (settings: ProgramSettings, flags: Flags, args: readonly string[]) => Promise<number>
 
 /**
- * Creates a command action from a function of the settings that returns the exit code. `load` imports it, since each
+ * Creates a command action from a function of the settings that returns the exit code of the process. `load` imports it, since each
  * command needs other packages. Errors are printed as a message, or with `--json` as `{ error: { code, message } }`;
  * only unexpected ones include a stack.
  */
@@ -29,7 +27,6 @@ export function action<Flags>(load: () => Promise<CommandAction<Flags>>) {
       else note(describe(error, settings))
       process.exitCode = exitCodeOf(error)
     }
-    setTimeout(() => process.exit(), LINGER_MS).unref() // handles left open by a library must not block the exit
   }
 }
 

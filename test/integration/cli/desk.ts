@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { scratchFolder } from '../../helpers/folder.ts'
 import { built, startProgram, type TestProgram } from '../../helpers/program.ts'
 import { openShop } from '../feed/fixture.ts'
+import { type Ran, runHere } from './run-here.ts'
 
 export const DEFINITIONS = `{
   user: {
@@ -14,10 +15,10 @@ export const DEFINITIONS = `{
 
 export interface Desk {
   readonly folder: string
-  /** Starts the program with these arguments. */
+  /** Starts the program with these arguments in a process of its own. */
   start(...args: string[]): TestProgram
-  /** Runs it to its end. `text`: its output on stdout and stderr. */
-  run(...args: string[]): Promise<{ readonly code: number | null; readonly text: string }>
+  /** Runs the program to its end, in this process. */
+  run(...args: string[]): Promise<Ran>
 }
 
 /** A command line in a separate folder. */
@@ -28,11 +29,7 @@ export async function desk(env: Record<string, string> = {}, files: Record<strin
   const clean = { DATABASE_URL: '', CHANGEFEED_HTTP_PORT: 'off', ...env }
   const start = (...args: string[]): TestProgram =>
     startProgram('/bin/sh', ['-c', `cd '${folder}' && exec "$0" "$@"`, process.execPath, main, ...args], clean)
-  const run = async (...args: string[]) => {
-    const program = start(...args)
-    const { code } = await program.ended
-    return { code, text: program.lines.join('\n') }
-  }
+  const run = (...args: string[]) => runHere(args, { folder, env: clean })
   return { run, start, folder }
 }
 

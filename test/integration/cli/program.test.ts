@@ -60,6 +60,15 @@ test.each([
   expect(result.code).toBe(code)
 })
 
+test('the process ends with the exit code of its command', async () => {
+  const { start } = await desk({ DATABASE_URL: 'postgres://127.0.0.1:1/x' })
+  const codes = [['--version'], ['plan', '--fast'], ['status'], ['plan', '--app', 'nowhere']].map(async args => {
+    const { ended } = start(...args)
+    return (await ended).code
+  })
+  expect(await Promise.all(codes)).toEqual([0, 2, 3, 4])
+})
+
 test('flags take precedence over variables, and variables over the file', async () => {
   const { shop, run } = await shopDesk(`export default { schema: 'from_file', definitions: ${DEFINITIONS} }`)
   const schemaOf = async (env: Record<string, string>, ...args: string[]) => {
