@@ -1,3 +1,4 @@
+import { readCatalogFingerprint } from '../capture/catalog-fingerprint.ts'
 import { type ModelCapture, readModelCaptures } from '../capture/model-capture.ts'
 import { readTableShapes } from '../db/catalog.ts'
 import type { Database } from '../db/connect.ts'
@@ -21,6 +22,8 @@ export interface CapturedTablesParts {
 /** Maps the table id of a logged change to its model and to the table's shape in the catalog. */
 export class CapturedTables {
   readonly #parts: CapturedTablesParts
+  #captures: readonly ModelCapture[] = []
+  #fingerprint: string | null = null
   #tables: ReadonlyMap<number, CapturedTable> = new Map()
   #readAt = Number.NEGATIVE_INFINITY
   #reading: Promise<unknown> = Promise.resolve()
@@ -58,11 +61,34 @@ export class CapturedTables {
     if (this.#readAt < time) await this.refresh()
   }
 
-  /** Runs one refresh at a time, so that an older state never replaces a newer one. */
   async refresh(): Promise<void> {
-    const read = this.#reading.then(() => this.#read())
+    await this.#afterOthers(() => this.#read())
+  }
+
+  /** Reads the catalog again if it has changed. Finding that out costs less than {@link refresh}. */
+  async refreshIfChanged(): Promise<void> {
+    await this.#afterOthers(() => this.#readIfChanged())
+  }
+
+  /** Runs one refresh at a time, so that an older state never replaces a newer one. */
+  async #afterOthers(refresh: () => Promise<void>) {
+    const read = this.#reading.then(refresh)
     this.#reading = read.catch(() => {})
     await read
+  }
+
+  /** The fingerprint is read before the catalog, so a change between the two is found at the next call. */
+  async #readIfChanged() {
+    const { db, models, onCaptures } = this.#parts
+    const startedAt = performance.now()
+    const fingerprint = await readCatalogFingerprint(db.pool, db.schema, models)
+    if (fingerprint !== this.#fingerprint) {
+      await this.#read()
+      this.#fingerprint = fingerprint
+      return
+    }
+    await onCaptures?.(this.#captures) // a node that has begun to publish records what it found before
+    this.#readAt = startedAt
   }
 
   async #read() {
@@ -80,6 +106,7 @@ export class CapturedTables {
     for (const [id, table] of entries) {
       if (isReshaped(this.#tables.get(id), table)) this.#reshaped.add(table.model.identity)
     }
+    this.#captures = captures
     this.#tables = new Map(entries)
     this.#readAt = startedAt
   }

@@ -52,7 +52,7 @@ export class Dispatcher {
 
   /** Detects altered columns early. Call periodically. */
   async refreshTables(): Promise<void> {
-    await this.#tables.refresh()
+    await this.#tables.refreshIfChanged()
   }
 
   /** Detects an outage of the publisher's backend while nothing is published. Call periodically. */

@@ -107,7 +107,7 @@ test('triggers disabled and enabled manually are reported, with a gap each time'
 
 test.each(['by installing', 'manually'])('capture restored while no listener ran, %s, causes a gap', async how => {
   const shop = await runningShop()
-  if (how === 'by hand') {
+  if (how === 'manually') {
     await shop.database.query('alter table "user" disable trigger user')
     await becomes(shop.running, 'disabled')
   }
@@ -115,7 +115,7 @@ test.each(['by installing', 'manually'])('capture restored while no listener ran
   await shop.running.stop()
   await shop.database.query('alter table "user" disable trigger user')
   await shop.database.query(`insert into "user" (name) values ('missed')`)
-  if (how === 'by hand') await shop.database.query('alter table "user" enable trigger user')
+  if (how === 'manually') await shop.database.query('alter table "user" enable trigger user')
   else await shop.feed().install()
   const next = shop.feed({ publish: 'leader' })
   await next.start()
