@@ -6,7 +6,7 @@ import { type Held, LiveHold } from '../publish/socketio/live-hold.ts'
 import { SharedSlices } from '../publish/time-slice.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { ReplayGap } from './log-ranges.ts'
-import { Returning, type ReturningParts, TooMany } from './returning.ts'
+import { disconnected, Returning, type ReturningParts, TooMany } from './returning.ts'
 
 /** A request of a socket for what it missed. */
 export interface CatchUpRequest {
@@ -61,6 +61,7 @@ export class CatchUps {
    * disconnected meanwhile, and errors of Postgres.
    */
   async run(socket: Socket, request: CatchUpRequest): Promise<CaughtUp> {
+    if (!socket.connected) throw disconnected()
     if (this.#underway.has(socket)) throw new ChangefeedError('E_USAGE', 'This socket is catching up already.')
     this.#underway.add(socket)
     const hold = LiveHold.of(socket.nsp.server)
@@ -69,8 +70,9 @@ export class CatchUps {
     try {
       if (held.hasExpired) return await this.#expire(returning)
       const after = request.cursor === undefined ? undefined : parseCursor(request.cursor)
-      const { policy } = this.#parts.settings
-      if (policy && !(await policy(socket))) throw new ChangefeedError('E_FORBIDDEN', 'This socket may not catch up.')
+      const permission = (await this.#parts.settings.policy?.(socket)) ?? true
+      if (permission === false) throw new ChangefeedError('E_FORBIDDEN', 'This socket may not catch up.')
+      if (permission !== true) returning.allowOnly(permission)
       return await this.#catchUp(returning, { after, held, ...request })
     } finally {
       hold.release(socket)

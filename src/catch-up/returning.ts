@@ -7,7 +7,7 @@ import type { CatchUpSettings } from '../publish/catch-up-options.ts'
 import type { FeedSnapshot } from '../publish/feed-snapshot.ts'
 import { bufferedBytes } from '../publish/socketio/connection.ts'
 import type { LiveHold } from '../publish/socketio/live-hold.ts'
-import { FEED_EVENT } from '../publish/socketio/messages.ts'
+import { type EmitStep, FEED_EVENT } from '../publish/socketio/messages.ts'
 import { RecentSubscriptions } from '../publish/socketio/recent-subscriptions.ts'
 import { identitiesOfRoom } from '../publish/socketio/rooms.ts'
 import type { SentEvent } from '../publish/socketio/sent-event.ts'
@@ -24,7 +24,11 @@ const LISTS_WITHIN_MS = 1_000
 /** Above this number of bytes that the client has not read, sending waits. */
 const BUFFERED_BYTES = 1024 * 1024
 
-const DISCONNECTED = 'The socket was disconnected while it caught up: its client asks again when it returns.'
+export const disconnected = () =>
+  new ChangefeedError(
+    'E_DISCONNECTED',
+    'The socket was disconnected while it caught up: its client asks again when it returns.',
+  )
 
 /** There are more messages than one client may receive. */
 export class TooMany extends Error {}
@@ -54,6 +58,7 @@ export class Returning {
   readonly #parts: ReturningParts
   readonly #replay: SocketReplay
   readonly #gaps = new Map<string, GapReason>()
+  #refused: ReadonlySet<string> = new Set()
   /** Of the lists that the client has read before it asked. */
   #lists: readonly FeedSnapshot[] = []
   readonly #listsUntil = performance.now() + LISTS_WITHIN_MS
@@ -63,9 +68,16 @@ export class Returning {
     this.#hold = hold
     this.#parts = parts
     const recentLists = RecentSubscriptions.of(socket.nsp.server)
-    this.#replay = new SocketReplay(socket, ({ rooms, payload }, cursor) =>
-      recentLists.isEmpty ? false : recentLists.leftOut({ rooms, payload, change: { cursor } }).includes(socket.id),
-    )
+    const isInList = ({ rooms, payload }: EmitStep, cursor: string) =>
+      !recentLists.isEmpty && recentLists.leftOut({ rooms, payload, change: { cursor } }).includes(socket.id)
+    this.#replay = new SocketReplay(socket, (step, cursor) => this.#refused.has(step.event) || isInList(step, cursor))
+  }
+
+  /** Sends missed messages of these models only, and reports a gap of the others. */
+  allowOnly(identities: readonly string[]): void {
+    const allowed = new Set(identities.map(identity => identity.toLowerCase()))
+    this.#refused = new Set([...this.#parts.models.keys()].filter(identity => !allowed.has(identity)))
+    this.#miss('refused', this.#refused)
   }
 
   /** Number of messages sent so far. */
@@ -202,6 +214,6 @@ export class Returning {
   }
 
   #assertConnected() {
-    if (!this.socket.connected) throw new ChangefeedError('E_DISCONNECTED', DISCONNECTED)
+    if (!this.socket.connected) throw disconnected()
   }
 }

@@ -21,15 +21,26 @@ export function formatCursor({ epoch, tick, seq, xid }: Cursor): string {
 /** Throws `E_USAGE` for anything that {@link formatCursor} did not write. */
 export function parseCursor(text: string): Cursor {
   const parts = CURSOR.exec(typeof text === 'string' ? text : '')
-  if (!parts) throw new ChangefeedError('E_USAGE', 'Malformed cursor: pass the cursor of a message unchanged.')
+  if (!parts) throw malformed()
   const [, epoch, tick, seq, xid] = parts
   return {
-    epoch: Number(base36(epoch)),
-    tick: base36(tick),
-    seq: base36(seq),
-    ...(xid !== undefined && { xid: base36(xid) }),
+    epoch: Number(upTo(EPOCH_MAX, epoch)),
+    tick: upTo(BIGINT_MAX, tick),
+    seq: upTo(BIGINT_MAX, seq),
+    ...(xid !== undefined && { xid: upTo(XID_MAX, xid) }),
   }
 }
+
+/** Of the columns of the change log, whose queries fail beyond them. */
+const [EPOCH_MAX, BIGINT_MAX, XID_MAX] = [2n ** 31n - 1n, 2n ** 63n - 1n, 2n ** 64n - 1n]
+
+function upTo(max: bigint, digits = ''): bigint {
+  const number = base36(digits)
+  if (number > max) throw malformed()
+  return number
+}
+
+const malformed = () => new ChangefeedError('E_USAGE', 'Malformed cursor: pass the cursor of a message unchanged.')
 
 const CURSOR = /^([0-9a-z]{1,7})\.([0-9a-z]{1,13})\.([0-9a-z]{1,13})(?:\.([0-9a-z]{1,13}))?$/
 
@@ -37,6 +48,7 @@ export function compareCursors(a: Cursor, b: Cursor): number {
   return a.epoch - b.epoch || compareBigints(a.tick, b.tick) || compareBigints(a.seq, b.seq)
 }
 
-const base36 = (digits = '') => [...digits].reduce((sum, digit) => sum * 36n + BigInt(Number.parseInt(digit, 36)), 0n)
+const base36 = (digits: string) =>
+  [...digits].reduce((sum, digit) => sum * 36n + BigInt(Number.parseInt(digit, 36)), 0n)
 
 const compareBigints = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0)

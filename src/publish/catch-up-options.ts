@@ -9,9 +9,15 @@ export interface CatchUpOptions {
   maxMessages?: number
   /** Maximum number of ranges of the change log that are read at once. @default 2 */
   concurrentReads?: number
-  /** Whether this socket may catch up. It never receives more than messages to rooms that it is in. @default every socket */
-  policy?: (socket: Socket) => boolean | Promise<boolean>
+  /**
+   * Whether this socket may catch up, or the models whose missed messages it may receive: of the others it receives a gap. It
+   * never receives more than messages to rooms that it is in now. @default every socket, all models
+   */
+  policy?: (socket: Socket) => CatchUpPermission | Promise<CatchUpPermission>
 }
+
+/** Identities of models, or of all (true) or none. */
+export type CatchUpPermission = boolean | readonly string[]
 
 /** All options. `policy` is undefined by default. */
 export interface CatchUpSettings extends Required<Omit<CatchUpOptions, 'policy'>> {

@@ -35,7 +35,26 @@ test('the transaction of a change follows its place, and does not affect the ord
   expect(compareCursors(a, { ...a, xid: 739n })).toBe(0)
 })
 
-test.each(['', '1', '1.2', '1.2.3.4.5', '1.2.3.', '1.2.-3', '1.2.3 ', 'A.B.C', '1..3', '9'.repeat(40), null, 7, {}])(
-  'refuses %j',
-  text => expect(() => parseCursor(text as string)).toThrow(expect.objectContaining({ code: 'E_USAGE' })),
+test.each([
+  '',
+  '1',
+  '1.2',
+  '1.2.3.4.5',
+  '1.2.3.',
+  '1.2.-3',
+  '1.2.3 ',
+  'A.B.C',
+  '1..3',
+  '9'.repeat(40),
+  null,
+  7,
+  {},
+  'zzzzzzz.1.1',
+  '1.zzzzzzzzzzzzz.1',
+  '1.1.zzzzzzzzzzzzz',
+  '1.1.1.zzzzzzzzzzzzz',
+  '1.²8.1',
+  '1.２.3',
+])('refuses %j', text =>
+  expect(() => parseCursor(text as string)).toThrow(expect.objectContaining({ code: 'E_USAGE' })),
 )
