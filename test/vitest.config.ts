@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** What every project of ours has. */
 export const common: TestUserConfig = {
   root,
-  setupFiles: ['test/helpers/scope.ts'],
+  setupFiles: ['test/helpers/end-of-file.ts'],
   // Processes, not threads: Waterline and sails.io.js keep state per process.
   pool: 'forks',
   testTimeout: 30_000,

@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     root: fileURLToPath(new URL('../..', import.meta.url)),
     include: ['test/bench/*.bench.ts'],
-    setupFiles: ['test/helpers/scope.ts'],
+    setupFiles: ['test/helpers/end-of-file.ts'],
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 0,

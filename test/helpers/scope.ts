@@ -1,4 +1,4 @@
-import { afterAll, onTestFinished } from 'vitest'
+import { onTestFinished } from 'vitest'
 
 const atEndOfFile: (() => unknown)[] = []
 
@@ -19,7 +19,15 @@ export function afterFile(close: () => unknown) {
   atEndOfFile.push(close)
 }
 
-// This file is a setup file too: its hook is the first of each test file, and so the last to run.
-afterAll(async () => {
-  for (const close of atEndOfFile.splice(0).reverse()) await close()
-})
+/** Closes everything that ends with the file, even where closing one fails. Throws the first error. */
+export async function closeFile() {
+  const errors: unknown[] = []
+  for (const close of atEndOfFile.splice(0).reverse()) {
+    try {
+      await close()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length > 0) throw errors[0]
+}
