@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import ioClient from 'socket.io-client-4'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { createChangefeed } from '../../src/changefeed.ts'
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -10,6 +10,9 @@ import { startCode, type TestProgram } from '../helpers/program.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { startWaterline } from '../helpers/waterline.ts'
 import { listeners, returning, server, TOPICS, TOPICS_PER_CLIENT } from './catch-up-programs.ts'
+import { bench } from './report/bench.ts'
+import { figuresOf, median, percentile } from './report/figure.ts'
+import { IS_SHORT } from './report/size.ts'
 
 /** `CHANGEFEED_CLIENTS=1000` for a machine that others use. */
 const CLIENTS = Number(process.env.CHANGEFEED_CLIENTS ?? 5_000)
@@ -42,32 +45,34 @@ interface Client {
  * Bars: on two idle cores all clients are back within 10 s, and live messages to others are late by at most 100 ms (p99). The
  * clients, Postgres and the server share the cores, so compare with clients that only connect and subscribe.
  */
-test(`${CLIENTS} clients return within ${WITHIN_MS / 1000} s after a restart, each missing ${MISSED} messages`, async () => {
-  const bench = await openBench()
+bench.skipIf(IS_SHORT)(`${CLIENTS} clients return after a restart`, async ({ report }) => {
+  const scene = await openScene()
   const results: Result[] = []
-  for (let round = 0; round < ROUNDS; round++) results.push(await stampede(bench, { catchUp: true }))
-  const alone = await stampede(bench, { catchUp: false })
-  const of = (pick: (result: Result) => number) => median(results.map(pick))
-  const row = (pick: (result: Result) => number, digits = 0) => ({
-    'catching up': of(pick).toFixed(digits),
-    'only connecting': pick(alone).toFixed(digits),
-  })
-  console.table({
-    'all back within s': { ...row(each => each.lastMs / 1000, 1), bar: 10 },
-    'one client, median s': row(each => each.medianMs / 1000, 1),
-    'of it for catching up s': row(each => each.waitedMs / 1000, 1),
-    'live p50 ms': { idle: of(each => each.idle.p50).toFixed(0), ...row(each => each.busy.p50) },
-    'live p99 ms': { idle: of(each => each.idle.p99).toFixed(0), ...row(each => each.busy.p99), bar: 'idle + 100' },
-    'event loop delay ms': row(each => each.stats.delayMs),
-    'cpu s': row(each => each.stats.cpuMs / 1000, 1),
-    'memory MB': { idle: of(each => each.before.memoryMb).toFixed(0), ...row(each => each.stats.memoryMb) },
-    statements: row(each => each.stats.statements),
-  })
-}, 1_200_000)
+  for (let round = 0; round < ROUNDS; round++) results.push(await stampede(scene, { catchUp: true }))
+  const alone = await stampede(scene, { catchUp: false })
+  const row = (unit: string, at: string, pick: (result: Result) => number) =>
+    figuresOf(unit, at, { 'only connecting': [pick(alone)], 'catching up': results.map(pick) })
+  const figures = [
+    ...row('s', 'all back', each => each.lastMs / 1000),
+    ...row('s', 'one client, median', each => each.medianMs / 1000),
+    ...row('s', 'of it for catching up', each => each.waitedMs / 1000),
+    ...row('ms', 'live p50, idle', each => each.idle.p50),
+    ...row('ms', 'live p50', each => each.busy.p50),
+    ...row('ms', 'live p99, idle', each => each.idle.p99),
+    ...row('ms', 'live p99', each => each.busy.p99),
+    ...row('ms', 'delay of the event loop', each => each.stats.delayMs),
+    ...row('s', 'processor time', each => each.stats.cpuMs / 1000),
+    ...row('MB', 'memory, idle', each => each.before.memoryMb),
+    ...row('MB', 'memory', each => each.stats.memoryMb),
+    ...row('statements', 'to Postgres', each => each.stats.statements),
+  ]
+  const missed = `Each client misses ${MISSED} messages; all return within ${WITHIN_MS / 1000} s.`
+  report({ title: `${CLIENTS} clients return after a restart`, figures, notes: [missed] })
+})
 
 type Result = Awaited<ReturnType<typeof stampede>>
 
-async function openBench() {
+async function openScene() {
   const postgres = await startEmbeddedPostgres()
   afterScope(() => postgres.stop('immediate'))
   const { connectionString } = postgres
@@ -89,9 +94,9 @@ async function openBench() {
   return { connectionString, writer, port: await freePort() }
 }
 
-type Bench = Awaited<ReturnType<typeof openBench>>
+type Scene = Awaited<ReturnType<typeof openScene>>
 
-async function startServer({ connectionString, port }: Bench): Promise<TestProgram> {
+async function startServer({ connectionString, port }: Scene): Promise<TestProgram> {
   const program = startCode(server, { URL: connectionString, PORT: String(port) })
   await program.line(/^listening/, PATIENCE_MS)
   return program
@@ -103,7 +108,7 @@ async function stop(program: TestProgram) {
 }
 
 /** Each topic in a transaction of its own. */
-async function writeVersion({ writer }: Bench, version: number) {
+async function writeVersion({ writer }: Scene, version: number) {
   await writer.query(`
     do $$ begin
       for n in 1..${TOPICS} loop
@@ -114,7 +119,7 @@ async function writeVersion({ writer }: Bench, version: number) {
 }
 
 /** Cursors of messages that are older than all that the clients miss. */
-async function cursorsOf({ writer, port }: Bench): Promise<string[]> {
+async function cursorsOf({ writer, port }: Scene): Promise<string[]> {
   const cursors: string[] = []
   const query = { __sails_io_sdk_version: '1.2.1' }
   const socket = ioClient(`http://127.0.0.1:${port}`, { transports: ['websocket'], query })
@@ -127,24 +132,24 @@ async function cursorsOf({ writer, port }: Bench): Promise<string[]> {
 }
 
 /** A restart, with live messages all the time, and the clients that come back after it. */
-async function stampede(bench: Bench, { catchUp }: { readonly catchUp: boolean }) {
-  const first = await startServer(bench)
-  await writeVersion(bench, KNOWN)
-  const cursors = await cursorsOf(bench)
+async function stampede(scene: Scene, { catchUp }: { readonly catchUp: boolean }) {
+  const first = await startServer(scene)
+  await writeVersion(scene, KNOWN)
+  const cursors = await cursorsOf(scene)
   const last = KNOWN + BEFORE_RESTART + WHILE_DOWN
-  for (let version = KNOWN + 1; version <= KNOWN + BEFORE_RESTART; version++) await writeVersion(bench, version)
+  for (let version = KNOWN + 1; version <= KNOWN + BEFORE_RESTART; version++) await writeVersion(scene, version)
   await stop(first)
-  for (let version = KNOWN + BEFORE_RESTART + 1; version <= last; version++) await writeVersion(bench, version)
-  const second = await startServer(bench)
-  const env = { PORT: String(bench.port) }
+  for (let version = KNOWN + BEFORE_RESTART + 1; version <= last; version++) await writeVersion(scene, version)
+  const second = await startServer(scene)
+  const env = { PORT: String(scene.port) }
   const audience = startCode(listeners(LISTENERS), env)
   await audience.line(/^ready/)
-  const ticker = tick(bench)
+  const ticker = tick(scene)
   await sleep(1_000)
   await latencies(audience)
   await sleep(3_000)
   const idle = await latencies(audience)
-  const before = await statsOf(bench)
+  const before = await statsOf(scene)
   const count = CLIENTS / PROCESSES
   const crowds = Array.from({ length: PROCESSES }, (_, place) =>
     startCode(
@@ -154,8 +159,8 @@ async function stampede(bench: Bench, { catchUp }: { readonly catchUp: boolean }
   )
   await Promise.all(crowds.map(crowd => crowd.line(/^complete/, PATIENCE_MS)))
   const busy = await latencies(audience)
-  const stats = await statsOf(bench)
-  await writeVersion(bench, last + 1)
+  const stats = await statsOf(scene)
+  await writeVersion(scene, last + 1)
   await Promise.all(crowds.map(crowd => crowd.line(/^current/, PATIENCE_MS)))
   const clients = (await Promise.all(crowds.map(clientsOf))).flat()
   await ticker.stop()
@@ -176,7 +181,7 @@ function assertComplete(clients: readonly Client[], { first, last }: { first: nu
   expect(wrong.map(each => JSON.stringify(each)).slice(0, 5)).toEqual([])
 }
 
-function tick({ connectionString }: Bench) {
+function tick({ connectionString }: Scene) {
   let stopped = false
   const run = async () => {
     const client = new pg.Client(connectionString)
@@ -209,11 +214,4 @@ async function clientsOf(crowd: TestProgram): Promise<Client[]> {
   return JSON.parse((await crowd.line(/^clients /)).slice(8)) as Client[]
 }
 
-const statsOf = async ({ port }: Bench) => (await (await fetch(`http://127.0.0.1:${port}/stats`)).json()) as Stats
-
-const percentile = (sorted: readonly number[], share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN
-const median = (values: readonly number[]) =>
-  percentile(
-    [...values].sort((a, b) => a - b),
-    0.5,
-  )
+const statsOf = async ({ port }: Scene) => (await (await fetch(`http://127.0.0.1:${port}/stats`)).json()) as Stats

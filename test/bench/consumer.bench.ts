@@ -1,14 +1,16 @@
-import { test } from 'vitest'
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { openShop } from '../integration/feed/fixture.ts'
+import { bench } from './report/bench.ts'
+import { figuresOf } from './report/figure.ts'
+import { sized } from './report/size.ts'
 
-const CHANGES = 100_000
-const ROUNDS = 3
+const CHANGES = sized(100_000, 10_000)
+const ROUNDS = sized(3, 1)
 
 /** How fast a named consumer reads what is in the change log, in batches and one by one, acknowledged each time. */
-test('changes that a consumer reads and acknowledges a second', async () => {
+bench('changes that a consumer reads and acknowledges a second', async ({ report }) => {
   const server = await startEmbeddedPostgres()
   afterScope(() => server.stop('immediate'))
   const shop = await openShop(await testDatabase({ server }))
@@ -44,15 +46,11 @@ test('changes that a consumer reads and acknowledges a second', async () => {
       }),
     )
   }
-  console.table(
-    Object.fromEntries(Object.entries(rates).map(([name, all]) => [name, { 'changes/s': median(all).toFixed(0) }])),
-  )
-}, 600_000)
+  report({ title: 'Named consumers', figures: figuresOf('changes/s', `${CHANGES} changes`, rates) })
+})
 
 async function rateOf(read: () => Promise<void>): Promise<number> {
   const started = performance.now()
   await read()
   return CHANGES / ((performance.now() - started) / 1_000)
 }
-
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN

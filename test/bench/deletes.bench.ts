@@ -1,8 +1,10 @@
-import { test } from 'vitest'
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { testDatabase } from '../helpers/database.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { openShop } from '../integration/feed/fixture.ts'
+import { bench } from './report/bench.ts'
+import { figuresOf } from './report/figure.ts'
+import { IS_SHORT } from './report/size.ts'
 
 const via = { collection: 'toy', via: 'a' }
 
@@ -50,7 +52,16 @@ const CASES = [
   },
 ]
 
-test.each(CASES)('deleting $title', async ({ title, before, deletion }) => {
+bench.skipIf(IS_SHORT)('deletions of records with collections', async ({ report }) => {
+  const samples: Record<string, number[]> = {}
+  for (const each of CASES) samples[each.title] = [await publicationMs(each)]
+  report({
+    title: 'Deletions, from the commit until all is published',
+    figures: figuresOf('ms', 'until published', samples),
+  })
+})
+
+async function publicationMs({ before, deletion }: (typeof CASES)[number]) {
   const server = await startEmbeddedPostgres()
   afterScope(() => server.stop('immediate'))
   const shop = await openShop(await testDatabase({ server }), { models })
@@ -62,5 +73,5 @@ test.each(CASES)('deleting $title', async ({ title, before, deletion }) => {
   await shop.database.query(deletion)
   const startedAt = performance.now()
   await feed.settled()
-  console.log(`${title}: published ${((performance.now() - startedAt) / 1e3).toFixed(2)} s after the commit`)
-})
+  return performance.now() - startedAt
+}

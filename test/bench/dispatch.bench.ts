@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { createChangefeed } from '../../src/changefeed.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { startCode, type TestProgram } from '../helpers/program.ts'
@@ -7,6 +7,9 @@ import { afterScope } from '../helpers/scope.ts'
 import { startWaterline } from '../helpers/waterline.ts'
 import { petShop } from '../integration/feed/fixture.ts'
 import { bareServer, clients, feedServer, prober } from './dispatch-programs.ts'
+import { bench } from './report/bench.ts'
+import { figuresOf, median, percentile } from './report/figure.ts'
+import { IS_SHORT } from './report/size.ts'
 
 const ROUNDS = 3
 const CHANGES = 400
@@ -69,7 +72,7 @@ async function burst(program: string, url: string, write: (port: string) => Prom
   return stats
 }
 
-test(`${CHANGES} changes of a record to ${SOCKETS} sockets`, async () => {
+bench.skipIf(IS_SHORT)(`${CHANGES} changes of a record to ${SOCKETS} sockets`, async ({ report }) => {
   const { writer, connectionString } = await openBench()
   const bare: Stats[] = []
   const feed: Stats[] = []
@@ -77,12 +80,25 @@ test(`${CHANGES} changes of a record to ${SOCKETS} sockets`, async () => {
     bare.push(await burst(bareServer(CHANGES), '', port => ask(port, '/burst')))
     feed.push(await burst(feedServer, connectionString, () => writer.query(update(CHANGES))))
   }
-  const shown = (all: Stats[]) => ({
-    'event loop delay ms': median(all.map(({ delayMs }) => delayMs)).toFixed(0),
-    'cpu ms': median(all.map(({ cpuMs }) => cpuMs)).toFixed(0),
-    'memory MB': median(all.map(({ memoryMb }) => memoryMb)).toFixed(0),
-  })
-  console.table({ 'bare socket.io': shown(bare), 'the feed': shown(feed) })
+  const samples = (pick: (stats: Stats) => number) => ({ 'bare socket.io': bare.map(pick), 'the feed': feed.map(pick) })
+  const figures = [
+    ...figuresOf(
+      'ms',
+      'delay of the event loop',
+      samples(({ delayMs }) => delayMs),
+    ),
+    ...figuresOf(
+      'ms',
+      'processor time',
+      samples(({ cpuMs }) => cpuMs),
+    ),
+    ...figuresOf(
+      'MB',
+      'most memory',
+      samples(({ memoryMb }) => memoryMb),
+    ),
+  ]
+  report({ title: `A burst of ${CHANGES} changes to ${SOCKETS} sockets`, figures })
   expect(median(feed.map(({ delayMs }) => delayMs))).toBeLessThan(200)
 })
 
@@ -96,7 +112,7 @@ async function requestTimes(port: string, work: () => Promise<unknown>): Promise
   return times.sort((a, b) => a - b)
 }
 
-test(`a small HTTP request in the same process while ${MANY_CHANGES} changes are published`, async () => {
+bench.skipIf(IS_SHORT)(`a small HTTP request while ${MANY_CHANGES} changes are published`, async ({ report }) => {
   const { writer, connectionString } = await openBench()
   const server = startCode(feedServer, { URL: connectionString })
   const port = await portOf(server)
@@ -107,18 +123,8 @@ test(`a small HTTP request in the same process while ${MANY_CHANGES} changes are
     await writer.query(update(MANY_CHANGES))
     await crowd.line(/^complete/, PATIENCE_MS)
   })
-  const shown = (times: number[]) => ({
-    requests: times.length,
-    'p50 ms': percentile(times, 0.5).toFixed(1),
-    'p99 ms': percentile(times, 0.99).toFixed(1),
-  })
-  console.table({ idle: shown(idle), publishing: shown(busy) })
+  const at = (share: number) =>
+    figuresOf('ms', `p${share * 100}`, { idle: [percentile(idle, share)], publishing: [percentile(busy, share)] })
+  report({ title: 'A small HTTP request to the process that publishes', figures: [...at(0.5), ...at(0.99)] })
   expect(percentile(busy, 0.99) - percentile(idle, 0.99)).toBeLessThan(25)
 })
-
-const percentile = (sorted: number[], share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN
-const median = (values: number[]) =>
-  percentile(
-    [...values].sort((a, b) => a - b),
-    0.5,
-  )

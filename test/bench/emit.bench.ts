@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import type { Models } from '../../src/models/model.ts'
 import { readModels } from '../../src/models/model-map.ts'
 import { RecentSubscriptions, recentSubscription } from '../../src/publish/socketio/recent-subscriptions.ts'
@@ -11,6 +11,9 @@ import { attachPubSub, type WithPubSub } from '../../src/realtime/pubsub/pubsub.
 import { sailsSockets } from '../../src/realtime/pubsub/sockets.ts'
 import { startCode } from '../helpers/program.ts'
 import { afterScope } from '../helpers/scope.ts'
+import { bench } from './report/bench.ts'
+import { figuresOf, median } from './report/figure.ts'
+import { IS_SHORT } from './report/size.ts'
 
 const SOCKETS = 1_000
 const EMITS = 10
@@ -35,7 +38,7 @@ const clients = (port: number) => `
     socket.on('connect', () => ++connected === ${SOCKETS} && console.log('connected'))
   }`
 
-test(`a message to ${SOCKETS} sockets: bare socket.io, and through our functions`, async () => {
+bench.skipIf(IS_SHORT)(`a message to ${SOCKETS} sockets`, async ({ report }) => {
   const http = createServer()
   const io = new Server(http, { allowEIO3: true, transports: ['websocket'] })
   const room = recordRoom('user', 1)
@@ -67,8 +70,8 @@ test(`a message to ${SOCKETS} sockets: bare socket.io, and through our functions
     [WITH_LISTS]: () => void publisher.publish(event, meta),
   })
   Object.assign(times, withLists)
-  const table = Object.entries(times).map(([way, us]) => ({ way, 'cpu us/message': us.toFixed(0) }))
-  console.table(table)
+  const samples = Object.fromEntries(Object.entries(times).map(([way, us]) => [way, [us]]))
+  report({ title: 'Processor time of a message', figures: figuresOf('us', `${SOCKETS} sockets`, samples) })
   const of = (way: string) => times[way] ?? Number.NaN
   const [bare, bareWithMeta] = [of('io.to().emit, bare'), of('io.to().emit, with a second argument')]
   expect(of('sockets.broadcast') / bare).toBeLessThan(1.1)
@@ -114,5 +117,3 @@ const shuffled = <T>(items: T[]): T[] =>
     .map(item => ({ item, at: Math.random() }))
     .sort((a, b) => a.at - b.at)
     .map(({ item }) => item)
-
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN

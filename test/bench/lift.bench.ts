@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url'
-import { test } from 'vitest'
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { built, startCode } from '../helpers/program.ts'
 import { afterScope } from '../helpers/scope.ts'
+import { bench } from './report/bench.ts'
+import { figuresOf } from './report/figure.ts'
+import { IS_SHORT } from './report/size.ts'
 
 const ROUNDS = 7
 const APP = fileURLToPath(new URL('../integration/sails/app.cjs', import.meta.url))
@@ -37,7 +39,7 @@ interface Lift {
   readonly cpuMs: number
 }
 
-test('what the hook adds to the lift of an app of 32 models', async () => {
+bench.skipIf(IS_SHORT)('what the hook adds to the lift of an app of 32 models', async ({ report }) => {
   const server = await startEmbeddedPostgres()
   afterScope(() => server.stop('immediate'))
   const lift = async (hook: boolean, migrate = 'safe'): Promise<Lift> => {
@@ -53,11 +55,19 @@ test('what the hook adds to the lift of an app of 32 models', async () => {
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, all] of Object.entries(lifts)) all.push(await lift(name === 'with the hook'))
   }
-  const shown = (all: Lift[]) => ({
-    'lift ms': median(all.map(({ ms }) => ms)).toFixed(0),
-    'cpu ms': median(all.map(({ cpuMs }) => cpuMs)).toFixed(0),
-  })
-  console.table(Object.fromEntries(Object.entries(lifts).map(([name, all]) => [name, shown(all)])))
+  const samples = (pick: (lift: Lift) => number) =>
+    Object.fromEntries(Object.entries(lifts).map(([name, all]) => [name, all.map(pick)]))
+  const figures = [
+    ...figuresOf(
+      'ms',
+      'until lifted',
+      samples(({ ms }) => ms),
+    ),
+    ...figuresOf(
+      'ms',
+      'processor time',
+      samples(({ cpuMs }) => cpuMs),
+    ),
+  ]
+  report({ title: 'Lift of a Sails app of 32 models', figures })
 })
-
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN

@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     root: fileURLToPath(new URL('../..', import.meta.url)),
     include: ['test/bench/*.bench.ts'],
+    reporters: ['default', './test/bench/report/markdown-reporter.ts'],
     setupFiles: ['test/helpers/end-of-file.ts'],
     pool: 'forks',
     fileParallelism: false,

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import postgres from 'postgres'
 import { installCapture, uninstallCapture } from '../../src/capture/apply.ts'
 import type { CaptureOptions } from '../../src/capture/capture-options.ts'
 import { createChangefeed } from '../../src/changefeed.ts'
@@ -88,9 +89,65 @@ export const classic: Subject = {
   },
 }
 
+/** A table of rows as JSON, and one NOTIFY per transaction. The listener reads what follows the last id that it has seen. */
+export const logAndNotify: Subject = {
+  name: 'log table and NOTIFY',
+  async setUp(db) {
+    await db.query(`
+      create table row_log (id bigserial primary key, row text not null);
+      create or replace function log_row() returns trigger language plpgsql as $$ begin
+        insert into row_log (row) values (row_to_json(new)::text);
+        perform pg_notify('row_log', '');
+        return null;
+      end $$;
+      create trigger log_row after insert or update on bench for each row execute function log_row()`)
+  },
+  async start(connectionString) {
+    const client = new pg.Client({ connectionString })
+    await client.connect()
+    let last = '0'
+    let reading: Promise<void> | null = null
+    const read = async () => {
+      for (let found = 1; found > 0; ) {
+        const page = 'select id, row from row_log where id > $1 order by id limit 500'
+        const { rows } = await client.query<{ id: string; row: string }>(page, [last])
+        for (const { row } of rows) JSON.parse(row)
+        last = rows.at(-1)?.id ?? last
+        found = rows.length
+      }
+      reading = null
+    }
+    client.on('notification', () => {
+      reading ??= read()
+    })
+    await client.query('listen row_log')
+    return async () => {
+      await reading
+      await client.end()
+    }
+  },
+}
+
+/** Logical decoding, by the client of postgres.js. */
+export const subscription: Subject = {
+  name: 'postgres.js subscribe',
+  async setUp(db) {
+    await db.query('create publication alltables for all tables')
+  },
+  async start(connectionString) {
+    const sql = postgres(connectionString, { onnotice: () => {} })
+    await sql.subscribe('*', () => {})
+    return () => sql.end({ timeout: 0 })
+  },
+}
+
 /** Takes away what any subject has set up, and the rows that the last one left. */
 export async function reset(db: pg.Client) {
   await uninstallCapture(db, { schema: SCHEMA })
-  await db.query('drop trigger if exists classic on bench')
-  await db.query(`truncate ${SCHEMA}.change`)
+  await db.query(`
+    drop trigger if exists classic on bench;
+    drop trigger if exists log_row on bench;
+    drop table if exists row_log;
+    drop publication if exists alltables;
+    truncate ${SCHEMA}.change`)
 }
