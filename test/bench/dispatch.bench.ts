@@ -1,12 +1,7 @@
-import pg from 'pg'
 import { expect } from 'vitest'
-import { createChangefeed } from '../../src/changefeed.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
-import { startCode, type TestProgram } from '../helpers/program.ts'
-import { afterScope } from '../helpers/scope.ts'
-import { startWaterline } from '../helpers/waterline.ts'
-import { petShop } from '../integration/feed/fixture.ts'
+import { startCode } from '../helpers/program.ts'
 import { bareServer, clients, feedServer, prober } from './dispatch-programs.ts'
+import { askServer, openPetShop, portOf, type ServerStats, updatesOfOnePet } from './dispatch-scene.ts'
 import { bench } from './report/bench.ts'
 import { figuresOf, median, percentile } from './report/figure.ts'
 import { IS_SHORT } from './report/size.ts'
@@ -18,69 +13,33 @@ const MANY_CHANGES = 100_000
 const FEW_SOCKETS = 20
 const PATIENCE_MS = 600_000
 
-interface Stats {
-  readonly delayMs: number
-  readonly cpuMs: number
-  readonly memoryMb: number
-}
-
-interface Bench {
-  readonly server: EmbeddedPostgres
-  readonly writer: pg.Client
-  readonly connectionString: string
-}
-
-/** A database with a captured pet shop, and pet 1 in it. */
-async function openBench(): Promise<Bench> {
-  const server = await startEmbeddedPostgres()
-  afterScope(() => server.stop('immediate'))
-  const { connectionString } = server
-  const { collections } = await startWaterline({ connectionString, models: petShop, migrate: 'drop' })
-  await createChangefeed({ connectionString, collections }).install()
-  const writer = new pg.Client(connectionString)
-  await writer.connect()
-  afterScope(() => writer.end())
-  await writer.query(`insert into pet (name) values ('rex')`)
-  return { server, writer, connectionString }
-}
-
-/** Commits now and then: within one transaction each update of a record takes longer than the one before. */
-const update = (changes: number) => `
-  do $$ begin
-    for n in 1..${changes} loop
-      update pet set name = 'name ' || n where id = 1;
-      if n % 1000 = 0 then commit; end if;
-    end loop;
-  end $$`
-
-const portOf = async (program: TestProgram) => (await program.line(/^port /)).slice(5)
-const ask = async (port: string, path: string): Promise<unknown> =>
-  (await fetch(`http://127.0.0.1:${port}${path}`)).json()
-
 /** What a burst of changes costs the process that serves the sockets, until each socket has all of it. */
-async function burst(program: string, url: string, write: (port: string) => Promise<unknown>): Promise<Stats> {
+async function burst(program: string, url: string, write: (port: string) => Promise<unknown>): Promise<ServerStats> {
   const server = startCode(program, { URL: url })
   const port = await portOf(server)
   const crowd = startCode(clients(port, SOCKETS, CHANGES))
   await crowd.line(/^connected/, PATIENCE_MS)
-  await ask(port, '/stats')
+  await askServer(port, '/stats')
   await write(port)
   await crowd.line(/^complete/, PATIENCE_MS)
-  const stats = (await ask(port, '/stats')) as Stats
+  const stats = (await askServer(port, '/stats')) as ServerStats
   for (const each of [crowd, server]) each.kill('SIGTERM')
   await Promise.all([crowd.ended, server.ended])
   return stats
 }
 
 bench.skipIf(IS_SHORT)(`${CHANGES} changes of a record to ${SOCKETS} sockets`, async ({ report }) => {
-  const { writer, connectionString } = await openBench()
-  const bare: Stats[] = []
-  const feed: Stats[] = []
+  const { writer, connectionString } = await openPetShop()
+  const bare: ServerStats[] = []
+  const feed: ServerStats[] = []
   for (let round = 0; round < ROUNDS; round++) {
-    bare.push(await burst(bareServer(CHANGES), '', port => ask(port, '/burst')))
-    feed.push(await burst(feedServer, connectionString, () => writer.query(update(CHANGES))))
+    bare.push(await burst(bareServer(CHANGES), '', port => askServer(port, '/burst')))
+    feed.push(await burst(feedServer, connectionString, () => writer.query(updatesOfOnePet(CHANGES))))
   }
-  const samples = (pick: (stats: Stats) => number) => ({ 'bare socket.io': bare.map(pick), 'the feed': feed.map(pick) })
+  const samples = (pick: (stats: ServerStats) => number) => ({
+    'bare socket.io': bare.map(pick),
+    'the feed': feed.map(pick),
+  })
   const figures = [
     ...figuresOf(
       'ms',
@@ -113,14 +72,14 @@ async function requestTimes(port: string, work: () => Promise<unknown>): Promise
 }
 
 bench.skipIf(IS_SHORT)(`a small HTTP request while ${MANY_CHANGES} changes are published`, async ({ report }) => {
-  const { writer, connectionString } = await openBench()
+  const { writer, connectionString } = await openPetShop()
   const server = startCode(feedServer, { URL: connectionString })
   const port = await portOf(server)
   const crowd = startCode(clients(port, FEW_SOCKETS, MANY_CHANGES))
   await crowd.line(/^connected/)
   const idle = await requestTimes(port, () => new Promise(resolve => setTimeout(resolve, 5_000)))
   const busy = await requestTimes(port, async () => {
-    await writer.query(update(MANY_CHANGES))
+    await writer.query(updatesOfOnePet(MANY_CHANGES))
     await crowd.line(/^complete/, PATIENCE_MS)
   })
   const at = (share: number) =>

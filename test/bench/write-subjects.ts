@@ -45,7 +45,7 @@ const bench = {
   attributes,
   schema: attributes,
 }
-const collections = { bench }
+export const collections = { bench }
 
 export const noTrigger: Subject = { name: 'no trigger', async setUp() {} }
 
