@@ -10,6 +10,8 @@ export default defineConfig({
     setupFiles: ['test/helpers/end-of-file.ts'],
     pool: 'forks',
     fileParallelism: false,
+    // CI machines are shared.
+    retry: process.env.CI ? 1 : 0,
     testTimeout: 0,
     hookTimeout: 0,
     disableConsoleIntercept: true,
