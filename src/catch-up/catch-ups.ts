@@ -2,6 +2,7 @@ import type { Socket } from 'socket.io'
 import { type Cursor, compareCursors, parseCursor } from '../change-log/cursor.ts'
 import { cursorOf } from '../change-log/position.ts'
 import { ChangefeedError } from '../errors.ts'
+import { EncodedMessages } from '../publish/socketio/encoded-messages.ts'
 import { type Held, LiveHold } from '../publish/socketio/live-hold.ts'
 import { SharedSlices } from '../publish/time-slice.ts'
 import { Checkpoints } from './checkpoints.ts'
@@ -26,7 +27,7 @@ export interface CaughtUp {
   readonly gaps?: readonly ReplayGap[]
 }
 
-export interface CatchUpsParts extends Omit<ReturningParts, 'slices'> {
+export interface CatchUpsParts extends Omit<ReturningParts, 'slices' | 'encoded'> {
   /** Of the last published change, on any node. */
   readonly cursor: () => Promise<string>
   /** Called with the outcome of each catch-up. */
@@ -46,7 +47,7 @@ export class CatchUps {
   readonly #underway = new WeakSet<Socket>()
 
   constructor(parts: CatchUpsParts) {
-    this.#parts = { ...parts, slices: new SharedSlices() }
+    this.#parts = { ...parts, slices: new SharedSlices(), encoded: new EncodedMessages() }
     this.#checkpoints = new Checkpoints(parts.cursor)
   }
 

@@ -6,6 +6,7 @@ import type { Models } from '../models/model.ts'
 import type { CatchUpSettings } from '../publish/catch-up-options.ts'
 import type { FeedSnapshot } from '../publish/feed-snapshot.ts'
 import { bufferedBytes } from '../publish/socketio/connection.ts'
+import type { EncodedMessages } from '../publish/socketio/encoded-messages.ts'
 import type { LiveHold } from '../publish/socketio/live-hold.ts'
 import { type EmitStep, FEED_EVENT } from '../publish/socketio/messages.ts'
 import { RecentSubscriptions } from '../publish/socketio/recent-subscriptions.ts'
@@ -47,6 +48,7 @@ export interface ReturningParts {
   readonly position: () => Position | null
   /** Of all sockets that catch up. */
   readonly slices: SharedSlices
+  readonly encoded: EncodedMessages
 }
 
 /** A socket that catches up, from its request to `caughtUp`. */
@@ -70,7 +72,10 @@ export class Returning {
     const recentLists = RecentSubscriptions.of(socket.nsp.server)
     const isInList = ({ rooms, payload }: EmitStep, cursor: string) =>
       !recentLists.isEmpty && recentLists.leftOut({ rooms, payload, change: { cursor } }).includes(socket.id)
-    this.#replay = new SocketReplay(socket, (step, cursor) => this.#refused.has(step.event) || isInList(step, cursor))
+    this.#replay = new SocketReplay(socket, {
+      emit: (event, payload, meta) => parts.encoded.emit(socket, event, payload, meta),
+      isLeftOut: (step, cursor) => this.#refused.has(step.event) || isInList(step, cursor),
+    })
   }
 
   /** Sends missed messages of these models only, and reports a gap of the others. */

@@ -7,13 +7,18 @@ import type { SentEvent } from '../publish/socketio/sent-event.ts'
 export interface ReplayedSocket {
   readonly id: string
   readonly rooms: ReadonlySet<string>
-  emit(event: string, ...args: unknown[]): unknown
   join(room: string): unknown
   leave(room: string): unknown
 }
 
-/** Tells what the socket need not receive. */
-export type IsLeftOut = (step: EmitStep, cursor: string) => boolean
+export interface ReplayParts {
+  /** Sends a message to the socket. */
+  readonly emit: (event: string, payload: object, meta: ReplayedMeta) => void
+  /** Tells what the socket need not receive. */
+  readonly isLeftOut: (step: EmitStep, cursor: string) => boolean
+}
+
+type ReplayedMeta = MessageMeta & { readonly replayed: true }
 
 /**
  * Sends past events to one socket as if it had been connected: a message if it is in one of its rooms, and it joins and
@@ -24,13 +29,13 @@ export type IsLeftOut = (step: EmitStep, cursor: string) => boolean
  */
 export class SocketReplay {
   readonly #socket: ReplayedSocket
-  readonly #isLeftOut: IsLeftOut
+  readonly #parts: ReplayParts
   /** Number of messages sent so far. */
   messages = 0
 
-  constructor(socket: ReplayedSocket, isLeftOut: IsLeftOut = () => false) {
+  constructor(socket: ReplayedSocket, parts: ReplayParts) {
     this.#socket = socket
-    this.#isLeftOut = isLeftOut
+    this.#parts = parts
   }
 
   send({ steps, meta, except }: SentEvent): void {
@@ -42,7 +47,7 @@ export class SocketReplay {
     const { rooms } = this.#socket
     switch (step.do) {
       case 'emit':
-        if (!isOrigin && !this.#isLeftOut(step, meta.cursor)) this.#emit(step, meta)
+        if (!isOrigin && !this.#parts.isLeftOut(step, meta.cursor)) this.#emit(step, meta)
         return
       case 'subscribe':
         if (rooms.has(step.from)) void this.#socket.join(step.to)
@@ -64,7 +69,7 @@ export class SocketReplay {
 
   #send(event: string, payload: object, meta: MessageMeta) {
     this.messages++
-    this.#socket.emit(event, payload, { ...meta, replayed: true })
+    this.#parts.emit(event, payload, { ...meta, replayed: true })
   }
 }
 

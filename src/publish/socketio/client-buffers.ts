@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Server, Socket } from 'socket.io'
+import type { Server } from 'socket.io'
 import { type Logger, silentLogger } from '../../logger.ts'
-import { bufferedBytes, cutConnection } from './connection.ts'
+import { type Connection, cutConnection } from './connection.ts'
 import { batchWrites } from './write-batches.ts'
+import { type WritingConnection, WritingConnections } from './writing-connections.ts'
 
 /** A larger buffer costs more than a reconnect that reads everything again. */
 export const DEFAULT_MAX_BUFFERED_BYTES = 16 * 2 ** 20
@@ -30,11 +31,6 @@ export interface SlowClient {
   readonly bytes: number
 }
 
-interface Buffer {
-  readonly socket: Socket
-  readonly bytes: number
-}
-
 /**
  * Limits the memory for clients that read more slowly than the server sends, which socket.io does not limit. First the
  * sender waits, for a limited time. Then clients above the limit are disconnected; they reconnect and read again.
@@ -46,12 +42,14 @@ export class ClientBuffers {
   readonly #onDisconnect: (client: SlowClient) => void
   #sampledAt = Number.NEGATIVE_INFINITY
   #remainingWaitMs = WAIT_MS
+  readonly #writing: WritingConnections
   /** Clients that the sender no longer waits for, until they have caught up. */
-  #ignored: WeakSet<Socket> = new WeakSet()
+  #ignored = new Set<Connection>()
 
   constructor(io: Server, options: ClientBuffersOptions = {}) {
     this.#io = io
     batchWrites(io)
+    this.#writing = WritingConnections.of(io)
     this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_BUFFERED_BYTES
     this.#logger = options.logger ?? silentLogger
     this.#onDisconnect = options.onDisconnect ?? (() => {})
@@ -77,46 +75,43 @@ export class ClientBuffers {
     this.#disconnectSlow(this.#sample())
   }
 
-  /** The clients with buffered bytes. */
-  #sample(): Buffer[] {
+  #sample(): WritingConnection[] {
     this.#sampledAt = performance.now()
-    const buffers: Buffer[] = []
-    for (const socket of this.#io.of('/').sockets.values()) {
-      const bytes = bufferedBytes(socket.conn)
-      if (bytes > 0) buffers.push({ socket, bytes })
-      else this.#ignored.delete(socket)
-    }
+    const buffers = this.#writing.read()
+    this.#ignored = new Set(buffers.map(({ connection }) => connection).filter(each => this.#ignored.has(each)))
     return buffers
   }
 
-  #areHigh(buffers: readonly Buffer[]): boolean {
-    const awaited = buffers.filter(({ socket }) => !this.#ignored.has(socket))
+  #areHigh(buffers: readonly WritingConnection[]): boolean {
+    const awaited = buffers.filter(({ connection }) => !this.#ignored.has(connection))
     return (
       awaited.some(({ bytes }) => bytes > this.#maxBytes / 2) || total(awaited) > (this.#maxBytes * ALL_CLIENTS) / 2
     )
   }
 
-  #ignoreSlow(buffers: readonly Buffer[]) {
+  #ignoreSlow(buffers: readonly WritingConnection[]) {
     if (this.#remainingWaitMs > 0) return
-    for (const { socket, bytes } of buffers) if (bytes > this.#maxBytes / 2) this.#ignored.add(socket)
+    for (const { connection, bytes } of buffers) if (bytes > this.#maxBytes / 2) this.#ignored.add(connection)
   }
 
   /** Disconnects clients above the limit, then, while the total is above its limit, those with the largest buffers. */
-  #disconnectSlow(buffers: readonly Buffer[]) {
+  #disconnectSlow(buffers: readonly WritingConnection[]) {
     let left = total(buffers)
-    for (const { socket, bytes } of buffers.toSorted((a, b) => b.bytes - a.bytes)) {
+    for (const { connection, bytes } of buffers.toSorted((a, b) => b.bytes - a.bytes)) {
       if (bytes <= this.#maxBytes && left <= this.#maxBytes * ALL_CLIENTS) return
-      this.#disconnect(socket, bytes)
+      this.#disconnect(connection, bytes)
       left -= bytes
     }
   }
 
-  #disconnect(socket: Socket, bytes: number) {
+  #disconnect(connection: Connection, bytes: number) {
+    const sockets = [...this.#io.of('/').sockets.values()]
+    const socketId = sockets.find(({ conn }) => conn === connection)?.id ?? ''
     const message = 'Disconnected a client that does not read its messages. It will reconnect. See `maxBufferedBytes`'
-    this.#logger.warn(message, { socketId: socket.id, bytes, maxBufferedBytes: this.#maxBytes })
-    cutConnection(socket.conn)
-    this.#onDisconnect({ socketId: socket.id, bytes })
+    this.#logger.warn(message, { socketId, bytes, maxBufferedBytes: this.#maxBytes })
+    cutConnection(connection)
+    this.#onDisconnect({ socketId, bytes })
   }
 }
 
-const total = (buffers: readonly Buffer[]) => buffers.reduce((sum, { bytes }) => sum + bytes, 0)
+const total = (buffers: readonly WritingConnection[]) => buffers.reduce((sum, { bytes }) => sum + bytes, 0)

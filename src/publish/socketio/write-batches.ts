@@ -1,23 +1,19 @@
 import type { Socket as TcpSocket } from 'node:net'
 import type { Server } from 'socket.io'
-import type { Connection } from './connection.ts'
+import { onFlush } from './flushes.ts'
 
-const batching = new WeakSet<object>()
+const batching = new WeakSet<Server>()
 
 /**
  * Writes all frames that engine.io flushes together with one system call per connection instead of one per frame.
- * Idempotent. A server that is not attached yet is batched from its first connection on.
+ * Idempotent.
  *
  * Source: `writable.cork()`, uncorked in `process.nextTick` as the Node.js documentation recommends.
  */
 export function batchWrites(io: Server): void {
-  if (!io.engine) {
-    io.once('connection', () => batchWrites(io))
-    return
-  }
-  if (batching.has(io.engine)) return
-  batching.add(io.engine)
-  io.engine.on('flush', ({ transport }: Connection) => {
+  if (batching.has(io)) return
+  batching.add(io)
+  onFlush(io, ({ transport }) => {
     const tcp = tcpSocketOf(transport)
     if (!tcp) return
     tcp.cork()

@@ -27,11 +27,10 @@ function replayed(rooms: readonly string[], events: readonly RecordEvent[], orig
   const socket = {
     id: 'me',
     rooms: own,
-    emit: (...args: unknown[]) => received.push(args),
     join: (room: string) => own.add(room),
     leave: (room: string) => own.delete(room),
   }
-  const replay = new SocketReplay(socket)
+  const replay = new SocketReplay(socket, { emit: (...args) => received.push(args), isLeftOut: () => false })
   const leftOut = (name?: string) => (name === undefined ? [] : [name])
   const meta = { ...META, ...(origin && { origin }) }
   for (const event of events) replay.send(sentEvent(event, meta, { models, leftOut }))
