@@ -16,7 +16,7 @@ import { WHOLE_TICK } from '../change-log/tick.ts'
 import { type ConnectionSettings, type Database, openDatabase } from '../db/connect.ts'
 import { asError, ChangefeedError } from '../errors.ts'
 import { LogReplay } from '../feed/log-replay.ts'
-import { resume, type SessionCheckpoint } from '../feed/tick-reader.ts'
+import { type Resumed, resume, resumedAt, type SessionCheckpoint } from '../feed/tick-reader.ts'
 import { type Backend, readLease } from '../leader/lease.ts'
 import type { Models } from '../models/model.ts'
 import { AbortController } from '../node-globals.ts'
@@ -155,10 +155,11 @@ export class Consumer implements AsyncIterable<Consumed> {
       const { timeline } = await replay.identity()
       await this.#claim(await replay.backend())
       onReady()
+      const resumed = await this.#resume(timeline)
       try {
-        await this.#follow(replay, await this.#resume(timeline), time)
+        await this.#follow(replay, resumed, time)
       } finally {
-        if (replay.position) this.#checkpoint = { position: replay.position, timeline }
+        if (replay.position) this.#checkpoint = { ...resumed, position: replay.position, timeline }
       }
     } finally {
       remove()
@@ -196,25 +197,24 @@ export class Consumer implements AsyncIterable<Consumed> {
   }
 
   /** After a lost connection, behind what was handed over; otherwise behind what was acknowledged. */
-  async #resume(timeline: string): Promise<Position> {
+  async #resume(timeline: string): Promise<Resumed> {
     const { epoch } = await extentOfLog(this.#db)
     const checkpoint = this.#checkpoint
     if (checkpoint) {
       return await resume(this.#db, { epoch, timeline, checkpoint, leads: false, fanOut: 'local' })
     }
-    return (
-      (await storedPosition(this.#db, epoch, this.#options.name)) ?? { ...(await positionNow(this.#db)), gap: 'gap' }
-    )
+    const stored = await storedPosition(this.#db, epoch, this.#options.name)
+    return resumedAt(stored ?? { ...(await positionNow(this.#db)), gap: 'gap' })
   }
 
-  async #follow(replay: LogReplay, from: Position, time: Date | null) {
+  async #follow(replay: LogReplay, { position: from, published }: Resumed, time: Date | null) {
     const { signal } = this.#end
     if (from.gap) for (const identity of this.#models()) await this.#push(gapOf(identity, from))
     let { gap: _, ...position }: Position = from
     const wants = ({ at }: { at: Date }) => time === null || at >= time
     for (let storedAt = performance.now(); !signal.aborted; ) {
       const until = (await positionNow(this.#db)).tick.id
-      position = await replay.publish({ from: position, until, wants, signal })
+      position = await replay.publish({ from: position, published, until, wants, signal })
       if (signal.aborted) return
       this.#acknowledgements.reached({ tick: position.tick.id, seq: WHOLE_TICK })
       if (performance.now() - storedAt > STORE_MS) {

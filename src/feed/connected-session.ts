@@ -39,6 +39,8 @@ export class ConnectedSession {
   /** Ends the dispatch of the present page. */
   #dispatch = new AbortController()
   #isAbandoningBacklog = false
+  /** Whose events the memory for returning sockets holds. */
+  #observed: TickReader | null = null
   /** Of the present turn. */
   #progress = { changes: 0, publishMs: 0 }
 
@@ -60,7 +62,8 @@ export class ConnectedSession {
   get checkpoint(): SessionCheckpoint | null {
     const ticks = ticksOf(this.#role)
     const { connection, remembered } = this.#parts
-    return ticks ? { position: ticks.position, timeline: connection.identity.timeline } : remembered
+    if (!ticks) return remembered
+    return { position: ticks.position, published: ticks.published, timeline: connection.identity.timeline }
   }
 
   /** Leads where no other node does; otherwise follows where every node publishes. */
@@ -77,7 +80,7 @@ export class ConnectedSession {
       hasCaughtUp: false,
       duties: await this.#takeDuties(() => ticks.position),
     }
-    this.#context.publishing.begin(ticks.position)
+    this.#observe(ticks)
     this.#context.logger.info('This node leads', { node: this.#context.node })
     this.#context.events.announce('leader', true)
     this.#parts.wake.ring()
@@ -92,6 +95,8 @@ export class ConnectedSession {
     this.#progress = { changes: 0, publishMs: 0 }
     await this.#applyPauses()
     const found = await this.#read()
+    const ticks = ticksOf(this.#role)
+    if (ticks) this.#observe(ticks)
     const { changes, publishMs } = this.#progress
     const readMs = performance.now() - started - publishMs
     this.#context.events.announce('read', { woken, changes, readMs, publishMs })
@@ -201,7 +206,7 @@ export class ConnectedSession {
     if ((await readState(db, this.#parts.connection.identity)).history !== 'same') return
     const ticks = await this.#tickReader('follower')
     this.#role = { name: 'follower', ticks }
-    this.#context.publishing.begin(ticks.position)
+    this.#observe(ticks)
     this.#parts.wake.ring()
   }
 
@@ -211,8 +216,19 @@ export class ConnectedSession {
     const { epoch } = await readState(db, identity)
     const { timeline } = identity
     const { checkpoint } = this
-    const position = await resume(db, { epoch, timeline, checkpoint, leads: as === 'leader', fanOut })
-    return new TickReader(db, new ChangeLogReader(reader, settings.schema), position)
+    const resumed = await resume(db, { epoch, timeline, checkpoint, leads: as === 'leader', fanOut })
+    return new TickReader(db, new ChangeLogReader(reader, settings.schema), resumed)
+  }
+
+  /**
+   * What follows is published by this node, and all of it. Another node may have published before a leader that publishes for
+   * all, so messages in memory are dropped then, and changes that were published before must have passed.
+   */
+  #observe(ticks: TickReader) {
+    const { fanOut, publishing } = this.#context
+    if (this.#observed === ticks || (fanOut === 'cluster' && ticks.published.expectsAgain)) return
+    this.#observed = ticks
+    publishing.begin(ticks.position)
   }
 
   async #acceptHistory(term: string) {

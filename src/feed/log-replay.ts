@@ -14,7 +14,8 @@ import { Failures } from '../pipeline/failures.ts'
 import { Pauses } from '../pipeline/pauses.ts'
 import { PublisherWatch } from '../pipeline/publisher-watch.ts'
 import type { Publisher } from '../publish/publisher.ts'
-import { type Destination, TickReader } from './tick-reader.ts'
+import type { PublishedChanges } from './published-changes.ts'
+import { type Destination, resumedAt, TickReader } from './tick-reader.ts'
 
 export interface LogReplayParts {
   readonly db: Database
@@ -25,6 +26,8 @@ export interface LogReplayParts {
 
 export interface ReplayRange {
   readonly from: Position
+  /** What has been published before, for a reader that goes on. @default nothing */
+  readonly published?: PublishedChanges
   /** Id of the last tick to publish. */
   readonly until: bigint
   /** Selects the changes to publish. */
@@ -83,9 +86,10 @@ export class LogReplay {
   }
 
   /** Publishes one range and returns the position after it. */
-  async publish({ from, until, wants, signal, onPage }: ReplayRange): Promise<Position> {
+  async publish({ from, published, until, wants, signal, onPage }: ReplayRange): Promise<Position> {
     const { db, settings } = this.#parts
-    const tickReader = new TickReader(db, new ChangeLogReader(this.#client, settings.schema), from)
+    const resumed = published ? { position: from, published } : resumedAt(from)
+    const tickReader = new TickReader(db, new ChangeLogReader(this.#client, settings.schema), resumed)
     this.#tickReader = tickReader
     const context = { signal, check() {} }
     this.#dispatcher.restart()

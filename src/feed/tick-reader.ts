@@ -1,10 +1,12 @@
 import type { LoggedChange } from '../change-log/change.ts'
 import { compareCursors } from '../change-log/cursor.ts'
 import { extentOfLog, hasTick, newestTick, type Position, storedPosition, ticksAfter } from '../change-log/position.ts'
+import { hasChanges } from '../change-log/presence.ts'
 import type { ChangeLogReader } from '../change-log/reader.ts'
 import { type Tick, type TickRange, WHOLE_TICK } from '../change-log/tick.ts'
 import type { Database } from '../db/connect.ts'
 import type { FanOut } from '../publish/fan-out.ts'
+import { PublishedChanges } from './published-changes.ts'
 
 /** Maximum number of ticks read at once. */
 const BATCH = 100
@@ -26,13 +28,16 @@ export interface Destination {
 export class TickReader {
   readonly #db: Database
   readonly #reader: ChangeLogReader
+  /** Shared with the readers that follow in this process. */
+  readonly published: PublishedChanges
   #position: Position
   #tickedAt = Number.NEGATIVE_INFINITY
 
-  constructor(db: Database, reader: ChangeLogReader, position: Position) {
+  constructor(db: Database, reader: ChangeLogReader, { position, published }: Resumed) {
     this.#db = db
     this.#reader = reader
     this.#position = position
+    this.published = published
   }
 
   get position(): Position {
@@ -58,7 +63,7 @@ export class TickReader {
     const next = await this.#reader.createTick(this.#position.epoch, this.#position.tick, term)
     if (!next) return false
     onTick()
-    await to.deliver(next.page, seq => this.#reach(next.range.to, seq))
+    await this.#deliver(next.range.to, next.page, to)
     if (next.more) await this.#read(next.range, next.page.at(-1)?.cursor.seq ?? 0n, to, startsOf(next.page))
     this.#complete(next.range.to)
     return true
@@ -76,6 +81,7 @@ export class TickReader {
     const newest = (await newestTick(this.#db)) ?? this.#position.tick
     const tick = await this.#reader.createEmptyTick(newest, term)
     this.#position = { epoch: this.#position.epoch, tick, gap: 'gap' }
+    this.published.restart(this.#position)
   }
 
   /** Publishes the small ticks at the start of the list, or its first tick. Returns how many. */
@@ -85,7 +91,7 @@ export class TickReader {
     if (small.length > 0) await this.#assertUnbroken()
     for (const [place, changes] of small.entries()) {
       const tick = ticks[place] ?? from
-      if (changes.length > 0) await to.deliver(changes, seq => this.#reach(tick, seq))
+      if (changes.length > 0) await this.#deliver(tick, changes, to)
       this.#complete(tick)
     }
     const [first] = ticks
@@ -101,11 +107,24 @@ export class TickReader {
     this.#complete(tick)
   }
 
+  /** Without changes that were published in a tick that is lost. */
+  async #deliver(tick: Tick, page: readonly LoggedChange[], to: Destination) {
+    const fresh = this.published.newOf(page)
+    this.published.begin(tick.id, page)
+    if (fresh.length > 0) {
+      await to.deliver(fresh, seq => {
+        this.published.reach(seq)
+        this.#reach(tick, seq)
+      })
+    }
+    this.published.end(page)
+  }
+
   async #read(range: TickRange, afterSeq: bigint, to: Destination, pageStarts: bigint[] = []) {
     for await (const page of this.#reader.pages(range, afterSeq)) {
       pageStarts.push(...startsOf(page))
       await this.#assertUnbroken()
-      await to.deliver(page, seq => this.#reach(range.to, seq))
+      await this.#deliver(range.to, page, to)
     }
     if (afterSeq === 0n && pageStarts.length < 2) return await this.#assertUnbroken()
     const disordered = await this.#reader.disorderedTables(range, pageStarts)
@@ -140,9 +159,16 @@ export class TickReader {
 
 const startsOf = (page: readonly LoggedChange[]): bigint[] => page.slice(0, 1).map(({ cursor }) => cursor.seq)
 
-/** The position that a process reached in an earlier session, with the server's timeline. */
-export interface SessionCheckpoint {
+/** Where a process goes on, and what it has published before. */
+export interface Resumed {
   readonly position: Position
+  readonly published: PublishedChanges
+}
+
+export const resumedAt = (position: Position): Resumed => ({ position, published: new PublishedChanges(position) })
+
+/** What a process reached in an earlier session, with the server's timeline. */
+export interface SessionCheckpoint extends Resumed {
   readonly timeline: string
 }
 
@@ -159,7 +185,14 @@ export interface Resumption {
 /**
  * The position to resume from. If the log no longer has the following changes, the newest tick with a gap to declare.
  */
-export async function resume(db: Database, resumption: Resumption): Promise<Position> {
+export async function resume(db: Database, resumption: Resumption): Promise<Resumed> {
+  const own = await checkpointPosition(db, resumption)
+  const position = await positionToResume(db, resumption, own)
+  const { checkpoint } = resumption
+  return checkpoint && own && isSamePosition(position, own) ? { ...checkpoint, position } : resumedAt(position)
+}
+
+async function positionToResume(db: Database, resumption: Resumption, own: Position | null): Promise<Position> {
   const { epoch, checkpoint, leads, fanOut } = resumption
   const { oldest } = await extentOfLog(db)
   const newest = await newestTick(db)
@@ -167,7 +200,6 @@ export async function resume(db: Database, resumption: Resumption): Promise<Posi
     throw new Error('The change log has no tick: its tables were emptied manually. Uninstall and install again.')
   const isUsable = (position: Position | null): position is Position =>
     position?.epoch === epoch && position.tick.id >= oldest && position.tick.id <= newest.id
-  const own = await checkpointPosition(db, resumption)
   if (fanOut === 'local' && (checkpoint || !leads)) {
     if (isUsable(own)) return own
     const now = { epoch, tick: newest }
@@ -180,8 +212,8 @@ export async function resume(db: Database, resumption: Resumption): Promise<Posi
 /**
  * The position of the checkpoint, if the log still has its ticks. A crash of the server or a failover may have lost the
  * last ones. The snapshots in memory may then include transactions that were lost too, so the position is that of the
- * last tick before, and clients are notified of a gap. After a failover, a node that publishes for all uses the stored
- * position.
+ * last tick before. If the log has all changes that were published since, these are left out of the next tick. Otherwise
+ * clients are notified of a gap. After a failover, a node that publishes for all uses the stored position.
  */
 async function checkpointPosition(db: Database, resumption: Resumption): Promise<Position | null> {
   const { epoch, checkpoint, timeline, fanOut } = resumption
@@ -193,8 +225,21 @@ async function checkpointPosition(db: Database, resumption: Resumption): Promise
   if (!tick) return null
   const isLost = !isSame(tick, former) || (partial !== undefined && !(await hasTick(db, { id: partial.tick })))
   if (!isLost && isSameTimeline) return checkpoint.position
-  return { epoch, tick, ...(isLost ? { gap: 'gap' } : gap && { gap }) }
+  const isAnother = tick.id === former.id && !isSame(tick, former)
+  if (isAnother || (isLost && !(await areKept(db, checkpoint.published, tick.id)))) return { epoch, tick, gap: 'gap' }
+  return { epoch, tick, ...(gap && { gap }) }
 }
+
+/** Whether the changes that were published after this tick are in the log. They are expected again then. */
+async function areKept(db: Database, published: PublishedChanges, tick: bigint): Promise<boolean> {
+  const changes = published.after(tick)
+  if (!changes || !(await hasChanges(db, changes))) return false
+  published.expectAgain(tick)
+  return true
+}
+
+/** Not with a gap, after which changes that were published before are published again. */
+const isSamePosition = (a: Position, own: Position) => a === own && own.gap === undefined
 
 const isSame = (a: Tick, b: Tick) => a.id === b.id && a.snapshot === b.snapshot
 

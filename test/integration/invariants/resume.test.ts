@@ -3,7 +3,7 @@ import { parseCursor } from '../../../src/change-log/cursor.ts'
 import { newestTick, type Position, storedPosition } from '../../../src/change-log/position.ts'
 import type { Tick } from '../../../src/change-log/tick.ts'
 import { openDatabase } from '../../../src/db/connect.ts'
-import { type Resumption, resume, type SessionCheckpoint } from '../../../src/feed/tick-reader.ts'
+import { type Resumption, resume, resumedAt, type SessionCheckpoint } from '../../../src/feed/tick-reader.ts'
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import { eventOf } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
@@ -32,12 +32,11 @@ async function remembered() {
   await feed.settled()
   await feed.stop()
   const stored = (await storedPosition(db, 1)) as Position
-  const checkpoint: SessionCheckpoint = {
-    position: { epoch: 1, tick: first },
-    timeline: '00000001',
+  const checkpoint: SessionCheckpoint = { ...resumedAt({ epoch: 1, tick: first }), timeline: '00000001' }
+  const resumed = async (parts: Partial<Resumption>) => {
+    const resumption = { epoch: 1, timeline: '00000001', checkpoint, leads: true, fanOut: 'cluster' as const, ...parts }
+    return (await resume(db, resumption)).position
   }
-  const resumed = (parts: Partial<Resumption>) =>
-    resume(db, { epoch: 1, timeline: '00000001', checkpoint, leads: true, fanOut: 'cluster', ...parts })
   return { shop, db, first, stored, checkpoint, resumed }
 }
 
@@ -73,13 +72,13 @@ test.each(['00000001', '00000002'])('snapshots of lost ticks are not used (timel
     { epoch: 1, tick: first, partial: { tick: nextId, seq: 1n } },
   ]
   for (const position of lost) {
-    const checkpoint = { position, timeline: '00000001' }
+    const checkpoint = { ...resumedAt(position), timeline: '00000001' }
     expect(await resumed({ timeline, checkpoint })).toEqual(stored)
     for (const leads of [true, false]) {
       expect(await resumed({ timeline, checkpoint, leads, fanOut: 'local' })).toEqual(before)
     }
   }
-  const newest = { position: { epoch: 1, tick: { id: nextId, snapshot: '9999:9999:' } }, timeline: '00000001' }
+  const newest = { ...resumedAt({ epoch: 1, tick: { id: nextId, snapshot: '9999:9999:' } }), timeline: '00000001' }
   const here = { timeline, checkpoint: newest, leads: true, fanOut: 'local' as const }
   expect(await resumed(here)).toEqual({ epoch: 1, tick: stored.tick, gap: 'gap' })
 })
