@@ -13,6 +13,7 @@ import { cursorOf, publishedPosition } from './change-log/position.ts'
 import { type ConnectionSettings, openDatabase } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
 import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
+import { CatchUpOutcomes } from './feed/catch-up-outcomes.ts'
 import { CatchUpWaiters } from './feed/catch-up-waiters.ts'
 import type { FeedContext } from './feed/context.ts'
 import { createPublisher, fanOutOf } from './feed/create-publisher.ts'
@@ -105,6 +106,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   readonly #node = randomUUID()
   readonly #failures: Failures
   readonly #publisherWatch = new PublisherWatch(this)
+  readonly #catchUpOutcomes = new CatchUpOutcomes()
   #state: FeedState = 'stopped'
   #session: Session | null = null
   #context: FeedContext | null = null
@@ -375,7 +377,15 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       }),
       position: () => this.#session?.position ?? null,
       cursor: () => this.cursor(),
-      onCaughtUp: outcome => this.announce('caughtUp', outcome),
+      onCaughtUp: outcome => {
+        this.#catchUpOutcomes.note(outcome.gaps?.[0]?.reason ?? 'complete')
+        this.announce('caughtUp', outcome)
+      },
+      onFailed: failed => {
+        this.#catchUpOutcomes.note(failed.outcome)
+        this.announce('catchUpFailed', failed)
+      },
+      onRange: range => this.announce('rangeRead', range),
     })
     this.#catchUps = catchUps
     const { logger } = settings
@@ -404,6 +414,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       captureWatch,
       publisherWatch: this.#publisherWatch,
       failures: this.#failures,
+      catchUpOutcomes: this.#catchUpOutcomes,
       events: this,
       logger,
       fanOut,

@@ -1,7 +1,8 @@
 import type { Socket } from 'socket.io'
 import { type Cursor, compareCursors, parseCursor } from '../change-log/cursor.ts'
 import { cursorOf } from '../change-log/position.ts'
-import { ChangefeedError } from '../errors.ts'
+import { asError, ChangefeedError } from '../errors.ts'
+import type { CatchUpFailedEvent } from '../pipeline/events.ts'
 import { EncodedMessages } from '../publish/socketio/encoded-messages.ts'
 import { type Held, LiveHold } from '../publish/socketio/live-hold.ts'
 import { SharedSlices } from '../publish/time-slice.ts'
@@ -32,6 +33,7 @@ export interface CatchUpsParts extends Omit<ReturningParts, 'slices' | 'encoded'
   readonly cursor: () => Promise<string>
   /** Called with the outcome of each catch-up. */
   readonly onCaughtUp: (outcome: CaughtUp) => void
+  readonly onFailed: (failed: CatchUpFailedEvent) => void
 }
 
 /**
@@ -62,6 +64,15 @@ export class CatchUps {
    * disconnected meanwhile, and errors of Postgres.
    */
   async run(socket: Socket, request: CatchUpRequest): Promise<CaughtUp> {
+    try {
+      return await this.#run(socket, request)
+    } catch (error) {
+      this.#parts.onFailed({ outcome: outcomeOf(error), error: asError(error) })
+      throw error
+    }
+  }
+
+  async #run(socket: Socket, request: CatchUpRequest): Promise<CaughtUp> {
     if (!socket.connected) throw disconnected()
     if (this.#underway.has(socket)) throw new ChangefeedError('E_USAGE', 'This socket is catching up already.')
     this.#underway.add(socket)
@@ -171,6 +182,13 @@ interface Start {
   readonly after?: Cursor | undefined
   readonly inclusive?: boolean | undefined
   readonly held: Held
+}
+
+function outcomeOf(error: unknown): CatchUpFailedEvent['outcome'] {
+  const { code } = error as { code?: unknown }
+  if (code === 'E_FORBIDDEN') return 'refused'
+  if (code === 'E_DISCONNECTED') return 'disconnected'
+  return code === 'E_USAGE' ? 'malformed' : 'failed'
 }
 
 async function readRest(returning: Returning, number: number) {

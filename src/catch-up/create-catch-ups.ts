@@ -5,12 +5,14 @@ import type { Models } from '../models/model.ts'
 import type { Settings } from '../options.ts'
 import type { FanOut } from '../publish/fan-out.ts'
 import type { Publisher } from '../publish/publisher.ts'
-import { CatchUps, type CaughtUp } from './catch-ups.ts'
-import { LogRanges } from './log-ranges.ts'
+import { CatchUps, type CatchUpsParts } from './catch-ups.ts'
+import { LogRanges, type LogRangesParts } from './log-ranges.ts'
 import { RecentEvents } from './recent-events.ts'
 import { recordingPublisher } from './recording-publisher.ts'
 
-export interface CatchUpContext {
+export interface CatchUpContext
+  extends Pick<CatchUpsParts, 'onCaughtUp' | 'onFailed'>,
+    Pick<LogRangesParts, 'onRange'> {
   readonly db: Database
   readonly settings: Settings
   readonly models: Models
@@ -18,7 +20,6 @@ export interface CatchUpContext {
   readonly fanOut: FanOut
   readonly position: () => Position | null
   readonly cursor: () => Promise<string>
-  readonly onCaughtUp: (outcome: CaughtUp) => void
 }
 
 export interface CatchUpParts {

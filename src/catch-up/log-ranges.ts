@@ -4,6 +4,7 @@ import type { Cursor } from '../change-log/cursor.ts'
 import { extentOfLog, hasTick, newestTick, type Position, ticksAfter } from '../change-log/position.ts'
 import { type Tick, WHOLE_TICK } from '../change-log/tick.ts'
 import { AbortController } from '../node-globals.ts'
+import type { RangeReadEvent } from '../pipeline/events.ts'
 import { listPauses, type Pause } from '../pipeline/pauses.ts'
 import { affectedModels } from '../publish/mapping/record-events.ts'
 import type { SentEvent } from '../publish/socketio/sent-event.ts'
@@ -31,6 +32,8 @@ export interface LogRangesParts extends LogReadersParts {
   readonly memoryBytes: number
   /** Maximum number of messages that a client receives. */
   readonly maxMessages: number
+  /** Called for each segment that a client needs. */
+  readonly onRange: (range: RangeReadEvent) => void
 }
 
 /**
@@ -214,17 +217,29 @@ export class LogRanges {
   /** The segment, up to the tick `until` at least. */
   async #segment(index: bigint, until: bigint): Promise<LogSegment | 'freed'> {
     const end = until < lastTickOf(index) ? until : lastTickOf(index)
+    const began = performance.now()
+    let isShared = true
+    const segment = await this.#upTo(index, end, () => {
+      isShared = false
+    })
+    this.#parts.onRange({ isShared, tookMs: performance.now() - began })
+    return segment
+  }
+
+  async #upTo(index: bigint, end: bigint, onRead: () => void): Promise<LogSegment | 'freed'> {
     for (;;) {
       const known = this.#segments.get(index)
       if (known && known.until >= end) return this.#used(index, known)
-      const segment = await whenAvailable(() => this.#extendedOrFreed(index, end), this.#end.signal)
+      const segment = await whenAvailable(() => this.#extendedOrFreed(index, end, onRead), this.#end.signal)
       if (segment === 'freed' || segment.until >= end) return segment
     }
   }
 
-  async #extendedOrFreed(index: bigint, end: bigint): Promise<LogSegment | 'freed'> {
+  async #extendedOrFreed(index: bigint, end: bigint, onRead: () => void): Promise<LogSegment | 'freed'> {
     try {
-      return await (this.#extending.get(index) ?? this.#extend(index, end))
+      const extending = this.#extending.get(index)
+      if (!extending) onRead()
+      return await (extending ?? this.#extend(index, end))
     } catch (error) {
       const { epoch, oldest } = await extentOfLog(this.#parts.db)
       if (epoch !== this.#epoch || oldest > index * TICKS_PER_SEGMENT) return 'freed'

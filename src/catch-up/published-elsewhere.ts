@@ -56,6 +56,8 @@ export class PublishedElsewhere {
       position: () => null,
       cursor: () => this.cursor(),
       onCaughtUp: () => {},
+      onFailed: () => {},
+      onRange: () => {},
     })
     return { db, catchUps }
   }

@@ -1,11 +1,18 @@
 import type { ModelFailures } from '../leader/node-health.ts'
 import type { Node } from '../leader/nodes.ts'
+import { checkCatchUps } from './catch-up-checks.ts'
 import type { Finding } from './finding.ts'
 
 /** Problems that the nodes report. */
 export const checkNodes = (nodes: readonly Node[]): Finding[] => {
   const alive = nodes.filter(({ role }) => role !== 'silent')
-  return [...alive.flatMap(outage), ...failedModels(alive).map(failure), ...alive.flatMap(version), ...mixed(alive)]
+  return [
+    ...alive.flatMap(outage),
+    ...failedModels(alive).map(failure),
+    ...alive.flatMap(checkCatchUps),
+    ...alive.flatMap(version),
+    ...mixed(alive),
+  ]
 }
 
 /** Finds a feed in an app beside a separate listener, where either may lead depending on which started first. */

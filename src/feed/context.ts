@@ -10,6 +10,7 @@ import type { PublisherWatch } from '../pipeline/publisher-watch.ts'
 import type { FanOut } from '../publish/fan-out.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import type { CaptureWatch } from './capture-watch.ts'
+import type { CatchUpOutcomes } from './catch-up-outcomes.ts'
 import type { CatchUpWaiters } from './catch-up-waiters.ts'
 import type { FeedSnapshots } from './feed-snapshots.ts'
 
@@ -35,6 +36,7 @@ export interface FeedContext {
   readonly captureWatch: CaptureWatch
   readonly publisherWatch: PublisherWatch
   readonly failures: Failures
+  readonly catchUpOutcomes: CatchUpOutcomes
   readonly events: FeedEmitter
   readonly logger: Logger
   readonly publisher: Publisher

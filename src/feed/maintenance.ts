@@ -154,10 +154,11 @@ export class Maintenance {
 
   async #health(): Promise<NodeHealth> {
     const { role, position } = this.#subject
-    const { db, publisherWatch, failures } = this.#context
+    const { db, publisherWatch, failures, catchUpOutcomes } = this.#context
     const publishes = role !== 'standby'
     const lag = publishes && position ? await readLag(db, position) : null
-    return { lag, outage: publishes ? publisherWatch.outage : null, failures: failures.recent() }
+    const outage = publishes ? publisherWatch.outage : null
+    return { lag, outage, failures: failures.recent(), catchUps: catchUpOutcomes.recent() }
   }
 
   #repeat(ms: number, task: () => Promise<unknown>, onError = this.#log) {

@@ -6,6 +6,8 @@ export interface NodeHealth {
   readonly lag: Lag | null
   readonly outage: PublisherOutage | null
   readonly failures: readonly ModelFailures[]
+  /** Numbers of sockets that asked for what they missed within the last hour, by outcome. Absent from older versions. */
+  readonly catchUps?: Readonly<Record<string, number>>
 }
 
 /** The publisher's backend, such as the Redis server of a socket.io adapter, is unavailable. The feed waits for it. */

@@ -148,6 +148,21 @@ function count(feed: Changefeed, registry: Registry) {
     catchUps.inc({ outcome: missing?.[0]?.reason ?? 'complete' })
     replayed.inc(count)
   })
+  feed.on('catchUpFailed', ({ outcome }) => catchUps.inc({ outcome }))
+  const ranges = counter(
+    'catch_up_ranges',
+    'Ranges of the change log for these sockets, by source: log or shared.',
+    'source',
+  )
+  const rangeReading = histogram(
+    'catch_up_read_seconds',
+    'Time to read such a range from the log, with waiting.',
+    SECONDS,
+  )
+  feed.on('rangeRead', ({ isShared, tookMs }) => {
+    ranges.inc({ source: isShared ? 'shared' : 'log' })
+    if (!isShared) rangeReading.observe(tookMs / 1000)
+  })
   const errors = counter('errors', 'Errors from which the feed recovered.')
   feed.on('error', () => errors.inc())
   const reconnects = counter('reconnects', 'Lost connections to the database.')

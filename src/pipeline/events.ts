@@ -71,6 +71,10 @@ export interface ChangefeedEvents {
   slowClient: [SlowClient]
   /** A socket has received what it missed. */
   caughtUp: [CaughtUpEvent]
+  /** A socket asked for what it missed, and did not receive it. */
+  catchUpFailed: [CatchUpFailedEvent]
+  /** A range of the change log was needed for a socket that returned. */
+  rangeRead: [RangeReadEvent]
   /** True when this node becomes the leader, false when it stops leading. */
   leader: [boolean]
   connected: []
@@ -85,6 +89,22 @@ export interface CaughtUpEvent {
   readonly replayed: number
   /** Models of which messages are missing, with the reason. */
   readonly gaps?: readonly { readonly reason: string; readonly identities: readonly string[] }[]
+}
+
+export interface CatchUpFailedEvent {
+  /**
+   * `refused` by the policy, `malformed` cursor or a request while another one runs, `disconnected` meanwhile, or `failed`,
+   * for example because the database did not respond.
+   */
+  readonly outcome: 'refused' | 'malformed' | 'disconnected' | 'failed'
+  readonly error: Error
+}
+
+export interface RangeReadEvent {
+  /** Whether it was in memory, or another socket had asked for it, so that the log was not read. */
+  readonly isShared: boolean
+  /** Until it was available. */
+  readonly tookMs: number
 }
 
 export class FeedEmitter extends EventEmitter<ChangefeedEvents> {

@@ -1,9 +1,6 @@
+import { HourlyCount } from '../hourly-count.ts'
 import type { ModelFailures } from '../leader/node-health.ts'
 import type { Logger } from '../logger.ts'
-
-const MINUTE_MS = 60_000
-/** How long a failure is counted. */
-const MINUTES = 60
 
 /**
  * Counts failures to publish. A fault in a model usually affects all of its rows, so it is logged with its stack once,
@@ -54,21 +51,15 @@ export class Failures {
 
 class FailureCount {
   last: Omit<ModelFailures, 'identity' | 'count'> = { at: 0, reason: '', stack: null }
-  /** By minute since the epoch, oldest first. */
-  readonly #byMinute = new Map<number, number>()
+  readonly #count = new HourlyCount()
 
   add(last: FailureCount['last']): void {
-    const minute = Math.floor(last.at / MINUTE_MS)
-    this.#byMinute.set(minute, (this.#byMinute.get(minute) ?? 0) + 1)
+    this.#count.add(last.at)
     this.last = last
   }
 
   total(now: number): number {
-    for (const minute of this.#byMinute.keys()) {
-      if (minute > now / MINUTE_MS - MINUTES) break
-      this.#byMinute.delete(minute)
-    }
-    return [...this.#byMinute.values()].reduce((sum, count) => sum + count, 0)
+    return this.#count.total(now)
   }
 }
 

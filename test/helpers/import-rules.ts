@@ -11,6 +11,7 @@ const ROOMS: readonly (readonly string[])[] = [
   [
     'backoff.ts',
     'bounded-map.ts',
+    'hourly-count.ts',
     'composite-key.ts',
     'errors.ts',
     'logger.ts',

@@ -46,7 +46,7 @@ async function openWorld(options: Partial<ChangefeedOptions> = {}) {
   const db = openDatabase({ connectionString, applicationName: 'test' }, 'changefeed')
   afterScope(() => db.close())
   const ranges = ({ memoryBytes = 32 * 2 ** 20, maxMessages = 10_000 }: Limits = {}) => {
-    const parts = { db, settings: parseOptions(all), models: known, sentBy, concurrentReads: 2 }
+    const parts = { db, settings: parseOptions(all), models: known, sentBy, concurrentReads: 2, onRange() {} }
     const made = new LogRanges({ ...parts, memoryBytes, maxMessages })
     afterScope(() => made.close())
     return made
@@ -432,6 +432,7 @@ test('a range has no attribute that clients may not see, as live messages', asyn
     concurrentReads: 1,
     memoryBytes: 1e6,
     maxMessages: 100,
+    onRange: () => {},
   })
   afterScope(() => ranges.close())
   const { sent } = await collect(ranges, { after })

@@ -241,7 +241,7 @@ const waysOut: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
       settings,
       models: selectModels(readModels(options.collections), settings.models),
       sentBy: (event, meta) => publisher.sent?.(event, meta) as SentEvent,
-      ...{ concurrentReads: 1, memoryBytes: 1e6, maxMessages: 100 },
+      ...{ concurrentReads: 1, memoryBytes: 1e6, maxMessages: 100, onRange: () => {} },
     })
     afterScope(() => ranges.close())
     const left: unknown[] = []
