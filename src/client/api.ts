@@ -4,8 +4,6 @@ import type { State } from './state.ts'
 export interface ChangesOptions {
   /** Where the cursor is kept across reloads of the page, as `changefeed`. @default in memory only */
   readonly storage?: CursorStorage
-  /** Paths whose GET subscribes the socket, such as `/user`. They are requested after each connect. */
-  readonly requests?: readonly string[]
 }
 
 /** `sessionStorage`, or what has these functions. */
@@ -19,18 +17,19 @@ export interface Changes {
   readonly state: State
   /**
    * Requests a path whose GET subscribes the socket, now and after each connect. `take` receives the answer the first time and
-   * after each gap, and after each connect if the list is at its limit, 30 or that of the path: records beyond it are not
-   * subscribed again. Messages that arrive before the answer are handed over behind it.
+   * after each gap, and after each connect if the list is at its limit, 30 or that of the path, or if the path filters: records
+   * that the list has no longer are not subscribed again. Messages that arrive before the answer are handed over behind it.
    */
-  get<T = unknown>(path: string, take: (answer: T) => void): void
+  get<T = unknown>(path: string, take?: (answer: T) => void): void
   /**
    * The list at a path, which follows the server from the first answer on, in the order of its ids. `model` is the identity of its
-   * model. Where only the server knows the list, it is requested again. @default `model` is the first part of the path
+   * model. Where only the server knows the list, and after a write of this socket, it is requested again.
+   * @default `model` is the first part of the path
    */
   live<T = Row>(path: string, model?: string): LiveList<T>
-  /** Several listeners may be set for one event. */
+  /** Several listeners may be set for one event. What they throw is reported as an unhandled rejection. */
   on<Name extends keyof ChangesEvents>(name: Name, listener: (event: ChangesEvents[Name]) => void): void
-  /** From now on messages pass as without this client. */
+  /** From now on messages pass as without this client. `changefeed()` makes a new one of the socket. */
   close(): void
 }
 
@@ -41,8 +40,11 @@ export type LiveList<T> = T[] & {
 }
 
 export interface ChangesEvents {
-  /** Everything has been handed over: after each connect, and after lists have been requested again. */
-  caughtUp: { readonly cursor: string | undefined }
+  /**
+   * Everything has been handed over: after each connect, and after lists have been requested again. The cursor is empty if the
+   * server does not replay.
+   */
+  caughtUp: { readonly cursor: string }
   /** Changes are missing. */
   gap: Gap
   /** A request failed. `status` is 0 if there was no answer. What may succeed later is repeated. */

@@ -1,9 +1,9 @@
 import type { Changes, ChangesOptions, Gap, LiveList } from './api.ts'
-import { applied, limitOf, modelOf, type Row } from './live-list.ts'
+import { applied, isSelection, type Row } from './live-list.ts'
 import { type Message, rank } from './message.ts'
 import { repeats, takeCopy } from './repeats.ts'
-import { type Answer, eachRawSocket, type RawSocket, type SailsSocket } from './socket.ts'
-import { type Input, nextState, type State } from './state.ts'
+import { type Answer, eachRawSocket, onOwnWrites, type RawSocket, type SailsSocket } from './socket.ts'
+import { nextState, type State } from './state.ts'
 
 export type { Changes, ChangesEvents, ChangesOptions, CursorStorage, Gap, LiveList } from './api.ts'
 export type { State } from './state.ts'
@@ -25,8 +25,14 @@ interface Entry {
   readonly take?: ((answer: unknown) => void) | undefined
   /** Of live lists. Returns whether only the server knows the list. */
   readonly hear?: ((message: Message) => boolean) | undefined
-  isStale: boolean
+  /** {@link STALE}, {@link REQUESTED}, or 0 if the list is fresh. */
+  stale: number
 }
+
+/** The list must be requested. */
+const STALE = 1
+/** The list has been requested, and must be handed over. */
+const REQUESTED = 2
 
 /**
  * Makes a socket miss nothing while it is disconnected: it reconnects, runs its subscribing requests again, and hands over
@@ -34,44 +40,48 @@ interface Entry {
  *
  * Takes `io.socket` of sails.io.js 1.2, or a socket of socket.io-client 2 to 4, which needs the handshake of sails.io.js:
  * `io({ query: { __sails_io_sdk_version: '1.2.1' } })`. The app's handlers stay as they are. Called again with the same socket,
- * it returns the same object.
+ * it returns the same object, until that is closed.
  *
  * @example
  * const changes = changefeed(io.socket, { storage: sessionStorage })
  * const users = changes.live('/user')
  * users.onChange = () => show(users)
  */
-export function changefeed(given: object, options: ChangesOptions = {}): Changes {
-  const socket = given as SailsSocket & RawSocket & { changefeed?: Changes }
-  if (socket.changefeed) return socket.changefeed
-  // Local variables instead of a class, as minifiers shorten no other names.
-  const { storage, requests = [] } = options
+export const changefeed = (socket: Socket | object, options: ChangesOptions = {}): Changes =>
+  ((socket as Socket).changefeed ??= changesOf(socket as Socket, options))
+
+type Socket = SailsSocket & RawSocket & { changefeed?: Changes | null }
+
+/** Local variables instead of a class, as minifiers shorten no other names. */
+const changesOf = (socket: Socket, { storage }: ChangesOptions): Changes => {
   const entries: Entry[] = []
   // biome-ignore lint/suspicious/noExplicitAny: `on` has the types
   const listeners: [name: string, listener: (event: any) => void][] = []
   const isRepeat = repeats()
-  let raw: RawSocket | undefined
-  let pass: (message: Message) => void
+  /** Null after `close()`. */
+  let raw: RawSocket | null | undefined
+  let pass: (message: Message) => Promise<void>
   let state: State = 'disconnected'
-  let cursor: string | null | undefined
+  let cursor = storage?.getItem(KEY) ?? ''
   let queue: Message[] = []
   const gaps: Omit<Gap, 'lists'>[] = []
   let timer: ReturnType<typeof setTimeout> | undefined
   let round = 0
-  let wasLive = false
 
   const emit = (name: string, event: object) => {
-    for (const [each, listener] of listeners) if (each === name) listener(event)
+    for (const [each, listener] of listeners) if (each === name) void call(listener, event)
   }
 
-  const input = (given: Input) => {
-    const stale = entries.filter(({ isStale }) => isStale)
-    const next = raw && nextState(state, given, !!(gaps.length + stale.length))
+  const staleEntries = () => entries.filter(each => each.stale === STALE)
+
+  const proceed = (to: State) => {
+    if (to === 'live') handOverQueue()
+    const next = raw && nextState(state, to, gaps.length + staleEntries().length)
     if (!next) return
     state = next
     round++
     clearTimeout(timer)
-    enter[state](stale)
+    enter[state]?.()
   }
 
   /** Of the current state, in place of what it has waited for. */
@@ -80,53 +90,50 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
     timer = setTimeout(act, ms)
   }
 
-  const enter: Record<State, (stale: readonly Entry[]) => void> = {
-    disconnected() {
-      queue = [] // behind the cursor: it will be replayed
+  const enter: Partial<Record<State, () => void>> = {
+    subscribing() {
+      if (!cursor && round > 1) gap() // what was missed since the connection before
+      after(0, () => request([...entries])) // with those that are added now
     },
-    subscribing: () => after(0, () => request([...entries])), // with those that are added now
     catchingUp() {
-      if (wasLive && !cursor) gap()
       after(SILENCE_MS, notCaughtUp)
       // Inclusive: one change may have several messages, of which some have come.
-      ask(`${SINCE}?inclusive=1${cursor ? `&cursor=${cursor}` : ''}`, status => {
-        if (status !== 200) notCaughtUp(status)
-      })
+      ask(`${SINCE}?inclusive=1&cursor=${cursor}`, status => status === 200 || notCaughtUp(status))
     },
-    refreshing: stale => after(SETTLE_MS, () => request(stale)),
-    live() {
-      wasLive = true
-      queue.splice(0).forEach(handOver)
-      emit('caughtUp', { cursor })
-    },
+    refreshing: () => after(SETTLE_MS, () => request(staleEntries())),
+    live: () => emit('caughtUp', { cursor }),
   }
 
-  const ask = (url: string, answered: (status: number, body?: unknown) => void) => {
+  const ask = (url: string, answered: (status?: number, body?: unknown) => unknown) => {
     const asked = round
     // With the option `ackTimeout` of socket.io-client 4, an error comes first.
     ;(raw as RawSocket).emit('get', { url, headers: socket.headers }, (...args: Answer[]) => {
-      const { statusCode = 0, body } = { ...args.pop() }
+      const { statusCode, body } = { ...args.pop() }
       if (asked === round) answered(statusCode, body)
     })
   }
 
   const request = (asked: readonly Entry[]) => {
     const lists: Record<string, unknown> = {}
+    const { length } = gaps // those that the answers cover
     let open = asked.length
     const finish = () => {
-      for (const { path } of asked) if (!(path in lists)) failed(path)
-      for (const each of gaps.splice(0)) emit('gap', { ...each, lists })
-      input('answered')
+      for (const each of asked) if (!(each.path in lists)) failed(each.path)
+      for (const each of gaps.splice(0, length)) emit('gap', { lists, ...each })
+      proceed(state === 'subscribing' ? 'catchingUp' : 'live')
     }
     after(open && SILENCE_MS, finish)
     for (const entry of asked) {
-      ask(entry.path, (status, body) => {
-        const { path, take, isStale } = entry
-        entry.isStale = false
+      const { path } = entry
+      if (entry.stale) entry.stale = REQUESTED
+      ask(path, (status, body) => {
         lists[path] = body
-        if (status < 200 || status > 299) failed(path, status, body)
-        // At its limit: the socket was subscribed to records beyond it when they were created, and is not any more.
-        else if (isStale || (body as unknown[])?.length >= limitOf(path)) take?.(body)
+        if (!/^2/.test(`${status}`)) failed(path, status, body)
+        else {
+          // Of records that such a list shows no longer, the socket receives no messages.
+          if (entry.stale || isSelection(path, body)) void call(entry.take, body)
+          entry.stale &= STALE // again, if it has become so meanwhile
+        }
         if (!--open) finish()
       })
     }
@@ -138,99 +145,103 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
   }
 
   const notCaughtUp = (status = 0) => {
-    if (!wasLive) emit('error', { path: SINCE, status }) // later ones are gaps only
+    emit('error', { path: SINCE, status })
     if (cursor) gap()
-    cursor = undefined
-    input('caughtUp')
+    cursor = ''
+    proceed('live')
   }
 
   const gap = (reason = 'failed', identities: readonly string[] = []) => {
     gaps.push({ reason, identities })
-    for (const entry of entries) entry.isStale = true
-    input('stale')
+    entries.forEach(refresh)
+    proceed('refreshing') // also without a list
   }
 
   /** Returns whether the message is handed over here, now or later. */
   const receive = (message: Message): boolean => {
     const [event, payload, meta] = message
-    const { verb, reason, identity, identities } = { ...payload }
+    const { verb } = { ...payload }
     if (event !== KEY) {
-      if (!verb) return false
       if (meta?.replayed && state === 'catchingUp') {
         after(SILENCE_MS, notCaughtUp)
         takeCopy(queue, message)
         handOver(message)
-      } else if (queue.push(message) && state === 'live') queue.splice(0).forEach(handOver)
-      return true
+      } else if (verb && queue.push(message) && state === 'live') handOverQueue()
+      return !!verb
     }
-    const replayedTo = rank(cursor ?? '')
-    isKnown([event, payload, payload]) // moves the cursor, which is ahead of what the app sent itself
-    if (verb === 'caughtUp') {
+    const replayedTo = rank(cursor)
+    const isRefetch = !isKnown([event, payload, meta ?? payload]) && verb === 'refetch'
+    if (verb === 'caughtUp' && state === 'catchingUp') {
       // What is not behind the last replayed message was replayed too, or concerns a record that is gone.
-      queue = queue.filter(([, , each]) => !each?.cursor || rank(each.cursor) > replayedTo)
-      input(verb)
+      queue = queue.filter(
+        each => !each[2]?.cursor || each[1].verb === 'destroyed' || rank(each[2].cursor) > replayedTo,
+      )
+      cursor = payload.cursor as string // also of another history
+      proceed('live')
     }
-    if (verb === 'gap') gap(reason, identities)
-    if (verb !== 'refetch' || isKnown(message)) return true
-    gap(reason, [identity as string])
-    return false
+    if (isRefetch || verb === 'gap') gap(payload.reason, payload.identities ?? [payload.identity as string])
+    return !isRefetch
   }
+
+  const handOverQueue = () => queue.splice(0).forEach(handOver)
 
   const handOver = (message: Message) => {
     if (isKnown(message)) return
-    try {
-      for (const entry of entries) {
-        if (entry.isStale || !entry.hear?.(message)) continue
-        entry.isStale = true
-        setTimeout(input, 0, 'stale')
-      }
-      pass(message)
-    } catch (error) {
-      void Promise.reject(error) // is reported, and the messages behind it are handed over
-    }
+    for (const entry of entries) if (!entry.stale && entry.hear?.(message)) refresh(entry)
+    void pass(message)
+  }
+
+  const refresh = (entry: Entry) => {
+    entry.stale = STALE
+    proceed('refreshing')
   }
 
   /** Moves the cursor. Returns whether the message has been handed over before. */
   const isKnown = (message: Message) => {
-    cursor = message[2]?.cursor ?? cursor
-    try {
-      if (cursor) storage?.setItem(KEY, cursor)
-    } catch {} // full or forbidden
+    const its = message[2]?.cursor
+    if (rank(its) > rank(cursor)) {
+      cursor = its as string
+      try {
+        storage?.setItem(KEY, cursor)
+      } catch {} // full or forbidden
+    }
     return isRepeat(message)
   }
 
   const add = (path: string, take?: Entry['take'], hear?: Entry['hear']) => {
-    entries.push({ path, take, hear, isStale: !!take })
-    input('stale')
+    entries.push({ path, take, hear, stale: take ? STALE : 0 })
+    proceed('refreshing')
   }
 
-  for (const path of requests) add(path)
-  try {
-    cursor = storage?.getItem(KEY)
-  } catch {}
   eachRawSocket(socket, attached => {
+    if (raw === null) return
     const { onevent } = attached
     raw = attached
     raw.io.reconnection(true)
-    pass = data => onevent.call(attached, { data })
+    pass = async data => onevent.call(attached, { data })
     raw.onevent = packet => {
       if (!raw || !receive(packet.data)) onevent.call(attached, packet)
     }
-    raw.on('connect', () => input('connected'))
-    raw.on('disconnect', () => input('disconnected'))
-    if (raw.connected) input('connected')
+    // The socket is left out of the messages about them.
+    onOwnWrites(raw, () => {
+      for (const entry of entries) if (entry.hear) refresh(entry)
+    })
+    raw.on('connect', () => proceed('subscribing'))
+    raw.on('disconnect', () => proceed('disconnected'))
+    if (raw.connected) proceed('subscribing')
   })
 
-  socket.changefeed = {
+  return {
     get state() {
       return state
     },
     get: add as Changes['get'],
-    live<T>(path: string, model = modelOf(path)): LiveList<T> {
+    live<T>(path: string, model = path.split(/\W/)[1]): LiveList<T> {
       const list: LiveList<Row> = []
       const take = (rows: unknown) => {
         list.splice(0, list.length, ...(rows as Row[]))
-        list.onChange?.(list)
+        if (!isSelection(path, rows)) list.sort((a, b) => +(a.id > b.id) || -1)
+        void call(list.onChange, list)
       }
       add(path, take, message => {
         const rows = applied(list, message, path, model)
@@ -244,9 +255,11 @@ export function changefeed(given: object, options: ChangesOptions = {}): Changes
     },
     close() {
       queue.forEach(pass)
-      input('disconnected')
-      raw = undefined
+      proceed('disconnected')
+      raw = socket.changefeed = null
     },
   }
-  return socket.changefeed
 }
+
+/** What a callback of the app throws is reported as a rejection that nobody handles. */
+const call = async <Given>(callback: ((given: Given) => void) | undefined, given: Given) => callback?.(given)

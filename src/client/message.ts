@@ -26,4 +26,4 @@ export const keyOf = ([event, payload]: Message): string =>
   event + JSON.stringify(payload, (name, value) => (/data|prev|added$/.test(name) ? undefined : value))
 
 /** For comparisons of cursors, whose parts are numbers in base 36. */
-export const rank = (cursor: string): string => cursor.replace(/\w+/g, part => part.padStart(13))
+export const rank = (cursor = ''): string => cursor.replace(/\w+/g, part => part.padStart(13))

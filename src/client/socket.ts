@@ -6,7 +6,7 @@ export interface RawSocket {
   readonly io: { reconnection(isOn: boolean): unknown }
   onevent(packet: Packet): void
   on(event: string, listener: () => void): unknown
-  emit(event: string, ...args: unknown[]): unknown
+  emit(...args: [event: string, ...unknown[]]): unknown
 }
 
 export interface Packet {
@@ -27,12 +27,30 @@ export interface Answer {
 }
 
 /** Calls `use` with the raw socket, and with each that takes its place. */
-export function eachRawSocket(socket: SailsSocket & RawSocket, use: (raw: RawSocket) => void): void {
+export const eachRawSocket = (socket: SailsSocket & RawSocket, use: (raw: RawSocket) => void): void => {
   const { replay, _raw } = socket
-  if (!replay || _raw) use(_raw ?? socket)
-  if (!replay) return
-  socket.replay = () => {
-    if (socket._raw) use(socket._raw) // before the app's requests run
-    return replay.call(socket)
-  }
+  if (_raw) use(_raw)
+  if (replay)
+    socket.replay = () => {
+      use(socket._raw as RawSocket) // before the app's requests run
+      return replay.call(socket)
+    }
+  else use(socket)
+}
+
+/** Calls `act` after each answer to a request that may have written. */
+export const onOwnWrites = (raw: RawSocket, act: () => void): void => {
+  const { emit } = raw
+  const informing = (each: unknown) =>
+    Object.assign((...answer: unknown[]) => {
+      ;(each as (...answer: unknown[]) => void)(...answer)
+      act()
+    }, each) // socket.io-client 4 marks functions
+  raw.emit = (...args) =>
+    emit.apply(
+      raw,
+      args[0] === 'get'
+        ? args
+        : (args.map(each => (typeof each === 'function' ? informing(each) : each)) as typeof args),
+    )
 }

@@ -1,36 +1,29 @@
 /**
  * Where a client stands towards the stream of messages. Messages reach the app's handlers at once when it is `live`, and
- * wait in a queue otherwise. Replayed messages reach them at once in `catchingUp`.
+ * wait in a queue otherwise. Replayed messages reach them at once in `catchingUp`. What happens asks for a state:
  *
- * | state          | answered   | caughtUp | stale      | connected   | disconnected |
- * |----------------|------------|----------|------------|-------------|--------------|
- * | `disconnected` |            |          |            | subscribing | disconnected |
- * | `subscribing`  | catchingUp |          |            | subscribing | disconnected |
- * | `catchingUp`   |            | live*    |            | subscribing | disconnected |
- * | `refreshing`   | live*      |          | refreshing | subscribing | disconnected |
- * | `live`         |            |          | refreshing | subscribing | disconnected |
+ * |                | connected     | disconnected   | answered     | caughtUp, answered | stale        |
+ * |----------------|---------------|----------------|--------------|--------------------|--------------|
+ * | asks for       | `subscribing` | `disconnected` | `catchingUp` | `live`             | `refreshing` |
+ * | `disconnected` | subscribing   | disconnected   | -            | -                  |              |
+ * | `subscribing`  | subscribing   | disconnected   | catchingUp   | -                  |              |
+ * | `catchingUp`   | subscribing   | disconnected   | -            | live*              |              |
+ * | `refreshing`   | subscribing   | disconnected   | -            | live*              |              |
+ * | `live`         | subscribing   | disconnected   | -            | -                  | refreshing   |
  *
- * `*` refreshing, if a list is stale. An empty cell changes nothing. On entering a state, also from itself, a client
+ * `*` refreshing, if a list is stale. An empty cell changes nothing, and `-` does not happen. On entering a state, also from
+ * itself, a client
  * - `subscribing` runs all subscribing requests again; `answered` follows the last answer,
  * - `catchingUp` asks for the messages since its cursor; `caughtUp` follows the last of them,
- * - `refreshing` runs the requests of stale lists again, and hands the lists over,
- * - `live` hands over the queued messages.
+ * - `refreshing` runs the requests of stale lists again, and hands over the lists; `answered` follows,
+ * - `live` says so.
+ *
+ * The queued messages are handed over when `live` is asked for. A list becomes stale if it is new, or if changes are missing.
  */
 export type State = 'disconnected' | 'subscribing' | 'catchingUp' | 'refreshing' | 'live'
 
-/** `stale`: a list must be read, because it is new or because changes are missing. */
-export type Input = 'answered' | 'caughtUp' | 'stale' | 'connected' | 'disconnected'
-
-const TRANSITIONS: Partial<Record<State, Partial<Record<Input, State>>>> = {
-  subscribing: { answered: 'catchingUp' },
-  catchingUp: { caughtUp: 'live' },
-  refreshing: { answered: 'live', stale: 'refreshing' },
-  live: { stale: 'refreshing' },
-}
-
-/** The state to enter. Undefined if the input changes nothing. */
-export function nextState(state: State, input: Input, isStale: boolean): State | undefined {
-  const inAny: Partial<Record<Input, State>> = { connected: 'subscribing', disconnected: 'disconnected' }
-  const next = { ...inAny, ...TRANSITIONS[state] }[input]
-  return next === 'live' && isStale ? 'refreshing' : next
+/** The state to enter. Undefined if nothing changes. `stale`: number of stale lists, and of gaps to report. */
+export const nextState = (state: State, asked: State, stale: number): State | undefined => {
+  if (asked === 'refreshing' && state !== 'live') return undefined
+  return asked === 'live' && stale ? 'refreshing' : asked
 }

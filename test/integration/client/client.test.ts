@@ -22,7 +22,7 @@ test.each(Object.entries(SOCKETS))('%s reconnects, and asks from its cursor', as
   const server = await scriptedServer()
   const page = openPage(openSocket(server.port), { requests: ['/user'] })
   await page.caughtUpTimes(1)
-  expect(server.requests).toEqual(['/user', `${SINCE}?inclusive=1`])
+  expect(server.requests).toEqual(['/user', `${SINCE}?inclusive=1&cursor=`])
   server.send('user', updated(1, 'ann'), { cursor: '1.2.3' })
   await eventually(() => expect(page.handled).toHaveLength(1))
   server.on(SINCE, socket => {
@@ -155,7 +155,7 @@ test('a gap is not forgotten if the connection breaks before the lists have come
   expect(page.gap).toEqual([{ reason: 'declared', identities: [], lists: { '/user': ['fresh'] } }])
 })
 
-test('a server without the feature: says so once, and reads again after each reconnect', async () => {
+test('a server without the feature: says so, and reads again after each reconnect', async () => {
   const server = await scriptedServer()
   server.on(SINCE, () => ({ statusCode: 404 }))
   const page = openPage(open(server.port), { requests: ['/user'] })
@@ -168,7 +168,7 @@ test('a server without the feature: says so once, and reads again after each rec
     await eventually(() => expect(page.gap.at(times - 1)).toMatchObject({ reason: 'failed', lists: { '/user': [] } }))
     await page.caughtUpTimes(1 + times)
   }
-  expect(page.error).toEqual([{ path: SINCE, status: 404 }])
+  expect(page.error).toEqual([1, 2, 3].map(() => ({ path: SINCE, status: 404 })))
 })
 
 test('a subscribing request that is refused is reported, and does not hold up the others', async () => {
@@ -223,7 +223,7 @@ test('the cursor survives a reload in a storage', async () => {
   expect(server.requests.at(-1)).toBe(`${SINCE}?inclusive=1&cursor=1.2.3`)
 })
 
-test('a storage with foreign content, or one that fails, costs a gap or nothing', async () => {
+test('a storage with foreign content, or one that is full, costs a gap or nothing', async () => {
   const server = await scriptedServer()
   server.on(SINCE, (socket, url) => {
     if (url.includes('cursor=')) return { statusCode: 400 }
@@ -233,16 +233,16 @@ test('a storage with foreign content, or one that fails, costs a gap or nothing'
   const foreign = openPage(open(server.port), { storage: memoryStorage({ changefeed: '{"a":1}&x=#' }) })
   await foreign.caughtUpTimes(1)
   expect(foreign.gap).toMatchObject([{ reason: 'failed' }])
-  const fail = () => {
+  const setItem = () => {
     throw new Error('full')
   }
-  const full = openPage(open(server.port), { storage: { getItem: fail, setItem: fail } })
+  const full = openPage(open(server.port), { storage: { getItem: () => null, setItem } })
   await full.caughtUpTimes(1)
   expect(full.gap).toEqual([])
 })
 
-test('a handler that throws costs no other message', async () => {
-  const { server, page } = await livePage()
+/** What is reported as an unhandled rejection until the end of the test. */
+function unhandledRejections(): unknown[] {
   const reported: unknown[] = []
   const others = process.listeners('unhandledRejection')
   process.removeAllListeners('unhandledRejection')
@@ -251,6 +251,12 @@ test('a handler that throws costs no other message', async () => {
     process.removeAllListeners('unhandledRejection')
     for (const each of others) process.on('unhandledRejection', each)
   })
+  return reported
+}
+
+test('a handler that throws costs no other message', async () => {
+  const { server, page } = await livePage()
+  const reported = unhandledRejections()
   page.socket.on('user', message => {
     if ((message as { id: number }).id === 1) throw new Error('of the app')
   })
@@ -266,6 +272,155 @@ test('a handler that throws costs no other message', async () => {
   await eventually(() => expect(reported).toEqual([new Error('of the app')]))
 })
 
+test('callbacks that throw hold up nothing', async () => {
+  const server = await scriptedServer()
+  const reported = unhandledRejections()
+  server.on('/user', () => ({ statusCode: 200, body: [{ id: 1, name: 'ann' }] }))
+  const page = openPage(open(server.port))
+  const fail = (what: string) => () => {
+    throw new Error(what)
+  }
+  page.changes.get('/user', fail('take'))
+  page.changes.live('/user').onChange = fail('onChange')
+  for (const name of ['gap', 'caughtUp'] as const) page.changes.on(name, fail(name))
+  await page.caughtUpTimes(1)
+  server.send('changefeed', { verb: 'gap', reason: 'declared', identities: [] })
+  await page.caughtUpTimes(2)
+  server.send('user', updated(1, 'bob'), { cursor: '1.1.1' })
+  await eventually(() => expect(page.handled).toHaveLength(1))
+  const failures = ['take', 'onChange', 'caughtUp', 'take', 'onChange', 'gap', 'caughtUp', 'onChange']
+  await eventually(() => expect(reported).toEqual(failures.map(what => new Error(what))))
+})
+
+test('lists and messages are handed over although changes go missing all the time', async () => {
+  const server = await scriptedServer()
+  let count = 0
+  server.on('/user', socket => {
+    const cursor = `1.1.${++count}`
+    sendTo(socket, updated(1, `${count}`), cursor)
+    socket.emit('changefeed', { verb: 'refetch', identity: 'user', reason: 'truncate' }, { cursor })
+    return { statusCode: 200, body: [{ id: 1, name: `list ${count}` }] }
+  })
+  const page = openPage(open(server.port))
+  const lists: string[] = []
+  page.changes.get<{ name: string }[]>('/user', ([user]) => void lists.push(user?.name ?? ''))
+  await eventually(() => expect(lists.slice(0, 4)).toEqual([1, 2, 3, 4].map(each => `list ${each}`)))
+  await eventually(() => expect(page.handled.slice(0, 3)).toHaveLength(3))
+  expect(page.gap.length).toBeGreaterThan(1)
+})
+
+test('a gap that is declared while lists are read is reported with later lists', async () => {
+  const { server, page } = await livePage({ requests: ['/user'] })
+  const gap = (reason: string) => server.send('changefeed', { verb: 'gap', reason, identities: [] })
+  const names = ['first', 'second']
+  server.on('/user', () => {
+    const name = names.shift()
+    if (name === 'first') gap('tooMuch')
+    return { statusCode: 200, body: [name] }
+  })
+  gap('declared')
+  await page.caughtUpTimes(2)
+  expect(page.gap.map(({ reason, lists }) => [reason, lists['/user']])).toEqual([
+    ['declared', ['first']],
+    ['tooMuch', ['second']],
+  ])
+})
+
+test('a checkpoint moves the cursor forward only', async () => {
+  const { server, page } = await livePage()
+  const checkpoint = (cursor: string) => server.send('changefeed', { verb: 'checkpoint', cursor })
+  const returnsFrom = async (times: number) => {
+    await eventually(() => expect(page.handled).toHaveLength(times))
+    server.cut()
+    await page.caughtUpTimes(1 + times)
+    return server.requests.at(-1)?.replace(/.*cursor=/, '')
+  }
+  server.on(SINCE, socket => {
+    caughtUp(socket, '1.2.9')
+    return { statusCode: 200 }
+  })
+  server.send('user', updated(1, 'ann'), { cursor: '1.2.9' })
+  checkpoint('1.2.3')
+  server.send('user', updated(1, 'bob'))
+  await eventually(() => expect(page.handled).toHaveLength(2))
+  page.handled.length = 1
+  expect(await returnsFrom(1)).toBe('1.2.9')
+  checkpoint('1.2.z')
+  server.send('user', updated(1, 'eve'))
+  expect(await returnsFrom(2)).toBe('1.2.z')
+})
+
+test('a database with an earlier history has its cursor', async () => {
+  const { server, page } = await livePage()
+  server.on(SINCE, socket => {
+    socket.emit('changefeed', { verb: 'gap', reason: 'otherEpoch', identities: ['user'] })
+    caughtUp(socket, '0.9.9')
+    return { statusCode: 200 }
+  })
+  server.cut()
+  await page.caughtUpTimes(2)
+  server.cut()
+  await page.caughtUpTimes(3)
+  expect(server.requests.at(-1)).toBe(`${SINCE}?inclusive=1&cursor=0.9.9`)
+})
+
+test('without a cursor, what was missed since the connection before is a gap', async () => {
+  const server = await scriptedServer()
+  server.on(SINCE, () => undefined)
+  server.on('/user', () => ({ statusCode: 200, body: ['old'] }))
+  const page = openPage(open(server.port))
+  const lists: unknown[] = []
+  page.changes.get('/user', list => void lists.push(list))
+  await eventually(() => expect(page.changes.state).toBe('catchingUp'))
+  server.on('/user', () => ({ statusCode: 200, body: ['new'] }))
+  server.on(SINCE, socket => {
+    caughtUp(socket, '1.1.1')
+    return { statusCode: 200 }
+  })
+  server.cut()
+  await page.caughtUpTimes(1)
+  expect(lists).toEqual([['old'], ['new']])
+  expect(page.gap).toMatchObject([{ reason: 'failed', lists: { '/user': ['new'] } }])
+})
+
+test('a list that was refused is handed over when it is not any more', async () => {
+  const server = await scriptedServer()
+  server.on('/user', () => ({ statusCode: 403 }))
+  const page = openPage(open(server.port))
+  const lists: unknown[] = []
+  page.changes.get('/user', list => void lists.push(list))
+  await page.caughtUpTimes(1)
+  server.on('/user', () => ({ statusCode: 200, body: ['ann'] }))
+  server.cut()
+  await page.caughtUpTimes(2)
+  expect([lists, page.gap]).toEqual([[['ann']], []])
+})
+
+test('of a record that no room is left of, `destroyed` is kept, and what was sent before it is not', async () => {
+  const { server, page } = await livePage()
+  server.on(SINCE, socket => {
+    sendTo(socket, updated(1, 'gone'), '1.1.2')
+    sendTo(socket, { verb: 'destroyed', id: 1 }, '1.1.3')
+    sendTo(socket, updated(2, 'bob'), '1.1.4', { replayed: true })
+    caughtUp(socket, '1.1.4')
+    return { statusCode: 200 }
+  })
+  server.cut()
+  await page.caughtUpTimes(2)
+  expect(page.handled).toEqual(['user updated 2 {"name":"bob"}', 'user destroyed 1'])
+})
+
+test('a late `caughtUp` changes nothing', async () => {
+  const { server, page } = await livePage({ requests: ['/user'] })
+  server.on('/user', socket => {
+    caughtUp(socket, '9.9.9')
+    return { statusCode: 200, body: ['fresh'] }
+  })
+  server.send('changefeed', { verb: 'gap', reason: 'declared', identities: [] })
+  await page.caughtUpTimes(2)
+  expect(page.gap).toMatchObject([{ lists: { '/user': ['fresh'] } }])
+})
+
 test('after close() messages pass as without the client', async () => {
   const { server, page } = await livePage()
   page.changes.close()
@@ -278,6 +433,25 @@ test('after close() messages pass as without the client', async () => {
   server.send('user', updated(1, 'bob'), { cursor: '1.1.2' })
   await eventually(() => expect(page.handled).toHaveLength(3))
   expect(server.requests).toEqual([])
+})
+
+test('a socket whose client was closed gets another one, also if it reconnects by itself', async () => {
+  const server = await scriptedServer()
+  const socket = openSailsSocket({ port: server.port })
+  const page = openPage(socket)
+  await page.caughtUpTimes(1)
+  page.changes.close()
+  const other = openPage(socket)
+  expect(other.changes).not.toBe(page.changes)
+  await other.caughtUpTimes(1)
+  const gone = eventOf(socket, 'disconnect')
+  socket.disconnect()
+  await gone
+  socket.reconnect()
+  await other.caughtUpTimes(2)
+  server.send('user', updated(1, 'ann'), { cursor: '1.1.1' })
+  await eventOf(socket, 'user')
+  expect([page.changes.state, page.caughtUp.length]).toEqual(['disconnected', 1])
 })
 
 test('one client for a socket, and several for several', async () => {
@@ -329,16 +503,17 @@ test('a list follows its messages, and is requested again where only the server 
   expect(server.requests.filter(url => url === '/user')).toHaveLength(2)
 })
 
-test('a list at its limit is handed over again after a reconnect', async () => {
+test('a list that is filtered, or at its limit, is handed over again after a reconnect', async () => {
   const { server, page } = await livePage()
   const rows = [1, 2].map(id => ({ id }))
   server.on('/user', () => ({ statusCode: 200, body: rows }))
   const lists: number[] = []
   page.changes.get<object[]>('/user?limit=2', list => void lists.push(list.length))
   page.changes.get<object[]>('/user?limit=3', list => void lists.push(-list.length))
-  await eventually(() => expect(lists).toEqual([2, -2]))
+  page.changes.get<object[]>('/user?limit=3&name=ann', list => void lists.push(10 * list.length))
+  await eventually(() => expect(lists).toEqual([2, -2, 20]))
   const count = page.caughtUp.length
   server.cut()
   await page.caughtUpTimes(count + 1)
-  expect(lists).toEqual([2, -2, 2])
+  expect(lists).toEqual([2, -2, 20, 2, 20])
 })

@@ -27,10 +27,21 @@ function closing<Opened extends { close(): unknown }>(socket: Opened): Opened {
   return socket
 }
 
+interface PageOptions {
+  /** Paths that are requested, and whose answers are not used. */
+  readonly requests?: readonly string[]
+  /** Events that the page has a handler for. */
+  readonly events?: readonly string[]
+}
+
 /** An app's page: a socket, its handlers, and the client. Reconnects at once. */
-export function openPage(socket: Socket, options: ChangesOptions = {}, events = ['user']) {
+export function openPage(
+  socket: Socket,
+  { requests = [], events = ['user'], ...options }: ChangesOptions & PageOptions = {},
+) {
   hasten(socket)
   const changes: Changes = changefeed(socket, options)
+  for (const path of requests) changes.get(path)
   const handled: string[] = []
   for (const event of events) socket.on(event, message => void handled.push(line(event, message)))
   const reports = { caughtUp: [], gap: [], error: [] } as { [Name in keyof ChangesEvents]: ChangesEvents[Name][] }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { applied, limitOf, modelOf, type Row } from '../../../src/client/live-list.ts'
+import { applied, isSelection, type Row } from '../../../src/client/live-list.ts'
 import type { Message, Payload } from '../../../src/client/message.ts'
 
 const ann = { id: 1, name: 'ann', age: 3, boss: null }
@@ -15,8 +15,7 @@ const created = (data: Row): Payload => ({ verb: 'created', id: data.id, data })
 const cat = { id: 3, name: 'cat', age: 4, boss: 5 }
 
 test.each<[string, Payload, Row[]]>([
-  ['created, in the order of the ids', created(cat), [ann, cat, bob]],
-  ['created with the highest id', created({ ...cat, id: 9 }), [ann, bob, { ...cat, id: 9 }]],
+  ['created', created(cat), [ann, cat, bob]],
   ['created again', created({ ...ann, name: 'eve' }), [{ ...ann, name: 'eve' }, bob]],
   ['updated', { verb: 'updated', id: 5, data: { id: 5, age: 7 } }, [ann, { ...bob, age: 7 }]],
   ['updated to null', { verb: 'updated', id: 5, data: { id: 5, boss: null } }, [ann, { ...bob, boss: null }]],
@@ -25,13 +24,16 @@ test.each<[string, Payload, Row[]]>([
   ['addedTo, not shown', { verb: 'addedTo', id: 1, attribute: 'pets', addedId: 3 }, flat],
   ['removedFrom, of another record', { verb: 'removedFrom', id: 2, attribute: 'name', removedId: 3 }, flat],
   ['a message of the app', { verb: 'messaged', id: 1, data: { name: 'eve' } }, flat],
-])('the list after %s', (_name, payload, rows) => expect(after(payload)).toEqual(rows))
+])('the list after %s', (_name, payload, rows) => {
+  expect([...(after(payload) ?? [])].sort((a, b) => a.id - b.id)).toEqual(rows)
+})
 
 test.each<[string, Payload, object?]>([
   ['created in an empty list', created(cat), { rows: [] }],
   ['created with other attributes', created({ ...cat, city: 'Bonn' })],
   ['created without an attribute that is shown', created({ id: 3, name: 'cat', age: 4 })],
   ['created in a list at its limit', created(cat), { path: '/user?limit=2' }],
+  ['updated in a list at its limit', { verb: 'updated', id: 1, data: { age: 4 } }, { path: '/user?limit=2' }],
   ['destroyed in a list at its limit', { verb: 'destroyed', id: 1 }, { path: '/user?limit=2' }],
   ['a change of a filtered list', { verb: 'updated', id: 1, data: { age: 4 } }, { path: '/user?limit=9&age=3' }],
   ['a change of a sorted list', { verb: 'updated', id: 1, data: { age: 4 } }, { path: '/user?sort=age' }],
@@ -52,7 +54,18 @@ test.each<[string, Payload, object]>([
   expect(after(payload, { rows, ...options })).toBe(rows)
 })
 
-test('what a path says', () => {
-  expect(['/user', '/user?limit=100', '/user?name=a&limit=5'].map(limitOf)).toEqual([30, 100, 5])
-  expect(['/user', '/user?limit=100', '/user/1'].map(modelOf)).toEqual(['user', 'user', 'user'])
+test.each([
+  ['/user', 29, false],
+  ['/user', 30, true],
+  ['/user?limit=100', 99, false],
+  ['/user?limit=100', 100, true],
+  ['/user?limit=100&populate=false', 99, false],
+  ['/user?name=ann', 0, true],
+  ['/user?limit=9&sort=name', 0, true],
+])('whether only the server knows the list at %s with %i records: %s', (path, length, expected) => {
+  expect(isSelection(path, Array.from({ length }))).toBe(expected)
+})
+
+test('one record, and an answer without a body, are no selection', () => {
+  expect([ann, undefined].map(body => isSelection('/user/1', body))).toEqual([false, false])
 })

@@ -67,11 +67,21 @@ test('messages of the app before a message with a cursor are not replayed', () =
   expect(isRepeat(replayed('1.1.2', { id: 1, data: { name: 'ann' } }))).toBe(false)
 })
 
-test('messages of the app before a checkpoint are not replayed', () => {
+const told = (verb: string, cursor: string): Message => ['changefeed', { verb, cursor }, { verb, cursor } as object]
+
+test('a checkpoint has the cursor of the last one: messages of the app between them may be replayed, earlier ones not', () => {
+  const isRepeat = repeats()
+  const later = own({ id: 1, data: { name: 'bob' } })
+  for (const message of [own({ id: 1, data: { name: 'ann' } }), told('checkpoint', '1.1.1'), later]) isRepeat(message)
+  isRepeat(told('checkpoint', '1.1.2'))
+  expect(isRepeat(replayed('1.1.3', { id: 1, data: { name: 'ann' } }))).toBe(false)
+  expect(isRepeat(replayed('1.1.4', { id: 1, data: { name: 'bob' } }))).toBe(true)
+})
+
+test('messages of the app before `caughtUp` are not replayed', () => {
   const isRepeat = repeats()
   isRepeat(own({ id: 1, data: { name: 'ann' } }))
-  const checkpoint = { verb: 'checkpoint', cursor: '1.1.1' }
-  isRepeat(['changefeed', checkpoint, checkpoint])
+  isRepeat(told('caughtUp', '1.1.1'))
   expect(isRepeat(replayed('1.1.3', { id: 1, data: { name: 'ann' } }))).toBe(false)
 })
 
