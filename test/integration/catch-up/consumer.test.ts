@@ -4,12 +4,11 @@ import { expect, test } from 'vitest'
 import type { Consumed, Consumer } from '../../../src/index.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { built, startCode } from '../../helpers/program.ts'
-import { openMigratedShop } from '../feed/fixture.ts'
+import { openInstalledShop, openMigratedShop } from '../feed/fixture.ts'
 
 async function openLeader(options = {}) {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const feed = shop.feed({ publisher: { publish() {} }, ...options })
-  await feed.install()
   await feed.start()
   return { ...shop, leader: feed, sql: (text: string) => shop.database.query(text) }
 }

@@ -3,7 +3,7 @@ import { newestTick } from '../../../src/change-log/position.ts'
 import { openDatabase } from '../../../src/db/connect.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, type Shop, summary } from '../feed/fixture.ts'
+import { openInstalledShop, openMigratedShop, type Shop, summary } from '../feed/fixture.ts'
 
 const FORMER = Array.from({ length: 12 }, (_, index) => index + 4)
 const SLOTS = ['0', '1', '2', '3', 'default']
@@ -34,8 +34,7 @@ async function restoreFormerSlots({ database }: Shop) {
 }
 
 test('a new installation has five partitions, and the ticks that it needs', async () => {
-  const shop = await openMigratedShop()
-  await shop.feed().install()
+  const shop = await openInstalledShop()
   expect(await partitions(shop, 'change')).toEqual(SLOTS)
   expect(await partitions(shop, 'tick')).toEqual(SLOTS)
   const db = openDatabase({ connectionString: shop.database.connectionString, applicationName: 'test' }, 'changefeed')

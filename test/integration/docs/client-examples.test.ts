@@ -9,7 +9,7 @@ import { createRealtime } from '../../../src/realtime/realtime.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { openSailsSocket } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop } from '../feed/fixture.ts'
+import { openInstalledShop } from '../feed/fixture.ts'
 import { example, runModule, runScript } from './examples.ts'
 
 const server = () => {
@@ -19,7 +19,7 @@ const server = () => {
 const portOf = (http: HttpServer) => (http.address() as AddressInfo).port
 
 async function app() {
-  const { collections, database } = await openMigratedShop()
+  const { collections, database } = await openInstalledShop()
   const { http, listening } = server()
   const io = new Server(http, { allowEIO3: true })
   const feed = createChangefeed({ connectionString: database.connectionString, collections, io })
@@ -27,7 +27,6 @@ async function app() {
   createRealtime({ io, server: http, collections, feed, models: { user: true } })
   await listening()
   afterScope(() => io.close())
-  await feed.install()
   await feed.start()
   return { database, port: portOf(http) }
 }

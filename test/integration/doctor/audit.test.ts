@@ -7,12 +7,11 @@ import { parseOptions } from '../../../src/options.ts'
 import { pauseModels } from '../../../src/pipeline/pauses.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop } from '../feed/fixture.ts'
+import { openInstalledShop } from '../feed/fixture.ts'
 
 async function openAuditedShop() {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const feed = shop.feed()
-  await feed.install()
   const { connectionString } = shop.database
   const settings = parseOptions({ connectionString, collections: shop.collections })
   const models = selectModels(readModels(settings.collections), settings.models)

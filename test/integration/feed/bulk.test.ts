@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
-import { openMigratedShop } from './fixture.ts'
+import { openInstalledShop } from './fixture.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -30,10 +30,9 @@ function counter(every: number) {
 }
 
 test('publishes 200,000 rows of one transaction with constant memory', { timeout: 120_000 }, async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   const { publisher, samples, events } = counter(20_000)
   const feed = newFeed({ publisher })
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) select id, 'pet ' || id from generate_series(1, 200000) as id`)
   await feed.settled()
@@ -42,10 +41,9 @@ test('publishes 200,000 rows of one transaction with constant memory', { timeout
 })
 
 test('five times as many rows of 2 MiB need no more memory', { timeout: 120_000 }, async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   const { publisher, samples, events } = counter(5)
   const feed = newFeed({ publisher })
-  await feed.install()
   await feed.start()
   const memoryOf = async (first: number, last: number) => {
     samples.length = 0
@@ -65,7 +63,7 @@ test('five times as many rows of 2 MiB need no more memory', { timeout: 120_000 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 
 test('after a stop within a large transaction, the next feed resumes at the same change', async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   const seen: unknown[] = []
   const first = newFeed({
     publisher: {
@@ -75,7 +73,6 @@ test('after a stop within a large transaction, the next feed resumes at the same
       },
     },
   })
-  await first.install()
   await database.query(`insert into pet (id, name) select id, 'pet' from generate_series(1, 3000) as id`)
   await first.start()
   await first.settled().catch(() => {})

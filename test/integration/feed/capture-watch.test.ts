@@ -4,14 +4,13 @@ import type { ChangefeedOptions } from '../../../src/options.ts'
 import type { MessageMeta, RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
-import { openMigratedShop, type Published, petShop, type Shop, summary } from './fixture.ts'
+import { openInstalledShop, openMigratedShop, type Published, petShop, type Shop, summary } from './fixture.ts'
 
 const WITHIN = { withinMs: 20_000 }
 
 async function runningShop(options: Partial<ChangefeedOptions> = {}): Promise<Shop & { running: Changefeed }> {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const running = shop.feed({ publish: 'leader', ...options })
-  await running.install()
   await running.start()
   return { ...shop, running }
 }

@@ -5,7 +5,7 @@ import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import { ownServer, type TestDatabase, testDatabase } from '../../helpers/database.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { built, startCode, type TestProgram } from '../../helpers/program.ts'
-import { openMigratedShop, openShop, type Published, type Shop } from './fixture.ts'
+import { openInstalledShop, openShop, type Published, type Shop } from './fixture.ts'
 
 /** A feed in a separate process, which prints each event after publishing it. */
 function startPublisher({ database }: Shop): TestProgram {
@@ -61,8 +61,7 @@ function keepWriting(database: TestDatabase) {
 }
 
 test('repeated kills between reading and storing lose nothing, and duplicates have the same cursor', async () => {
-  const shop = await openMigratedShop()
-  await shop.feed().install()
+  const shop = await openInstalledShop()
   const writing = keepWriting(shop.database)
   const published: Published[] = []
   for (let life = 1; life <= 3; life++) {
@@ -82,9 +81,8 @@ test('repeated kills between reading and storing lose nothing, and duplicates ha
 }, 90_000)
 
 test('terminated backends under load: the feed reconnects and loses nothing', async () => {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const feed = shop.feed()
-  await feed.install()
   await feed.start()
   const writing = keepWriting(shop.database)
   for (const part of ['reader', 'listener', 'gate', '%']) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openMigratedShop } from './fixture.ts'
+import { openInstalledShop } from './fixture.ts'
 
 /** Longer than a leader trusts a lease without renewal. */
 const PAGE_MS = 9_000
@@ -13,7 +13,7 @@ function block(ms: number) {
 }
 
 test('a page that takes longer than the lease yields to the event loop, and the lease is renewed', async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   let turn = 0
   const publishedIn: number[] = []
   const publisher = {
@@ -25,7 +25,6 @@ test('a page that takes longer than the lease yields to the event loop, and the 
   const feed = newFeed({ publisher })
   let disconnected = 0
   feed.on('disconnected', () => disconnected++)
-  await feed.install()
   await feed.start()
   const counting = setInterval(() => turn++, 1)
   await database.query(`insert into pet (name) select 'rex' from generate_series(1, ${CHANGES})`)
@@ -42,7 +41,7 @@ test('a page that takes longer than the lease yields to the event loop, and the 
 })
 
 test('a buffering publisher is drained between time slices and after each page', async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   const seen: string[] = []
   const publisher = {
     publish() {
@@ -55,7 +54,6 @@ test('a buffering publisher is drained between time slices and after each page',
     },
   }
   const feed = newFeed({ publisher })
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (name) values ('rex'), ('max')`)
   await feed.settled()

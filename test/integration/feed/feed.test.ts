@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openMigratedShop, openShop, summary } from './fixture.ts'
+import { openInstalledShop, openMigratedShop, openShop, summary } from './fixture.ts'
 
 test.each(['changefeed', 'Odd "Sch'])('a raw SQL write is published (schema %s)', async schema => {
   const { database, feed: newFeed, published } = await openMigratedShop()
@@ -37,7 +37,7 @@ test('changes written while no feed ran are published once by the next feed', as
 })
 
 test('a record that its model cannot serialize is reported, its clients refetch, and the feed continues', async () => {
-  const { database, feed: newFeed, collections, published } = await openMigratedShop()
+  const { database, feed: newFeed, collections, published } = await openInstalledShop()
   collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'bad') throw new Error('no bad pets')
     return { ...this }
@@ -45,7 +45,6 @@ test('a record that its model cannot serialize is reported, its clients refetch,
   const feed = newFeed()
   const skipped: unknown[] = []
   feed.on('skipped', event => skipped.push(event))
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'good'), (2, 'bad'), (3, 'good')`)
   await feed.settled()
@@ -64,7 +63,7 @@ test('a record that its model cannot serialize is reported, its clients refetch,
 })
 
 test('a message rejected by the publisher does not affect other messages of its change', async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   const seen: string[] = []
   const publisher = {
     publish({ identity, verb }: { identity: string; verb: string }) {
@@ -75,7 +74,6 @@ test('a message rejected by the publisher does not affect other messages of its 
   const feed = newFeed({ publisher })
   const skipped: unknown[] = []
   feed.on('skipped', ({ identity, error }) => skipped.push([identity, error.message]))
-  await feed.install()
   await feed.start()
   await database.query(
     `insert into "user" (id, name) values (1, 'ann'); insert into pet (id, name, owner) values (1, 'rex', 1)`,
@@ -87,7 +85,7 @@ test('a message rejected by the publisher does not affect other messages of its 
 })
 
 test('an unavailable publisher pauses the feed without loss or reordering', async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   const seen: string[] = []
   let down = 3
   const publisher = {
@@ -97,7 +95,6 @@ test('an unavailable publisher pauses the feed without loss or reordering', asyn
     },
   }
   const feed = newFeed({ publisher })
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'rex'); delete from pet`)
   await feed.settled()
@@ -105,9 +102,8 @@ test('an unavailable publisher pauses the feed without loss or reordering', asyn
 })
 
 test('handles columns added, dropped and retyped while the feed runs', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
   await feed.settled()
@@ -164,9 +160,8 @@ test('noopUpdates determines whether a no-op UPDATE is published', async () => {
 })
 
 test('TRUNCATE makes clients refetch', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await feed.start()
   await database.query('truncate pet')
   await feed.settled()
@@ -177,9 +172,8 @@ test('TRUNCATE makes clients refetch', async () => {
 })
 
 test('messages include origin and annotations of their transaction', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await feed.start()
   await database.query(`
     begin;

@@ -39,6 +39,16 @@ export const migratedDatabase = () =>
 /** As `openShop`, on a `migratedDatabase`. */
 export const openMigratedShop = async (app: Partial<WaterlineOptions> = {}) => openShop(await migratedDatabase(), app)
 
+/** As `openShop`, with everything installed. For tests that are not about that. */
+export const openInstalledShop = async () => openShop(await installedDatabase(), { migrate: 'safe' })
+
+const installedDatabase = () =>
+  copiedDatabase('pet shop', async connectionString => {
+    const { collections, stop } = await startWaterline({ models: petShop, migrate: 'drop', connectionString })
+    await createChangefeed({ connectionString, collections }).install()
+    await stop()
+  })
+
 /** A real Waterline app on a separate database, with the models of the pet shop unless `app` has others. */
 export async function openShop(database?: TestDatabase, app: Partial<WaterlineOptions> = {}): Promise<Shop> {
   const own = database ?? (await testDatabase())

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type pg from 'pg'
 import { expect, test } from 'vitest'
 import { testDatabase } from '../../helpers/database.ts'
-import { openMigratedShop, type Published, type Shop, summary } from './fixture.ts'
+import { openInstalledShop, type Published, type Shop, summary } from './fixture.ts'
 
 /** The rows of the table according to the events. Throws if an event contradicts earlier ones. */
 function replayed(published: readonly Published[]): Map<unknown, unknown> {
@@ -28,9 +28,8 @@ async function expectSameAsTable({ database, published }: Shop) {
 }
 
 async function runningShop() {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const feed = shop.feed()
-  await feed.install()
   await feed.start()
   return { ...shop, running: feed }
 }

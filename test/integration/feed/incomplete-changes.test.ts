@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
-import { openMigratedShop, type Shop, summary } from './fixture.ts'
+import { openInstalledShop, openMigratedShop, type Shop, summary } from './fixture.ts'
 
 /** A shop whose pets cannot be serialized while they are called `bad`. */
 async function openAngryShop(options: Parameters<Shop['feed']>[0] = {}) {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   shop.collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'bad') throw new Error('no bad pets')
     return { ...this }
@@ -12,7 +12,6 @@ async function openAngryShop(options: Parameters<Shop['feed']>[0] = {}) {
   const lines: unknown[][] = []
   const logger = { error: (...line: unknown[]) => lines.push(line), warn() {}, info() {}, debug() {} }
   const feed = shop.feed({ logger, ...options })
-  await feed.install()
   await feed.start()
   const changing = async (sql: string) => {
     shop.published.length = 0
@@ -61,9 +60,8 @@ test('a feed stopped after a failed change has notified its clients and repeats 
       if ('id' in event && event.id === 2) stop()
     },
   }
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const first = shop.feed({ publisher })
-  await first.install()
   await first.start()
   const stopped = new Promise<void>(resolve => (stop = () => resolve(first.stop())))
   await shop.database.query(`insert into pet (id, name) values (1, 'a'), (2, 'b'), (3, 'c')`)

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { eventOf } from '../../helpers/eventually.ts'
-import { openMigratedShop } from './fixture.ts'
+import { openInstalledShop } from './fixture.ts'
 
 test('lag counts committed unpublished changes, also within a transaction', async () => {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   let failing = true
   const publisher = {
     publish(event: { id?: unknown }) {
@@ -11,7 +11,6 @@ test('lag counts committed unpublished changes, also within a transaction', asyn
     },
   }
   const feed = shop.feed({ publisher } as never)
-  await feed.install()
   await feed.start()
   feed.on('error', () => {})
   await feed.settled()

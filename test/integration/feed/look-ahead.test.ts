@@ -6,7 +6,7 @@ import { groupNeeds, readRelatedRows } from '../../../src/pipeline/related.ts'
 import type { RelatedRowsNeed } from '../../../src/publish/mapping/related-rows.ts'
 import { startProxy } from '../../helpers/proxy.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, summary } from './fixture.ts'
+import { openInstalledShop, openMigratedShop, summary } from './fixture.ts'
 
 const LOCK = 'lock table'
 
@@ -33,9 +33,8 @@ test('related rows of records destroyed in a page are read together', async () =
 })
 
 test('related rows of a single destroyed record among other changes are read', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await database.query(`insert into "user" (id, name) values (1, 'ann'), (2, 'ben'), (3, 'eve')`)
   await database.query('insert into pet (id, owner) values (1, 1), (2, 2), (3, 2)')
   await feed.start()

@@ -6,7 +6,7 @@ import { classRoom } from '../../../src/publish/socketio/rooms.ts'
 import { eventOf, eventually } from '../../helpers/eventually.ts'
 import { connectSailsClient } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, type Published, summary } from './fixture.ts'
+import { openInstalledShop, openMigratedShop, type Published, summary } from './fixture.ts'
 
 const recorder = () => {
   const published: Published[] = []
@@ -17,11 +17,10 @@ const recorder = () => {
 }
 
 test('one of two nodes leads and publishes, and the other resumes where it stopped', async () => {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const [one, two] = [recorder(), recorder()]
   const first = shop.feed({ publisher: one.publisher })
   const second = shop.feed({ publisher: two.publisher })
-  await first.install()
   await first.start()
   await second.start()
   expect([first.status().role, second.status().role]).toEqual(['leader', 'standby'])
@@ -37,9 +36,8 @@ test('one of two nodes leads and publishes, and the other resumes where it stopp
 })
 
 test('a leader that resigns is succeeded at once', async () => {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const [first, second] = [shop.feed(), shop.feed()]
-  await first.install()
   await first.start()
   await second.start()
   // The leader notifies other nodes only if it knows of them.

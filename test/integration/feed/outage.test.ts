@@ -8,10 +8,10 @@ import { readStatus } from '../../../src/doctor/status.ts'
 import { eventOf, eventually } from '../../helpers/eventually.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop } from './fixture.ts'
+import { openInstalledShop } from './fixture.ts'
 
 test('an idle feed reports the outage and the recovery of its adapter', async () => {
-  const [shop, redis] = [await openMigratedShop(), await startRedis()]
+  const [shop, redis] = [await openInstalledShop(), await startRedis()]
   const publishing = createClient({ url: redis.url })
   const subscribing = publishing.duplicate()
   for (const client of [publishing, subscribing]) {
@@ -23,7 +23,6 @@ test('an idle feed reports the outage and the recovery of its adapter', async ()
   const io = new Server({ adapter: createAdapter(publishing, subscribing) })
   const feed = createChangefeed({ connectionString, collections: shop.collections, io })
   afterScope(() => feed.stop())
-  await feed.install()
   await feed.start()
   const db = openDatabase({ connectionString, applicationName: 'status' }, 'changefeed')
   afterScope(() => db.close())

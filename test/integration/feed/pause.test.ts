@@ -4,7 +4,7 @@ import type { ChangefeedOptions } from '../../../src/options.ts'
 import { listPauses, pauseModels, resumeModels } from '../../../src/pipeline/pauses.ts'
 import { eventOf, eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, type Shop, summary } from './fixture.ts'
+import { openInstalledShop, type Shop, summary } from './fixture.ts'
 
 function operator({ database: { connectionString } }: Shop) {
   const db = openDatabase({ connectionString, applicationName: 'operator' }, 'changefeed')
@@ -15,10 +15,9 @@ function operator({ database: { connectionString } }: Shop) {
 test.each(['leader', 'local'] as const)(
   'changes of a paused model are skipped and counted, and affected clients refetch after resuming (%s)',
   async publish => {
-    const shop = await openMigratedShop()
+    const shop = await openInstalledShop()
     const db = operator(shop)
     const feed = shop.feed({ publish })
-    await feed.install()
     await feed.start()
     expect(await pauseModels(db, ['pet'])).toEqual(['pet'])
     expect(await pauseModels(db, ['pet'])).toEqual([])
@@ -39,11 +38,10 @@ test.each(['leader', 'local'] as const)(
 )
 
 test('after resuming while no feed runs, the next leader notifies all clients once', async () => {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const db = operator(shop)
   const options: Partial<ChangefeedOptions> = { publish: 'leader' }
   const first = shop.feed(options)
-  await first.install()
   await pauseModels(db, ['pet'])
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
   await first.start()

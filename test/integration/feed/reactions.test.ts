@@ -5,7 +5,7 @@ import { io as connect } from 'socket.io-client-4'
 import { expect, test } from 'vitest'
 import type { ChangeEvent } from '../../../src/pipeline/events.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, summary } from './fixture.ts'
+import { openInstalledShop, openMigratedShop, summary } from './fixture.ts'
 
 test('a change is published after its handlers have run one at a time and in order', async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
@@ -29,7 +29,7 @@ test('a change is published after its handlers have run one at a time and in ord
 })
 
 test('errors of listeners and handlers, sync or async, are reported and lose no change', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
   const errors: string[] = []
   const events: ChangeEvent[] = []
@@ -37,7 +37,6 @@ test('errors of listeners and handlers, sync or async, are reported and lose no 
   feed.on('change', async () => await Promise.reject(new Error('listener')))
   feed.onChange(() => Promise.reject(new Error('handler')))
   feed.onChange(event => events.push(event))
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'rex'); update pet set name = 'max'`)
   await feed.settled()

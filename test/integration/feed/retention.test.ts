@@ -5,7 +5,7 @@ import { logBytes, unpublishedBytes } from '../../../src/change-log/retention.ts
 import { openDatabase } from '../../../src/db/connect.ts'
 import { eventOf, eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, summary } from './fixture.ts'
+import { openInstalledShop, openMigratedShop, summary } from './fixture.ts'
 
 test('changes older than the retention are freed, and unpublished changes are kept', { timeout: 60_000 }, async () => {
   const { database, feed: newFeed, published } = await openMigratedShop()
@@ -46,8 +46,7 @@ test('a backlog above its limit is dropped: a gap is declared, space is freed, t
 })
 
 test('only unpublished changes of a slot count as backlog', async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
-  await newFeed().install()
+  const { database } = await openInstalledShop()
   const db = openDatabase({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
   afterScope(() => db.close())
   const write = (rows: number) =>
@@ -79,9 +78,8 @@ function expectBetween(least: number, value: number, most: number) {
 }
 
 test('a restored or cloned database starts a new epoch: logged changes are published once, clients refetch', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
   await feed.settled()
@@ -104,9 +102,8 @@ test('a restored or cloned database starts a new epoch: logged changes are publi
 })
 
 test('tick ids skip ahead after a promotion, so that no cursor of the lost timeline is reused', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
   await feed.settled()

@@ -6,11 +6,11 @@ import { expect, test } from 'vitest'
 import { createChangefeed } from '../../../src/changefeed.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop } from './fixture.ts'
+import { openInstalledShop } from './fixture.ts'
 
 /** A feed with the app's own socket.io server and a connected plain socket.io client of version 4. */
 async function openServer() {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const http = createServer()
   const io = new Server(http)
   afterScope(() => io.close())
@@ -18,7 +18,6 @@ async function openServer() {
   const { connectionString } = shop.database
   const feed = createChangefeed({ connectionString, collections: shop.collections, io })
   afterScope(() => feed.stop())
-  await feed.install()
   await feed.start()
   const client = connect(`http://127.0.0.1:${(http.address() as AddressInfo).port}`, { transports: ['websocket'] })
   afterScope(() => client.disconnect())

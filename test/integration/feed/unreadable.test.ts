@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { testDatabase } from '../../helpers/database.ts'
 import { eventually } from '../../helpers/eventually.ts'
-import { openMigratedShop, openShop, summary } from './fixture.ts'
+import { openInstalledShop, openShop, summary } from './fixture.ts'
 
 /** An app of another encoding, with a feed that is installed but not started. */
 async function openLegacyShop() {
@@ -36,9 +36,8 @@ test.each([3, 1200])('an unreadable change in a tick of %i affects only its own 
 })
 
 test('trigger and reader drop annotations and origin above their limits', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await database.query(`
     begin;
     select set_config('changefeed.annotations', repeat('a', 20000), true), set_config('changefeed.origin', repeat('o', 2000), true);
@@ -56,9 +55,8 @@ test('trigger and reader drop annotations and origin above their limits', async 
 })
 
 test('a row logged by an earlier version causes a gap of its models', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await database.query(`insert into pet (id, name) values (1, 'old'), (2, 'new')`)
   await database.query(`update changefeed.change set new = '{"id":1,"name":"old"}' where new like '%old%'`)
   await feed.start()
@@ -67,9 +65,8 @@ test('a row logged by an earlier version causes a gap of its models', async () =
 })
 
 test('renaming a column and renaming it back each causes a gap of its models', async () => {
-  const { database, feed: newFeed, published } = await openMigratedShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await feed.start()
   await database.query(`insert into pet (id, name) values (1, 'a')`)
   await feed.settled()

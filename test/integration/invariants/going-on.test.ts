@@ -4,14 +4,14 @@ import { CatchUpWaiters } from '../../../src/feed/catch-up-waiters.ts'
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import { eventOf } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, summary } from '../feed/fixture.ts'
+import { openInstalledShop, openMigratedShop, summary } from '../feed/fixture.ts'
 
 test.each([
   ['null', null],
   ['undefined', undefined],
   ['a text', 'no'],
 ])('a mapping or publisher that throws %s affects one change and does not stop the feed', async (_name, thrown) => {
-  const { feed: newFeed, database, collections } = await openMigratedShop()
+  const { feed: newFeed, database, collections } = await openInstalledShop()
   collections.pet.customToJSON = function toJson(this: { name: string }) {
     if (this.name === 'unmappable') throw thrown
     return { ...this }
@@ -27,7 +27,6 @@ test.each([
   const feed = newFeed({ publisher })
   const skipped: Error[] = []
   feed.on('skipped', ({ error }) => skipped.push(error))
-  await feed.install()
   await feed.start()
   await database.query(
     `insert into pet (id, name) values (1, 'a'), (2, 'unmappable'), (3, 'unpublishable'), (4, 'rejected'), (5, 'b')`,
@@ -39,11 +38,10 @@ test.each([
 })
 
 test('a throwing listener of the feed affects no change and no connection', async () => {
-  const { feed: newFeed, database, published } = await openMigratedShop()
+  const { feed: newFeed, database, published } = await openInstalledShop()
   const errors: unknown[] = []
   const logger = { error: (...told: unknown[]) => errors.push(told), warn() {}, info() {}, debug() {} }
   const feed = newFeed({ logger })
-  await feed.install()
   let disconnected = 0
   const fail = () => {
     throw new Error('a bug of the app')
@@ -61,8 +59,7 @@ test('a throwing listener of the feed affects no change and no connection', asyn
 })
 
 test('settled() rejects after the feed has stopped, also while it waits', async () => {
-  const { feed: newFeed, database } = await openMigratedShop()
-  await newFeed().install()
+  const { database } = await openInstalledShop()
   const db = openDatabase({ connectionString: database.connectionString, applicationName: 'test' }, 'changefeed')
   afterScope(() => db.close())
   const catchUpWaiters = new CatchUpWaiters(db)
@@ -72,9 +69,8 @@ test('settled() rejects after the feed has stopped, also while it waits', async 
 })
 
 test('thousands of callers may await settled() concurrently', async () => {
-  const { feed: newFeed, database } = await openMigratedShop()
+  const { feed: newFeed, database } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await feed.start()
   let released = 0
   await database.query(`insert into pet (id, name) values (1, 'a')`)
@@ -84,9 +80,8 @@ test('thousands of callers may await settled() concurrently', async () => {
 })
 
 test('a feed stopped while it starts does not run, and both calls settle', async () => {
-  const { feed: newFeed } = await openMigratedShop()
+  const { feed: newFeed } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   const starting = feed.start()
   await feed.stop()
   await expect(starting).rejects.toMatchObject({ code: 'E_STATE' })
@@ -117,9 +112,8 @@ test('an unreadable related table does not affect messages about the record itse
 })
 
 test('logged changes of a dropped table cause one gap of its model', async () => {
-  const { feed: newFeed, database, published } = await openMigratedShop()
+  const { feed: newFeed, database, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await database.query(`insert into pet (id, name) values (1, 'a'), (2, 'b')`)
   await database.query('drop table pet')
   const gap = eventOf(feed, 'gap')

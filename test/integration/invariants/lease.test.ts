@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { eventually } from '../../helpers/eventually.ts'
-import { openMigratedShop } from '../feed/fixture.ts'
+import { openInstalledShop } from '../feed/fixture.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -10,7 +10,7 @@ test.each([
 ] as const)(
   'a leader suspended for longer than its lease publishes nothing until it leads again (%s)',
   async (_name, watch, clock) => {
-    const { feed: newFeed, database } = await openMigratedShop()
+    const { feed: newFeed, database } = await openInstalledShop()
     const lives: number[] = []
     let life = 1
     const publisher = {
@@ -25,7 +25,6 @@ test.each([
     }
     const feed = newFeed({ publisher })
     feed.on('disconnected', () => life++)
-    await feed.install()
     await database.query(`insert into pet (id, name) select id, 'pet' from generate_series(1, 5) as id`)
     await feed.start()
     await feed.settled()
@@ -34,9 +33,8 @@ test.each([
 )
 
 test('a leader keeps its lease while it accepts another history for a long time', async () => {
-  const { feed: newFeed, database, published } = await openMigratedShop()
+  const { feed: newFeed, database, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await database.query(`insert into pet (id, name) values (1, 'rex')`)
   await database.query(`update changefeed.state set system_identifier = '1'`)
   const busy = await database.connect()
@@ -56,9 +54,8 @@ test('a leader keeps its lease while it accepts another history for a long time'
 })
 
 test('stopping a feed does not wait for accepting another history', async () => {
-  const { feed: newFeed, database } = await openMigratedShop()
+  const { feed: newFeed, database } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   await database.query(`update changefeed.state set system_identifier = '1'`)
   const busy = await database.connect()
   await busy.query('begin; lock table changefeed.change in share mode')

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { LoggedChange } from '../../../src/change-log/change.ts'
 import { ChangeLogReader, PAGE_BYTES, PAGE_ROWS, READER_SETTINGS } from '../../../src/change-log/reader.ts'
-import { openMigratedShop } from '../feed/fixture.ts'
+import { openInstalledShop } from '../feed/fixture.ts'
 
 const KIB = 1024
 const BEFORE_ALL = { id: 0n, snapshot: '2:2:' }
@@ -10,8 +10,7 @@ const bytesOf = (page: readonly LoggedChange[]) =>
 
 /** One transaction with rows of these lengths. */
 async function logRows(lengths: readonly number[]) {
-  const { database, feed: newFeed } = await openMigratedShop()
-  await newFeed().install()
+  const { database } = await openInstalledShop()
   await database.query(`insert into changefeed.lease (node, pid, renewed_at, term) values ('reader', 0, now(), 1)`)
   await database.query(
     `insert into pet (id, name) select place, repeat('x', length)

@@ -7,7 +7,7 @@ import { type Resumption, resume, resumedAt, type SessionCheckpoint } from '../.
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import { eventOf } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, summary } from '../feed/fixture.ts'
+import { openInstalledShop, summary } from '../feed/fixture.ts'
 
 const recorder = () => {
   const events: string[] = []
@@ -19,9 +19,8 @@ const recorder = () => {
 
 /** Two published and stored ticks, and the checkpoint of a process that stopped after the first. */
 async function remembered() {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const feed = shop.feed()
-  await feed.install()
   await feed.start()
   await shop.database.query(`insert into pet (id, name) values (1, 'rex')`)
   await feed.settled()
@@ -102,7 +101,7 @@ test('after a new epoch, nodes notify their own sockets', async () => {
 
 /** Two nodes that publish to their own sockets. The publisher of the second one is blocked. */
 async function leaderAndSlowFollower() {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const follower = recorder()
   let held: Promise<void> | undefined
   let release = () => {}
@@ -118,7 +117,6 @@ async function leaderAndSlowFollower() {
     })
   }
   const [first, second] = [shop.feed({ publish: 'local' }), shop.feed({ publish: 'local', publisher })]
-  await first.install()
   await first.start()
   await second.start()
   expect([first.status().role, second.status().role]).toEqual(['leader', 'follower'])
@@ -150,7 +148,7 @@ test('a follower slower than the retention detects it and notifies its clients',
 })
 
 test('a gap that could not be published is published by the next leader', async () => {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   let down = true
   const { events, publisher: told } = recorder()
   const publisher = {
@@ -161,7 +159,6 @@ test('a gap that could not be published is published by the next leader', async 
   }
   const options = { publisher, publish: 'leader' as const, backlogLimitBytes: 1_000_000 }
   const first = shop.feed(options)
-  await first.install()
   await first.start()
   const gap = eventOf(first, 'gap', { withinMs: 25_000 })
   await shop.database.query(
@@ -184,9 +181,8 @@ test('a gap that could not be published is published by the next leader', async 
 })
 
 test('clients of a restored database are notified of the new epoch even if the first leader fails', async () => {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const feed = shop.feed({ publish: 'leader' })
-  await feed.install()
   await feed.start()
   await feed.settled()
   await feed.stop()

@@ -8,7 +8,7 @@ import { parseOptions } from '../../../src/options.ts'
 import type { MessageMeta, RecordEvent } from '../../../src/publish/mapping/record-event.ts'
 import type { Publisher } from '../../../src/publish/publisher.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, type Published } from '../feed/fixture.ts'
+import { openInstalledShop, type Published } from '../feed/fixture.ts'
 
 export const TOKEN = 'a token of some length'
 
@@ -26,9 +26,8 @@ export interface FixtureOptions extends Partial<MonitorOptions> {
 
 /** A monitor of the pet shop's feed, which is installed but not started. */
 export async function openMonitor({ publisher, ...options }: FixtureOptions = {}) {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const feed = shop.feed()
-  await feed.install()
   const { connectionString } = shop.database
   const db = openDatabase({ connectionString, applicationName: 'monitor' }, 'changefeed')
   afterScope(() => db.close())

@@ -5,7 +5,7 @@ import { openDatabase } from '../../../src/db/connect.ts'
 import { openPage } from '../../helpers/browser.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop, type Shop } from '../feed/fixture.ts'
+import { openInstalledShop, type Shop } from '../feed/fixture.ts'
 import { FINDING, openMonitor, TOKEN } from './fixture.ts'
 
 /** fetch() does not allow setting the host. */
@@ -34,10 +34,9 @@ test('health checks report liveness and readiness', async () => {
 })
 
 test('a feed above the maximum lag is not ready', async () => {
-  const shop = await openMigratedShop()
+  const shop = await openInstalledShop()
   const publisher = { publish: () => Promise.reject(Object.assign(new Error('away'), { retryable: true })) }
   const feed = shop.feed({ publisher })
-  await feed.install()
   await feed.start()
   const db = openDatabase(
     { connectionString: shop.database.connectionString, applicationName: 'monitor' },

@@ -4,7 +4,7 @@ import { Gate } from '../../../src/wakeup/gate.ts'
 import { testDatabase } from '../../helpers/database.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openMigratedShop } from '../feed/fixture.ts'
+import { openInstalledShop } from '../feed/fixture.ts'
 
 async function openGate() {
   const database = await testDatabase()
@@ -61,14 +61,13 @@ test('two feeds in one database have separate gates', async () => {
 })
 
 test('every change of bursts, pauses and single writes is found by its wake-up, none by the backstop', async () => {
-  const { database, feed: newFeed } = await openMigratedShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   const seen = { count: 0 }
   const feed = newFeed({ publisher: { publish: () => void seen.count++ } })
   const rescued: unknown[] = []
   feed.on('read', ({ woken, changes }) => {
     if (!woken && changes > 0 && feed.status().mode === 'asleep') rescued.push(changes)
   })
-  await feed.install()
   await feed.start()
   await eventually(() => expect(feed.status().mode).toBe('asleep'))
   const modes = new Set<unknown>()
