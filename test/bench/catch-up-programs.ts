@@ -106,9 +106,9 @@ const BARE_CLIENT = `
   }
   const print = line => process.stdout.write(line + '\\n')`
 
-/** Sockets that receive each change of the ticker. On SIGTERM prints how long each message took from its write, in ms. */
+/** Sockets that receive each change of the ticker. On SIGUSR2 prints `at` of each, and when it arrived, since the last time. */
 export const listeners = (count: number) => `${BARE_CLIENT}
-  let [ready, times] = [0, []]
+  let [ready, arrivals] = [0, []]
   for (let n = 0; n < ${count}; n++) {
     connect('', {
       onOpen: async get => {
@@ -117,13 +117,13 @@ export const listeners = (count: number) => `${BARE_CLIENT}
       },
       onMessage: text => {
         const [, at] = /"at":"(\\d{13})/.exec(text) ?? []
-        if (at) times.push(Date.now() - Number(at))
+        if (at) arrivals.push([at, Date.now()])
       },
     })
   }
   process.on('SIGUSR2', () => {
-    print('times ' + JSON.stringify(times))
-    times = []
+    print('arrivals ' + JSON.stringify(arrivals))
+    arrivals = []
   })`
 
 /**

@@ -146,9 +146,9 @@ async function stampede(scene: Scene, { catchUp }: { readonly catchUp: boolean }
   await audience.line(/^ready/)
   const ticker = tick(scene)
   await sleep(1_000)
-  await latencies(audience)
+  await latencies(audience, ticker)
   await sleep(3_000)
-  const idle = await latencies(audience)
+  const idle = await latencies(audience, ticker)
   const before = await statsOf(scene)
   const count = CLIENTS / PROCESSES
   const crowds = Array.from({ length: PROCESSES }, (_, place) =>
@@ -158,7 +158,7 @@ async function stampede(scene: Scene, { catchUp }: { readonly catchUp: boolean }
     ),
   )
   await Promise.all(crowds.map(crowd => crowd.line(/^complete/, PATIENCE_MS)))
-  const busy = await latencies(audience)
+  const busy = await latencies(audience, ticker)
   const stats = await statsOf(scene)
   await writeVersion(scene, last + 1)
   await Promise.all(crowds.map(crowd => crowd.line(/^current/, PATIENCE_MS)))
@@ -182,12 +182,16 @@ function assertComplete(clients: readonly Client[], { first, last }: { first: nu
 }
 
 function tick({ connectionString }: Scene) {
+  /** When the writer knew of the commit, by `at`. */
+  const committed = new Map<string, number>()
   let stopped = false
   const run = async () => {
     const client = new pg.Client(connectionString)
     await client.connect()
     while (!stopped) {
-      await client.query('update ticker set at = $1', [String(Date.now())])
+      const at = String(Date.now())
+      await client.query('update ticker set at = $1', [at])
+      committed.set(at, Date.now())
       await sleep(TICKER_MS)
     }
     await client.end()
@@ -198,13 +202,16 @@ function tick({ connectionString }: Scene) {
     await running
   }
   afterScope(stop)
-  return { stop }
+  return { stop, committed }
 }
 
-/** From the write to the socket, since the last call. */
-async function latencies(audience: TestProgram) {
+type Ticker = ReturnType<typeof tick>
+
+/** From the commit to the socket, since the last call. */
+async function latencies(audience: TestProgram, { committed }: Ticker) {
   audience.kill('SIGUSR2')
-  const times = JSON.parse((await audience.line(/^times /)).slice(6)) as number[]
+  const arrivals = JSON.parse((await audience.line(/^arrivals /)).slice(9)) as [at: string, arrivedAt: number][]
+  const times = arrivals.map(([at, arrivedAt]) => Math.max(0, arrivedAt - (committed.get(at) ?? arrivedAt)))
   times.sort((a, b) => a - b)
   return { p50: percentile(times, 0.5), p99: percentile(times, 0.99) }
 }
