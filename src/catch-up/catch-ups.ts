@@ -7,8 +7,12 @@ import { EncodedMessages } from '../publish/socketio/encoded-messages.ts'
 import { type Held, LiveHold } from '../publish/socketio/live-hold.ts'
 import { SharedSlices } from '../publish/time-slice.ts'
 import { Checkpoints } from './checkpoints.ts'
-import type { ReplayGap } from './log-ranges.ts'
+import type { GapReason, ReplayGap } from './log-ranges.ts'
 import { disconnected, Returning, type ReturningParts, TooMany } from './returning.ts'
+import { Turns } from './turns.ts'
+
+/** How long a socket waits for its turn, in milliseconds. The client of this package waits 20 s for an answer. */
+const WAIT_MS = 15_000
 
 /** A request of a socket for what it missed. */
 export interface CatchUpRequest {
@@ -46,10 +50,12 @@ export interface CatchUpsParts extends Omit<ReturningParts, 'slices' | 'encoded'
 export class CatchUps {
   readonly #parts: CatchUpsParts & ReturningParts
   readonly #checkpoints: Checkpoints
+  readonly #turns: Turns
   readonly #underway = new WeakSet<Socket>()
 
   constructor(parts: CatchUpsParts) {
     this.#parts = { ...parts, slices: new SharedSlices(), encoded: new EncodedMessages() }
+    this.#turns = new Turns(parts.settings.concurrentClients, WAIT_MS)
     this.#checkpoints = new Checkpoints(parts.cursor)
   }
 
@@ -80,12 +86,17 @@ export class CatchUps {
     const held = hold.hold(socket)
     const returning = new Returning(socket, hold, this.#parts)
     try {
-      if (held.hasExpired) return await this.#expire(returning)
+      if (held.hasExpired) return await this.#giveUp(returning, 'expired') // it may have missed anything
       const after = request.cursor === undefined ? undefined : parseCursor(request.cursor)
       const permission = (await this.#parts.settings.policy?.(socket)) ?? true
       if (permission === false) throw new ChangefeedError('E_FORBIDDEN', 'This socket may not catch up.')
       if (permission !== true) returning.allowOnly(permission)
-      return await this.#catchUp(returning, { after, held, ...request })
+      if (!(await this.#turns.take())) return await this.#giveUp(returning, 'tooMany')
+      try {
+        return await this.#catchUp(returning, { after, held, ...request })
+      } finally {
+        this.#turns.end()
+      }
     } finally {
       hold.release(socket)
       this.#underway.delete(socket)
@@ -97,10 +108,10 @@ export class CatchUps {
     await this.#parts.ranges.close()
   }
 
-  /** The client announced that it would ask, and has not: it may have missed anything. */
-  async #expire(returning: Returning): Promise<CaughtUp> {
+  /** Sends nothing but a gap, and the cursor of what follows. */
+  async #giveUp(returning: Returning, reason: GapReason): Promise<CaughtUp> {
     returning.release()
-    returning.missAll('expired')
+    returning.missAll(reason)
     return await this.#finish(returning)
   }
 

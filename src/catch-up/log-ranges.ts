@@ -38,10 +38,10 @@ export interface LogRangesParts extends LogReadersParts {
 
 /**
  * Why messages are missing: the cursor is older than the log, it belongs to another history of the database, there are
- * too many messages, the feed itself skipped changes, the policy excludes the models, or the socket announced itself and
- * did not ask in time.
+ * too many messages, too many sockets catch up at once, the feed itself skipped changes, the policy excludes the models, or
+ * the socket announced itself and did not ask in time.
  */
-export type GapReason = 'tooOld' | 'otherEpoch' | 'tooMuch' | 'declared' | 'refused' | 'expired'
+export type GapReason = 'tooOld' | 'otherEpoch' | 'tooMuch' | 'tooMany' | 'declared' | 'refused' | 'expired'
 
 export interface ReplayGap {
   readonly reason: GapReason

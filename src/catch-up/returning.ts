@@ -24,6 +24,8 @@ const PUBLISHED_WITHIN_MS = 30_000
 const LISTS_WITHIN_MS = 1_000
 /** Above this number of bytes that the client has not read, sending waits. */
 const BUFFERED_BYTES = 1024 * 1024
+/** A client that reads nothing of them for so long receives a gap, because it holds a turn. In milliseconds. */
+const READS_WITHIN_MS = 10_000
 
 export const disconnected = () =>
   new ChangefeedError(
@@ -200,8 +202,17 @@ export class Returning {
   async #sendAll(events: Iterable<SentEvent | undefined>) {
     const { slices } = this.#parts
     const left = events[Symbol.iterator]()
-    while (!(await slices.run(isOver => this.#sendSome(left, isOver)))) {
-      while (this.socket.connected && bufferedBytes(this.socket.conn) > BUFFERED_BYTES) await sleep(POLL_MS)
+    while (!(await slices.run(isOver => this.#sendSome(left, isOver)))) await this.#drained()
+  }
+
+  async #drained() {
+    let [least, since] = [Number.POSITIVE_INFINITY, 0]
+    while (this.socket.connected) {
+      const [bytes, now] = [bufferedBytes(this.socket.conn), performance.now()]
+      if (bytes <= BUFFERED_BYTES) return
+      if (bytes < least) [least, since] = [bytes, now]
+      if (now - since > READS_WITHIN_MS) throw new TooMany('The client does not read.')
+      await sleep(POLL_MS)
     }
   }
 
@@ -213,7 +224,8 @@ export class Returning {
       if (done) return true
       if (!value) throw new Dropped()
       this.#replay.send(value)
-      if (this.replayed > this.#parts.settings.maxMessages) throw new TooMany('Too many messages.')
+      const { maxMessages, maxBytes } = this.#parts.settings
+      if (this.replayed > maxMessages || this.#replay.bytes > maxBytes) throw new TooMany('Too many messages.')
       if (isOver()) return false
     }
   }

@@ -12,8 +12,8 @@ export interface ReplayedSocket {
 }
 
 export interface ReplayParts {
-  /** Sends a message to the socket. */
-  readonly emit: (event: string, payload: object, meta: ReplayedMeta) => void
+  /** Sends a message to the socket, and returns its size in bytes. */
+  readonly emit: (event: string, payload: object, meta: ReplayedMeta) => number
   /** Tells what the socket need not receive. */
   readonly isLeftOut: (step: EmitStep, cursor: string) => boolean
 }
@@ -30,8 +30,9 @@ type ReplayedMeta = MessageMeta & { readonly replayed: true }
 export class SocketReplay {
   readonly #socket: ReplayedSocket
   readonly #parts: ReplayParts
-  /** Number of messages sent so far. */
+  /** Number of messages sent so far, and their size in bytes. */
   messages = 0
+  bytes = 0
 
   constructor(socket: ReplayedSocket, parts: ReplayParts) {
     this.#socket = socket
@@ -69,7 +70,7 @@ export class SocketReplay {
 
   #send(event: string, payload: object, meta: MessageMeta) {
     this.messages++
-    this.#parts.emit(event, payload, { ...meta, replayed: true })
+    this.bytes += this.#parts.emit(event, payload, { ...meta, replayed: true })
   }
 }
 

@@ -6,7 +6,9 @@ const [COUNT_MIN, SHARE_MIN] = [10, 0.1]
 
 /** By outcome: the reason, and the remedy. */
 const CAUSES: Readonly<Record<string, string>> = {
-  tooMuch: 'there was more than one client may receive. Raise `catchUp.maxMessages` if their clients can take it.',
+  tooMuch:
+    'there was more than one client may receive. Raise `catchUp.maxMessages` and `catchUp.maxBytes` if they can take it.',
+  tooMany: 'too many of them returned at once. Raise `catchUp.concurrentClients`, or add nodes.',
   tooOld: 'they returned later than the change log reaches back. Raise `retentionMs`.',
   expired:
     'they announced themselves with `changefeed=1` and did not ask within 30 s. Let the client request /changefeed/since once it has subscribed.',

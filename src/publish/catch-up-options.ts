@@ -7,6 +7,10 @@ export interface CatchUpOptions {
   memoryBytes?: number
   /** Maximum number of messages that a client receives at once. Above it, it receives a gap. @default 10_000 */
   maxMessages?: number
+  /** Maximum size of these messages, in bytes. Above it, the client receives a gap. @default 16 MiB */
+  maxBytes?: number
+  /** Maximum number of sockets that catch up at once. Others wait for up to 15 s, then receive a gap. @default 1_000 */
+  concurrentClients?: number
   /** Maximum number of ranges of the change log that are read at once. @default 2 */
   concurrentReads?: number
   /**
@@ -31,6 +35,8 @@ export const schema = z.strictObject(
   {
     memoryBytes: positive('bytes').default(32 * 2 ** 20),
     maxMessages: positive('messages').default(10_000),
+    maxBytes: positive('bytes').default(16 * 2 ** 20),
+    concurrentClients: positive('clients').default(1_000),
     concurrentReads: positive('reads').default(2),
     policy: z
       .custom<CatchUpSettings['policy']>(

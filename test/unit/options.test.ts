@@ -6,7 +6,13 @@ const parse = (catchUp: unknown) =>
   parseOptions({ connectionString: 'postgres://a@b/c', collections: {}, catchUp } as ChangefeedOptions).catchUp
 
 test('catching up has defaults, as a whole and for each setting', () => {
-  const defaults = { memoryBytes: 33_554_432, maxMessages: 10_000, concurrentReads: 2 }
+  const defaults = {
+    memoryBytes: 33_554_432,
+    maxMessages: 10_000,
+    maxBytes: 16_777_216,
+    concurrentClients: 1_000,
+    concurrentReads: 2,
+  }
   expect(parse(undefined)).toEqual(defaults)
   expect(parse({})).toEqual(defaults)
   expect(parse({ maxMessages: 5 })).toEqual({ ...defaults, maxMessages: 5 })
@@ -24,7 +30,8 @@ test.each([
   [{ policy: true }, 'Option `catchUp.policy` must be a function such as socket => socket.data.isUser.'],
   [
     { maxMessage: 1 },
-    'There is no option `catchUp.maxMessage`. Known options: memoryBytes, maxMessages, concurrentReads, policy.',
+    'There is no option `catchUp.maxMessage`. ' +
+      'Known options: memoryBytes, maxMessages, maxBytes, concurrentClients, concurrentReads, policy.',
   ],
 ])('catchUp: %j is refused, with the setting and its remedy', (catchUp, message) => {
   expect(() => parse(catchUp)).toThrow(new ChangefeedError('E_OPTIONS', message))

@@ -7,6 +7,7 @@ const KEPT = 2_000
 /** Length of the longest of them, in characters. */
 const KEPT_LENGTH = 4_096
 
+type Packet = string | { readonly byteLength: number }
 type Encoded = readonly string[]
 
 /**
@@ -19,15 +20,19 @@ export class EncodedMessages {
   /** By payload object. */
   readonly #encoded = new BoundedMap<object, Encoded>({ count: KEPT })
 
-  /** As `socket.emit(event, payload, meta)`. The same payload object always stands for the same event and meta. */
-  emit(socket: Socket, event: string, payload: object, meta: object): void {
+  /**
+   * As `socket.emit(event, payload, meta)`. The same payload object always stands for the same event and meta. Returns the size
+   * of the message in bytes, or in characters of text.
+   */
+  emit(socket: Socket, event: string, payload: object, meta: object): number {
     const encoded = this.#encoded.get(payload)
     if (encoded && sendsAsEncoded(socket)) {
       for (const packet of encoded) socket.conn.write(packet)
-      return
+      return sizeOf(encoded)
     }
     const packets = packetsOf(socket, () => socket.emit(event, payload, meta))
-    if (packets && sendsAsEncoded(socket)) this.#encoded.set(payload, packets)
+    if (areShortText(packets) && sendsAsEncoded(socket)) this.#encoded.set(payload, packets)
+    return sizeOf(packets)
   }
 }
 
@@ -35,14 +40,19 @@ export class EncodedMessages {
 const sendsAsEncoded = (socket: Socket) =>
   socket.nsp.name === '/' && !keepsMessages(socket.nsp.server) && socket.listenersAnyOutgoing().length === 0
 
-/** The packets that are written meanwhile. Undefined if they are not text, are too long to be kept, or are none. */
-function packetsOf({ conn }: Socket, write: () => void): Encoded | undefined {
-  const packets: unknown[] = []
-  const add = ({ data }: { readonly data?: unknown }) => void packets.push(data)
+/** The packets that are written meanwhile. */
+function packetsOf({ conn }: Socket, write: () => void): Packet[] {
+  const packets: Packet[] = []
+  const add = ({ data = '' }: { readonly data?: Packet }) => void packets.push(data)
   conn.on('packetCreate', add)
   write()
   conn.off('packetCreate', add)
-  return packets.length > 0 && packets.every(isShortText) ? packets : undefined
+  return packets
 }
 
-const isShortText = (data: unknown): data is string => typeof data === 'string' && data.length <= KEPT_LENGTH
+/** Whether they may be kept. */
+const areShortText = (packets: readonly Packet[]): packets is Encoded =>
+  packets.length > 0 && packets.every(packet => typeof packet === 'string' && packet.length <= KEPT_LENGTH)
+
+const sizeOf = (packets: readonly Packet[]) =>
+  packets.reduce((sum, packet) => sum + (typeof packet === 'string' ? packet.length : packet.byteLength), 0)

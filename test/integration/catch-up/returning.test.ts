@@ -2,6 +2,7 @@ import type { Socket } from 'socket.io'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { CaughtUpEvent } from '../../../src/pipeline/events.ts'
 import { HOLD_ROOM } from '../../../src/publish/socketio/live-hold.ts'
+import { eventLoopTurn } from '../../../src/publish/time-slice.ts'
 import { wrapPublisher } from '../../../src/publish/wrap-publisher.ts'
 import type { Message } from '../../helpers/inbox.ts'
 import type { SailsClient } from '../../helpers/sails-client.ts'
@@ -170,6 +171,48 @@ test('above maxMessages the rest is a gap', async () => {
   await app.feed.settled()
   const { answer } = await returns(leaves, cursor, ['/pet'])
   expect(answer.body.gaps).toMatchObject([{ reason: 'tooMuch', identities: expect.arrayContaining(['pet']) }])
+})
+
+test('above maxBytes the rest is a gap', async () => {
+  const app = await feedingApp(undefined, { catchUp: { maxBytes: 2_000 } })
+  const { leaves, cursor } = await twoClients(app)
+  await leaves.disconnect()
+  await app.database.query(`insert into pet (name) select repeat('x', 600) from generate_series(1, 20)`)
+  await app.feed.settled()
+  const { answer, messages } = await returns(leaves, cursor, ['/pet'])
+  expect(answer.body.gaps).toMatchObject([{ reason: 'tooMuch', identities: expect.arrayContaining(['pet']) }])
+  expect(messages).toHaveLength(3) // of some 700 bytes each
+})
+
+test('above concurrentClients a socket waits for its turn, and for 15 s at most', async () => {
+  const [publishing, proceed] = [signal(), signal()]
+  const { database, feed, realtime, connect } = await feedingApp(
+    undefined,
+    { catchUp: { concurrentClients: 1 } },
+    publisher =>
+      wrapPublisher(publisher, async (event, meta) => {
+        publishing.set()
+        await proceed.happened
+        await publisher.publish(event, meta)
+      }),
+  )
+  const [first, second, third] = [await connect(), await connect(), await connect()]
+  for (const client of [first, second, third]) await client.get('/pet')
+  const cursor = await feed.cursor()
+  await database.query(`insert into pet (name) values ('rex')`)
+  await publishing.happened
+  const since = { cursor }
+  const answers = [first.get('/changefeed/since', since)]
+  await first.messages.next('pet') // it waits for the end of this event
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const late = feed.catchUp(realtime.io.of('/').sockets.get(second.id) as Socket, since)
+  await eventLoopTurn() // it waits
+  vi.advanceTimersByTime(15_000)
+  vi.useRealTimers()
+  expect(await late).toMatchObject({ replayed: 0, gaps: [{ reason: 'tooMany', identities: ['pet'] }] })
+  answers.push(third.get('/changefeed/since', since))
+  proceed.set()
+  for (const answer of answers) expect((await answer).body).toMatchObject({ replayed: 1 })
 })
 
 test('a second request meanwhile is refused, and does not release the socket', async () => {

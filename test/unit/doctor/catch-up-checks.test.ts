@@ -16,7 +16,8 @@ test.each([
 ])('nothing is reported for %j', catchUps => expect(found(catchUps)).toEqual([]))
 
 test.each([
-  ['tooMuch', '`catchUp.maxMessages`'],
+  ['tooMuch', '`catchUp.maxMessages` and `catchUp.maxBytes`'],
+  ['tooMany', '`catchUp.concurrentClients`'],
   ['tooOld', '`retentionMs`'],
   ['expired', '/changefeed/since'],
   ['failed', 'could not be read'],
