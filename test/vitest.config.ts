@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type TestUserConfig } from 'vitest/config'
-import { AloneFirst } from './helpers/alone-first.ts'
+import { SlowFirst } from './helpers/slow-first.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -28,7 +28,7 @@ export default defineConfig({
     reporters: ['default', './test/helpers/count-reporter.ts'],
     // More than the two cores of a small CI machine, as tests also wait: for timers, sockets and processes.
     maxWorkers: 3,
-    sequence: { sequencer: AloneFirst },
+    sequence: { sequencer: SlowFirst },
     projects: [
       { test: { ...common, name: 'alone', include: ALONE } },
       // Loading the packages takes longer than most files do, so each process runs one file after another.
@@ -38,6 +38,7 @@ export default defineConfig({
           ...common,
           name: 'statement',
           include: ['test/integration/capture/*.test.ts'],
+          exclude: ['test/integration/capture/statement.test.ts'], // sets the mode by itself
           isolate: false,
           env: { TEST_CAPTURE: 'statement' },
         },
