@@ -10,6 +10,7 @@ import { nodeHealth } from './0008_node-health.ts'
 import { namedConsumers } from './0009_named-consumers.ts'
 import { fewerSlots } from './0010_fewer-slots.ts'
 import { transitionText } from './0011_transition-text.ts'
+import { sureTexts } from './0012_sure-texts.ts'
 
 /**
  * Our own schema, step by step. A static registry rather than a folder scan: bundlers see it and nothing else in the
@@ -27,4 +28,5 @@ export const migrationsFor = (schema: string): Record<string, Migration> => ({
   '0009_named-consumers': namedConsumers(schema),
   '0010_fewer-slots': fewerSlots(schema),
   '0011_transition-text': transitionText(schema),
+  '0012_sure-texts': sureTexts(schema),
 })

@@ -11,30 +11,48 @@ export interface CaptureFunction extends RowText {
   readonly originTag: boolean
 }
 
-/** Variables of every trigger function. */
-export const annotationVariables = ({ originTag }: CaptureFunction): string => `
-  origin pg_catalog.text := nullif(pg_catalog.current_setting('changefeed.origin', true), '');
-  annotations pg_catalog.text := nullif(pg_catalog.current_setting('changefeed.annotations', true), '');
-  moment pg_catalog.timestamptz := pg_catalog.clock_timestamp();${originTag ? TAG_VARIABLES : ''}`
+const setting = (name: string) => `nullif(pg_catalog.current_setting('changefeed.${name}', true), '')`
 
-/** Completes the origin and drops what a writer made too long or unreadable. */
-export const readAnnotations = (fn: CaptureFunction): string => `${fn.originTag ? tagRead(fn) : ''}
-  if pg_catalog.octet_length(origin) > ${ORIGIN_BYTES_MAX} or pg_catalog.octet_length(annotations) > ${ANNOTATION_BYTES_MAX}
-    or pg_catalog.getdatabaseencoding() <> 'UTF8'
-  then
-    if pg_catalog.octet_length(origin) > ${ORIGIN_BYTES_MAX} then
-      origin := null;
-    end if;
-    if pg_catalog.octet_length(annotations) > ${ANNOTATION_BYTES_MAX} then
-      annotations := null;
-    end if;
-    begin
-      perform pg_catalog.convert_to(pg_catalog.concat(origin, annotations), 'UTF8');
-    exception when others then
-      origin := null;
-      annotations := null;
-    end;
-  end if;`
+/** For a path that uses each value once: a variable costs more than its expression. Requires `readTag()`. */
+export const annotationExpressions = ({ originTag }: CaptureFunction) => ({
+  moment: 'pg_catalog.clock_timestamp()',
+  origin: originTag
+    ? `coalesce(nullif(pg_catalog.substr(tag, ${STAMP_LENGTH + 1}), ''), ${setting('origin')})`
+    : setting('origin'),
+  annotations: setting('annotations'),
+})
+
+/** A condition: origin and annotations are so short that neither can be too long. */
+export const hasShortAnnotations = (): string =>
+  `pg_catalog.octet_length(pg_catalog.concat(${setting('origin')}, ${setting('annotations')})) <= ${Math.min(ORIGIN_BYTES_MAX, ANNOTATION_BYTES_MAX)}`
+
+/** Variables with the same values. Requires `readTag()`. */
+export function annotationVariables(fn: CaptureFunction): string {
+  const { moment, origin, annotations } = annotationExpressions(fn)
+  return `
+    moment pg_catalog.timestamptz := ${moment};
+    origin pg_catalog.text := ${origin};
+    annotations pg_catalog.text := ${annotations};`
+}
+
+/** Drops what a writer made too long or unreadable. */
+export const boundAnnotations = (): string => `
+    if pg_catalog.octet_length(origin) > ${ORIGIN_BYTES_MAX} or pg_catalog.octet_length(annotations) > ${ANNOTATION_BYTES_MAX}
+      or pg_catalog.getdatabaseencoding() <> 'UTF8'
+    then
+      if pg_catalog.octet_length(origin) > ${ORIGIN_BYTES_MAX} then
+        origin := null;
+      end if;
+      if pg_catalog.octet_length(annotations) > ${ANNOTATION_BYTES_MAX} then
+        annotations := null;
+      end if;
+      begin
+        perform pg_catalog.convert_to(pg_catalog.concat(origin, annotations), 'UTF8');
+      exception when others then
+        origin := null;
+        annotations := null;
+      end;
+    end if;`
 
 /**
  * The beginning of the INSERT into the log. The position of a change is the WAL position of a small message: increasing,
@@ -44,10 +62,12 @@ export const readAnnotations = (fn: CaptureFunction): string => `${fn.originTag 
 export const insertChange = ({ schema }: CaptureFunction): string => `insert into ${qualify(schema, 'change')}
     (seq, xid, table_id, at, slot, nested, origin, annotations, operation, old, new, defect)`
 
+const ANNOTATION_VARIABLES = { moment: 'moment', origin: 'origin', annotations: 'annotations' }
+
 /** Values for the columns before `operation`. The names are those of the variables, unless others are given. */
 export const changeValues = (
   { schema, tableId }: CaptureFunction,
-  { moment, origin, annotations } = { moment: 'moment', origin: 'origin', annotations: 'annotations' },
+  { moment, origin, annotations } = ANNOTATION_VARIABLES,
 ): string => `
     (pg_catalog.pg_logical_emit_message(false, 'changefeed', ''::pg_catalog.text) - '0/0'::pg_catalog.pg_lsn)::pg_catalog.int8,
     pg_catalog.pg_current_xact_id(),
@@ -86,31 +106,41 @@ export const truncateGuard = (fn: CaptureFunction) => `
 
 const truncateMark = ({ schema, tableId }: CaptureFunction) => `'changefeed.truncated_${nameMark(schema)}_${tableId}'`
 
-const TAG_VARIABLES = `
-  stamp pg_catalog.text := (pg_catalog.date_part('epoch', pg_catalog.statement_timestamp()) * 1000000)::pg_catalog.int8 || ':';
-  tag pg_catalog.text;
-  sent pg_catalog.text;`
+/** The time of the client's statement, in hexadecimal. */
+const STAMP = `pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.statement_timestamp()), 'hex')`
+const STAMP_LENGTH = 16
+
+/** current_query() copies the whole text sent by the client. A text up to this length is searched for each row. */
+const SHORT_QUERY_BYTES = 2_000
 
 /**
- * current_query() copies the whole text sent by the client, so it is read once per client statement. The result is kept
- * in a transaction setting with the statement's timestamp, so that later statements ignore it.
+ * Sets `tag` to the statement's time, followed by the origin that its text contains. The origin of a long or tagged
+ * text is read once, and kept in a setting of the transaction; the time tells later statements to ignore it.
  */
-const tagRead = ({ schema }: CaptureFunction) => {
-  const setting = `'changefeed.tag_${nameMark(schema)}'`
+export function readTag({ schema, originTag }: CaptureFunction): string {
+  if (!originTag) return ''
+  const name = `'changefeed.tag_${nameMark(schema)}'`
+  const kept = `pg_catalog.current_setting(${name}, true)`
   const token = `/[*]changefeed:origin=([A-Za-z0-9_.:=~-]{1,200})[*]/`
   return `
-  tag := pg_catalog.current_setting(${setting}, true);
-  if tag is null or not pg_catalog.starts_with(tag, stamp) then
-    sent := pg_catalog.current_query();
-    tag := stamp || coalesce(
-      pg_catalog."substring"(pg_catalog."left"(sent, 300), '^[[:space:]]*${token}'),
-      pg_catalog."substring"(pg_catalog."right"(sent, 300), '${token}[[:space:]]*;?[[:space:]]*$'),
+  tag := case when pg_catalog.starts_with(${kept}, ${STAMP}) then ${kept}
+    when pg_catalog.octet_length(pg_catalog.current_query()) <= ${SHORT_QUERY_BYTES}
+      and pg_catalog.strpos(pg_catalog.current_query(), '/*changefeed:origin=') = 0 then '' end;
+  if tag is null then
+    tag := pg_catalog.set_config(${name}, ${STAMP} || coalesce(
+      pg_catalog."substring"(pg_catalog."left"(pg_catalog.current_query(), 300), '^[[:space:]]*${token}'),
+      pg_catalog."substring"(pg_catalog."right"(pg_catalog.current_query(), 300), '${token}[[:space:]]*;?[[:space:]]*$'),
       ''
-    );
-    perform pg_catalog.set_config(${setting}, tag, true);
-  end if;
-  origin := coalesce(nullif(pg_catalog.substr(tag, pg_catalog.length(stamp) + 1), ''), origin);`
+    ), true);
+  end if;`
 }
+
+export const tagVariable = ({ originTag }: CaptureFunction): string =>
+  originTag
+    ? `
+declare
+  tag pg_catalog.text;`
+    : ''
 
 /**
  * The listener holds the gate while it sleeps. A writer that gets a share of it need not notify, because the listener

@@ -92,7 +92,7 @@ const SCHEMA = `
     select pg_catalog.has_function_privilege(oid, 'execute'), 'execute on function ' || oid::pg_catalog.regprocedure::text
     from pg_catalog.pg_proc
     where proname = 'pg_logical_emit_message' and pronamespace = 'pg_catalog'::pg_catalog.regnamespace
-      or proname = 'slot_of' and pronamespace = (select namespace from found)
+      or proname in ('slot_of', 'has_sure_texts') and pronamespace = (select namespace from found)
     union all
     select pg_catalog.has_sequence_privilege(ids, r), r || ' on sequence ' || ids::pg_catalog.regclass::text
     from found, pg_catalog.unnest(array['select', 'update']) as r

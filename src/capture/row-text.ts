@@ -40,11 +40,20 @@ export function rowTexts(row: RowText): string {
 }
 
 /** A condition: the table's columns are as installed, and the session has plain settings. */
-export const isPlain = ({ schema, tableId, shape }: RowText): string =>
-  [
-    `${qualify(schema, 'as_installed')}(${relation(shape)}, ${tableId}, ${quoteText(columnList(shape))})`,
-    ...rowSettings(shape),
-  ].join('\n        and ')
+export const isPlain = (row: RowText): string =>
+  [`${qualify(row.schema, 'as_installed')}(${installation(row)})`, ...rowSettings(row.shape)].join('\n        and ')
+
+/**
+ * As {@link isPlain}, and the database has the encoding UTF8, and if a key is given, it identifies the rows of transition
+ * tables. Evaluating it never fails.
+ */
+export function isSurelyPlain(row: RowText, key: string | null = null): string {
+  const number = key === null ? '' : `, ${row.shape.columns.get(key)?.number ?? 0}::pg_catalog.int2`
+  const known = `${qualify(row.schema, 'has_sure_texts')}(${installation(row)}${number})`
+  return [known, ...rowSettings(row.shape)].join('\n        and ')
+}
+
+const installation = ({ shape, tableId }: RowText) => `${relation(shape)}, ${tableId}, ${quoteText(columnList(shape))}`
 
 /** Only the primary key. Also called for a table that is not as installed. */
 export const keyTexts = (column: ColumnShape | undefined): string =>
@@ -61,7 +70,7 @@ const onRows = (expression: (row: RowName) => string) => `
         end if;`
 
 /** The constant ties the plan to the table, so that column types are looked up again after an ALTER. */
-const knownColumns = ({ shape, redacted }: RowText, row: RowName) =>
+export const knownColumns = ({ shape, redacted }: RowText, row: RowName) =>
   `case when ${relation(shape)} is not null then ${jsonObject(loggedColumns(shape, redacted), row, knownText)} end`
 
 const presentColumns = ({ schema, tableId, shape, redacted }: RowText, row: RowName) =>

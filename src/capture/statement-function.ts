@@ -1,23 +1,28 @@
 import { ROW_BYTES_MAX } from '../change-log/limits.ts'
 import { qualify, quoteName, quoteText } from '../db/quote.ts'
 import {
+  annotationExpressions,
   annotationVariables,
+  boundAnnotations,
   type CaptureFunction,
   changeValues,
+  hasShortAnnotations,
   insertChange,
-  readAnnotations,
+  readTag,
+  tagVariable,
   truncateGuard,
   wake,
 } from './capture-function.ts'
-import { isPlain, namesByNumber, relation, textArray } from './row-text.ts'
+import { isPlain, isSurelyPlain, namesByNumber, relation, textArray } from './row-text.ts'
+import { writesSurely } from './sure-text.ts'
 import {
   knownRows,
   NEW_ROWS,
   OLD_ROWS,
   pairKey,
   ROW_OPERATIONS,
+  type RowOperation,
   rowsTemplate,
-  writesSurely,
 } from './transition-rows.ts'
 
 export interface StatementFunction extends CaptureFunction {
@@ -31,44 +36,69 @@ export interface StatementFunction extends CaptureFunction {
  * may be impossible to write as text are written once before, in a block without writes. If that fails, a gap is logged
  * in place of the rows.
  */
-export const statementFunctionBody = (fn: StatementFunction): string => `
-declare
-  reason pg_catalog.text;
-  rows_logged pg_catalog.int8 := 1;${annotationVariables(fn)}
-  texts record;
-  rows_query pg_catalog.text;
-  is_plain pg_catalog.bool;
-  is_large pg_catalog.bool;
-  settings pg_catalog.text[];
-begin${readAnnotations(fn)}
-  if tg_op = 'TRUNCATE' then${truncateGuard(fn)}
-    ${insertChange(fn)}
-    values (${changeValues(fn)}, 'T', null, null, null);
-  else
-    begin
-      is_plain := ${isPlain(fn)};${refuseRepeated(fn)}
-    exception when others then
-      reason := sqlstate; -- not the message: that may quote values
-    end;
-    if reason is null then
-      if is_plain then${ROW_OPERATIONS.map(
-        (operation, index) => `
-        ${index === 0 ? 'if' : 'elsif'} tg_op = '${operation}' then${logKnown(fn, operation)}`,
-      ).join('')}
+export const statementFunctionBody = (fn: StatementFunction): string => `${tagVariable(fn)}
+begin${readTag(fn)}
+<<logging>>
+begin${writesSurely(fn) ? logSurely(fn) : ''}
+  declare
+    reason pg_catalog.text;
+    rows_logged pg_catalog.int8 := 1;${annotationVariables(fn)}
+    texts record;
+    rows_query pg_catalog.text;
+    is_plain pg_catalog.bool;
+    is_large pg_catalog.bool;
+    settings pg_catalog.text[];
+  begin${boundAnnotations()}
+    if tg_op = 'TRUNCATE' then${truncateGuard(fn)}
+      ${insertChange(fn)}
+      values (${changeValues(fn)}, 'T', null, null, null);
+    else
+      begin
+        is_plain := ${isPlain(fn)};${refuseRepeated(fn)}
+      exception when others then
+        reason := sqlstate; -- not the message: that may quote values
+      end;
+      if reason is null then
+        if is_plain then${ROW_OPERATIONS.map(
+          (operation, index) => `
+          ${index === 0 ? 'if' : 'elsif'} tg_op = '${operation}' then${logKnown(fn, operation)}`,
+        ).join('')}
+          end if;
+        else${logPresent(fn)}
         end if;
-      else${logPresent(fn)}
+      end if;
+      if reason is not null then
+        ${insertChange(fn)}
+        values (${changeValues(fn)}, 'G', null, null, reason);
+      end if;
+      if rows_logged = 0 then
+        return null;
       end if;
     end if;
-    if reason is not null then
-      ${insertChange(fn)}
-      values (${changeValues(fn)}, 'G', null, null, reason);
-    end if;
-    if rows_logged = 0 then
-      return null;
-    end if;
-  end if;${wake(fn)}
+  end;
+end;${wake(fn)}
   return null;
 end`
+
+/** For statements whose rows can be logged without a block, in three expressions. Others are left to what follows. */
+const logSurely = (fn: StatementFunction) => `
+  if tg_op = 'UPDATE' then${logIfSure(fn, 'UPDATE')}
+  elsif tg_op = 'INSERT' then${logIfSure(fn, 'INSERT')}
+  elsif tg_op = 'DELETE' then${logIfSure(fn, 'DELETE')}
+  end if;`
+
+const logIfSure = (fn: StatementFunction, operation: RowOperation) => `
+    if ${isSurelyPlain(fn, operation === 'UPDATE' ? fn.primaryKey : null)}
+      and ${hasShortAnnotations()}
+    then
+      ${insertChange(fn)}
+      select ${changeValues(fn, annotationExpressions(fn))}, logged.operation, logged.old, logged.new, logged.defect
+      from (${knownRows(fn, operation, fn.skipSame)}) as logged;
+      if not found then
+        return null;
+      end if;
+      exit logging;
+    end if;`
 
 /**
  * An action of a foreign key belongs to the statement that caused it, and can update a row once more. Such rows cannot be
@@ -87,7 +117,7 @@ function refuseRepeated({ schema, shape, primaryKey }: StatementFunction): strin
 }
 
 /** For a table whose columns are as installed. */
-function logKnown(fn: StatementFunction, operation: (typeof ROW_OPERATIONS)[number]): string {
+function logKnown(fn: StatementFunction, operation: RowOperation): string {
   const rows = knownRows(fn, operation, fn.skipSame)
   const unsure = writesSurely(fn) ? `pg_catalog.getdatabaseencoding() <> 'UTF8'` : 'true'
   return `
@@ -130,7 +160,7 @@ function logPresent(fn: StatementFunction): string {
     textArray([...redacted]),
     quoteText(primaryKey),
   ]
-  const query = (operation: (typeof ROW_OPERATIONS)[number]) =>
+  const query = (operation: RowOperation) =>
     `when '${operation}' then pg_catalog.format(${quoteText(rowsTemplate(operation, skipSame))}, texts.old_text, texts.new_text, texts.key_name)`
   const insert = `${insertChange(fn)}
     select ${changeValues(fn, { moment: '$1', origin: '$2', annotations: '$3' })}, logged.operation, logged.old, logged.new, logged.defect

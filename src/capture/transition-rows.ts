@@ -1,7 +1,7 @@
 import { ROW_BYTES_MAX } from '../change-log/limits.ts'
 import { quoteName } from '../db/quote.ts'
-import type { TypeShape } from '../db/table-shape.ts'
 import { jsonObject, knownText, loggedColumns, type RowText } from './row-text.ts'
+import { sizesOf, writesSurely } from './sure-text.ts'
 
 /**
  * Queries for the rows of a statement from its transition tables. Their result columns are `operation`, `old`, `new` and
@@ -19,30 +19,42 @@ export type RowOperation = (typeof ROW_OPERATIONS)[number]
 /** Keys are compared as text, because the operators of a type may be those of the table's owner. `key` is quoted. */
 export const pairKey = (row: string, key: string): string => `pg_catalog.concat(${row}.${key}) collate pg_catalog."C"`
 
-/** Expressions for rows with the aliases `before_row` and `after_row`. */
+/** What is read of the rows with one alias, `before_row` or `after_row`. */
+interface RowParts {
+  readonly text: string
+  /** True for a row that is not too large to be written as text; null if none is. */
+  readonly fits: string | null
+}
+
 interface RowsParts {
-  readonly oldText: string
-  readonly newText: string
+  readonly before: RowParts
+  readonly after: RowParts
   /** The quoted name of the primary key. */
   readonly key: string
-  /** True for a row that is too large to be written as text. */
-  readonly tooLarge: string | null
   readonly skipSame: boolean
 }
 
-function rowsQuery(operation: RowOperation, { oldText, newText, key, tooLarge, skipSame }: RowsParts): string {
-  const text = (value: string) => (tooLarge ? `case when ${tooLarge} then null else ${value} end` : value)
-  const defect = tooLarge ? `case when ${tooLarge} then '54000' end` : 'null::pg_catalog.text'
-  const select = (name: string, old: string, after: string) =>
-    `select ${name}::pg_catalog."char" as operation, ${old} as old, ${after} as new, ${defect} as defect`
-  if (operation === 'INSERT')
-    return `${select(`'I'`, 'null::pg_catalog.text', text(newText))} from ${NEW_ROWS} as after_row`
-  if (operation === 'DELETE')
-    return `${select(`'D'`, text(oldText), 'null::pg_catalog.text')} from ${OLD_ROWS} as before_row`
+const ABSENT: RowParts = { text: 'null::pg_catalog.text', fits: null }
+
+function rowsQuery(operation: RowOperation, { before, after, key, skipSame }: RowsParts): string {
+  if (operation === 'INSERT') return `${select(`'I'`, ABSENT, textOf(after))} from ${NEW_ROWS} as after_row`
+  if (operation === 'DELETE') return `${select(`'D'`, textOf(before), ABSENT)} from ${OLD_ROWS} as before_row`
   const name = `(case when before_row.${key} is null then 'I' when after_row.${key} is null then 'D' else 'U' end)`
-  const old = `case when before_row.${key} is not null then ${text(oldText)} end`
-  const after = `case when after_row.${key} is not null then ${text(newText)} end`
-  return `${select(name, old, after)} from ${pairs(key)}${skipSame ? ` where ${isOtherThan(key)}` : ''}`
+  const old = textOf(before, `before_row.${key} is not null`)
+  const now = textOf(after, `after_row.${key} is not null`)
+  return `${select(name, old, now)} from ${pairs(key)}${skipSame ? ` where ${isOtherThan(key)}` : ''}`
+}
+
+/** With a text that is null for a row that is too large, or if the condition is false. */
+function textOf({ text, fits }: RowParts, condition?: string): RowParts {
+  const conditions = [condition, fits].filter(Boolean)
+  return { text: conditions.length > 0 ? `case when ${conditions.join(' and ')} then ${text} end` : text, fits }
+}
+
+function select(name: string, before: RowParts, after: RowParts) {
+  const fit = [before, after].flatMap(({ fits }) => fits ?? [])
+  const defect = fit.length > 0 ? `case when not (${fit.join(' and ')}) then '54000' end` : ABSENT.text
+  return `select ${name}::pg_catalog."char" as operation, ${before.text} as old, ${after.text} as new, ${defect} as defect`
 }
 
 /** A full join is never planned as nested loops, which would be slow for many rows if planned for a few. */
@@ -53,44 +65,25 @@ const pairs = (key: string) =>
 const isOtherThan = (key: string) =>
   `before_row.${key} is null or after_row.${key} is null or before_row operator(pg_catalog.*<>) after_row`
 
+/** Of an UPDATE, old and new row may have half of the limit each: their sum would be computed for each text. */
+const LIMIT = { INSERT: ROW_BYTES_MAX, UPDATE: ROW_BYTES_MAX / 2, DELETE: ROW_BYTES_MAX }
+
 /** For a table whose columns are as installed. */
 export function knownRows(row: RowText & { readonly primaryKey: string }, operation: RowOperation, skipSame: boolean) {
   const columns = loggedColumns(row.shape, row.redacted)
-  const aliases = [...(operation === 'INSERT' ? [] : ['before_row']), ...(operation === 'DELETE' ? [] : ['after_row'])]
-  const sizes = aliases.flatMap(alias =>
-    columns
-      .filter(({ type }) => SIZED.has(baseOf(type).oid))
-      .map(({ name, type }) => sizeOf(`${alias}.${quoteName(name)}`, baseOf(type))),
-  )
-  return rowsQuery(operation, {
-    oldText: jsonObject(columns, 'before_row', knownText),
-    newText: jsonObject(columns, 'after_row', knownText),
-    key: quoteName(row.primaryKey),
-    tooLarge:
-      sizes.length > 0 && writesSurely(row) ? `0::pg_catalog.int8 + ${sizes.join(' + ')} > ${ROW_BYTES_MAX}` : null,
-    skipSame,
-  })
+  const parts = (alias: string): RowParts => {
+    const sizes = writesSurely(row) ? sizesOf(columns, alias).map(size => `coalesce(${size}, 0)`) : []
+    return {
+      text: jsonObject(columns, alias, knownText),
+      fits: sizes.length > 0 ? `${['0::pg_catalog.int8', ...sizes].join(' + ')} <= ${LIMIT[operation]}` : null,
+    }
+  }
+  const key = quoteName(row.primaryKey)
+  return rowsQuery(operation, { before: parts('before_row'), after: parts('after_row'), key, skipSame })
 }
 
-/** octet_length() does not take json. */
-const sizeOf = (value: string, { oid }: TypeShape) =>
-  `coalesce(pg_catalog.octet_length(${value}${oid === 114 ? '::pg_catalog.text' : ''}), 0)`
-
 /** For any columns: a template of `format` with the texts of the old and the new row and the quoted key. */
-export const rowsTemplate = (operation: RowOperation, skipSame: boolean): string =>
-  rowsQuery(operation, { oldText: '%1$s', newText: '%2$s', key: '%3$s', tooLarge: null, skipSame })
-
-/** Whether each row that is not too large can be written as text in a database with the encoding UTF8. */
-export const writesSurely = ({ shape, redacted }: RowText): boolean =>
-  loggedColumns(shape, redacted).every(({ type }) => isSure(type))
-
-const isSure = (type: TypeShape): boolean =>
-  type.kind === 'enum' || SIZED.has(baseOf(type).oid) || SMALL.has(baseOf(type).oid)
-
-const baseOf = (type: TypeShape): TypeShape => (type.kind === 'domain' ? baseOf(type.base) : type)
-
-/** bytea, text, json, bpchar, varchar: not much larger as text. Not jsonb, whose numbers may be short for many digits. */
-const SIZED = new Set([17, 25, 114, 1042, 1043])
-
-/** bool, name, integers, oid, floats, dates, times, interval, numeric, uuid: at most some KB each, numeric 147 KB. */
-const SMALL = new Set([16, 19, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950])
+export function rowsTemplate(operation: RowOperation, skipSame: boolean): string {
+  const parts = (text: string): RowParts => ({ text, fits: null })
+  return rowsQuery(operation, { before: parts('%1$s'), after: parts('%2$s'), key: '%3$s', skipSame })
+}

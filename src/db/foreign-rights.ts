@@ -73,9 +73,10 @@ const OURS = `
 const OBJECTS = `
   with ${OURS} select coalesce(pg_catalog.json_agg(oid::pg_catalog.int8), '[]')::pg_catalog.text as it from object`
 
-// Columns have their own ACL. `slot_of` computes a number from a time, and every installing role needs it. Postgres
-// requires the owner of a captured table to have EXECUTE on the trigger function when it adds a partition. A trigger
-// function cannot be called directly, and creating a trigger with it requires USAGE on our schema.
+// Columns have their own ACL. `slot_of` and `has_sure_texts` read nothing that the caller cannot read, and every
+// installing role needs them. Postgres requires the owner of a captured table to have EXECUTE on the trigger function
+// when it adds a partition. A trigger function cannot be called directly, and creating a trigger with it requires USAGE
+// on our schema.
 const FOREIGN_RIGHTS = `
   with ${OURS}, entry as (
     select object.oid, owner, object, item.grantee, item.privilege_type from object, pg_catalog.aclexplode(acl) as item
@@ -95,5 +96,5 @@ const FOREIGN_RIGHTS = `
     and grantee not in (select owner from object)
     and not (grantee = 0 and oid in (
       select oid from pg_catalog.pg_proc
-      where proname = 'slot_of' or prorettype = 'pg_catalog.trigger'::pg_catalog.regtype
+      where proname in ('slot_of', 'has_sure_texts') or prorettype = 'pg_catalog.trigger'::pg_catalog.regtype
     ))`
