@@ -7,6 +7,7 @@ import { readModels } from '../models/model-map.ts'
 import type { FeedSnapshot } from '../publish/feed-snapshot.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { ClientBuffers } from '../publish/socketio/client-buffers.ts'
+import { setClientModels } from '../publish/socketio/client-models.ts'
 import { RecentSubscriptions } from '../publish/socketio/recent-subscriptions.ts'
 import { socketPublisher } from '../publish/socketio/socket-publisher.ts'
 import { type FeedOmits, openModels, resolveAccess } from './blueprints/access.ts'
@@ -78,6 +79,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   if (server) interceptRequests(server, handler)
   const io = settings.io ? usable(settings.io, settings) : openSocketServer(settings)
   const ownPagesOnly = asksOwnPagesOnly(settings)
+  setClientModels(io, models)
   guard.watch(io, { ownPagesOnly })
   closeFloods(io, limits, logger)
   decideWhoConnects(io, settings)

@@ -6,6 +6,7 @@ import { shownMeta } from '../origin.ts'
 import type { Publisher } from '../publisher.ts'
 import { socketsConnectedTo } from './adapter.ts'
 import type { ClientBuffers } from './client-buffers.ts'
+import { clientModels } from './client-models.ts'
 import { type Step, stepsOf } from './messages.ts'
 import { socketsLeftOut } from './origin-socket.ts'
 import { changeOf } from './recent-subscriptions.ts'
@@ -35,17 +36,19 @@ export function socketPublisher(
   options: SocketPublisherOptions,
 ): Required<Pick<Publisher, 'publish' | 'drained' | 'hasReceivers' | 'sent' | 'sockets'>> {
   const { models, buffers, fanOut = 'local', knownRooms } = options
+  const visible = clientModels(io, models)
   const performer = new StepPerformer(io, { models, fanOut, ...(knownRooms && { knownRooms }) })
   return {
     publish(event: RecordEvent, meta: MessageMeta) {
       const except = socketsLeftOut(io, fanOut, meta.origin)
       const change = event.verb === 'refetch' ? undefined : changeOf(event, meta)
       const delivery = { meta: shownMeta(meta), except, change }
-      return performAll(performer, stepsOf(event, models), delivery)
+      return performAll(performer, stepsOf(event, visible()), delivery)
     },
     drained: () => buffers?.drained(),
-    sent: (event, meta) => sentEvent(event, meta, { models, leftOut: origin => socketsLeftOut(io, fanOut, origin) }),
-    hasReceivers: event => stepsOf(event, models).some(step => performer.hasReceivers(step)),
+    sent: (event, meta) =>
+      sentEvent(event, meta, { models: visible(), leftOut: origin => socketsLeftOut(io, fanOut, origin) }),
+    hasReceivers: event => stepsOf(event, visible()).some(step => performer.hasReceivers(step)),
     sockets: () => socketsConnectedTo(io),
   }
 }
