@@ -289,7 +289,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
 
   status(): FeedStatus {
     return {
-      state: this.#state,
+      state: this.#state === 'running' && !this.#session?.isReady ? 'reconnecting' : this.#state,
       role: this.#session?.role ?? null,
       mode: this.#session?.mode ?? null,
       node: this.#node,
@@ -345,7 +345,6 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     const context = this.#createContext()
     this.#context = context
     try {
-      await this.#installation().check(context.db)
       await new Promise<void>((resolve, reject) => {
         this.#running = this.#keepRunning(context, resolve, reject)
       })
@@ -418,6 +417,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       events: this,
       logger,
       fanOut,
+      check: () => this.#installation().check(db),
     }
   }
 
@@ -433,16 +433,15 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
       const session = new Session(context, checkpoint)
       this.#session = session
       try {
-        if (everReady) await this.#installation().check(context.db)
         await session.run(() => {
           failures = 0
           everReady = true
           this.#ready(onReady)
         })
       } catch (error) {
+        this.#session = null
         if (!everReady) return onFailure(error)
-        const incompatibility = await this.#incompatibility(context, error)
-        if (incompatibility) return await this.#giveUp(context, incompatibility)
+        if (isIncompatible(error)) return await this.#giveUp(context, error)
         this.#disconnected(context, error as Error)
         await this.#backOff(++failures)
       }
@@ -466,24 +465,11 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     this.report(error)
   }
 
-  /**
-   * The error that makes reconnecting pointless: the feed was uninstalled while running, or a newer version migrated
-   * the schema to a state that this version would misread.
-   */
-  async #incompatibility({ db }: FeedContext, error: unknown): Promise<ChangefeedError | undefined> {
-    if (isIncompatible(error)) return error
-    const found = await this.#installation()
-      .check(db)
-      .catch((problem: unknown) => problem)
-    return isIncompatible(found) ? found : undefined
-  }
-
   async #giveUp(context: FeedContext, error: Error) {
     if (this.#state === 'stopping') return
     context.logger.error('The feed has stopped: its schema was removed, or migrated by a newer version', {
       error: error.message,
     })
-    this.#session = null
     await this.#leave()
     this.report(error)
     this.announce('stopped', error)
@@ -505,5 +491,9 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   }
 }
 
+/**
+ * Reconnecting is pointless: the feed was uninstalled while running, or a newer version migrated the schema to a state that this
+ * version would misread.
+ */
 const isIncompatible = (error: unknown): error is ChangefeedError =>
   error instanceof ChangefeedError && ['E_NOT_INSTALLED', 'E_VERSION'].includes(error.code)

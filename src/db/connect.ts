@@ -1,8 +1,8 @@
-import type { Duplex } from 'node:stream'
 import type { ConnectionOptions } from 'node:tls'
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import pg, { type ClientBase } from 'pg'
 import { ChangefeedError } from '../errors.ts'
+import { DeadlineClient, QUERY_TIMEOUT_MS } from './deadline-client.ts'
 import { assertDedicatedSession, type Probe } from './pooler.ts'
 import { assertSchemaTrusted } from './schema-trust.ts'
 import { assertReadable, malformed } from './server-url.ts'
@@ -50,9 +50,9 @@ export type ConnectionSettings = ServerAddress & {
 const CONNECT_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_AFTER_MS = 10_000
 
-/** Settings of every connection, including those of pg-listen. */
+/** Settings of every connection, including those of pg-listen, without the deadline of queries. */
 export function clientConfig(settings: ConnectionSettings) {
-  const { applicationName, schemaOwner: _, queryTimeoutMs = 30_000, ...address } = settings
+  const { applicationName, schemaOwner: _, queryTimeoutMs: __, ...address } = settings
   if ('connectionString' in address) assertReadable(address.connectionString)
   return {
     ...(address as pg.ClientConfig),
@@ -61,24 +61,33 @@ export function clientConfig(settings: ConnectionSettings) {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     types: ownTypes,
-    ...(queryTimeoutMs > 0 && { query_timeout: queryTimeoutMs }),
   } satisfies pg.ClientConfig
 }
 
 /**
  * Opens one dedicated connection. `onLost` is called once when it ends, whatever the cause; without a listener, an
- * `error` event would end the process. Throws `E_CONNECT` with the cause but never the connection string, and
- * `E_POOLER`.
+ * `error` event would end the process. An abort of the signal cuts it. Throws `E_CONNECT` with the cause but never the
+ * connection string, and `E_POOLER`.
  */
-export async function connectClient(settings: ConnectionSettings, onLost: (error: Error) => void): Promise<Client> {
+export async function connectClient(
+  settings: ConnectionSettings,
+  onLost: (error: Error) => void,
+  signal?: AbortSignal,
+): Promise<DeadlineClient> {
+  signal?.throwIfAborted()
   const client = createClient(settings)
+  const cut = () => client.cut()
+  signal?.addEventListener('abort', cut)
   let lost = false
   const lose = (error: Error) => {
     if (!lost) onLost(error)
     lost = true
   }
   client.on('error', lose)
-  client.on('end', () => lose(new Error('The connection to Postgres ended.')))
+  client.on('end', () => {
+    signal?.removeEventListener('abort', cut)
+    lose(new Error('The connection to Postgres ended.'))
+  })
   try {
     await client.connect()
     await configureOwnSession(client, settings)
@@ -108,23 +117,7 @@ async function connectProbe(settings: ConnectionSettings): Promise<Probe> {
   const client = createClient({ ...settings, queryTimeoutMs: PROBE_TIMEOUT_MS })
   client.on('error', () => {})
   await client.connect()
-  return { client, close: () => endClient(client) }
-}
-
-/** A half-open connection would never finish closing. */
-const END_DEADLINE_MS = 2_000
-
-/** Ends a connection. Destroys its socket if the server does not respond. */
-export async function endClient(client: Client): Promise<void> {
-  const timer = setTimeout(() => cutClient(client), END_DEADLINE_MS)
-  await client.end().catch(() => {})
-  clearTimeout(timer)
-}
-
-/** Destroys the socket without notifying the server. Pending queries reject at once. */
-export function cutClient(client: Client): void {
-  const { connection } = client as unknown as { connection: { stream: Duplex } }
-  connection.stream.destroy()
+  return { client, close: () => client.end() }
 }
 
 export interface Database {
@@ -135,7 +128,7 @@ export interface Database {
   readonly kysely: Kysely<Tables>
   /** The qualified name of one of our tables or functions, for raw SQL, to which Kysely does not apply the schema. */
   our(name: string): RawBuilder<unknown>
-  /** Replaces the pool. The old connections, which may hang, are destroyed, and their queries reject. */
+  /** Destroys the connections, which may hang. Their queries reject, and later ones connect again. */
   renew(): void
   close(): Promise<void>
 }
@@ -145,26 +138,43 @@ export interface Database {
  * a connection is used, our schema is verified; queries throw `E_SCHEMA_OWNER` otherwise.
  */
 export function openDatabase(settings: ConnectionSettings, schema: string): Database {
-  let current = createPool(settings, schema)
-  const pool = { connect: () => current.pool.connect(), end: () => current.pool.end() }
+  const clients = new Set<DeadlineClient>()
+  const pool = createPool(settings, schema, clients)
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(schema)
-  const renew = () => {
-    current.cut()
-    current = createPool(settings, schema)
-  }
   return {
     schema,
-    get pool() {
-      return current.pool
-    },
+    pool,
     kysely,
     our: name => sql.id(schema, name),
-    renew,
+    renew: () => {
+      for (const client of clients) client.cut()
+    },
     close: () => kysely.destroy(),
   }
 }
 
-function createPool(settings: ConnectionSettings, schema: string) {
+/** The clients of the pool are in `clients` while they connect, and until they end. */
+function createPool(settings: ConnectionSettings, schema: string, clients: Set<DeadlineClient>): Pool {
+  class PooledClient extends DeadlineClient {
+    constructor(config: pg.ClientConfig = {}) {
+      super(config, timeoutOf(settings))
+      clients.add(this)
+      this.once('end', () => clients.delete(this))
+      this.on('error', () => {}) // the pool has no listener on a checked-out client, and an unhandled `error` ends the process
+    }
+
+    /** Rethrows what connecting throws. */
+    override connect(): Promise<pg.Client>
+    override connect(callback: (error: Error) => void): void
+    override connect(callback?: (error: Error) => void): Promise<pg.Client> | undefined {
+      const connected = super.connect().catch(error => {
+        throw connectError(error)
+      })
+      if (!callback) return connected
+      connected.then(() => callback(undefined as never), callback)
+      return undefined
+    }
+  }
   const config = {
     ...clientConfig(settings),
     Client: PooledClient,
@@ -177,25 +187,17 @@ function createPool(settings: ConnectionSettings, schema: string) {
     },
   }
   const pool = wellFormed(() => new pg.Pool(config))
-  const clients = new Set<Client>()
-  pool.on('connect', client => {
-    clients.add(client)
-    client.on('error', () => {}) // the pool has no listener on a checked-out client, and an unhandled `error` ends the process
-  })
-  pool.on('remove', client => clients.delete(client))
   pool.on('error', () => {}) // the pool replaces a broken idle connection; a failed query rejects by itself
-  const cut = () => {
-    pool.end().catch(() => {})
-    for (const client of clients) cutClient(client)
-  }
-  return { pool, cut }
+  return pool
 }
 
 /** Creates a client that is not connected yet. Throws `E_CONNECT` when the connection string cannot be parsed. */
-export function createClient(settings: ConnectionSettings): Client {
+export function createClient(settings: ConnectionSettings): DeadlineClient {
   const config = clientConfig(settings)
-  return wellFormed(() => new pg.Client(config))
+  return wellFormed(() => new DeadlineClient(config, timeoutOf(settings)))
 }
+
+const timeoutOf = ({ queryTimeoutMs = QUERY_TIMEOUT_MS }: ConnectionSettings) => queryTimeoutMs
 
 /** Describes the address without any secret. Throws `E_CONNECT` for a URL that cannot be parsed. */
 export function describeAddress(address: ServerAddress): string {
@@ -209,20 +211,6 @@ function wellFormed<T>(create: () => T): T {
     return create()
   } catch {
     throw malformed()
-  }
-}
-
-/** The client class of the pool, which rethrows what connecting throws. */
-class PooledClient extends pg.Client {
-  override connect(): Promise<Client>
-  override connect(callback: (error: Error) => void): void
-  override connect(callback?: (error: Error) => void): Promise<Client> | undefined {
-    const connected = super.connect().catch(error => {
-      throw connectError(error)
-    })
-    if (!callback) return connected
-    connected.then(() => callback(undefined as never), callback)
-    return undefined
   }
 }
 

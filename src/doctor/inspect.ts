@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { listConsumers } from '../change-log/consumers.ts'
 import { logBytes } from '../change-log/retention.ts'
 import { readTableShapes } from '../db/catalog.ts'
-import { type ConnectionSettings, connectClient, type Database, endClient } from '../db/connect.ts'
+import { type ConnectionSettings, connectClient, type Database } from '../db/connect.ts'
 import { type ForeignRight, foreignRights } from '../db/foreign-rights.ts'
 import { publicationsOf } from '../db/publications.ts'
 import { Installation } from '../installation.ts'
@@ -92,7 +92,7 @@ async function notifies(connection: ConnectionSettings): Promise<boolean> {
     return await heard
   } finally {
     clearTimeout(timer)
-    await endClient(client)
+    await client.end()
   }
 }
 

@@ -1,7 +1,6 @@
 import { type Position, storedPosition } from '../change-log/position.ts'
 import { ChangeLogReader } from '../change-log/reader.ts'
 import { idleTickMs } from '../change-log/retention.ts'
-import { cutClient } from '../db/connect.ts'
 import { readState } from '../leader/database-identity.ts'
 import { AbortController } from '../node-globals.ts'
 import type { DispatchContext } from '../pipeline/dispatch-context.ts'
@@ -27,6 +26,8 @@ export interface ConnectedSessionParts {
   readonly remembered: SessionCheckpoint | null
   /** Ends the session. */
   readonly signal: AbortSignal
+  /** A connection is lost. */
+  readonly lost: AbortSignal
   onLost(error: Error): void
 }
 
@@ -104,11 +105,6 @@ export class ConnectedSession {
     else if (!found) await this.campaign()
     await this.#context.catchUpWaiters.release(() => this.#publishedSnapshot())
     await this.#fruitless.afterRead({ woken, found })
-  }
-
-  /** Cuts the reader, whose queries may hang. */
-  cut(): void {
-    cutClient(this.#parts.connection.reader)
   }
 
   /** Ends the dispatch of the present page. */
@@ -240,12 +236,13 @@ export class ConnectedSession {
   }
 
   async #takeDuties(position: () => Position): Promise<LeaderDuties> {
-    const { connection, wake, onLost } = this.#parts
+    const { connection, wake, onLost, lost } = this.#parts
     const { election } = connection
     return await LeaderDuties.take(this.#context, {
       election,
       wake,
       onLost,
+      lost,
       abandonBacklog: this.#abandonBacklog,
       position,
     })

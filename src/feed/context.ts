@@ -42,4 +42,6 @@ export interface FeedContext {
   readonly publisher: Publisher
   readonly publishing: PublishingObserver
   readonly fanOut: FanOut
+  /** Throws if our schema is missing, or of a version that this one would misread. */
+  check(): Promise<void>
 }

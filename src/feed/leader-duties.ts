@@ -28,6 +28,8 @@ export interface LeaderDutiesParts {
   readonly election: Election
   readonly wake: WakeSignal
   onLost(error: Error): void
+  /** A connection is lost: the others are cut. */
+  readonly lost: AbortSignal
   /** Called when the backlog exceeds its limit. */
   abandonBacklog(): void
   /** The position up to which the log is published. */
@@ -54,7 +56,7 @@ export class LeaderDuties {
     const key = gateKey(settings.schema)
     await terminateFormerGate(context.db, key)
     const gateConnection = { ...connection, applicationName: `${connection.applicationName} gate` }
-    const gate = await Gate.connect(gateConnection, key, error => parts.onLost(error))
+    const gate = await Gate.connect(gateConnection, key, error => parts.onLost(error), parts.lost)
     const duties = new LeaderDuties(context, parts, gate)
     duties.#repeat(RENEW_MS, () => parts.election.renew(), duties.#fail)
     duties.#repeat(RENEW_MS / 2, () => duties.#checkTrust(), duties.#fail)

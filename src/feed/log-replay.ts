@@ -1,7 +1,7 @@
 import type { LoggedChange } from '../change-log/change.ts'
 import type { Position } from '../change-log/position.ts'
 import { ChangeLogReader, READER_SETTINGS } from '../change-log/reader.ts'
-import { type Client, connectClient, type Database, endClient } from '../db/connect.ts'
+import { type Client, connectClient, type Database } from '../db/connect.ts'
 import { assertSchemaTrusted } from '../db/schema-trust.ts'
 import { type Identity, readIdentity } from '../leader/database-identity.ts'
 import { type Backend, backendOf } from '../leader/lease.ts'
@@ -108,6 +108,6 @@ export class LogReplay {
   }
 
   async close(): Promise<void> {
-    await endClient(this.#client)
+    await this.#client.end()
   }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { readLag } from '../change-log/lag.ts'
 import { type Position, storePosition } from '../change-log/position.ts'
@@ -16,6 +17,13 @@ const CHECK_MS = 2_000
 
 const NO_HEARTBEAT = `No notification was received within ${HEARTBEAT_MS} ms. The connection is broken, or goes through a pooler in transaction or statement mode. Connect the listener to the server itself, or to a pooler in session mode.`
 
+interface Heartbeat {
+  /** The server has answered. */
+  isTaken: boolean
+  /** It was not taken in time. */
+  isLate: boolean
+}
+
 interface Subject {
   readonly role: Role
   readonly position: Position | null
@@ -32,7 +40,8 @@ export class Maintenance {
   #stored: Position | null = null
   #others = 0
   #announcing = false
-  #heartbeatPending = false
+  /** The heartbeat that has not come back yet. */
+  #heartbeat: Heartbeat | null = null
   #proven = false
 
   constructor(context: FeedContext, subject: Subject, onLost: (error: Error) => void) {
@@ -46,11 +55,15 @@ export class Maintenance {
     return `changefeed_node_${createHash('md5').update(node).digest('hex').slice(0, 16)}`
   }
 
+  /** Notices a dead connection from now on. Without it, a half-open one would not be noticed before the deadline of a query. */
+  async watchConnection(): Promise<void> {
+    await this.#beat()
+    this.#repeat(HEARTBEAT_MS, () => this.#beat(), this.#onLost)
+  }
+
   async start(): Promise<void> {
     await this.#context.dispatcher.refreshTables()
     await this.#report()
-    await this.#beat()
-    this.#repeat(HEARTBEAT_MS, () => this.#beat(), this.#onLost)
     this.#repeat(REPORT_MS, () => this.#report())
     this.#reportOutages()
     this.#repeat(STORE_MS, () => this.store())
@@ -63,7 +76,7 @@ export class Maintenance {
    * need not be the heartbeat, which is late while another role floods our channels.
    */
   notified(): void {
-    this.#heartbeatPending = false
+    this.#heartbeat = null
     this.#proven = true
   }
 
@@ -121,11 +134,24 @@ export class Maintenance {
     if (this.#subject.role !== 'standby') await this.#context.dispatcher.checkPublisher()
   }
 
+  /**
+   * Does not wait until the server has taken the heartbeat, since a half-open connection never says so. A server that is slow
+   * to take it has twice the time.
+   */
   async #beat() {
-    if (this.#heartbeatPending) throw new Error(NO_HEARTBEAT)
-    this.#heartbeatPending = true
-    const isSent = await this.#notify(Maintenance.heartbeatChannel(this.#context.node))
-    if (!isSent) this.#heartbeatPending = false
+    await setImmediate() // notifications that arrived while the event loop was blocked are read first
+    if (this.#heartbeat?.isTaken || this.#heartbeat?.isLate) throw new Error(NO_HEARTBEAT)
+    if (this.#heartbeat) this.#heartbeat.isLate = true
+    else this.#sendHeartbeat()
+  }
+
+  #sendHeartbeat() {
+    const heartbeat = { isTaken: false, isLate: false }
+    this.#heartbeat = heartbeat
+    this.#notify(Maintenance.heartbeatChannel(this.#context.node)).then(isSent => {
+      heartbeat.isTaken = true
+      if (!isSent) this.#heartbeat = null
+    }, this.#onLost)
   }
 
   /**

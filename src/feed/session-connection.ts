@@ -1,5 +1,5 @@
 import { READER_SETTINGS } from '../change-log/reader.ts'
-import { type Client, connectClient, cutClient, endClient } from '../db/connect.ts'
+import { type Client, connectClient } from '../db/connect.ts'
 import { assertSchemaTrusted } from '../db/schema-trust.ts'
 import { type Identity, readIdentity } from '../leader/database-identity.ts'
 import { Election } from '../leader/election.ts'
@@ -11,6 +11,8 @@ export interface SessionConnectionParts {
   onNotify(channel: string): void
   /** Called once either connection is lost, also while the other one is still being opened. */
   onLost(error: Error): void
+  /** An abort cuts both: what waits for a response must not hang. */
+  readonly lost: AbortSignal
 }
 
 /** The two connections of a session: one reads the change log and holds the lease, the other one listens. */
@@ -31,26 +33,18 @@ export class SessionConnection {
   /** Opens both side by side. It listens before anything is read. Throws `E_CONNECT` and `E_SCHEMA_OWNER`. */
   static async open(context: FeedContext, parts: SessionConnectionParts): Promise<SessionConnection> {
     const { connection, settings, node, db } = context
+    const { channels, onLost, lost } = parts
     let reader: Client | undefined
-    let isOpen = false
-    const onLost = (error: Error) => {
-      if (!isOpen && reader) cutClient(reader) // what waits for its answer must not hang
-      parts.onLost(error)
-    }
     const name = connection.applicationName
-    const listening = Notifier.open({ ...connection, applicationName: `${name} listener` }, [...parts.channels], {
-      onNotify: parts.onNotify,
-      onLost,
-    })
+    const listening = Notifier.open({ ...connection, applicationName: `${name} listener` }, channels, parts, lost)
     listening.catch(() => {}) // awaited below, once the reader is connected
     try {
-      reader = await connectClient({ ...connection, applicationName: `${name} reader` }, onLost)
+      reader = await connectClient({ ...connection, applicationName: `${name} reader` }, onLost, lost)
       await assertSchemaTrusted(reader, settings)
       const identity = await readIdentity(reader)
       await reader.query(READER_SETTINGS)
       const notifier = await listening
       const election = await Election.of(reader, db, node)
-      isOpen = true
       return new SessionConnection(reader, identity, election, notifier)
     } catch (error) {
       await closeBoth(listening, reader)
@@ -66,5 +60,5 @@ export class SessionConnection {
 /** A connection that is already broken must not keep the other one open. */
 async function closeBoth(listening: Promise<Notifier>, reader: Client | undefined): Promise<void> {
   await listening.then(notifier => notifier.close()).catch(() => {})
-  if (reader) await endClient(reader)
+  await reader?.end()
 }

@@ -1,4 +1,5 @@
 import type { Position } from '../change-log/position.ts'
+import { ChangefeedError } from '../errors.ts'
 import type { Role } from '../leader/nodes.ts'
 import { AbortController } from '../node-globals.ts'
 import { pauseChannel, tickChannel, wakeChannel } from '../wakeup/channel.ts'
@@ -19,10 +20,13 @@ export class Session {
   readonly #context: FeedContext
   readonly #wake = new WakeSignal()
   readonly #end = new AbortController()
+  /** Aborted as well if a connection is lost. */
+  readonly #lost = new AbortController()
   readonly #maintenance: Maintenance
   readonly #remembered: SessionCheckpoint | null
   /** Null until the connections are open. */
   #connected: ConnectedSession | null = null
+  #isReady = false
 
   constructor(context: FeedContext, remembered: SessionCheckpoint | null) {
     this.#context = context
@@ -57,16 +61,26 @@ export class Session {
     return this.#maintenance.proven
   }
 
-  /** Runs until {@link stop}; rejects when a connection or a lock is lost, or the server is not one to read from. */
+  /** Whether it works: from the first report of this node until a connection is lost. */
+  get isReady(): boolean {
+    return this.#isReady && !this.#lost.signal.aborted
+  }
+
+  /**
+   * Runs until {@link stop}; rejects when a connection or a lock is lost, or the server is not one to read from. Each step ends
+   * soon after a loss, which the heartbeats notice on a half-open connection too.
+   */
   async run(onReady: () => void): Promise<void> {
     try {
-      const session = await this.#connect()
+      const session = await this.#open()
+      await this.#maintenance.watchConnection()
       await session.campaign()
       await this.#maintenance.start()
+      this.#isReady = true
       if (!this.#end.signal.aborted) onReady()
       while (!this.#end.signal.aborted) await session.takeTurn()
     } catch (error) {
-      this.#end.abort(error)
+      this.#lose(error as Error)
     } finally {
       await this.#close()
     }
@@ -83,6 +97,16 @@ export class Session {
     this.#wake.ring()
   }
 
+  async #open(): Promise<ConnectedSession> {
+    const timer = setTimeout(() => this.#lose(LATE), OPEN_MS)
+    try {
+      await this.#context.check()
+      return await this.#connect()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   async #connect(): Promise<ConnectedSession> {
     const { node, settings, pauses } = this.#context
     const { schema } = settings
@@ -96,6 +120,7 @@ export class Session {
         this.#wake.ring()
       },
       onLost: this.#lose,
+      lost: this.#lost.signal,
     })
     this.#connected = new ConnectedSession({
       context: this.#context,
@@ -104,16 +129,17 @@ export class Session {
       wake: this.#wake,
       remembered: this.#remembered,
       signal: this.#end.signal,
+      lost: this.#lost.signal,
       onLost: this.#lose,
     })
     return this.#connected
   }
 
-  /** Queries on a broken connection may hang, and are not waited for: the connection cuts its reader, the pool is renewed. */
+  /** Queries on a broken connection may hang, and are not waited for: all connections are cut. */
   readonly #lose = (error: Error) => {
     if (this.#end.signal.aborted) return
     this.#finish(error)
-    this.#connected?.cut()
+    this.#lost.abort(error)
     this.#context.db.renew()
   }
 
@@ -131,6 +157,13 @@ export class Session {
     await this.#connected?.close({ clean })
   }
 }
+
+/** How long the server may take until both connections of a session are open. */
+const OPEN_MS = 15_000
+const LATE = new ChangefeedError(
+  'E_CONNECT',
+  `Cannot connect to Postgres: it did not respond within ${OPEN_MS / 1000} s. Check the network and the load of the server.`,
+)
 
 /** The reason of an end that was asked for. */
 const STOPPED = Symbol('stopped')

@@ -1,4 +1,4 @@
-import { type Client, type ConnectionSettings, connectClient, endClient } from '../db/connect.ts'
+import { type Client, type ConnectionSettings, connectClient } from '../db/connect.ts'
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts'
 import type { AdvisoryKey } from './channel.ts'
 
@@ -16,8 +16,14 @@ export class Gate {
     this.#key = key
   }
 
-  static async connect(settings: ConnectionSettings, key: AdvisoryKey, onLost: (error: Error) => void): Promise<Gate> {
-    const client = await connectClient({ ...settings, queryTimeoutMs: 0 }, onLost)
+  /** An abort of the signal cuts the connection. */
+  static async connect(
+    settings: ConnectionSettings,
+    key: AdvisoryKey,
+    onLost: (error: Error) => void,
+    signal?: AbortSignal,
+  ): Promise<Gate> {
+    const client = await connectClient(settings, onLost, signal)
     await client.query('set statement_timeout = 0')
     return new Gate(client, key)
   }
@@ -43,6 +49,6 @@ export class Gate {
   }
 
   async disconnect(): Promise<void> {
-    await endClient(this.#client)
+    await this.#client.end()
   }
 }

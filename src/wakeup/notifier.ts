@@ -1,7 +1,9 @@
+import { Socket } from 'node:net'
 import pgListen, { type Subscriber } from 'pg-listen'
 import { type ConnectionSettings, clientConfig, connectError } from '../db/connect.ts'
+import { QUERY_TIMEOUT_MS } from '../db/deadline-client.ts'
 
-/** Upper bound for closing: `close()` of pg-listen may never resolve when the connection is gone. */
+/** Upper bound for closing: `close()` of pg-listen never resolves on a half-open connection. */
 const CLOSE_DEADLINE_MS = 2_000
 
 export interface NotifierEvents {
@@ -17,26 +19,32 @@ export interface NotifierEvents {
  */
 export class Notifier {
   readonly #subscriber: Subscriber<Record<string, string>>
+  readonly #socket: Socket
   #closed = false
 
-  private constructor(subscriber: Subscriber<Record<string, string>>) {
+  private constructor(subscriber: Subscriber<Record<string, string>>, socket: Socket) {
     this.#subscriber = subscriber
+    this.#socket = socket
   }
 
-  /** Throws `E_CONNECT`. */
+  /** An abort of the signal cuts the connection. Throws `E_CONNECT`. */
   static async open(
     settings: ConnectionSettings,
     channels: readonly string[],
     events: NotifierEvents,
+    signal: AbortSignal,
   ): Promise<Notifier> {
-    const subscriber = pgListen.default<Record<string, string>>(clientConfig(settings), {
+    const socket = new Socket()
+    signal.addEventListener('abort', () => socket.destroy(), { once: true })
+    const config = { ...clientConfig(settings), query_timeout: QUERY_TIMEOUT_MS, stream: () => socket }
+    const subscriber = pgListen.default<Record<string, string>>(config, {
       retryLimit: 1, // the loop runs while attempt < limit: 1 means never
       retryTimeout: 0,
       paranoidChecking: false,
       parse: payload => payload,
       serialize: payload => payload,
     })
-    const notifier = new Notifier(subscriber)
+    const notifier = new Notifier(subscriber, socket)
     let open = false
     subscriber.events.on('error', error => {
       if (open && !notifier.#closed) events.onLost(error)
@@ -62,5 +70,6 @@ export class Notifier {
     })
     await Promise.race([this.#subscriber.close().catch(() => {}), deadline])
     clearTimeout(timer)
+    this.#socket.destroy()
   }
 }

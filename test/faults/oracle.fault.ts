@@ -36,10 +36,7 @@ test.each(clusters)(
   },
 )
 
-/** Faults of servers that publish to their own sockets run on request only: in one of four runs a node did not come back. */
-const faulty = clusters.filter(([name]) => name === 'redis' || process.env.FAULTS_SEED !== undefined)
-
-test.each(faulty)(
+test.each(clusters)(
   'with faults every copy equals the tables, in order and without a hole: %s',
   { timeout },
   async (name, open) => {

@@ -10,6 +10,10 @@ export interface Proxy {
   freeze(): void
   /** New connections pass again; those that were frozen stay as they are. */
   heal(): void
+  /** Freezes what is connected when clients have sent so many messages more. New connections pass. */
+  freezeAfter(messages: number): void
+  /** Ends what is connected now. */
+  cut(): void
   /** How often clients have sent this text so far, as in a statement. */
   sent(text: string): number
 }
@@ -20,6 +24,7 @@ export async function startProxy(connectionString: string, onPort = 0): Promise<
   const pairs = new Set<Socket[]>()
   let frozen = false
   let sent = ''
+  let left = Number.POSITIVE_INFINITY
   const server = createServer({ allowHalfOpen: true }, client => {
     const upstream = connect({ port: Number(target.port), host: target.hostname, allowHalfOpen: true })
     const pair = [client, upstream]
@@ -29,11 +34,15 @@ export async function startProxy(connectionString: string, onPort = 0): Promise<
     upstream.on('close', () => pairs.delete(pair) && !isFrozen(pair) && client.destroy())
     client.on('data', chunk => {
       sent += chunk.toString('latin1')
+      if (--left === 0) freezeAll()
     })
     client.pipe(upstream)
     upstream.pipe(client)
     if (frozen) freezePair(pair)
   })
+  const freezeAll = () => {
+    for (const pair of pairs) freezePair(pair)
+  }
   server.listen(onPort, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -51,11 +60,17 @@ export async function startProxy(connectionString: string, onPort = 0): Promise<
     },
     freeze() {
       frozen = true
-      for (const pair of pairs) freezePair(pair)
+      freezeAll()
     },
     sent: text => sent.split(text).length - 1,
     heal() {
       frozen = false
+    },
+    freezeAfter(messages) {
+      left = messages
+    },
+    cut() {
+      for (const [client] of pairs) client?.destroy()
     },
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Backoff, backoffMs } from '../../backoff.ts'
 import type { Changefeed } from '../../changefeed.ts'
-import { connectClient, endClient } from '../../db/connect.ts'
+import { connectClient } from '../../db/connect.ts'
 import { examine } from '../../doctor/doctor.ts'
 import { ChangefeedError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
@@ -93,7 +93,8 @@ async function openMonitor(context: CommandContext, { feed, target, logger }: Mo
 async function databaseThere({ settings: { connectionString } }: CommandContext, logger: Logger, signal: AbortSignal) {
   if (connectionString === undefined) return
   await retryUntilAvailable(logger, signal, async () => {
-    await endClient(await connectClient({ connectionString, applicationName: 'waterline-changefeed start' }, () => {}))
+    const client = await connectClient({ connectionString, applicationName: 'waterline-changefeed start' }, () => {})
+    await client.end()
   })
 }
 

@@ -1,7 +1,7 @@
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { connectClient, endClient } from '../../../src/db/connect.ts'
+import { connectClient } from '../../../src/db/connect.ts'
 import { ownServer, testDatabase } from '../../helpers/database.ts'
 import { scratchFolder } from '../../helpers/folder.ts'
 import { liftApp, summary } from './fixture.ts'
@@ -51,5 +51,5 @@ test('a datastore may connect by Unix socket', async () => {
   const client = await connectClient({ ...parts, applicationName: 'test' }, () => {})
   const { rows } = await client.query('select pg_catalog.inet_client_addr() as address')
   expect(rows).toEqual([{ address: null }])
-  await endClient(client)
+  await client.end()
 })
