@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { type TestDatabase, testDatabase } from '../../helpers/database.ts'
+import { copiedDatabase, type TestDatabase, testDatabase } from '../../helpers/database.ts'
 import { scratchFolder } from '../../helpers/folder.ts'
 import { built, startProgram, type TestProgram } from '../../helpers/program.ts'
 import { connectSailsClient, type SailsClient } from '../../helpers/sails-client.ts'
@@ -65,6 +65,7 @@ export interface TestApp {
  * hook. Lowered at the end of the test or file.
  */
 export async function liftApp(options: AppOptions = {}, given?: TestDatabase): Promise<TestApp> {
+  if (!given && isUsual(options)) return await liftApp(installed(options), await installedDatabase())
   const { hook, ...rest } = options
   const database = given ?? (await (hook === false ? testDatabase() : migratedDatabase()))
   const app = await lift({ url: database.connectionString, ...rest, ...(hook !== false && { hook: HOOK }) })
@@ -84,6 +85,27 @@ export async function liftApp(options: AppOptions = {}, given?: TestDatabase): P
     lower: lowerOnce,
   }
 }
+
+/** Whether the tables and triggers are those of the database that is copied. */
+const isUsual = ({ hook, changefeed = {}, config, more = {} }: AppOptions) =>
+  hook !== false && !config && !('hooks' in more) && isOfMessages(changefeed)
+
+const isOfMessages = (changefeed: unknown) =>
+  typeof changefeed === 'object' &&
+  Object.keys(changefeed ?? {}).every(name => ['blueprints', 'compatibility', 'populate'].includes(name))
+
+const installed = ({ changefeed = {}, ...options }: AppOptions): AppOptions => ({
+  ...options,
+  config: { models: { migrate: 'safe' } },
+  changefeed: { ...(changefeed as object), install: true },
+})
+
+/** The feed must not start in a database that is copied: the hook of an app with a separate listener only installs. */
+const installedDatabase = () =>
+  copiedDatabase('Sails app', async url => {
+    const app = await lift({ url, hook: HOOK, changefeed: { listener: 'separate', install: true } })
+    await lower(app)
+  })
 
 /** A message to all, after those that were sent before it. */
 async function arrived(app: LiftedApp, clients: readonly SailsClient[]) {
