@@ -16,6 +16,7 @@ import {
 import { isPlain, isSurelyPlain, namesByNumber, relation, textArray } from './row-text.ts'
 import { writesSurely } from './sure-text.ts'
 import {
+  knownPair,
   knownRows,
   NEW_ROWS,
   OLD_ROWS,
@@ -87,18 +88,25 @@ const logSurely = (fn: StatementFunction) => `
   elsif tg_op = 'DELETE' then${logIfSure(fn, 'DELETE')}
   end if;`
 
-const logIfSure = (fn: StatementFunction, operation: RowOperation) => `
-    if ${isSurelyPlain(fn, operation === 'UPDATE' ? fn.primaryKey : null)}
-      and ${hasShortAnnotations()}
-    then
+function logIfSure(fn: StatementFunction, operation: RowOperation): string {
+  const insert = (rows: string) => `
       ${insertChange(fn)}
       select ${changeValues(fn, annotationExpressions(fn))}, logged.operation, logged.old, logged.new, logged.defect
-      from (${knownRows(fn, operation, fn.skipSame)}) as logged;
+      from (${rows}) as logged;`
+  const logPair = `${insert(knownPair(fn, fn.skipSame))}
+      if found then
+        exit logging;
+      end if;`
+  return `
+    if ${isSurelyPlain(fn, operation === 'UPDATE' ? fn.primaryKey : null)}
+      and ${hasShortAnnotations()}
+    then${operation === 'UPDATE' ? logPair : ''}${insert(knownRows(fn, operation, fn.skipSame))}
       if not found then
         return null;
       end if;
       exit logging;
     end if;`
+}
 
 /**
  * An action of a foreign key belongs to the statement that caused it, and can update a row once more. Such rows cannot be

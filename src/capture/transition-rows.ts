@@ -57,9 +57,31 @@ function select(name: string, before: RowParts, after: RowParts) {
   return `select ${name}::pg_catalog."char" as operation, ${before.text} as old, ${after.text} as new, ${defect} as defect`
 }
 
+/**
+ * For a table whose columns are as installed: the row of an UPDATE of one row that keeps its key and is not large. It has
+ * no result for other statements.
+ */
+export function knownPair(row: RowText & { readonly primaryKey: string }, skipSame: boolean): string {
+  const columns = loggedColumns(row.shape, row.redacted)
+  const sizes = ['before_row', 'after_row'].flatMap(alias => sizesOf(columns, alias))
+  const key = quoteName(row.primaryKey)
+  const conditions = [
+    `not exists (select from ${NEW_ROWS} as later offset 1)`,
+    isPair(key),
+    ...(sizes.length > 0
+      ? [`(greatest(${sizes.join(', ')}) > ${Math.floor(ROW_BYTES_MAX / sizes.length)}) is not true`]
+      : []),
+    ...(skipSame ? ['before_row operator(pg_catalog.*<>) after_row'] : []),
+  ]
+  const [old, now] = ['before_row', 'after_row'].map(alias => jsonObject(columns, alias, knownText))
+  return `select 'U'::pg_catalog."char" as operation, ${old} as old, ${now} as new, null::pg_catalog.text as defect
+    from ${OLD_ROWS} as before_row cross join ${NEW_ROWS} as after_row where ${conditions.join(' and ')}`
+}
+
+const isPair = (key: string) => `${pairKey('before_row', key)} operator(pg_catalog.=) ${pairKey('after_row', key)}`
+
 /** A full join is never planned as nested loops, which would be slow for many rows if planned for a few. */
-const pairs = (key: string) =>
-  `${OLD_ROWS} as before_row full join ${NEW_ROWS} as after_row on ${pairKey('before_row', key)} operator(pg_catalog.=) ${pairKey('after_row', key)}`
+const pairs = (key: string) => `${OLD_ROWS} as before_row full join ${NEW_ROWS} as after_row on ${isPair(key)}`
 
 /** Compares bytes: `is distinct from` requires an equality operator, which json lacks. */
 const isOtherThan = (key: string) =>
