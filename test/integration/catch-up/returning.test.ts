@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import pg from 'pg'
 import type { Socket } from 'socket.io'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { CaughtUpEvent } from '../../../src/pipeline/events.ts'
@@ -6,6 +8,7 @@ import { eventLoopTurn } from '../../../src/publish/time-slice.ts'
 import { wrapPublisher } from '../../../src/publish/wrap-publisher.ts'
 import type { Message } from '../../helpers/inbox.ts'
 import type { SailsClient } from '../../helpers/sails-client.ts'
+import { afterScope } from '../../helpers/scope.ts'
 import { feedingApp } from '../realtime/feeding-app.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -324,6 +327,42 @@ async function forgetEarlier({ database, feed }: App) {
   await database.query(`insert into student (id, name) select n, 'eve' from generate_series(1, 200) n`)
   await feed.settled()
 }
+
+/** Counts the queries that an action causes, of all connections of this process. */
+function queryCounter() {
+  const { query } = pg.Client.prototype
+  const running = new AsyncLocalStorage<{ queries: number }>()
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    const count = running.getStore()
+    if (count) count.queries++
+    return Reflect.apply(query, this, args)
+  } as typeof query
+  afterScope(() => {
+    pg.Client.prototype.query = query
+  })
+  return async <Result>(action: () => Promise<Result>) => {
+    const count = { queries: 0 }
+    const result = await running.run(count, action)
+    return { result, ...count }
+  }
+}
+
+test('a cursor younger than the memory takes no query, an older one does', async () => {
+  const countQueries = queryCounter()
+  const app = await feedingApp(undefined, { catchUp: SMALL_MEMORY })
+  const { leaves, cursor } = await twoClients(app)
+  await leaves.disconnect()
+  await app.database.query(`insert into pet (name) values ('rex')`)
+  await app.feed.settled()
+  await leaves.reconnect()
+  await leaves.get('/pet')
+  const catchUp = () => app.feed.catchUp(app.realtime.io.of('/').sockets.get(leaves.id) as Socket, { cursor })
+  expect(await countQueries(catchUp)).toMatchObject({ result: { replayed: 1 }, queries: 0 })
+  await forgetEarlier(app)
+  const { result, queries } = await countQueries(catchUp)
+  expect(result).toMatchObject({ replayed: 1 })
+  expect(queries).toBeGreaterThan(0)
+})
 
 test('what was dropped from memory comes from the change log, the rest from memory, as one', async () => {
   const app = await feedingApp(undefined, { catchUp: SMALL_MEMORY })
