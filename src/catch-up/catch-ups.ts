@@ -8,7 +8,7 @@ import { type Held, LiveHold } from '../publish/socketio/live-hold.ts'
 import { SharedSlices } from '../publish/time-slice.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { GapReason, ReplayGap } from './log-ranges.ts'
-import { disconnected, Returning, type ReturningParts, TooMany } from './returning.ts'
+import { disconnected, type Place, Returning, type ReturningParts, TooMany } from './returning.ts'
 import { Turns } from './turns.ts'
 
 /** How long a socket waits for its turn, in milliseconds. The client of this package waits 20 s for an answer. */
@@ -143,24 +143,25 @@ export class CatchUps {
     if (!after && !recent.hasRecordedSince(held.since)) return await this.#fromLog(returning, start)
     if (!after) return await readRest(returning, recent.numberSince(held.since))
     returning.forgetLists()
-    let place: { cursor: Cursor; inclusive: boolean } = { cursor: after, inclusive: inclusive === true }
+    let place: Place = { after, inclusive: inclusive === true }
     for (;;) {
       const complete = recent.completeFrom(returning.identities())
-      if (!complete) return await this.#fromLog(returning, { after: place.cursor, inclusive: place.inclusive, held })
-      if (covers(complete, place.cursor) && !this.#isAhead(place.cursor)) {
-        if (!(await returning.readMemory(recent.numberAfter(place.cursor, place.inclusive)))) continue
-        if (recent.isRecording) return
+      if (!complete) return await this.#fromLog(returning, { ...place, held })
+      if (covers(complete, place.after) && !this.#isAhead(place.after)) {
+        const left = await returning.readMemory(recent.numberAfter(place.after, place.inclusive))
+        if (left === 'done' && recent.isRecording) return
+        if (left !== 'done') place = left ?? place
         // Another node has begun to publish, while the socket was left out of its messages.
-        if (recent.last) place = { cursor: parseCursor(recent.last), inclusive: false }
+        else if (recent.last) place = { after: parseCursor(recent.last), inclusive: false }
         continue
       }
-      const isWhole = await returning.readLog({ after: place.cursor, inclusive: place.inclusive, until: complete })
-      const end = compareCursors(place.cursor, complete) > 0 ? place.cursor : complete
+      const isWhole = await returning.readLog({ ...place, until: complete })
+      const end = compareCursors(place.after, complete) > 0 ? place.after : complete
       if (!isWhole) break
       await returning.published(end.tick)
-      place = { cursor: end, inclusive: false }
+      place = { after: end, inclusive: false }
     }
-    await readRest(returning, recent.numberAfter(place.cursor, place.inclusive))
+    await readRest(returning, recent.numberAfter(place.after, place.inclusive))
   }
 
   /** Another node was ahead of this one. */
@@ -203,7 +204,7 @@ function outcomeOf(error: unknown): CatchUpFailedEvent['outcome'] {
 }
 
 async function readRest(returning: Returning, number: number) {
-  if (!(await returning.readMemory(number))) throw new TooMany('Events were dropped before they were sent.')
+  if ((await returning.readMemory(number)) !== 'done') throw new TooMany('Events were dropped before they were sent.')
 }
 
 const covers = (complete: Cursor, cursor: Cursor) =>

@@ -48,11 +48,11 @@ export interface ReplayGap {
   readonly identities: readonly string[]
 }
 
-/** A part of a range, in the order of publishing. */
+/** A part of a range, in the order of publishing. Undefined ends it where the rest was freed, because it was not read in time. */
 export interface LogChunk {
-  readonly sent: Iterable<SentEvent>
+  readonly sent: Iterable<SentEvent | undefined>
   /** Those that concern a socket in these rooms. A room that is joined meanwhile counts from then on. */
-  sentTo(rooms: ReadonlySet<string>): Iterable<SentEvent>
+  sentTo(rooms: ReadonlySet<string>): Iterable<SentEvent | undefined>
   /** Models with events that are missing in this part. */
   readonly gaps: readonly ReplayGap[]
 }
@@ -82,7 +82,7 @@ interface LogState {
  *
  * The log is divided into segments of whole ticks, because rules keep state within a tick. A segment is read once, by
  * whoever asks first, and kept while the cache has room. So the memory and the queries do not depend on the number of
- * clients.
+ * clients. A segment that leaves the cache is freed also while a slow client has not received all of it.
  */
 export class LogRanges {
   readonly #parts: LogRangesParts
@@ -129,6 +129,7 @@ export class LogRanges {
     for (let index = segmentOf(after.tick); index <= segmentOf(last); ) {
       const segment = await this.#segment(index, last)
       if (segment === 'freed') return yield this.#gapOfAll('tooOld')
+      if (segment.list.isFreed) continue
       index = segment.next
       changes += segment.list.changes
       if (changes > this.#parts.maxMessages * CHANGES_PER_MESSAGE) return yield this.#gapOfAll('tooMuch')
@@ -296,8 +297,10 @@ export class LogRanges {
     let { bytes } = this
     for (const [index, { list }] of this.#segments) {
       if (bytes <= this.#parts.memoryBytes || this.#segments.size === 1) return
+      if (this.#extending.has(index)) continue
       this.#segments.delete(index)
       bytes -= list.bytes
+      list.free()
     }
   }
 }
@@ -318,26 +321,23 @@ function chunkOf(
   { after, inclusive = false, until }: WantedRange,
   without: ReadonlySet<string>,
 ): LogChunk {
-  const { events, omitted, index } = list
+  const { events, omitted, index, version } = list
   const start = indexAfter(events, after, inclusive)
   const end = until ? indexBeyond(events, until) : events.length
   const isWanted = ({ identities }: LoggedEvent) => !without.has(identities[0] ?? '')
   const gaps: ReplayGap[] = omitted.size > 0 ? [{ reason: 'tooMuch', identities: [...omitted] }] : []
-  return {
-    sent: sentOf(events, numbersFrom(start, end), isWanted),
-    sentTo: rooms => sentOf(events, index.concerning(rooms, start, end), isWanted),
-    gaps,
+  function* sentOf(numbers: Iterable<number>): Generator<SentEvent | undefined> {
+    for (const number of numbers) {
+      if (list.version !== version) break
+      const event = list.events[number]
+      if (event && isWanted(event)) yield event.sent
+    }
+    if (list.version !== version) yield undefined
   }
-}
-
-function* sentOf(
-  events: readonly LoggedEvent[],
-  numbers: Iterable<number>,
-  isWanted: (event: LoggedEvent) => boolean,
-): Generator<SentEvent> {
-  for (const number of numbers) {
-    const event = events[number]
-    if (event && isWanted(event)) yield event.sent
+  return {
+    sent: sentOf(numbersFrom(start, end)),
+    sentTo: rooms => sentOf(index.concerning(rooms, start, end)),
+    gaps,
   }
 }
 

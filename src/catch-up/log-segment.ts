@@ -36,9 +36,11 @@ export class EventList {
   readonly #bytesOf = new Map<string, number>()
   readonly #omitted = new Set<string>()
   #tick = 0n
-  #index = new RoomIndex()
+  readonly #index = new RoomIndex()
   /** Number of events in the index. */
   #indexed = 0
+  #version = 0
+  #isFreed = false
   /** Changes that were read, with or without events. */
   changes = 0
 
@@ -52,6 +54,11 @@ export class EventList {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Changes when events are removed. Whoever iterates over them meanwhile must begin again. */
+  get version(): number {
+    return this.#version
   }
 
   /** Of the present events. */
@@ -86,6 +93,18 @@ export class EventList {
     while (this.#bytes > this.#maxBytes) this.#omitLargest()
   }
 
+  get isFreed(): boolean {
+    return this.#isFreed
+  }
+
+  /** Frees all events, although somebody may still refer to the list. */
+  free(): void {
+    this.#isFreed = true
+    this.#keep([])
+    this.#bytes = 0
+    this.#bytesOf.clear()
+  }
+
   /** Appends a list of the ticks that follow. */
   append(list: EventList): void {
     for (const identity of list.omitted) this.#omitted.add(identity)
@@ -97,12 +116,17 @@ export class EventList {
     const [largest = ''] = [...this.#bytesOf].toSorted(([, a], [, b]) => b - a)[0] ?? []
     const [kept, dropped]: [LoggedEvent[], LoggedEvent[]] = [[], []]
     for (const event of this.#events) (event.identities[0] === largest ? dropped : kept).push(event)
-    this.#events = kept
-    this.#index = new RoomIndex()
-    this.#indexed = 0
+    this.#keep(kept)
     this.#bytes -= this.#bytesOf.get(largest) ?? 0
     this.#bytesOf.delete(largest)
     for (const identity of [largest, ...dropped.flatMap(({ identities }) => identities)]) this.#omitted.add(identity)
+  }
+
+  #keep(events: LoggedEvent[]) {
+    this.#events = events
+    this.#index.clear()
+    this.#indexed = 0
+    this.#version++
   }
 }
 

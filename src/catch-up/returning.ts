@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Socket } from 'socket.io'
+import { type Cursor, parseCursor } from '../change-log/cursor.ts'
 import type { Position } from '../change-log/position.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Models } from '../models/model.ts'
@@ -53,6 +54,13 @@ export interface ReturningParts {
   readonly encoded: EncodedMessages
 }
 
+/** Where a socket goes on. */
+export interface Place {
+  readonly after: Cursor
+  /** Also with what has this cursor. */
+  readonly inclusive: boolean
+}
+
 /** A socket that catches up, from its request to `caughtUp`. */
 export class Returning {
   readonly socket: Socket
@@ -63,6 +71,8 @@ export class Returning {
   readonly #replay: SocketReplay
   readonly #gaps = new Map<string, GapReason>()
   #refused: ReadonlySet<string> = new Set()
+  /** Of the last event that was sent. */
+  #lastCursor: string | undefined
   /** Of the lists that the client has read before it asked. */
   #lists: readonly FeedSnapshot[] = []
   readonly #listsUntil = performance.now() + LISTS_WITHIN_MS
@@ -124,6 +134,17 @@ export class Returning {
 
   /** Sends a range of the log. False if the rest of it is a gap. */
   async readLog(range: WantedRange): Promise<boolean> {
+    for (let from = range; ; from = { ...range, ...(this.#place ?? range) }) {
+      const { replayed } = this
+      try {
+        return await this.#readRange(from)
+      } catch (error) {
+        if (!(error instanceof Dropped) || this.replayed === replayed) throw error
+      }
+    }
+  }
+
+  async #readRange(range: WantedRange): Promise<boolean> {
     let isWhole = true
     for await (const { sentTo, gaps } of this.#parts.ranges.read(range)) {
       for (const { reason, identities } of gaps) {
@@ -136,18 +157,23 @@ export class Returning {
   }
 
   /**
-   * Sends the events in memory from a number on, and releases the socket in the moment in which none is left. False if they
-   * were dropped before the first was sent.
+   * Sends the events in memory from a number on, and releases the socket in the moment in which none is left. Otherwise they
+   * were dropped before they were sent: the place behind which to go on, or undefined if nothing was sent.
    */
-  async readMemory(number: number): Promise<boolean> {
+  async readMemory(number: number): Promise<'done' | Place | undefined> {
     const { replayed } = this
     try {
       await this.#readMemory(number)
-      return true
+      return 'done'
     } catch (error) {
-      if (error instanceof Dropped && this.replayed === replayed) return false
-      throw error
+      if (!(error instanceof Dropped)) throw error
+      return this.replayed === replayed ? undefined : this.#place
     }
+  }
+
+  /** What is sent from here on may repeat messages of one change. */
+  get #place(): Place | undefined {
+    return this.#lastCursor === undefined ? undefined : { after: parseCursor(this.#lastCursor), inclusive: true }
   }
 
   /**
@@ -224,6 +250,7 @@ export class Returning {
       if (done) return true
       if (!value) throw new Dropped()
       this.#replay.send(value)
+      this.#lastCursor = value.cursor
       const { maxMessages, maxBytes } = this.#parts.settings
       if (this.replayed > maxMessages || this.#replay.bytes > maxBytes) throw new TooMany('Too many messages.')
       if (isOver()) return false

@@ -29,6 +29,14 @@ export class RoomIndex {
     this.#entries += rooms.size + 1
   }
 
+  /** Frees all entries, also while {@link concerning} is underway. */
+  clear(): void {
+    this.#numbers.clear()
+    this.#forAll = []
+    this.#entries = 0
+    this.#kept = 0
+  }
+
   /** Frees the entries of events with lower numbers, when they may be about half of all. */
   forget(before: number): void {
     if (this.#entries < 2 * this.#kept + 1_000) return

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { type GapReason, LogRanges, type WantedRange } from '../../../src/catch-up/log-ranges.ts'
 import { type Cursor, parseCursor } from '../../../src/change-log/cursor.ts'
@@ -8,8 +10,9 @@ import { readModels } from '../../../src/models/model-map.ts'
 import { type ChangefeedOptions, parseOptions } from '../../../src/options.ts'
 import { pauseModels, resumeModels } from '../../../src/pipeline/pauses.ts'
 import type { MessageMeta, RecordEvent } from '../../../src/publish/mapping/record-event.ts'
-import { recordRoom } from '../../../src/publish/socketio/rooms.ts'
+import { classRoom, recordRoom } from '../../../src/publish/socketio/rooms.ts'
 import { type SentEvent, sentEvent } from '../../../src/publish/socketio/sent-event.ts'
+import { eventLoopTurn } from '../../../src/publish/time-slice.ts'
 import { eventOf, eventually } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
@@ -71,10 +74,17 @@ async function openWorld(options: Partial<ChangefeedOptions> = {}) {
 
 type World = Awaited<ReturnType<typeof openWorld>>
 
+function* present(events: Iterable<SentEvent | undefined>): Generator<SentEvent> {
+  for (const event of events) {
+    if (!event) throw new Error('The rest was freed.')
+    yield event
+  }
+}
+
 async function collect(ranges: LogRanges, range: WantedRange) {
   const [sent, gaps]: [SentEvent[], string[]] = [[], []]
   for await (const chunk of ranges.read(range)) {
-    sent.push(...chunk.sent)
+    sent.push(...present(chunk.sent))
     for (const { reason, identities } of chunk.gaps) gaps.push(`${reason} ${[...identities].sort().join(' ')}`)
   }
   return { sent, gaps }
@@ -83,7 +93,7 @@ async function collect(ranges: LogRanges, range: WantedRange) {
 /** What concerns a socket in one room. */
 async function concerning(ranges: LogRanges, range: WantedRange, room: string): Promise<SentEvent[]> {
   const sent: SentEvent[] = []
-  for await (const chunk of ranges.read(range)) sent.push(...chunk.sentTo(new Set([room])))
+  for await (const chunk of ranges.read(range)) sent.push(...present(chunk.sentTo(new Set([room]))))
   return sent
 }
 
@@ -322,6 +332,45 @@ test('many who ask at once share one read, and the cache is bounded', async () =
   const shared = await Promise.all(cursors.map(cursor => collect(roomy, { after: parseCursor(cursor) })))
   expect(shared.map(({ sent }) => sent.length)).toEqual(cursors.map((_, place) => live.length - place))
   expect(roomy.reads).toBeLessThanOrEqual(4) // one for each segment of ticks
+}, 60_000)
+
+/** Collects garbage. */
+function collectGarbage() {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+}
+
+test('what leaves the cache is freed, however many slow readers have not taken it', async () => {
+  const { feed, ranges, write } = await openWorld()
+  await feed.install()
+  const starts: string[] = []
+  for (let term = 0; term < 12; term++) {
+    await feed.start() // the ids of its ticks begin a segment
+    await feed.settled()
+    starts.push(await feed.cursor())
+    await write(`insert into owner (id, name) select ${term * 50} + n, repeat('x', 300) from generate_series(1, 50) n`)
+    await feed.stop()
+  }
+  const own = ranges({ memoryBytes: 200_000 })
+  const events: { readonly event: WeakRef<SentEvent>; readonly bytes: number }[] = []
+  const slow: Iterator<SentEvent | undefined>[] = []
+  for (const start of starts) {
+    for await (const { sent, sentTo, gaps } of own.read({ after: parseCursor(start) })) {
+      expect(gaps).toEqual([])
+      const left = sentTo(new Set([classRoom('owner')]))[Symbol.iterator]()
+      left.next()
+      slow.push(left)
+      for (const event of present(sent)) events.push({ event: new WeakRef(event), bytes: JSON.stringify(event).length })
+      break
+    }
+  }
+  expect(slow).toHaveLength(12)
+  await eventLoopTurn() // a WeakRef holds its object until then
+  collectGarbage()
+  const held = events.filter(({ event }) => event.deref()).reduce((sum, { bytes }) => sum + bytes, 0)
+  expect(events.reduce((sum, { bytes }) => sum + bytes, 0)).toBeGreaterThan(300_000)
+  expect(held).toBeLessThan(200_000)
+  expect(slow.map(left => left.next().value === undefined).filter(isOver => isOver).length).toBeGreaterThan(5)
 }, 60_000)
 
 test('a paused model, and one that was resumed since, yields a gap', async () => {
