@@ -7,9 +7,9 @@ export const TOPICS_PER_CLIENT = 4
 /**
  * A server on a given port with the models `topic` and `ticker`. `GET /mine` subscribes a socket to the topics in `ids`,
  * `GET /ticker` to the ticker. Over HTTP, `/stats` returns and resets what it has cost: the longest delay of the event
- * loop in ms, processor time in ms, the most memory in MB that it ever had, and statements sent to Postgres.
+ * loop in ms, processor time in ms, the most memory in MB that it ever had, and statements sent to Postgres. `options` are those of its feed.
  */
-export const server = `
+export const server = (options: object = {}) => `
   import { createServer } from 'node:http'
   import { monitorEventLoopDelay } from 'node:perf_hooks'
   import { promisify } from 'node:util'
@@ -52,7 +52,7 @@ export const server = `
   const ignore = () => {}
   const logger = { debug: ignore, info: ignore, warn: ignore, error: (message, fields) => console.log('error ' + message, fields) }
   const realtime = createRealtime({ server: http, collections, feed: linked, logger })
-  feed = createChangefeed({ connectionString: url, collections, publisher: realtime.publisher })
+  feed = createChangefeed({ ...${JSON.stringify(options)}, connectionString: url, collections, publisher: realtime.publisher })
   realtime.route('GET /mine', async (req, res) => {
     await feed.subscribe(req.socket, 'topic', req.query.ids.split(',').map(Number))
     res.ok()

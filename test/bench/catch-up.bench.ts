@@ -97,7 +97,7 @@ async function openScene() {
 type Scene = Awaited<ReturnType<typeof openScene>>
 
 async function startServer({ connectionString, port }: Scene): Promise<TestProgram> {
-  const program = startCode(server, { URL: connectionString, PORT: String(port) })
+  const program = startCode(server(), { URL: connectionString, PORT: String(port) })
   await program.line(/^listening/, PATIENCE_MS)
   return program
 }

@@ -1,25 +1,32 @@
 import { execFile } from 'node:child_process'
-import { cpus, release, totalmem, type } from 'node:os'
+import { cpus, loadavg, release, totalmem, type } from 'node:os'
 import { promisify } from 'node:util'
 import { serverAccount } from '../../../src/embedded-postgres/account.ts'
 import { embeddedBinaries } from '../../../src/embedded-postgres/binaries.ts'
-import { IS_SHORT } from './size.ts'
 
 const run = promisify(execFile)
 
-/** A Markdown list of what the figures depend on. */
-export async function describeMachine(startedAt: Date, load: readonly number[]): Promise<string> {
+export interface RunStart {
+  readonly at: Date
+  /** Load averages of 1, 5 and 15 minutes. */
+  readonly load: readonly number[]
+}
+
+export const runStart = (): RunStart => ({ at: new Date(), load: loadavg() })
+
+/** A Markdown list of what the figures of a run depend on. */
+export async function describeMachine(start: RunStart, more: Readonly<Record<string, string>>): Promise<string> {
   const [cpu] = cpus()
   const facts = {
-    date: startedAt.toISOString(),
-    form: IS_SHORT ? 'short' : 'full',
+    date: start.at.toISOString(),
+    ...more,
     commit: await commit(),
     processor: `${cpus().length} cores, ${cpu?.model.trim()}`,
     memory: `${(totalmem() / 1024 ** 3).toFixed(1)} GB`,
     system: `${type()} ${release()}`,
     Node: process.version,
     PostgreSQL: `${(await embeddedBinaries(await serverAccount())).version}, embedded`,
-    'load average before': load.map(each => each.toFixed(1)).join(', '),
+    'load average before': start.load.map(each => each.toFixed(1)).join(', '),
   }
   return Object.entries(facts)
     .map(([name, fact]) => `- ${name}: ${fact}`)

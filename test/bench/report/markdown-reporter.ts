@@ -1,18 +1,17 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 import type { Measurement } from './figure.ts'
-import { describeMachine } from './machine.ts'
+import { describeMachine, runStart } from './machine.ts'
 import { measurementMarkdown } from './markdown.ts'
 import { plotsOf } from './plot.ts'
+import { IS_SHORT } from './size.ts'
 
 const FOLDER = 'bench-report'
 
 /** Prints the figures of each bench as it ends, and writes all to `bench-report/report.md`, with plots. */
 export default class MarkdownReporter implements Reporter {
-  readonly #startedAt = new Date()
-  readonly #load = loadavg()
+  readonly #start = runStart()
 
   onTestCaseResult(test: TestCase) {
     for (const measurement of measurementsOf(test)) console.log(`\n${measurementMarkdown(measurement)}`)
@@ -22,7 +21,7 @@ export default class MarkdownReporter implements Reporter {
     const tests = modules.flatMap(module => [...module.children.allTests()])
     await rm(FOLDER, { recursive: true, force: true })
     await mkdir(FOLDER)
-    const sections = [`# Benchmarks`, await describeMachine(this.#startedAt, this.#load)]
+    const sections = [`# Benchmarks`, await describeMachine(this.#start, { form: IS_SHORT ? 'short' : 'full' })]
     for (const [place, measurement] of tests.flatMap(measurementsOf).entries()) {
       sections.push(measurementMarkdown(measurement, '##'), ...(await writePlots(measurement, place + 1)))
     }

@@ -24,6 +24,19 @@ export function plotsOf({ title, figures }: Measurement): Plot[] {
   })
 }
 
+export interface Curve {
+  readonly name: string
+  readonly points: readonly (readonly [x: number, y: number])[]
+}
+
+/** Curves over a numeric axis. */
+export const plotCurves = (title: string, xName: string, curves: readonly Curve[]): string =>
+  renderSvg({
+    title,
+    xAxis: { type: 'value', name: xName, nameLocation: 'middle', nameGap: 28 },
+    series: curves.map(({ name, points }) => ({ name, type: 'line' as const, showSymbol: false, data: points })),
+  })
+
 function renderSvg({ title, xAxis, series }: { title: string; xAxis: object; series: readonly object[] }): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: 900, height: 440 })
   chart.setOption({
