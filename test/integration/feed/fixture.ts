@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { type Changefeed, createChangefeed } from '../../../src/changefeed.ts'
 import { migrateSchema } from '../../../src/db/migrate.ts'
 import type { ChangefeedOptions } from '../../../src/options.ts'
@@ -40,12 +41,20 @@ export const migratedDatabase = () =>
 export const openMigratedShop = async (app: Partial<WaterlineOptions> = {}) => openShop(await migratedDatabase(), app)
 
 /** As `openShop`, with everything installed. For tests that are not about that. */
-export const openInstalledShop = async () => openShop(await installedDatabase(), { migrate: 'safe' })
+export const openInstalledShop = async () => openShop(await installedDatabase('pet shop', petShop), { migrate: 'safe' })
 
-const installedDatabase = () =>
-  copiedDatabase('pet shop', async connectionString => {
-    const { collections, stop } = await startWaterline({ models: petShop, migrate: 'drop', connectionString })
-    await createChangefeed({ connectionString, collections }).install()
+interface Installed extends Partial<ChangefeedOptions> {
+  /** Statements that insert rows, which are not logged. */
+  readonly rows?: string
+}
+
+/** A database with the tables and triggers of these models, made once for all test files. */
+export const installedDatabase = (name: string, models: WaterlineOptions['models'], options: Installed = {}) =>
+  copiedDatabase(name, async connectionString => {
+    const { rows = '', ...ofFeed } = options
+    const { collections, stop } = await startWaterline({ models, migrate: 'drop', connectionString })
+    await insert(connectionString, rows)
+    await createChangefeed({ connectionString, collections, ...ofFeed }).install()
     await stop()
   })
 
@@ -62,6 +71,13 @@ export async function openShop(database?: TestDatabase, app: Partial<WaterlineOp
     return made
   }
   return { database: own, collections, feed, published }
+}
+
+async function insert(connectionString: string, rows: string) {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  await client.query(rows)
+  await client.end()
 }
 
 /** `updated pet 7`, for each event. */

@@ -5,39 +5,37 @@ import type { ChangefeedOptions } from '../../../src/options.ts'
 import { formatOrigin } from '../../../src/publish/origin.ts'
 import { classRoom, contextRoom, recordRoom } from '../../../src/publish/socketio/rooms.ts'
 import { socketPublisher } from '../../../src/publish/socketio/socket-publisher.ts'
-import { testDatabase } from '../../helpers/database.ts'
 import { startProxy } from '../../helpers/proxy.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { models, type Random, RECORDS, randomOf, seeds, writesOf } from '../invariants/collection-writes.ts'
 import { socketServer } from '../realtime/socket-server.ts'
+import { installedDatabase } from './fixture.ts'
 
 const LINKS = 'course_students__student_courses'
 
+const ROWS = `
+  ${RECORDS.map(table => `insert into ${table} (id, name) values (1, 'a'), (2, 'b'), (3, 'c')`).join(';')};
+  insert into ${LINKS} (course_students, student_courses) values (1, 1), (1, 2), (1, 2), (2, 1), (2, 3);
+  insert into venue (driver, taxi) values (1, 1), (1, 2), (1, 2), (2, 3);
+  insert into author_favorites__book_favorites_book values (default, 1, 1), (default, 2, 1);
+  update pet set owner = id`
+
 /** An app whose feeds and models connect to the database through counting proxies. */
 async function openApp() {
-  const database = await testDatabase()
+  const database = await installedDatabase('receivers', models, { rows: ROWS })
   const [ofFeeds, ofModels] = [await startProxy(database.connectionString), await startProxy(database.connectionString)]
   const { collections } = await startWaterline({
     connectionString: ofModels.through(database.connectionString),
     models,
-    migrate: 'drop',
   })
   const connectionString = ofFeeds.through(database.connectionString)
   const startFeed = async (options: Partial<ChangefeedOptions>) => {
     const feed = createChangefeed({ connectionString, collections, ...options })
     afterScope(() => feed.stop())
-    await feed.install()
     await feed.start()
     return feed
   }
-  for (const table of RECORDS)
-    await database.query(`insert into ${table} (id, name) values (1, 'a'), (2, 'b'), (3, 'c')`)
-  await database.query(`
-    insert into ${LINKS} (course_students, student_courses) values (1, 1), (1, 2), (1, 2), (2, 1), (2, 3);
-    insert into venue (driver, taxi) values (1, 1), (1, 2), (1, 2), (2, 3);
-    insert into author_favorites__book_favorites_book values (default, 1, 1), (default, 2, 1);
-    update pet set owner = id`)
   /** The number of queries that feeds send to tables of the app for a write. */
   const queriesOf = async (feed: Changefeed, sql: string) => {
     const count = () => ofFeeds.sent('lock table') + ofModels.sent('select')

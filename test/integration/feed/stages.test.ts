@@ -12,7 +12,7 @@ import type { TestDatabase } from '../../helpers/database.ts'
 import { eventOf } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
-import { migratedDatabase, openMigratedShop } from './fixture.ts'
+import { installedDatabase, openMigratedShop } from './fixture.ts'
 
 const school = {
   student: {
@@ -39,23 +39,22 @@ const school = {
   seat: { attributes: { student: { model: 'student' }, room: { model: 'room' } } },
 }
 
+const ROWS = `
+  insert into student (name, secret) values ('sue', 'x'), ('tim', 'y');
+  insert into course (course_title) values ('art'), ('bio'), ('che');
+  insert into course_students__student_courses (course_students, student_courses) values (1, 1), (2, 1);
+  insert into room (name) values ('red'), ('blue');
+  insert into seat (student, room) values (1, 1), (1, 2)`
+
 /** `restricted`: the listener has privileges on our schema only. */
 async function openSchool(options: Partial<ChangefeedOptions> = {}, { restricted = false } = {}) {
-  const database = await migratedDatabase()
+  const database = await installedDatabase('school', school, { rows: ROWS })
   const { connectionString } = database
-  const { collections } = await startWaterline({ connectionString, models: school, migrate: 'drop' })
+  const { collections } = await startWaterline({ connectionString, models: school })
   const events: RecordEvent[] = []
   const publisher = { publish: (event: RecordEvent) => void events.push(event) }
   const all = { connectionString, collections, publisher, ...options }
-  const feedAs = (url: string) => createChangefeed({ ...all, connectionString: url })
-  await database.query(`
-    insert into student (name, secret) values ('sue', 'x'), ('tim', 'y');
-    insert into course (course_title) values ('art'), ('bio'), ('che');
-    insert into course_students__student_courses (course_students, student_courses) values (1, 1), (2, 1);
-    insert into room (name) values ('red'), ('blue');
-    insert into seat (student, room) values (1, 1), (1, 2)`)
-  await feedAs(connectionString).install()
-  const feed = feedAs(restricted ? await listenerOf(database) : connectionString)
+  const feed = createChangefeed({ ...all, ...(restricted && { connectionString: await listenerOf(database) }) })
   afterScope(() => feed.stop())
   await feed.start()
   return { database, collections, feed, events, options: all }

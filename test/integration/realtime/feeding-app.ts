@@ -7,21 +7,27 @@ import type { ChangefeedOptions } from '../../../src/options.ts'
 import type { Publisher } from '../../../src/publish/publisher.ts'
 import { socketPublisher } from '../../../src/publish/socketio/socket-publisher.ts'
 import { createRealtime } from '../../../src/realtime/realtime.ts'
-import { testDatabase } from '../../helpers/database.ts'
 import { connectSailsClient, type SailsClientOptions } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
+import { installedDatabase, migratedDatabase } from '../feed/fixture.ts'
 import { definitions } from './realtime-app.ts'
+
+const COVERED = Object.keys(definitions).filter(name => name !== 'account')
 
 /** Realtime and a change feed on one server, as in an app. */
 export async function feedingApp(
-  covered = Object.keys(definitions).filter(name => name !== 'account'),
+  covered = COVERED,
   options: Partial<ChangefeedOptions> = {},
   wrap?: (publisher: Publisher) => Publisher,
 ) {
-  const database = await testDatabase()
+  const isInstalled = covered === COVERED && options.models === undefined
+  const database = await (isInstalled
+    ? installedDatabase('realtime', definitions, { models: COVERED })
+    : migratedDatabase())
   const { connectionString } = database
-  const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
+  const migrate = isInstalled ? 'safe' : 'drop'
+  const { collections } = await startWaterline({ connectionString, models: definitions, migrate })
   const server = createServer()
   const io = new Server(server, { allowEIO3: true })
   const models = readModels(collections)
@@ -37,7 +43,7 @@ export async function feedingApp(
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   afterScope(() => realtime.close())
-  await feed.install()
+  if (!isInstalled) await feed.install()
   await feed.start()
   afterScope(() => feed.stop())
   const connect = (client: Partial<SailsClientOptions> = {}) =>
