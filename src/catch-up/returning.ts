@@ -5,9 +5,9 @@ import type { Position } from '../change-log/position.ts'
 import { ChangefeedError } from '../errors.ts'
 import type { Models } from '../models/model.ts'
 import type { CatchUpSettings } from '../publish/catch-up-options.ts'
-import type { FeedSnapshot } from '../publish/feed-snapshot.ts'
 import { bufferedBytes } from '../publish/socketio/connection.ts'
 import type { EncodedMessages } from '../publish/socketio/encoded-messages.ts'
+import { type ListRead, ListReads } from '../publish/socketio/list-reads.ts'
 import type { LiveHold } from '../publish/socketio/live-hold.ts'
 import { type EmitStep, FEED_EVENT } from '../publish/socketio/messages.ts'
 import { RecentSubscriptions } from '../publish/socketio/recent-subscriptions.ts'
@@ -19,10 +19,10 @@ import type { RecentEvents } from './recent-events.ts'
 import { SocketReplay } from './socket-replay.ts'
 
 const POLL_MS = 10
-/** How long this node may take to publish what the client has received from another one. */
+/** How long this node may take to publish what the client has received from another one, or what its lists show. */
 const PUBLISHED_WITHIN_MS = 30_000
-/** How long a client waits for the changes that its lists show. Transactions that change no model may be among them. */
-const LISTS_WITHIN_MS = 1_000
+/** How often the database is asked whether the changes that a client's lists show are published, if the feed cannot tell. */
+const ASK_MS = 100
 /** Above this number of bytes that the client has not read, sending waits. */
 const BUFFERED_BYTES = 1024 * 1024
 /** A client that reads nothing of them for so long receives a gap, because it holds a turn. In milliseconds. */
@@ -73,14 +73,18 @@ export class Returning {
   #refused: ReadonlySet<string> = new Set()
   /** Of the last event that was sent. */
   #lastCursor: string | undefined
-  /** Of the lists that the client has read before it asked. */
-  #lists: readonly FeedSnapshot[] = []
-  readonly #listsUntil = performance.now() + LISTS_WITHIN_MS
+  /** The last list that the client has read before it asked. */
+  readonly #lastRead: ListRead | undefined
+  /** The same, while the client has to wait until what it shows is published. */
+  #lists: ListRead | undefined
+  #asksAt = performance.now() + ASK_MS
+  readonly #publishedBy = performance.now() + PUBLISHED_WITHIN_MS
 
   constructor(socket: Socket, hold: LiveHold, parts: ReturningParts) {
     this.socket = socket
     this.#hold = hold
     this.#parts = parts
+    this.#lastRead = ListReads.of(socket.nsp.server).take(socket)
     const recentLists = RecentSubscriptions.of(socket.nsp.server)
     const isInList = ({ rooms, payload }: EmitStep, cursor: string) =>
       !recentLists.isEmpty && recentLists.leftOut({ rooms, payload, change: { cursor } }).includes(socket.id)
@@ -123,9 +127,8 @@ export class Returning {
 
   /** The client continues from its cursor, not from the lists that it has just read. */
   forgetLists(): void {
-    const recentLists = RecentSubscriptions.of(this.socket.nsp.server)
-    this.#lists = recentLists.snapshotsOf(this.socket.id)
-    recentLists.forgetSocket(this.socket.id)
+    this.#lists = this.#lastRead
+    RecentSubscriptions.of(this.socket.nsp.server).forgetSocket(this.socket.id)
   }
 
   release(): void {
@@ -176,13 +179,21 @@ export class Returning {
     return this.#lastCursor === undefined ? undefined : { after: parseCursor(this.#lastCursor), inclusive: true }
   }
 
-  /**
-   * Waits for the changes that the client's lists show. A record that was destroyed before its list was read has no room that
-   * the client could be in, so it receives `destroyed` only while it catches up. Undefined once they are published.
-   */
-  #listsPublished(): Promise<void> | undefined {
-    if (performance.now() > this.#listsUntil || this.#lists.every(({ isPublished }) => isPublished)) return undefined
-    return sleep(POLL_MS)
+  /** Whether the feed has published what the client's lists show, see {@link ListReads}. */
+  get #hasPublishedLists(): boolean {
+    if (this.#lists === undefined) return true
+    const { after } = this.#lists
+    return after === undefined || after?.isPublished === true
+  }
+
+  async #waitForLists() {
+    this.#assertConnected()
+    const now = performance.now()
+    if (now > this.#publishedBy) throw new TooMany('The feed is behind.')
+    const after = this.#lists?.after
+    if (!after || now < this.#asksAt) return await sleep(POLL_MS)
+    this.#asksAt = now + ASK_MS
+    if (!(await after.hasUnpublishedChanges())) this.#lists = undefined
   }
 
   async #readMemory(number: number) {
@@ -192,9 +203,11 @@ export class Returning {
       if (end > next) await this.#sendAll(recent.concerning(this.socket.rooms, next, end))
       next = end
       if (recent.end > next) continue
-      const pending = recent.sending ?? this.#hold.pending ?? this.#listsPublished()
-      if (!pending) break
-      await pending.catch(() => {}) // of messages that this socket is left out of, because they are in memory
+      const pending = recent.sending ?? this.#hold.pending
+      if (pending)
+        await pending.catch(() => {}) // of messages that this socket is left out of, because they are in memory
+      else if (this.#hasPublishedLists) break
+      else await this.#waitForLists()
     }
     this.release()
   }

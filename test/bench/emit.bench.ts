@@ -87,7 +87,10 @@ function rememberLists(io: Server) {
   const recent = RecentSubscriptions.of(io)
   for (const id of io.of('/').sockets.keys()) {
     const rooms = Array.from({ length: 30 }, (_, n) => recordRoom('pet', `${id} ${n}`))
-    recent.add(recentSubscription(id, { includes: () => true, isPublished: false }), rooms)
+    recent.add(
+      recentSubscription(id, { includes: () => true, isPublished: false, hasUnpublishedChanges: async () => true }),
+      rooms,
+    )
   }
 }
 

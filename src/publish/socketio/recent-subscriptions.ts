@@ -117,11 +117,6 @@ export class RecentSubscriptions {
     this.#drop(subscription)
   }
 
-  /** Snapshots after the reads of a socket, as far as they may contain changes that are not published. */
-  snapshotsOf(socketId: string): FeedSnapshot[] {
-    return [...(this.#bySocket.get(socketId) ?? [])].map(({ before, after }) => after ?? before)
-  }
-
   /** Forgets all subscriptions of a socket, because its client continues from a cursor instead. */
   forgetSocket(socketId: string): void {
     for (const subscription of [...(this.#bySocket.get(socketId) ?? [])]) this.forget(subscription)

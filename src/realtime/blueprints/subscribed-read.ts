@@ -1,4 +1,5 @@
 import type { FeedSnapshot } from '../../publish/feed-snapshot.ts'
+import { ListReads } from '../../publish/socketio/list-reads.ts'
 import { LiveHold } from '../../publish/socketio/live-hold.ts'
 import {
   type RecentSubscription,
@@ -91,6 +92,8 @@ class Joining {
   /** The client receives what was read last. */
   complete(members: readonly string[]): void {
     const [subscription, { recent, snapshot }] = [this.#subscription, this.#options]
+    const reads = ListReads.of(this.#socket.nsp.server)
+    if (reads.needs(this.#socket)) reads.add(this.#socket, snapshot())
     if (!subscription) return
     subscription.members = new Set(members.filter(member => !subscription.removed.has(member)))
     void snapshot().then(after => {

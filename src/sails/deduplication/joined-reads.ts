@@ -1,6 +1,7 @@
 import type { Server } from 'socket.io'
 import type { Models } from '../../models/model.ts'
 import type { FeedSnapshot } from '../../publish/feed-snapshot.ts'
+import { ListReads } from '../../publish/socketio/list-reads.ts'
 import {
   type RecentSubscription,
   RecentSubscriptions,
@@ -129,12 +130,22 @@ export class JoinedReads {
     const read = underway?.get(request)
     underway?.delete(request)
     if (underway?.size === 0) this.#underway.delete(socketId)
-    if (!read || read.subscriptions.size === 0) return
+    if (!read) return
+    this.#noteRead(socketId, read)
+    if (read.subscriptions.size === 0) return
     const members = membersShown(answer(), this.#options.models())
     for (const [source, subscription] of read.subscriptions) {
       subscription.members = new Set(members.filter(member => !subscription.removed.has(member)))
       void this.#complete(source, subscription)
     }
+  }
+
+  /** Sockets catch up where there is one feed. */
+  #noteRead(socketId: string, { snapshots }: Read) {
+    const { io } = this.#options
+    const socket = io.of('/').sockets.get(socketId)
+    const [source] = snapshots.keys()
+    if (socket && source && ListReads.of(io).needs(socket)) ListReads.of(io).add(socket, source.snapshot())
   }
 
   async #complete(source: SnapshotSource, subscription: RecentSubscription) {

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Server } from 'socket.io'
 import { createChangefeed } from '../../../src/changefeed.ts'
 import { createRealtime } from '../../../src/realtime/realtime.ts'
@@ -21,6 +22,10 @@ export interface Node {
   route(address: string, type: string, text: string): void
   /** Ends it, and starts it again on another port. */
   restart(): Promise<void>
+  /** What was committed before has been published. */
+  settled(): Promise<void>
+  /** From now on the feed publishes each change so late. */
+  delay(ms: number): void
 }
 
 /** A database with the models' tables. */
@@ -47,7 +52,7 @@ export async function startNode({ connectionString }: TestDatabase): Promise<Nod
     await feed.start()
     await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
     const { port } = http.address() as AddressInfo
-    return { port, realtime, stop: () => Promise.all([io.close(), feed.stop()]) }
+    return { port, feed, realtime, stop: () => Promise.all([io.close(), feed.stop()]) }
   }
   let running = await start()
   afterScope(() => running.stop())
@@ -60,6 +65,12 @@ export async function startNode({ connectionString }: TestDatabase): Promise<Nod
     async restart() {
       await running.stop()
       running = await start()
+    },
+    settled: () => running.feed.settled(),
+    delay: ms => {
+      running.feed.onChange(async ({ meta }) => {
+        await sleep(Math.max(0, meta.at + ms - Date.now())) // the artificial lag
+      })
     },
   }
 }
