@@ -38,7 +38,10 @@ export async function catchUpByRequest({ isSocket, socket, query }: CatchUpRoute
   if (!isSocket) throw badRequest(SOCKETS_ONLY)
   const { cursor, inclusive } = query
   try {
-    return await catchUp(socket as Socket, { cursor: (cursor as string) || undefined, inclusive: isSet(inclusive) })
+    return await catchUp(socket as Socket, {
+      cursor: cursor === '' ? undefined : (cursor as string | undefined),
+      inclusive: isSet(inclusive),
+    })
   } catch (error) {
     return refuse(error)
   }
