@@ -90,7 +90,8 @@ export class ConnectedSession {
   /** Waits for a wake, reads and publishes what there is, and campaigns where there is nothing. */
   async takeTurn(): Promise<void> {
     const { wake, signal } = this.#parts
-    const woken = await wake.wait(this.#role.name === 'leader' ? this.#role.duties.waitMs : BACKSTOP_MS)
+    const wakes = await wake.wait(this.#role.name === 'leader' ? this.#role.duties.waitMs : BACKSTOP_MS)
+    const woken = wakes > 0
     if (signal.aborted) return
     const started = performance.now()
     this.#progress = { changes: 0, publishMs: 0 }
@@ -101,7 +102,7 @@ export class ConnectedSession {
     const { changes, publishMs } = this.#progress
     const readMs = performance.now() - started - publishMs
     this.#context.events.announce('read', { woken, changes, readMs, publishMs })
-    if (this.#role.name === 'leader') await this.#afterRead(this.#role, { woken, found })
+    if (this.#role.name === 'leader') await this.#afterRead(this.#role, { wakes, found })
     else if (!found) await this.campaign()
     await this.#context.catchUpWaiters.release(() => this.#publishedSnapshot())
     await this.#fruitless.afterRead({ woken, found })
@@ -127,7 +128,7 @@ export class ConnectedSession {
     if (role.name === 'leader') this.#context.events.announce('leader', false)
   }
 
-  async #afterRead({ ticks, duties, term }: Leader, read: { readonly woken: boolean; readonly found: boolean }) {
+  async #afterRead({ ticks, duties, term }: Leader, read: { readonly wakes: number; readonly found: boolean }) {
     if (!read.found) await ticks.advanceIdle(idleTickMs(this.#context.settings.retentionMs), term)
     duties.afterRead(read)
   }

@@ -74,7 +74,7 @@ export class LeaderDuties {
     return this.#policy.waitMs
   }
 
-  afterRead(read: { woken: boolean; found: boolean }): void {
+  afterRead(read: { wakes: number; found: boolean }): void {
     const [policy, command] = afterRead(this.#policy, performance.now(), read)
     this.#policy = policy
     this.#command(command)

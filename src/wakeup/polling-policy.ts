@@ -30,8 +30,11 @@ const QUIET_MS = 50
 const BACKOFF_MAX_MS = 100
 const BACKSTOP_MS = 1_000
 const WINDOW_MS = 100
-/** Per window: 200 wakes a second. */
-const WAKES_MAX = 20
+/**
+ * Per window: 100 commits a second. Commits that notify wait for each other's flush to disk, so a storage that takes
+ * some milliseconds for it allows few more: a higher limit would never be reached, and writers would stay slow.
+ */
+const WAKES_MAX = 10
 
 /** A listener starts by requesting the gate: transactions that are already open did not notify it. */
 export const startPolling = (now: number): PollingPolicy => ({
@@ -42,13 +45,13 @@ export const startPolling = (now: number): PollingPolicy => ({
   lastFound: now,
 })
 
-/** After a read that reached the end of the log. `woken`: a notification caused it. `found`: it returned a change. */
+/** After a read that reached the end of the log. `wakes`: notifications before it. `found`: it returned a change. */
 export function afterRead(
   policy: PollingPolicy,
   now: number,
-  { woken, found }: { woken: boolean; found: boolean },
+  { wakes, found }: { wakes: number; found: boolean },
 ): [PollingPolicy, GateCommand] {
-  const counted = countWake(policy, now, woken)
+  const counted = countWakes(policy, now, found ? wakes : 0)
   const seen = found ? { ...counted, lastFound: now } : counted
   switch (seen.mode) {
     case 'asleep':
@@ -74,8 +77,7 @@ export function gateRefused(policy: PollingPolicy, now: number): [PollingPolicy,
   return flowing ? [{ ...policy, mode: 'polling', waitMs: POLL_MS }, null] : [policy, 'close']
 }
 
-function countWake(policy: PollingPolicy, now: number, woken: boolean): PollingPolicy {
-  const wakes = woken ? 1 : 0
+function countWakes(policy: PollingPolicy, now: number, wakes: number): PollingPolicy {
   if (now - policy.windowStart >= WINDOW_MS) return { ...policy, windowStart: now, windowWakes: wakes }
   return { ...policy, windowWakes: policy.windowWakes + wakes }
 }

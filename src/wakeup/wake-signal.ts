@@ -1,19 +1,19 @@
-/** A wake-up that is remembered: signals between two waits count as one, and none is lost. */
+/** A wake-up that is remembered: signals between two waits end one wait, and none is lost. */
 export class WakeSignal {
-  #rung = false
+  #signals = 0
   #wake: (() => void) | null = null
 
   ring(): void {
-    this.#rung = true
+    this.#signals += 1
     this.#wake?.()
   }
 
-  /** Resolves at the next signal (at once for an earlier one), or after `ms`. True when signalled. */
-  async wait(ms: number): Promise<boolean> {
-    if (!this.#rung) await this.#ringOrTimeout(ms)
-    const rung = this.#rung
-    this.#rung = false
-    return rung
+  /** Resolves at the next signal (at once for an earlier one), or after `ms`, with the number of signals. */
+  async wait(ms: number): Promise<number> {
+    if (this.#signals === 0) await this.#ringOrTimeout(ms)
+    const signals = this.#signals
+    this.#signals = 0
+    return signals
   }
 
   #ringOrTimeout(ms: number): Promise<void> {

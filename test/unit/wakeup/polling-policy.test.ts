@@ -10,16 +10,18 @@ import {
 const asleep = gateGranted(startPolling(0))
 const polling: PollingPolicy = { ...asleep, mode: 'polling', waitMs: 1, lastFound: 1_000 }
 const closing: PollingPolicy = { ...asleep, mode: 'closing', waitMs: 1, lastFound: 1_000 }
-const nothing = { woken: false, found: false }
-const wake = { woken: true, found: true }
+const nothing = { wakes: 0, found: false }
+const wake = { wakes: 1, found: true }
 
 describe('transitions of each mode', () => {
   test.each([
     ['asleep, a rare wake', asleep, 10, wake, 'asleep', null],
     ['asleep, the backstop', asleep, 10, nothing, 'asleep', null],
-    ['asleep, one wake above the limit', { ...asleep, windowStart: 0, windowWakes: 20 }, 90, wake, 'polling', 'open'],
-    ['asleep, as many wakes in a longer window', { ...asleep, windowWakes: 20 }, 100, wake, 'asleep', null],
-    ['polling, something found', polling, 9_000, { woken: false, found: true }, 'polling', null],
+    ['asleep, one wake above the limit', { ...asleep, windowStart: 0, windowWakes: 10 }, 90, wake, 'polling', 'open'],
+    ['asleep, as many wakes in a longer window', { ...asleep, windowWakes: 10 }, 100, wake, 'asleep', null],
+    ['asleep, many wakes before one read', asleep, 10, { wakes: 11, found: true }, 'polling', 'open'],
+    ['asleep, many wakes for nothing', asleep, 10, { wakes: 99, found: false }, 'asleep', null],
+    ['polling, something found', polling, 9_000, { wakes: 0, found: true }, 'polling', null],
     ['polling, quiet for a moment', polling, 1_050, nothing, 'polling', null],
     ['polling, quiet for long', polling, 1_051, nothing, 'closing', 'close'],
     ['closing, something found', closing, 1_060, wake, 'closing', null],
