@@ -35,7 +35,7 @@ const WINDOW_MS = 50
 /**
  * Populates the record of `created` messages and `previous`, as blueprints do. The record's own values are those of the
  * change. Associated records are read when the event is published: members whose links come later in the feed are
- * announced again. A new record without members is read again after a short delay.
+ * announced again. Collections of a new record that have no members are read again after a short delay.
  */
 export class Population implements Stage {
   readonly #parts: PopulationParts
@@ -63,31 +63,37 @@ export class Population implements Stage {
     return options.get(event.identity)?.rooms !== undefined || hasReceivers(event)
   }
 
+  /** An event that cannot be populated is published without associated records. */
   async #withAssociated(event: RecordEvent, context: StageContext): Promise<RecordEvent> {
-    const { model, old, new: row } = context.change
-    const isNew = event.verb === 'created'
-    const raw = row && isNew ? row : old
-    let populated = raw && (await this.#populated(model, raw, context))
-    if (populated && isNew && lacksMembers(model, populated) && (await waitForAge(context))) {
-      populated = await this.#populated(model, row ?? {}, context)
+    const { meta, signal, change } = context
+    try {
+      const record = await this.#populated(event, context)
+      return record ? withRecord(event, record) : event
+    } catch (error) {
+      signal.throwIfAborted()
+      const fields = { model: change.model.identity, cursor: meta.cursor, error: (error as Error).message }
+      const message = 'A record could not be populated and is published without associated records'
+      this.#parts.logger.warn(message, fields)
+      return event
     }
-    return populated ? withRecord(event, populated) : event
   }
 
-  /** Undefined if it cannot be read. The event is then published without associated records. */
-  async #populated(model: Model, row: ModelRecord, { meta }: StageContext): Promise<ModelRecord | undefined> {
-    const { models, logger } = this.#parts
-    try {
-      // Records of models that the feed does not publish must not leave by way of others.
-      const published = model.associations.filter(each => models.has(targetOf(each)))
-      const associated = await Promise.all(published.map(each => this.#associated(model, each, row)))
-      const record = { ...row, ...Object.fromEntries(associated.filter(entry => entry !== undefined)) }
-      return presentable(models, model.identity, record, inMessagesOf(model))
-    } catch (error) {
-      const fields = { model: model.identity, cursor: meta.cursor, error: (error as Error).message }
-      logger.warn('A record could not be populated and is published without associated records', fields)
-      return undefined
-    }
+  async #populated({ verb }: RecordEvent, context: StageContext): Promise<ModelRecord | undefined> {
+    const { model, old, new: row } = context.change
+    const isNew = verb === 'created'
+    const raw = row && isNew ? row : old
+    if (!raw) return undefined
+    let record = await this.#withAll(model, raw, model.associations)
+    const empty = isNew ? emptyCollections(model, record) : []
+    if (empty.length > 0 && (await waitForAge(context))) record = await this.#withAll(model, record, empty)
+    return presentable(this.#parts.models, model.identity, record, inMessagesOf(model))
+  }
+
+  async #withAll(model: Model, record: ModelRecord, associations: readonly Association[]): Promise<ModelRecord> {
+    // Records of models that the feed does not publish must not leave by way of others.
+    const published = associations.filter(each => this.#parts.models.has(targetOf(each)))
+    const associated = await Promise.all(published.map(each => this.#associated(model, each, record)))
+    return { ...record, ...Object.fromEntries(associated.filter(entry => entry !== undefined)) }
   }
 
   async #associated(model: Model, association: Association, row: ModelRecord): Promise<[string, unknown] | undefined> {
@@ -112,9 +118,9 @@ export class Population implements Stage {
   }
 }
 
-/** Waterline inserts the links of a new record in a separate transaction. */
-const lacksMembers = (model: Model, record: ModelRecord) =>
-  model.associations.some(({ type, alias }) => {
+/** Those that may get members at once: Waterline inserts the links of a new record in a separate transaction. */
+const emptyCollections = (model: Model, record: ModelRecord) =>
+  model.associations.filter(({ type, alias }) => {
     const members = record[alias]
     return type === 'collection' && Array.isArray(members) && members.length === 0
   })

@@ -293,6 +293,25 @@ test('members in a populated created message are still announced by their links'
   ])
 })
 
+test('of a new record, only collections without members are read again', async () => {
+  const { database, collections, feed, events } = await openSchool({ populate: true })
+  const reads: string[] = []
+  const { findOne, find } = collections.student
+  collections.student.findOne = (...args: unknown[]) => {
+    reads.push('the teacher')
+    return findOne.apply(collections.student, args)
+  }
+  collections.student.find = (...args: unknown[]) => {
+    reads.push('the students')
+    return find.apply(collections.student, args)
+  }
+  await database.query(`insert into course (course_title, teacher) values ('dance', 1)`)
+  await feed.settled()
+  expect(events).toMatchObject([{ verb: 'created', record: { teacher: { id: 1 }, students: [] } }])
+  expect(reads.filter(read => read === 'the teacher')).toHaveLength(1)
+  expect(reads.filter(read => read === 'the students').length).toBeLessThanOrEqual(2)
+})
+
 test('a record that cannot be populated is published without associated records', async () => {
   const { database, collections, feed, events } = await openSchool({ populate: true })
   collections.student.findOne = () => Promise.reject(new Error('no'))
