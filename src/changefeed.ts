@@ -1,46 +1,33 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Socket } from 'socket.io'
-import { type Backoff, backoffMs } from './backoff.ts'
 import type { InstallFlags } from './capture/capture-options.ts'
 import type { CatchUpRequest, CatchUps, CaughtUp } from './catch-up/catch-ups.ts'
 import { Consumer } from './catch-up/consumer.ts'
 import { type ConsumerOptions, parseConsumerOptions } from './catch-up/consumer-options.ts'
-import { createCatchUps } from './catch-up/create-catch-ups.ts'
 import { PublishedElsewhere } from './catch-up/published-elsewhere.ts'
-import { type Lag, readLag } from './change-log/lag.ts'
-import { cursorOf, publishedPosition } from './change-log/position.ts'
-import { type ConnectionSettings, openDatabase } from './db/connect.ts'
+import type { Lag } from './change-log/lag.ts'
+import { cursorOf } from './change-log/position.ts'
+import type { ConnectionSettings } from './db/connect.ts'
 import { ChangefeedError } from './errors.ts'
-import { CaptureWatch, type UncapturedModel } from './feed/capture-watch.ts'
+import type { UncapturedModel } from './feed/capture-watch.ts'
 import { CatchUpOutcomes } from './feed/catch-up-outcomes.ts'
-import { CatchUpWaiters } from './feed/catch-up-waiters.ts'
-import type { FeedContext } from './feed/context.ts'
-import { createPublisher, fanOutOf } from './feed/create-publisher.ts'
-import { FeedSnapshots } from './feed/feed-snapshots.ts'
-import { Session } from './feed/session.ts'
-import type { SessionCheckpoint } from './feed/tick-reader.ts'
+import { fanOutOf } from './feed/create-publisher.ts'
 import type { TypedChanges } from './feed/typed-changes.ts'
 import { Installation, type InstallationPlan } from './installation.ts'
-import { readDeliveryLag } from './leader/delivery-lag.ts'
 import type { ModelFailures, PublisherOutage } from './leader/node-health.ts'
 import type { Role } from './leader/nodes.ts'
 import type { Models } from './models/model.ts'
 import { readModels } from './models/model-map.ts'
 import { selectModels } from './models/selection.ts'
-import { AbortController } from './node-globals.ts'
 import { type ChangefeedOptions, parseOptions, type Settings, type TypedChangefeedOptions } from './options.ts'
-import { createDispatcher } from './pipeline/create-dispatcher.ts'
 import { FeedEmitter } from './pipeline/events.ts'
 import { Failures } from './pipeline/failures.ts'
-import { Pauses } from './pipeline/pauses.ts'
 import { PublisherWatch } from './pipeline/publisher-watch.ts'
 import type { FeedSnapshot } from './publish/feed-snapshot.ts'
 import { LiveHold } from './publish/socketio/live-hold.ts'
 import { roomsOfSubscription, type Subscriber, type SubscriptionIds } from './publish/socketio/subscriptions.ts'
+import { RunningFeed } from './running-feed.ts'
 import type { Mode } from './wakeup/polling-policy.ts'
-
-const RECONNECT: Backoff = { firstMs: 100, lastMs: 10_000 }
 
 export type FeedState = 'stopped' | 'starting' | 'running' | 'reconnecting' | 'stopping'
 
@@ -108,12 +95,9 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   readonly #publisherWatch = new PublisherWatch(this)
   readonly #catchUpOutcomes = new CatchUpOutcomes()
   #state: FeedState = 'stopped'
-  #session: Session | null = null
-  #context: FeedContext | null = null
-  #catchUps: CatchUps | null = null
   readonly #elsewhere: PublishedElsewhere
-  #running: Promise<void> = Promise.resolve()
-  #stopping = new AbortController()
+  /** Null while the feed is stopped. */
+  #running: RunningFeed | null = null
   #starting: Promise<void> = Promise.resolve()
 
   /** Use {@link createChangefeed}. */
@@ -173,11 +157,10 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     await this.#elsewhere.close()
     if (this.#state === 'stopped') return
     this.#state = 'stopping'
-    this.#stopping.abort()
-    this.#session?.stop()
+    this.#running?.stop()
     await this.#starting.catch(() => {}) // start() reports the error
-    await this.#running
-    await this.#leave()
+    await this.#running?.end()
+    this.#left()
   }
 
   /**
@@ -202,9 +185,8 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
    * running or is stopped meanwhile.
    */
   async settled(): Promise<void> {
-    const context = this.#context
-    if (!context) throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
-    await context.catchUpWaiters.wait(() => this.#session?.hurry())
+    const { context } = this.#present
+    await context.catchUpWaiters.wait(() => this.#running?.session?.hurry())
   }
 
   /**
@@ -212,11 +194,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
    * feed is not running.
    */
   async lag(): Promise<Lag> {
-    const context = this.#context
-    if (!context) throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
-    const { role, position } = this.#session ?? {}
-    const own = role !== 'standby' && position
-    return own ? await readLag(context.db, own) : await readDeliveryLag(context.db)
+    return await this.#present.lag()
   }
 
   /**
@@ -224,10 +202,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
    * `E_STATE` if the feed is not running.
    */
   async cursor(): Promise<string> {
-    const context = this.#context
-    if (!context) return await this.#publishedElsewhere.cursor()
-    const position = this.#session?.position ?? (await publishedPosition(context.db))
-    return cursorOf(position) ?? ''
+    return await (this.#running ?? this.#publishedElsewhere).cursor()
   }
 
   /**
@@ -235,7 +210,7 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
    * about changes that the list contains. Undefined if the feed is not running, or does not publish on this node.
    */
   async snapshot(): Promise<FeedSnapshot | undefined> {
-    return await this.#context?.snapshots.take()
+    return await this.#running?.context.snapshots.take()
   }
 
   /**
@@ -288,25 +263,32 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
   }
 
   status(): FeedStatus {
+    const { session, context, catchUps } = this.#running ?? {}
     return {
-      state: this.#state === 'running' && !this.#session?.isReady ? 'reconnecting' : this.#state,
-      role: this.#session?.role ?? null,
-      mode: this.#session?.mode ?? null,
+      state: this.#state === 'running' && !session?.isReady ? 'reconnecting' : this.#state,
+      role: session?.role ?? null,
+      mode: session?.mode ?? null,
       node: this.#node,
-      listening: this.#session?.listening ?? false,
+      listening: session?.listening ?? false,
       models: [...this.#models.keys()],
-      uncaptured: this.#context?.captureWatch.uncaptured ?? [],
-      cursor: cursorOf(this.#session?.position ?? null),
-      lastChangeAt: this.#context?.dispatcher.last?.at ?? null,
+      uncaptured: context?.captureWatch.uncaptured ?? [],
+      cursor: cursorOf(session?.position ?? null),
+      lastChangeAt: context?.dispatcher.last?.at ?? null,
       failures: this.#failures.recent(),
-      outage: this.#session?.role === 'standby' ? null : this.#publisherWatch.outage,
-      recentBytes: this.#catchUps?.recentBytes ?? 0,
+      outage: session?.role === 'standby' ? null : this.#publisherWatch.outage,
+      recentBytes: catchUps?.recentBytes ?? 0,
     }
+  }
+
+  /** Throws `E_STATE` if the feed is not running. */
+  get #present(): RunningFeed {
+    if (this.#running) return this.#running
+    throw new ChangefeedError('E_STATE', 'The feed is not running: start it first.')
   }
 
   /** Throws `E_STATE` if sockets cannot catch up. */
   get #presentCatchUps(): CatchUps {
-    const catchUps = this.#context ? this.#catchUps : this.#publishedElsewhere.catchUps
+    const { catchUps } = this.#running ?? this.#publishedElsewhere
     if (catchUps) return catchUps
     throw new ChangefeedError(
       'E_STATE',
@@ -322,14 +304,50 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
 
   async #startUp() {
     this.#state = 'starting'
-    await this.#elsewhere.close()
-    this.#stopping = new AbortController()
     try {
-      await this.#begin()
+      this.#running = this.#createRunning()
+      await this.#elsewhere.close()
+      await this.#running.start()
     } catch (error) {
-      this.#state = 'stopped'
+      this.#left()
       throw error
     }
+  }
+
+  #createRunning(): RunningFeed {
+    return new RunningFeed({
+      node: this.#node,
+      settings: this.#settings,
+      models: this.#models,
+      connection: { ...this.#connection(''), applicationName: 'waterline-changefeed' },
+      events: this,
+      failures: this.#failures,
+      publisherWatch: this.#publisherWatch,
+      catchUpOutcomes: this.#catchUpOutcomes,
+      check: db => this.#installation().check(db),
+      onReady: () => {
+        if (this.#state !== 'stopping') this.#state = 'running'
+        this.announce('connected')
+      },
+      onLost: error => {
+        this.#state = 'reconnecting'
+        this.#settings.logger.warn('The feed lost the database connection and reconnects', { error: error.message })
+        this.announce('disconnected')
+        this.report(error)
+      },
+      onGivenUp: error => {
+        this.#left()
+        const message = 'The feed has stopped: its schema was removed, or migrated by a newer version'
+        this.#settings.logger.error(message, { error: error.message })
+        this.report(error)
+        this.announce('stopped', error)
+      },
+    })
+  }
+
+  #left() {
+    this.#running = null
+    this.#state = 'stopped'
   }
 
   #installation(): Installation {
@@ -340,160 +358,4 @@ export class Changefeed<Identity extends string = string> extends FeedEmitter {
     const { connection, schemaOwner } = this.#settings
     return { ...connection, schemaOwner, applicationName: `waterline-changefeed ${purpose}` }
   }
-
-  async #begin() {
-    const context = this.#createContext()
-    this.#context = context
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#running = this.#keepRunning(context, resolve, reject)
-      })
-    } catch (error) {
-      this.#context = null
-      context.catchUpWaiters.abandon()
-      await this.#catchUps?.close()
-      this.#catchUps = null
-      await context.db.close()
-      throw error
-    }
-  }
-
-  #createContext(): FeedContext {
-    const settings = this.#settings
-    const connection = { ...this.#connection(''), applicationName: 'waterline-changefeed' }
-    const db = openDatabase(connection, settings.schema)
-    const fanOut = fanOutOf(settings)
-    const models = this.#models
-    const { publisher, publishing, catchUps } = createCatchUps({
-      db,
-      settings,
-      models,
-      fanOut,
-      publisher: createPublisher(settings, {
-        models,
-        fanOut,
-        onDisconnect: client => void this.announce('slowClient', client),
-      }),
-      position: () => this.#session?.position ?? null,
-      cursor: () => this.cursor(),
-      onCaughtUp: outcome => {
-        this.#catchUpOutcomes.note(outcome.gaps?.[0]?.reason ?? 'complete')
-        this.announce('caughtUp', outcome)
-      },
-      onFailed: failed => {
-        this.#catchUpOutcomes.note(failed.outcome)
-        this.announce('catchUpFailed', failed)
-      },
-      onRange: range => this.announce('rangeRead', range),
-    })
-    this.#catchUps = catchUps
-    const { logger } = settings
-    const pauses = new Pauses(db, fanOut)
-    const publishes = () => fanOut === 'local' || this.#session?.role === 'leader'
-    const captureWatch = new CaptureWatch({ db, logger, publishes, formatCommand: settings.formatCommand })
-    return {
-      node: this.#node,
-      settings,
-      connection,
-      db,
-      dispatcher: createDispatcher(settings, models, {
-        db,
-        publisher,
-        publisherWatch: this.#publisherWatch,
-        pauses,
-        failures: this.#failures,
-        events: this,
-        onCaptures: captureWatch.onCaptures,
-      }),
-      catchUpWaiters: new CatchUpWaiters(db),
-      snapshots: new FeedSnapshots(db, () => this.#session),
-      publisher,
-      publishing,
-      pauses,
-      captureWatch,
-      publisherWatch: this.#publisherWatch,
-      failures: this.#failures,
-      catchUpOutcomes: this.#catchUpOutcomes,
-      events: this,
-      logger,
-      fanOut,
-      check: () => this.#installation().check(db),
-    }
-  }
-
-  /**
-   * Runs one session after another. If the first cannot start, gives up; later, only {@link stop} or an incompatible schema ends the
-   * loop.
-   */
-  async #keepRunning(context: FeedContext, onReady: () => void, onFailure: (error: unknown) => void) {
-    let checkpoint: SessionCheckpoint | null = null
-    let failures = 0
-    let everReady = false
-    while (!this.#stopping.signal.aborted) {
-      const session = new Session(context, checkpoint)
-      this.#session = session
-      try {
-        await session.run(() => {
-          failures = 0
-          everReady = true
-          this.#ready(onReady)
-        })
-      } catch (error) {
-        this.#session = null
-        if (!everReady) return onFailure(error)
-        if (isIncompatible(error)) return await this.#giveUp(context, error)
-        this.#disconnected(context, error as Error)
-        await this.#backOff(++failures)
-      }
-      checkpoint = session.checkpoint
-      this.#session = null
-    }
-    if (!everReady) onFailure(new ChangefeedError('E_STATE', 'The feed was stopped while it started.'))
-  }
-
-  #ready(onReady: () => void) {
-    if (this.#state !== 'stopping') this.#state = 'running'
-    this.announce('connected')
-    onReady()
-  }
-
-  #disconnected({ logger }: FeedContext, error: Error) {
-    if (this.#state === 'stopping') return
-    this.#state = 'reconnecting'
-    logger.warn('The feed lost the database connection and reconnects', { error: error.message })
-    this.announce('disconnected')
-    this.report(error)
-  }
-
-  async #giveUp(context: FeedContext, error: Error) {
-    if (this.#state === 'stopping') return
-    context.logger.error('The feed has stopped: its schema was removed, or migrated by a newer version', {
-      error: error.message,
-    })
-    await this.#leave()
-    this.report(error)
-    this.announce('stopped', error)
-  }
-
-  async #leave() {
-    this.#context?.catchUpWaiters.abandon()
-    await this.#catchUps?.close()
-    this.#catchUps = null
-    await this.#context?.db.close()
-    this.#context = null
-    this.#state = 'stopped'
-  }
-
-  /** Adds jitter, so that many nodes do not reconnect at once. */
-  async #backOff(failures: number) {
-    const ceiling = backoffMs(failures, RECONNECT)
-    await sleep(ceiling * (0.5 + Math.random() / 2), undefined, { signal: this.#stopping.signal }).catch(() => {})
-  }
 }
-
-/**
- * Reconnecting is pointless: the feed was uninstalled while running, or a newer version migrated the schema to a state that this
- * version would misread.
- */
-const isIncompatible = (error: unknown): error is ChangefeedError =>
-  error instanceof ChangefeedError && ['E_NOT_INSTALLED', 'E_VERSION'].includes(error.code)

@@ -29,6 +29,7 @@ const ROOMS: readonly (readonly string[])[] = [
   ['realtime', 'pipeline', 'installation.ts'],
   ['feed'],
   ['catch-up'],
+  ['running-feed.ts'],
   ['changefeed.ts'],
   ['doctor'],
   ['monitor'],
