@@ -16,6 +16,7 @@ import { startRedis } from '../../helpers/redis.ts'
 import { connectSailsClient, type SailsClient } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
+import { installedDatabase } from '../feed/fixture.ts'
 import { definitions } from '../realtime/realtime-app.ts'
 
 type Attach = (io: Server) => Promise<void>
@@ -24,10 +25,8 @@ const PATHS = ['/owner', '/pet']
 
 /** App servers of one database, each with a feed and sockets. */
 async function cluster(attach: Attach = async () => {}) {
-  const database = await testDatabase()
+  const database = await installedDatabase('nodes', definitions)
   const { connectionString } = database
-  const { collections } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
-  await createChangefeed({ connectionString, collections }).install()
   const node = async () => {
     const server = createServer()
     const io = new Server(server, { allowEIO3: true })

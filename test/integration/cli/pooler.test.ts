@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { eventually } from '../../helpers/eventually.ts'
 import { startPgBouncer } from '../../helpers/pgbouncer.ts'
-import { openShop, summary } from '../feed/fixture.ts'
+import { openInstalledShop, openShop, summary } from '../feed/fixture.ts'
 import { DEFINITIONS, desk } from './desk.ts'
 
 /** PgBouncer itself sets the application name of the last client of a session. */
@@ -13,8 +13,7 @@ test.each(['transaction', 'statement'] as const)(
   'behind a pooler in %s mode, doctor and start report the pooler and the remedy, and change nothing',
   { timeout: 90_000 },
   async mode => {
-    const shop = await openShop()
-    await shop.feed().install()
+    const shop = await openInstalledShop()
     const { connectionString } = await startPgBouncer(shop.database.connectionString, mode)
     const app = await shop.database.connect({ connectionString })
     const settings = async () => (await app.query(SETTINGS)).rows

@@ -7,7 +7,7 @@ import { eventually } from '../../helpers/eventually.ts'
 import { scratchFolder } from '../../helpers/folder.ts'
 import { built, startProgram } from '../../helpers/program.ts'
 import { connectSailsClient } from '../../helpers/sails-client.ts'
-import { openShop } from '../feed/fixture.ts'
+import { openInstalledShop, openShop } from '../feed/fixture.ts'
 
 const WATERLINE = fileURLToPath(new URL('../../helpers/waterline-program.mjs', import.meta.url))
 
@@ -40,8 +40,7 @@ const TOKEN = 'a token of some length'
 const portIn = (line: string) => Number(/127\.0\.0\.1:(\d+)/.exec(line)?.[1])
 
 test('several listeners serve sockets, and each publishes to its own sockets once', async () => {
-  const shop = await openShop()
-  await shop.feed().install()
+  const shop = await openInstalledShop()
   const servers = await Promise.all([1, 2].map(() => server(shop.database.connectionString)))
   const ports = await Promise.all(servers.map(async ({ program }) => portIn(await program.line(/listener is ready/))))
   const clients = await Promise.all(ports.map(port => connectSailsClient({ port })))
@@ -57,8 +56,7 @@ test('several listeners serve sockets, and each publishes to its own sockets onc
 })
 
 test('a replay over HTTP reaches the sockets of the listener', async () => {
-  const shop = await openShop()
-  await shop.feed().install()
+  const shop = await openInstalledShop()
   const { program } = await server(shop.database.connectionString, { token: TOKEN })
   const url = `http://127.0.0.1:${portIn(await program.line(/Status page/))}`
   const client = await connectSailsClient({ port: portIn(await program.line(/listener is ready/)) })
@@ -80,8 +78,7 @@ test('a replay over HTTP reaches the sockets of the listener', async () => {
 })
 
 test('a listener that serves sockets answers without what the feed omits', async () => {
-  const shop = await openShop()
-  await shop.feed().install()
+  const shop = await openInstalledShop()
   await shop.database.query(`insert into "user" (id, name, password) values (1, 'ann', 's3cret')`)
   const models = { user: { omit: ['password'] } }
   const { program } = await server(shop.database.connectionString, {
@@ -95,8 +92,7 @@ test('a listener that serves sockets answers without what the feed omits', async
 })
 
 test('a listener stops with a remedy when its installation is removed', async () => {
-  const shop = await openShop()
-  await shop.feed().install()
+  const shop = await openInstalledShop()
   const { program } = await server(shop.database.connectionString)
   await program.line(/listener is ready/)
   await shop.feed().uninstall()
@@ -105,8 +101,7 @@ test('a listener stops with a remedy when its installation is removed', async ()
 })
 
 test('the first signal stops gracefully', async () => {
-  const shop = await openShop()
-  await shop.feed().install()
+  const shop = await openInstalledShop()
   const { program } = await server(shop.database.connectionString)
   await program.line(/listener is ready/)
   program.kill('SIGTERM')
@@ -116,8 +111,7 @@ test('the first signal stops gracefully', async () => {
 })
 
 test('a second signal ends the process at once', async () => {
-  const shop = await openShop()
-  await shop.feed().install()
+  const shop = await openInstalledShop()
   const definitions = `{ pet: { attributes: { name: { type: 'string' } } }, user: { attributes: {} } }`
   const { run } = await desk(shop.database.connectionString, `export default { definitions: ${definitions} }`)
   const program = run('start', '--http-port', 'off', '--redis-url', 'redis://127.0.0.1:1')

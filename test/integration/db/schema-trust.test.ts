@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { listenerGrants } from '../../../src/db/foreign-rights.ts'
 import { migrateSchema, pendingMigrations } from '../../../src/db/migrate.ts'
 import { type TestDatabase, testDatabase } from '../../helpers/database.ts'
-import { openShop } from '../feed/fixture.ts'
+import { openInstalledShop, openShop } from '../feed/fixture.ts'
 
 const untrusted = (what: RegExp) => ({ code: 'E_SCHEMA_OWNER', message: expect.stringMatching(what) })
 
@@ -62,9 +62,8 @@ test.each([
 })
 
 test('detects triggers, foreign keys, views and row-level security added to our tables', async () => {
-  const { database, feed: newFeed } = await openShop()
+  const { database, feed: newFeed } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   const role = await database.role()
   await database.query(`
     create schema attic authorization ${role.name};

@@ -15,7 +15,7 @@ import { scratchFolder } from '../../helpers/folder.ts'
 import { startMutingPooler } from '../../helpers/muting-pooler.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
-import { openMigratedShop, openShop, petShop, type Shop } from '../feed/fixture.ts'
+import { openInstalledShop, openMigratedShop, openShop, petShop, type Shop } from '../feed/fixture.ts'
 
 /** The findings of doctor, except that no listener runs and that the model `user` has a password. */
 async function findings(shop: Shop, options: Partial<ChangefeedOptions> = {}): Promise<Finding[]> {
@@ -35,9 +35,9 @@ async function repair(shop: Shop, found: readonly Finding[]) {
   for (const { repair } of found) for (const statement of repair?.sql ?? []) await shop.database.query(statement)
 }
 
-async function openInstalledShop(options: Partial<ChangefeedOptions> = {}): Promise<Shop> {
-  const shop = await openMigratedShop()
-  await shop.feed(options).install()
+async function openHealthyShop(options?: Partial<ChangefeedOptions>): Promise<Shop> {
+  const shop = await (options ? openMigratedShop() : openInstalledShop())
+  if (options) await shop.feed(options).install()
   expect(await findings(shop, options)).toEqual([])
   return shop
 }
@@ -86,7 +86,7 @@ const DRIFTS: readonly [string, string, string, RegExp][] = [
 ]
 
 test.each(DRIFTS)('finds and repairs: %s', async (_name, fault, expected, message) => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   await shop.database.query(fault)
   const found = await findings(shop)
   expect(brief(found).join(', ')).toBe(expected)
@@ -96,7 +96,7 @@ test.each(DRIFTS)('finds and repairs: %s', async (_name, fault, expected, messag
 })
 
 test('finds and repairs a missing index of a large table, and none of a small table', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   await shop.database.query('insert into pet (id, owner) select n, n from generate_series(1, 999) as n')
   await shop.database.query('analyze pet')
   expect(await findings(shop)).toEqual([])
@@ -120,7 +120,7 @@ test('finds and repairs a missing index of a large table, and none of a small ta
 })
 
 test('finds and repairs omitted columns that are still logged', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   const options = { models: { user: { omit: ['password'] } } }
   const found = await findings(shop, options)
   expect(brief(found)).toEqual(['error triggers'])
@@ -129,7 +129,7 @@ test('finds and repairs omitted columns that are still logged', async () => {
 })
 
 test('finds and repairs the capture of a model that is no longer used', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   const options = { models: ['user'] }
   const found = await findings(shop, options)
   expect(brief(found)).toEqual(['warning surplus'])
@@ -153,7 +153,7 @@ test('warns of uncaptured TRUNCATE of a new partition until capture is installed
 })
 
 test('finds a table without a key and a missing table', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   await shop.database.query('alter table pet drop constraint pet_pkey cascade; alter table pet alter id drop not null')
   await shop.database.query('alter table "user" rename to users')
   const found = (await findings(shop)).filter(({ check }) => check === 'model')
@@ -187,13 +187,13 @@ test('finds missing capture, and missing privileges to install it', async () => 
 })
 
 test('finds a schema of a newer version', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   await shop.database.query(`insert into changefeed.migration values ('9999_future', now()::text)`)
   expect(brief(await findings(shop))).toEqual(['error version'])
 })
 
 test('finds a pooler that shares sessions, because a NOTIFY is not received', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   const pooler = await startMutingPooler(shop.database.connectionString)
   const found = await findings(shop, { connectionString: pooler.connectionString })
   expect(brief(found)).toEqual(['error pooler'])
@@ -211,7 +211,7 @@ test('a standby', async () => {
 })
 
 test('finds another retention than configured, a paused model and a backlog', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   const options = { retentionMs: 60_000, backlogLimitBytes: 1_000 }
   const { connectionString } = shop.database
   const db = openDatabase({ connectionString, applicationName: 'operator' }, 'changefeed')
@@ -235,7 +235,7 @@ test('finds another retention than configured, a paused model and a backlog', as
 })
 
 test('finds and revokes privileges of other roles on our schema', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   const role = await shop.database.role()
   await shop.database.query(`grant select on all tables in schema changefeed to ${role.name}`)
   await shop.database.query('grant update on changefeed.consumer to public')
@@ -247,7 +247,7 @@ test('finds and revokes privileges of other roles on our schema', async () => {
 })
 
 test('finds a publication for all tables and a session that holds the gate', async () => {
-  const shop = await openInstalledShop()
+  const shop = await openHealthyShop()
   const role = await shop.database.role()
   await shop.database.query('create publication everything for all tables')
   const stranger = await shop.database.connect({ connectionString: role.connectionString })

@@ -4,7 +4,7 @@ import { openDatabase } from '../../../src/db/connect.ts'
 import { pauseModels, resumeModels } from '../../../src/pipeline/pauses.ts'
 import { eventOf } from '../../helpers/eventually.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { openShop, summary } from '../feed/fixture.ts'
+import { openInstalledShop, openShop, summary } from '../feed/fixture.ts'
 
 const parsers = [16, 20, 21, 23, 26, 700, 701, 1184, 1700].map(oid => [oid, pg.types.getTypeParser(oid)] as const)
 afterEach(() => {
@@ -43,9 +43,8 @@ test.each([
 )
 
 test('works with database defaults that would block the feed or the writes of the app', async () => {
-  const { database, feed: newFeed, published } = await openShop()
+  const { database, feed: newFeed, published } = await openInstalledShop()
   const feed = newFeed()
-  await feed.install()
   const defaults = {
     default_transaction_isolation: 'serializable',
     default_transaction_read_only: 'on',

@@ -10,10 +10,10 @@ import { selectModels } from '../../../src/models/selection.ts'
 import { parseOptions } from '../../../src/options.ts'
 import type { SentEvent } from '../../../src/publish/socketio/sent-event.ts'
 import { createRealtime } from '../../../src/realtime/realtime.ts'
-import { testDatabase } from '../../helpers/database.ts'
 import { connectSailsClient } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { type ModelDefinition, startWaterline } from '../../helpers/waterline.ts'
+import { installedDatabase } from '../feed/fixture.ts'
 import { received } from '../realtime/socket-server.ts'
 
 const text = (columnName: string, parts = {}) => ({ type: 'string', allowNull: true, columnName, ...parts })
@@ -69,10 +69,16 @@ function carelessRecord() {
   return { ...own, notes: [note], vaults: [{ id: 1, ...closedVault }], safe: { id: 1, ...closedVault } }
 }
 
+const OF_MODELS: NonNullable<ChangefeedOptions['models']> = {
+  account: { omit: ['omitted'], rooms: () => 'room of the app' },
+  note: { omit: ['omitted'] },
+  vault: false,
+}
+
 async function openWorld() {
-  const database = await testDatabase()
+  const database = await installedDatabase('ways out', models, { models: OF_MODELS })
   const { connectionString } = database
-  const { collections } = await startWaterline({ connectionString, models, migrate: 'drop' })
+  const { collections } = await startWaterline({ connectionString, models })
   const access = { write: true, omit: ['omitted'] } as const
   const server = createServer()
   const realtime = createRealtime({ server, collections, models: { account: access, note: access }, mirror: true })
@@ -82,13 +88,8 @@ async function openWorld() {
     connectionString,
     collections,
     populate: true,
-    models: {
-      account: { omit: ['omitted'], rooms: () => 'room of the app' },
-      note: { omit: ['omitted'] },
-      vault: false,
-    },
+    models: OF_MODELS,
   }
-  await createChangefeed(options).install()
   const client = await connectSailsClient({ port: (server.address() as AddressInfo).port })
   /** What the client receives while something happens. */
   const heardDuring = async (action: () => unknown) => {

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createRealtime, type Realtime } from '../../../src/realtime/realtime.ts'
 import type { RealtimeOptions } from '../../../src/realtime/realtime-options.ts'
-import { testDatabase } from '../../helpers/database.ts'
+import { copiedDatabase, testDatabase } from '../../helpers/database.ts'
 import { connectSailsClient, type SailsClientOptions } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { type ModelDefinition, startWaterline } from '../../helpers/waterline.ts'
@@ -34,11 +34,18 @@ export const definitions: Record<string, ModelDefinition> = {
 
 /** A Waterline app on its own database, with realtime on a plain HTTP server. */
 export async function realtimeApp(options: Partial<RealtimeOptions> = {}, models = definitions) {
-  const { connectionString } = await testDatabase()
-  const { collections } = await startWaterline({ connectionString, models, migrate: 'drop' })
+  const isUsual = models === definitions
+  const { connectionString } = await (isUsual ? databaseOfApp() : testDatabase())
+  const { collections } = await startWaterline({ connectionString, models, migrate: isUsual ? 'safe' : 'drop' })
   const served = await serve({ collections, ...options })
   return { ...served, collections }
 }
+
+const databaseOfApp = () =>
+  copiedDatabase('tables of realtime', async connectionString => {
+    const { stop } = await startWaterline({ connectionString, models: definitions, migrate: 'drop' })
+    await stop()
+  })
 
 /** Realtime on a plain HTTP server, listening until the test ends. */
 export async function serve(options: Omit<RealtimeOptions, 'server'>) {
