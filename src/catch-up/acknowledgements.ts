@@ -43,4 +43,5 @@ export class Acknowledgements {
   }
 }
 
-const isSame = (a: AcknowledgedPlace, b: AcknowledgedPlace) => a.tick === b.tick && a.seq === b.seq
+const isSame = (a: AcknowledgedPlace, b: AcknowledgedPlace) =>
+  a.epoch === b.epoch && a.tick === b.tick && a.seq === b.seq

@@ -57,6 +57,8 @@ export class Consumer implements AsyncIterable<Consumed> {
   readonly #acknowledgements = new Acknowledgements()
   #reading: Promise<void> | null = null
   #backend: Backend | null = null
+  /** Of the log that the present session reads. */
+  #epoch = 0
   #checkpoint: SessionCheckpoint | null = null
   #last: Consumed | null = null
   #stored: AcknowledgedPlace | null = null
@@ -156,6 +158,7 @@ export class Consumer implements AsyncIterable<Consumed> {
       await this.#claim(await replay.backend())
       onReady()
       const resumed = await this.#resume(timeline)
+      this.#epoch = resumed.position.epoch
       try {
         await this.#follow(replay, resumed, time)
       } finally {
@@ -213,10 +216,11 @@ export class Consumer implements AsyncIterable<Consumed> {
     let { gap: _, ...position }: Position = from
     const wants = ({ at }: { at: Date }) => time === null || at >= time
     for (let storedAt = performance.now(); !signal.aborted; ) {
-      const until = (await positionNow(this.#db)).tick.id
-      position = await replay.publish({ from: position, published, until, wants, signal })
+      const { epoch, tick } = await positionNow(this.#db)
+      if (epoch !== position.epoch) throw new Error(NEW_EPOCH)
+      position = await replay.publish({ from: position, published, until: tick.id, wants, signal })
       if (signal.aborted) return
-      this.#acknowledgements.reached({ tick: position.tick.id, seq: WHOLE_TICK })
+      this.#acknowledgements.reached({ epoch, tick: position.tick.id, seq: WHOLE_TICK })
       if (performance.now() - storedAt > STORE_MS) {
         storedAt = performance.now()
         await this.#store()
@@ -247,8 +251,8 @@ export class Consumer implements AsyncIterable<Consumed> {
   async #push(item: Consumed) {
     const { signal } = this.#end
     signal.throwIfAborted()
-    const { tick, seq } = parseCursor(item.cursor)
-    this.#acknowledgements.add(item, { tick, seq })
+    const { epoch, tick, seq } = parseCursor(item.cursor)
+    this.#acknowledgements.add(item, { epoch, tick, seq })
     await this.#items.push(item, signal)
   }
 
@@ -269,14 +273,20 @@ export class Consumer implements AsyncIterable<Consumed> {
     const { place } = this.#acknowledgements
     const [{ name }, backend] = [this.#options, this.#backend]
     if (!place || !backend || isSame(place, this.#stored)) return
-    if (!(await storeConsumer(this.#db, name, place, backend))) throw dropped(name)
+    if (place.epoch !== this.#epoch) return // the ids of ticks have begun anew, and the consumer received a gap
+    if (!(await storeConsumer(this.#db, name, place, backend))) {
+      throw (await extentOfLog(this.#db)).epoch === place.epoch ? dropped(name) : new Error(NEW_EPOCH)
+    }
     this.#stored = place
   }
 }
 
 const NO_LEADER = 'No listener runs, so a consumer receives nothing: start one'
 
-const isSame = (a: AcknowledgedPlace, b: AcknowledgedPlace | null) => a.tick === b?.tick && a.seq === b.seq
+const NEW_EPOCH = 'The database has started a new epoch.'
+
+const isSame = (a: AcknowledgedPlace, b: AcknowledgedPlace | null) =>
+  a.epoch === b?.epoch && a.tick === b.tick && a.seq === b.seq
 
 const dropped = (name: string) =>
   new ChangefeedError(

@@ -13,6 +13,7 @@ export interface ConsumerBackend {
 
 /** A place in the change log: everything up to it is acknowledged. */
 export interface AcknowledgedPlace {
+  readonly epoch: number
   readonly tick: bigint
   /** Within the tick; `WHOLE_TICK` for all of it. */
   readonly seq: bigint
@@ -53,7 +54,7 @@ export async function claimConsumer({ kysely }: Database, name: string, backend:
   return numUpdatedRows === 1n
 }
 
-/** Stores where the consumer goes on. False when another process has taken it, or it was dropped. */
+/** Stores where the consumer goes on. False when another process has taken it, it was dropped, or an epoch has begun. */
 export async function storeConsumer(
   { kysely }: Database,
   name: string,

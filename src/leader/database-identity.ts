@@ -121,6 +121,7 @@ export async function acceptHistory(db: Database, { identity, history, term }: A
     .execute(async trx => {
       await sql`set local statement_timeout = 0`.execute(trx)
       await sql`set local idle_in_transaction_session_timeout = ${sql.lit(LEASE_MS)}`.execute(trx) // a stopped process
+      if (history === 'foreign') await waitForConsumers(db, trx)
       await assertTerm(trx, term)
       await commitDurably(trx)
       await storeIdentity(trx, identity)
@@ -139,6 +140,11 @@ async function storeIdentity(trx: Transaction<Tables>, { systemIdentifier, datab
     .updateTable('state')
     .set({ system_identifier: systemIdentifier, database_oid: databaseOid, timeline, table_oid: sql`tableoid` })
     .execute()
+}
+
+/** Before the snapshot of the transaction: each position that a consumer stored after it would make this one fail. */
+async function waitForConsumers({ our }: Database, trx: Transaction<Tables>) {
+  await sql`lock table ${our('consumer')} in exclusive mode`.execute(trx)
 }
 
 /** A lost skip would be repeated by the next leader. */
@@ -171,7 +177,7 @@ async function beginEpoch({ our }: Database, trx: Transaction<Tables>) {
     insert into ${our('tick')} (id, snapshot, at, slot) values (0, '2:2:', clock_timestamp(), 0)`.execute(trx)
   await trx
     .updateTable('consumer')
-    .set({ tick: '0', seq: String(WHOLE_TICK), gap: 'epoch' })
+    .set({ tick: '0', seq: String(WHOLE_TICK), gap: 'epoch', pid: null, backend_start: null }) // none may store a former tick
     .execute()
   await trx
     .updateTable('state')

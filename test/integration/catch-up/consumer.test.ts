@@ -254,3 +254,25 @@ test('a consumer that has ended no longer listens to its signal', async () => {
   await takeAll(leader.consume({ name: 'worker', from: 'oldest', signal }), 1)
   expect(getEventListeners(signal, 'abort')).toEqual([])
 })
+
+test('a consumer that reads while a new epoch begins receives a gap, and resumes in the new one', async () => {
+  const { sql, feed, leader } = await openLeader()
+  const consumer = feed().consume({ name: 'search', from: 'oldest' })
+  const items = consumer[Symbol.asyncIterator]()
+  await sql(`insert into pet (id, name) select n, 'rex' from generate_series(1, 3) as n`)
+  const [first] = await take(items, 1)
+  await leader.stop()
+  await sql(`update changefeed.state set system_identifier = '1'`) // as a restore into another cluster leaves it
+  await leader.start()
+  await consumer.acknowledge(first).catch(() => {}) // a position of the former epoch
+  const until = async (last: string) => {
+    for (let item = ''; item !== last; ) item = (await take(items, 1)).map(line).join()
+  }
+  await until('gap pet')
+  await sql(`insert into pet (id, name) values (9, 'max')`)
+  await until('insert pet 9')
+  await consumer.acknowledge()
+  await items.return?.(undefined)
+  await sql(`delete from pet where id = 9`)
+  expect((await takeAll(feed().consume({ name: 'search' }), 1)).map(line)).toEqual(['delete pet'])
+})

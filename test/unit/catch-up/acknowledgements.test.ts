@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Acknowledgements } from '../../../src/catch-up/acknowledgements.ts'
 import { WHOLE_TICK } from '../../../src/change-log/tick.ts'
 
-const place = (tick: bigint, seq: bigint) => ({ tick, seq })
+const place = (tick: bigint, seq: bigint) => ({ epoch: 1, tick, seq })
 const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }]
 
 function handed() {
