@@ -1,37 +1,15 @@
-import { execFileSync } from 'node:child_process'
-import { rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { expect, test } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts'
 import { type TestDatabase, testDatabase } from '../helpers/database.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { scratchFolder } from '../helpers/folder.ts'
 import { afterScope } from '../helpers/scope.ts'
 import { testSettings } from '../helpers/test-settings.ts'
 import { openShop } from '../integration/feed/fixture.ts'
+import { smallDisk } from './small-disk.ts'
 
 const DISK_MIB = 160
-
-/** A small disk that can be filled; undefined if this account may not mount one. */
-async function smallDisk(): Promise<string | undefined> {
-  const folder = await scratchFolder()
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'tmpfs', folder], { stdio: 'ignore' })
-  } catch {
-    return undefined
-  }
-  afterScope(() => void execFileSync('umount', ['--lazy', folder]))
-  return folder
-}
-
-/** Leaves this much free space, in MiB, until the returned function is called. */
-async function fill(disk: string, { butMiB }: { butMiB: number }): Promise<() => Promise<void>> {
-  const { bavail, bsize } = await statfs(disk)
-  const ballast = join(disk, 'ballast')
-  await writeFile(ballast, Buffer.alloc(bavail * bsize - butMiB * 2 ** 20))
-  return () => rm(ballast)
-}
 
 const ROW = `insert into pet (name) select string_agg(md5(random()::text), '') from generate_series(1, 300)`
 
@@ -68,9 +46,9 @@ test.for([
 ])(
   'after a disk was full $full, the feed publishes exactly the committed changes',
   async ({ write, refusal }, { skip }) => {
-    const disk = (await smallDisk()) ?? skip('needs the right to mount a disk')
+    const disk = (await smallDisk(DISK_MIB)) ?? skip('needs the right to mount a disk')
     const settings = { ...testSettings, max_wal_size: '48MB', min_wal_size: '32MB' }
-    const server = await startEmbeddedPostgres({ dataDir: join(disk, 'data'), settings })
+    const server = await startEmbeddedPostgres({ dataDir: join(disk.folder, 'data'), settings })
     afterScope(() => server.stop('immediate'))
     const database = await testDatabase({ server })
     const { feed: newFeed, published } = await openShop(database)
@@ -78,9 +56,9 @@ test.for([
     await feed.install()
     await feed.start()
     await database.query('select pg_switch_wal(); checkpoint') // leaves the WAL a whole file of free space, the tables almost none
-    const makeRoom = await fill(disk, { butMiB: 1 })
+    const makeRoom = await disk.fill(1)
     expect(await writeUntilRefused(database, write, 10)).toContain(refusal)
-    await makeRoom()
+    makeRoom()
     const client = await bringBack(server, database)
     for (let n = 0; n < 20; n++) await client.query(ROW)
     await eventually(() => feed.settled(), { withinMs: 30_000 })

@@ -49,8 +49,8 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
 }
 
 /** A server for one test: to be restarted, killed or given settings. Stopped at the end of the test or file. */
-export async function ownServer(settings: Record<string, string> = {}): Promise<EmbeddedPostgres> {
-  const server = await startTestServer(settings)
+export async function ownServer(settings: Record<string, string> = {}, tempDir?: string): Promise<EmbeddedPostgres> {
+  const server = await startTestServer(settings, tempDir)
   afterScope(() => server.stop('immediate'))
   return server
 }

@@ -4,8 +4,11 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded
 import { testSettings } from './test-settings.ts'
 
 /** An embedded server with what the tests need. Its data is in memory where there is room, as databases are made by the hundred. */
-export async function startTestServer(settings: Readonly<Record<string, string>> = {}): Promise<EmbeddedPostgres> {
-  const tempDir = await memoryFolder()
+export async function startTestServer(
+  settings: Readonly<Record<string, string>> = {},
+  folder?: string,
+): Promise<EmbeddedPostgres> {
+  const tempDir = folder ?? (await memoryFolder())
   const server = await startEmbeddedPostgres({
     settings: { ...QUICK, ...testSettings, ...settings },
     ...(tempDir && { tempDir }),

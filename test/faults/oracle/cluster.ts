@@ -11,10 +11,10 @@ import type { TestProgram } from '../../helpers/program.ts'
 import { type Proxy as DatabaseProxy, startProxy } from '../../helpers/proxy.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
 import { afterScope } from '../../helpers/scope.ts'
-import { testSettings } from '../../helpers/test-settings.ts'
 import { startWaterline } from '../../helpers/waterline.ts'
 import { redisAdapter } from '../app-server.ts'
 import { type Operator, operator } from '../program.ts'
+import { type SmallDisk, smallDisk } from '../small-disk.ts'
 import { models as definitions, TABLES } from './models.ts'
 import { SocketCopy, serveReads } from './socket-copy.ts'
 
@@ -30,6 +30,8 @@ export interface Node {
 /** An app with sockets, and what publishes to them. */
 export interface Cluster {
   readonly server: EmbeddedPostgres
+  /** Of the server's data; undefined where none can be mounted. */
+  readonly disk: SmallDisk | undefined
   readonly database: TestDatabase
   readonly models: Models
   readonly copies: readonly SocketCopy[]
@@ -46,8 +48,12 @@ export interface Cluster {
   readonly logged: readonly string[]
 }
 
+/** Of the server's data, in memory. */
+const DISK_MIB = 4_096
+
 async function openDatabase() {
-  const server = await ownServer({ ...testSettings, deadlock_timeout: '200ms' })
+  const disk = await smallDisk(DISK_MIB)
+  const server = await ownServer({ deadlock_timeout: '200ms' }, disk?.folder)
   const database = await testDatabase({ server })
   await database.query(TABLES)
   const { connectionString } = database
@@ -58,7 +64,7 @@ async function openDatabase() {
   const feed = createChangefeed(options)
   await feed.install()
   const desk = await operatorOf(connectionString)
-  return { server, database, models: readModels(collections), options, feed, desk }
+  return { server, disk, database, models: readModels(collections), options, feed, desk }
 }
 
 const operatorOf = (DATABASE_URL: string, more: Record<string, string> = {}) =>

@@ -80,8 +80,9 @@ export class ConsumerCopy {
   async #gap(identity: string, reason: string) {
     this.log.add({ verb: 'refetch', identity, reason, key: '', text: `${identity} gap ${reason}` })
     this.gaps.add(identity)
-    const rowsOf = await eventually(() => readRows(this.#database, this.#models), { withinMs: 60_000, everyMs: 200 })
     const junctions = [...this.#models.values()].filter(model => model.junction).map(model => model.identity)
+    if (reason === 'epoch') for (const each of junctions) this.gaps.add(each) // told of all models, which junctions belong to
+    const rowsOf = await eventually(() => readRows(this.#database, this.#models), { withinMs: 60_000, everyMs: 200 })
     for (const each of [identity, ...junctions]) {
       this.#rows.set(each, new Map(rowsOf(each).map(row => [Number(row.id), row])))
     }

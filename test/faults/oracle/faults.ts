@@ -4,19 +4,24 @@ import { eventually } from '../../helpers/eventually.ts'
 import type { Proxy as DatabaseProxy } from '../../helpers/proxy.ts'
 import type { Random } from '../../helpers/random.ts'
 import { type Cluster, type Node, startNode } from './cluster.ts'
+import { failOver, fillDisk, replaceByCopy } from './server-faults.ts'
 
 /** A fault, from its start to its repair. */
 export interface Fault {
   readonly name: string
   /** Whether it applies to this kind of cluster. */
   fits(cluster: Cluster): boolean
-  /** Changes are left out on purpose, so clients must refetch. */
-  readonly declaresGap?: true
+  /** Changes or ticks are lost or left out, so a gap is not needless. */
+  readonly mayDeclareGap?: true
+  /** Once in a run: all that was written before is published again. */
+  readonly once?: true
   inject(cluster: Cluster, random: Random): Promise<void>
 }
 
 const always = () => true
 const hasNodes = ({ nodes }: Cluster) => nodes.length > 0
+/** pg_backup_start() has another name before PostgreSQL 15. */
+const hasBackups = ({ server }: Cluster) => Number.parseInt(server.version, 10) >= 15
 
 export const FAULTS: readonly Fault[] = [
   { name: 'SIGKILL of the leader', fits: hasNodes, inject: cluster => kill(cluster, 'leader') },
@@ -35,17 +40,30 @@ export const FAULTS: readonly Fault[] = [
   },
   { name: 'backends of writers terminated', fits: always, inject: cluster => terminate(cluster, 'oracle writer') },
   { name: 'fast restart of Postgres', fits: always, inject: ({ server }) => server.restart('fast') },
-  { name: 'immediate restart of Postgres', fits: always, inject: ({ server }) => server.restart('immediate') },
+  {
+    name: 'immediate restart of Postgres',
+    fits: always,
+    mayDeclareGap: true,
+    inject: ({ server }) => server.restart('immediate'),
+  },
+  { name: 'full disk', fits: ({ disk }) => disk !== undefined, mayDeclareGap: true, inject: fillDisk },
+  { name: 'failover to a promoted standby', fits: hasBackups, mayDeclareGap: true, inject: failOver },
+  { name: 'restore into another database', fits: always, mayDeclareGap: true, once: true, inject: replaceByCopy },
+  { name: 'capture disabled for a while', fits: always, mayDeclareGap: true, inject: disableCapture },
   { name: 'half-open network', fits: always, inject: cutOff },
   { name: 'Redis down', fits: ({ redis }) => redis !== undefined, inject: loseRedis },
-  { name: 'pause and resume', fits: always, declaresGap: true, inject: pauseAndResume },
+  { name: 'pause and resume', fits: always, mayDeclareGap: true, inject: pauseAndResume },
 ]
 
+export type Selection = 'all' | 'without loss' | 'none'
+
 /** The faults of a run, in an order that follows from the random choices: each once, then each once again. */
-export function* schedule(cluster: Cluster, random: Random): Generator<Fault, never> {
-  const fitting = FAULTS.filter(fault => fault.fits(cluster))
-  for (;;) {
-    const rest = [...fitting]
+export function* schedule(cluster: Cluster, selection: Selection, random: Random): Generator<Fault, void> {
+  const selected = FAULTS.filter(({ mayDeclareGap }) => selection === 'all' || (selection !== 'none' && !mayDeclareGap))
+  for (const { name } of selected.filter(fault => !fault.fits(cluster))) console.log(`left out here: ${name}`)
+  const fitting = selected.filter(fault => fault.fits(cluster))
+  for (let round = 1; fitting.length > 0; round++) {
+    const rest = fitting.filter(({ once }) => round === 1 || !once)
     while (rest.length > 0) yield* rest.splice(random.below(rest.length), 1)
   }
 }
@@ -96,6 +114,27 @@ async function loseRedis({ redis }: Cluster, random: Random) {
   await redis?.stop()
   await sleep(random.of([100, 1_500]))
   await redis?.start()
+}
+
+/** Installing puts the triggers back, and logs the gap. */
+async function disableCapture({ database, desk }: Cluster, random: Random) {
+  const table = random.of(['pet', '"user"', '"group"', 'club', 'sample'])
+  const triggers = await query<{ tgname: string }>(
+    database,
+    `select tgname from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+     where tgrelid = $1::regclass and pronamespace = 'changefeed'::regnamespace`,
+    [table],
+  )
+  const disabled = triggers.map(({ tgname }) => `disable trigger "${tgname}"`).join(', ')
+  await query(database, `alter table ${table} ${disabled}`)
+  await sleep(random.of([200, 3_000]))
+  await eventually(
+    async () => {
+      const { code } = await desk.run('install').ended
+      if (code !== 0) throw new Error(`install ended with ${code}`)
+    },
+    { withinMs: 60_000 },
+  )
 }
 
 async function pauseAndResume({ desk, models }: Cluster, random: Random) {

@@ -6,10 +6,11 @@ import { eventually } from '../../helpers/eventually.ts'
 import { randomOf } from '../../helpers/random.ts'
 import type { Cluster } from './cluster.ts'
 import { ConsumerCopy } from './consumer-copy.ts'
-import { schedule } from './faults.ts'
+import { type Selection, schedule } from './faults.ts'
 import type { MessageLog } from './message-log.ts'
 import { Trace } from './trace.ts'
 import { Writer } from './writer.ts'
+import { nextBulk, nextTransaction } from './writes.ts'
 
 const WRITERS = 3
 const SETTLE_MS = 120_000
@@ -17,7 +18,7 @@ const SETTLE_MS = 120_000
 export interface RunOptions {
   readonly seed: number
   readonly seconds: number
-  readonly faults: boolean
+  readonly faults: Selection
 }
 
 export interface Outcome {
@@ -43,7 +44,7 @@ interface Copy {
 export async function runOracle(cluster: Cluster, name: string, options: RunOptions): Promise<Outcome> {
   const trace = new Trace(`${name}-${options.seed}`)
   const consumer = new ConsumerCopy(cluster.feed, cluster.models, cluster.database, options.seed)
-  consumer.start({ breaks: options.faults })
+  consumer.start({ breaks: options.faults !== 'none' })
   const faults: string[] = []
   try {
     await write(cluster, options, trace, faults)
@@ -65,14 +66,14 @@ export async function runOracle(cluster: Cluster, name: string, options: RunOpti
 
 async function write(cluster: Cluster, { seed, seconds, faults }: RunOptions, trace: Trace, injected: string[]) {
   const { connectionString } = cluster.database
-  const writers = Array.from({ length: WRITERS }, (_, n) => new Writer(connectionString, seed, n + 1, trace))
+  const kinds = [...Array.from({ length: WRITERS }, () => nextTransaction), nextBulk]
+  const writers = kinds.map((next, n) => new Writer(connectionString, seed, n + 1, trace, next))
   for (const writer of writers) writer.start()
   const until = Date.now() + seconds * 1_000
   const random = randomOf(seed * 1_000)
-  const coming = schedule(cluster, random)
-  while (faults && Date.now() < until) {
+  for (const fault of schedule(cluster, faults, random)) {
     await sleep(500 + random.below(2_000))
-    const fault = coming.next().value
+    if (Date.now() >= until) break
     injected.push(fault.name)
     trace.add('fault', fault.name)
     await fault.inject(cluster, random)
@@ -155,9 +156,8 @@ async function totals({ database }: Cluster, { cursors }: ConsumerCopy) {
 
 /** Logged changes that the consumer did not receive, and of whose model it received no gap. */
 async function missed({ database }: Cluster, { cursors, gaps }: ConsumerCopy): Promise<string[]> {
-  const rows = await database.query<{ seq: string; xid: string; identity: string; text: string }>(
-    `select c.seq, c.xid::text, t.identity, concat_ws(' ', c.operation, c.xid, c.seq, c.nested, c.old, c.new, 'tick',
-       (select min(k.id) from changefeed.tick k where pg_visible_in_snapshot(c.xid, k.snapshot))) as text
+  const rows = await database.query<{ seq: string; xid: string; identity: string }>(
+    `select c.seq, c.xid::text, t.identity
      from changefeed.change c join changefeed.captured_table t on t.id = c.table_id where c.operation <> 'G'
      order by c.seq`,
   )
@@ -167,10 +167,14 @@ async function missed({ database }: Cluster, { cursors, gaps }: ConsumerCopy): P
       .split('.')
       .slice(2)
       .join('.')
-  return rows
-    .filter(({ seq, xid, identity }) => !gaps.has(identity) && !received.has(place(seq, xid)))
-    .slice(0, 5)
-    .map(({ identity, text }) => `consumer: never received a change of ${identity}: ${text}`)
+  const missing = rows.filter(({ seq, xid, identity }) => !gaps.has(identity) && !received.has(place(seq, xid)))
+  const details = await database.query<{ text: string }>(
+    `select concat_ws(' ', c.operation, c.xid, c.seq, c.nested, c.old, c.new, 'tick',
+       (select min(k.id) from changefeed.tick k where pg_visible_in_snapshot(c.xid, k.snapshot))) as text
+     from changefeed.change c where c.seq = any($1) order by c.seq`,
+    [missing.slice(0, 5).map(({ seq }) => seq)],
+  )
+  return details.map(({ text }, n) => `consumer: never received a change of ${missing[n]?.identity}: ${text}`)
 }
 
 function sumUp(sums: Record<string, number>, [reason, count]: [string, number]) {
