@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { listPauses } from '../../../src/pipeline/pauses.ts'
 import { testDatabase } from '../../helpers/database.ts'
 import { eventually } from '../../helpers/eventually.ts'
@@ -70,22 +70,29 @@ test('guessing a token is blocked', async () => {
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
 })
 
-test.each([
-  ['no JSON', 'pause', 'pet', /not valid JSON/],
-  ['no object', 'pause', '["pet"]', /must be an object/],
-  ['no models', 'pause', '{}', /body\.models: must be a list/],
-  ['an empty list', 'resume', '{"models":[]}', /body\.models: must contain a model/],
-  ['a model that is not captured', 'pause', '{"models":["fish"]}', /No model `fish` is captured.*pet, user/],
-  ['an unknown key', 'pause', '{"models":["pet"],"modles":[]}', /modles/],
-  ['no beginning', 'replay', '{}', /body\.since: must be a string/],
-  ['no time', 'replay/count', '{"since":"yesterday"}', /neither a cursor, nor a time/],
-  ['another epoch', 'replay/count', '{"since":"zz.1.1"}', /another epoch/],
-  ['a model to replay that is not captured', 'replay', '{"since":"1h","models":["fish"]}', /No model `fish`/],
-])('a body with %s is rejected with a message', async (_name, path, body, message) => {
-  const { send, paused, progress } = await openOperations()
-  const answer = await send(path, body, { ...JSON_HEADERS, authorization: `Bearer ${TOKEN}` })
-  expect([answer.status, answer.body]).toEqual([400, { error: { message: expect.stringMatching(message) } }])
-  expect([await paused(), await progress()]).toEqual([[], null])
+describe('a body that is rejected changes nothing', () => {
+  let operations: Awaited<ReturnType<typeof openOperations>>
+  beforeAll(async () => {
+    operations = await openOperations()
+  })
+
+  test.each([
+    ['no JSON', 'pause', 'pet', /not valid JSON/],
+    ['no object', 'pause', '["pet"]', /must be an object/],
+    ['no models', 'pause', '{}', /body\.models: must be a list/],
+    ['an empty list', 'resume', '{"models":[]}', /body\.models: must contain a model/],
+    ['a model that is not captured', 'pause', '{"models":["fish"]}', /No model `fish` is captured.*pet, user/],
+    ['an unknown key', 'pause', '{"models":["pet"],"modles":[]}', /modles/],
+    ['no beginning', 'replay', '{}', /body\.since: must be a string/],
+    ['no time', 'replay/count', '{"since":"yesterday"}', /neither a cursor, nor a time/],
+    ['another epoch', 'replay/count', '{"since":"zz.1.1"}', /another epoch/],
+    ['a model to replay that is not captured', 'replay', '{"since":"1h","models":["fish"]}', /No model `fish`/],
+  ])('a body with %s is rejected with a message', async (_name, path, body, message) => {
+    const { send, paused, progress } = operations
+    const answer = await send(path, body, { ...JSON_HEADERS, authorization: `Bearer ${TOKEN}` })
+    expect([answer.status, answer.body]).toEqual([400, { error: { message: expect.stringMatching(message) } }])
+    expect([await paused(), await progress()]).toEqual([[], null])
+  })
 })
 
 test('a body of another content type, or too long, is rejected', async () => {
