@@ -171,6 +171,10 @@ export const schema = z.strictObject({
       [z.array(z.string()).readonly(), z.record(z.string(), z.union([z.boolean(), modelOptions])).readonly()],
       'must be a list of model identities, or settings by identity such as { user: { omit: ["password"] }, log: false }',
     )
+    .refine(
+      models => !Array.isArray(models) || models.length > 0,
+      'must name a model. Without it all models are captured',
+    )
     .optional(),
   schema: z
     .string('must be the name of a Postgres schema')

@@ -36,3 +36,10 @@ test.each([
 ])('catchUp: %j is refused, with the setting and its remedy', (catchUp, message) => {
   expect(() => parse(catchUp)).toThrow(new ChangefeedError('E_OPTIONS', message))
 })
+
+test('a list of no models is refused', () => {
+  const options = { connectionString: 'postgres://a@b/c', collections: {} }
+  const message = 'Option `models` must name a model. Without it all models are captured.'
+  expect(() => parseOptions({ ...options, models: [] })).toThrow(new ChangefeedError('E_OPTIONS', message))
+  expect(parseOptions({ ...options, models: {} }).models.only).toBe(null)
+})

@@ -111,7 +111,7 @@ interface ConfiguredModel {
 
 /**
  * Settings by identity. The key `changefeed` in a model's definition takes precedence over `models` in the config.
- * `elsewhere`: models of other databases, which the config may name as well.
+ * `elsewhere`: models of other databases, which the config may name as well. Throws `E_OPTIONS` if they leave no model.
  */
 export function modelSettings(
   models: readonly ConfiguredModel[],
@@ -121,6 +121,7 @@ export function modelSettings(
   const listed = Array.isArray(configured) ? new Set(configured.map(lower)) : undefined
   const named = listed ? settingsOfList(models, listed) : lowerKeys((configured ?? {}) as ByIdentity)
   const own = models.filter(({ changefeed }) => changefeed !== undefined)
+  if (listed?.size === 0 && own.length === 0 && elsewhere.size === 0) throw noModels()
   const here = Object.entries(named).filter(([identity]) => !elsewhere.has(identity))
   return Object.fromEntries([...here, ...own.map(model => [model.identity, model.changefeed as boolean] as const)])
 }
@@ -140,6 +141,12 @@ const lower = (identity: unknown) => String(identity).toLowerCase()
 
 const lowerKeys = (record: ByIdentity): ByIdentity =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [lower(key), value]))
+
+const noModels = () =>
+  new ChangefeedError(
+    'E_OPTIONS',
+    '`sails.config.changefeed.models` names no model, and no model has the key `changefeed`. Without it all models are captured.',
+  )
 
 const notSettings = () =>
   new ChangefeedError(

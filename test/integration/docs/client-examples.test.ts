@@ -1,5 +1,6 @@
 import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { Server } from 'socket.io'
 import { io as connect } from 'socket.io-client-4'
 import { expect, test } from 'vitest'
@@ -7,10 +8,11 @@ import { createChangefeed } from '../../../src/changefeed.ts'
 import { type Changes, changefeed } from '../../../src/client/client.ts'
 import { createRealtime } from '../../../src/realtime/realtime.ts'
 import { eventually } from '../../helpers/eventually.ts'
+import { startProgram } from '../../helpers/program.ts'
 import { openSailsSocket } from '../../helpers/sails-client.ts'
 import { afterScope } from '../../helpers/scope.ts'
 import { openInstalledShop } from '../feed/fixture.ts'
-import { example, runModule, runScript } from './examples.ts'
+import { example, moduleFile, runModule, runScript } from './examples.ts'
 
 const server = () => {
   const http = createServer()
@@ -87,4 +89,13 @@ test('a plain socket.io client, as on the page', async () => {
   const changes = runScript(code, { changefeed, io, url: `http://127.0.0.1:${port}` }, 'changes') as Changes
   const users = changes.live('/user')
   await eventually(() => expect([changes.state, [...users]]).toEqual(['live', []]))
+})
+
+test('sails.io.js in Node, as on the page', async () => {
+  const { database, port } = await app()
+  await database.query(`insert into "user" (id, name, password) values (1, 'ann', '')`)
+  const show = `changes.live('/user').onChange = users => console.log('users: ' + users.map(({ name }) => name))`
+  const code = `const url = 'http://127.0.0.1:${port}'\n${await example('client-node')}\n${show}`
+  const { line } = startProgram(process.execPath, [fileURLToPath(await moduleFile('node.mjs', code))])
+  await line(/^users: ann$/)
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { ChangefeedError } from '../../../src/errors.ts'
-import { readSettings } from '../../../src/sails/hook/settings.ts'
+import { modelSettings, readSettings } from '../../../src/sails/hook/settings.ts'
 
 test.each([false, 'false'])('the feed can be disabled: %j', config => {
   expect(readSettings(config)).toBeUndefined()
@@ -38,3 +38,14 @@ test.each(['yes', 7, null, { install: 'perhaps' }, { duplicateWindowMs: 'soon' }
     expect(() => readSettings(config)).toThrow(ChangefeedError)
   },
 )
+
+test('a list of no models is refused, unless a model has settings of its own', () => {
+  expect(() => modelSettings([{ identity: 'user' }], [])).toThrow(
+    /names no model, and no model has the key `changefeed`/,
+  )
+  expect(modelSettings([{ identity: 'user', changefeed: {} }, { identity: 'log' }], [])).toEqual({
+    user: {},
+    log: false,
+  })
+  expect(modelSettings([{ identity: 'user' }], [], new Set(['log']))).toEqual({ user: false })
+})
