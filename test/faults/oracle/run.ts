@@ -10,7 +10,6 @@ import { type Selection, schedule } from './faults.ts'
 import type { MessageLog } from './message-log.ts'
 import { Trace } from './trace.ts'
 import { Writer } from './writer.ts'
-import { nextBulk, nextTransaction } from './writes.ts'
 
 const WRITERS = 3
 const SETTLE_MS = 120_000
@@ -66,8 +65,7 @@ export async function runOracle(cluster: Cluster, name: string, options: RunOpti
 
 async function write(cluster: Cluster, { seed, seconds, faults }: RunOptions, trace: Trace, injected: string[]) {
   const { connectionString } = cluster.database
-  const kinds = [...Array.from({ length: WRITERS }, () => nextTransaction), nextBulk]
-  const writers = kinds.map((next, n) => new Writer(connectionString, seed, n + 1, trace, next))
+  const writers = Array.from({ length: WRITERS }, (_, n) => new Writer(connectionString, seed, n + 1, trace))
   for (const writer of writers) writer.start()
   const until = Date.now() + seconds * 1_000
   const random = randomOf(seed * 1_000)

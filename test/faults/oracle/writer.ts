@@ -2,6 +2,7 @@ import pg from 'pg'
 import { eventually } from '../../helpers/eventually.ts'
 import { type Random, randomOf } from '../../helpers/random.ts'
 import type { Trace } from './trace.ts'
+import { nextTransaction } from './writes.ts'
 
 const SETTINGS = `set lock_timeout = '2s'; set statement_timeout = '10s'; set application_name = 'oracle writer'`
 const UNDEFINED_OBJECT = '42704'
@@ -12,25 +13,16 @@ export class Writer {
   readonly #label: string
   readonly #random: Random
   readonly #trace: Trace
-  readonly #next: (random: Random, label: string) => string[]
   #client: pg.Client | undefined
   #going = true
   #running: Promise<void> = Promise.resolve()
   committed = 0
 
-  /** `next`: the statements of its next transaction. */
-  constructor(
-    connectionString: string,
-    seed: number,
-    number: number,
-    trace: Trace,
-    next: (random: Random, label: string) => string[],
-  ) {
+  constructor(connectionString: string, seed: number, number: number, trace: Trace) {
     this.#connectionString = connectionString
     this.#label = `w${number}`
     this.#random = randomOf(seed * 1_000 + number)
     this.#trace = trace
-    this.#next = next
   }
 
   start(): void {
@@ -46,7 +38,7 @@ export class Writer {
   async #run() {
     for (let n = 1; this.#going; n++) {
       const label = `${this.#label}.${n}`
-      const error = await this.#attempt(this.#next(this.#random, label))
+      const error = await this.#attempt(nextTransaction(this.#random, label))
       if (!error) this.committed++
       this.#trace.add(label, error ? `failed: ${error}` : 'done')
     }

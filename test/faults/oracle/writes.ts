@@ -5,7 +5,6 @@ export const PHANTOM = 'phantom'
 
 const IDS = 24
 const BULK = 700
-const LARGE_BULK = 7_000
 
 /** Where generated statements take their choices and names from. */
 interface Source extends Random {
@@ -27,27 +26,18 @@ export function nextTransaction(random: Random, label: string): string[] {
   if (random.chance(0.01)) return [random.of(ALTERATIONS)]
   const end = random.of(['commit', 'commit', 'commit', 'commit', 'commit', 'commit', 'rollback', 'prepare'] as const)
   const kept = end === 'commit' || (end === 'prepare' && random.chance(0.5))
-  const source = sourceOf(random, label)
+  const id = () => random.below(IDS) + 1
+  let names = 0
+  const source = (phantom: boolean): Source => ({
+    ...random,
+    id,
+    name: () => `'${label}.${++names}${phantom ? PHANTOM : ''}.${random.below(10)}'`,
+  })
   const body = Array.from({ length: random.below(4) + 1 }).flatMap(() => block(source(!kept), source(true)))
   if (end !== 'prepare') return ['begin', ...body, end]
   const gid = `'${label}'`
   const quiet = 'set local changefeed.notify = off' // PostgreSQL prepares no transaction with a NOTIFY
   return ['begin', quiet, ...body, `prepare transaction ${gid}`, `${kept ? 'commit' : 'rollback'} prepared ${gid}`]
-}
-
-/** As {@link nextTransaction}, with thousands of changes, and a pause. */
-export const nextBulk = (random: Random, label: string): string[] => [
-  ...bulk(sourceOf(random, label)(false), LARGE_BULK),
-  `select pg_sleep(${random.below(80) / 10})`,
-]
-
-function sourceOf(random: Random, label: string): (phantom: boolean) => Source {
-  let names = 0
-  return phantom => ({
-    ...random,
-    id: () => random.below(IDS) + 1,
-    name: () => `'${label}.${++names}${phantom ? PHANTOM : ''}.${random.below(10)}'`,
-  })
 }
 
 /** A step, in a savepoint or not. */
@@ -151,17 +141,17 @@ function visit({ id, name, of }: Source): string[] {
 }
 
 /** More rows than a page of the reader has. */
-function bulk({ name, of, below }: Source, size = BULK): string[] {
+function bulk({ name, of, below }: Source): string[] {
   const from = below(3) * BULK
   const first = 10_000 + below(100) * 100
   const rows = Array.from({ length: 20 }, (_, n) => `${first + n}\\t${name().slice(1, -1)}\\t1`).join('\\n')
   return of([
     [
-      `insert into sample select n, ${name()}, 1 from generate_series(${from}, ${from + size}) n
+      `insert into sample select n, ${name()}, 1 from generate_series(${from}, ${from + BULK}) n
       on conflict (id) do update set name = excluded.name, rev = sample.rev + 1`,
     ],
-    [`update sample set rev = rev + 1, name = ${name()} where id between ${from} and ${from + size}`],
-    [`delete from sample where id between ${from} and ${from + size}`],
+    [`update sample set rev = rev + 1, name = ${name()} where id between ${from} and ${from + BULK}`],
+    [`delete from sample where id between ${from} and ${from + BULK}`],
     [`delete from sample where id between ${first} and ${first + 99}`],
     [
       `delete from sample where id between ${first} and ${first + 99}`,
