@@ -76,23 +76,6 @@ test('a socket that has left its rooms, or is disconnected, receives nothing', a
   expect(socket.rooms.size).toBe(0)
 })
 
-test('a policy may name the models whose missed messages a socket receives; of the others it receives a gap', async () => {
-  const { catchUp } = runScript(await example('catch-up-policy'), {}, '{ catchUp }') as { catchUp: object }
-  const app = await feedingApp(undefined, { catchUp })
-  const { client, cursor } = await missedSome(app)
-  await client.get('/owner')
-  const socket = app.realtime.io.of('/').sockets.get(client.id)
-  if (!socket) throw new Error('not connected')
-  socket.data.allowedToday = true
-  expect((await client.get('/changefeed/since', { cursor })).body).toMatchObject({
-    replayed: 1,
-    gaps: [{ reason: 'refused', identities: ['pet'] }],
-  })
-  expect([client.messages.of('owner'), client.messages.of('pet')]).toMatchObject([[{ data: { verb: 'created' } }], []])
-  await app.database.query('delete from pet')
-  await client.messages.next('pet', ({ data }) => data.verb === 'destroyed')
-})
-
 test('a client of a server of its own that sends anything does not end the process', async () => {
   const { feed, realtime } = await feedingApp()
   const { io } = realtime

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
-import { connect } from 'socket.io-client-4'
+import { connect as connectSocket } from 'socket.io-client-4'
 import { expect, test } from 'vitest'
 import { createChangefeed } from '../../../src/changefeed.ts'
 import { afterScope } from '../../helpers/scope.ts'
@@ -44,10 +44,34 @@ test('a server of its own calls the feed', async () => {
   const cursor = await feed.cursor()
   await database.query(`insert into "user" (id, name) values (1, 'ann')`)
   await feed.settled()
-  const client = connect(`http://127.0.0.1:${(http.address() as AddressInfo).port}`, { transports: ['websocket'] })
+  const client = connectSocket(`http://127.0.0.1:${(http.address() as AddressInfo).port}`, {
+    transports: ['websocket'],
+  })
   afterScope(() => client.disconnect())
   const received: unknown[] = []
   client.on('user', (...args: unknown[]) => received.push(args))
   expect(await client.emitWithAck('since', cursor)).toMatchObject({ replayed: 1 })
   expect(received).toMatchObject([[{ verb: 'created', id: 1 }, { replayed: true }]])
+})
+
+test('a policy names the models whose missed messages a socket receives; of the others it receives a gap', async () => {
+  const { catchUp } = runScript(await example('catch-up-policy'), {}, '{ catchUp }') as { catchUp: object }
+  const { database, feed, realtime, connect } = await feedingApp(undefined, { catchUp })
+  const client = await connect()
+  await client.get('/pet')
+  const cursor = await feed.cursor()
+  await database.query(`insert into pet (name) values ('rex'); insert into owner (name) values ('ann')`)
+  await client.messages.next('pet')
+  client.messages.clear()
+  await client.get('/owner')
+  const socket = realtime.io.of('/').sockets.get(client.id)
+  if (!socket) throw new Error('not connected')
+  socket.data.allowedToday = true
+  expect((await client.get('/changefeed/since', { cursor })).body).toMatchObject({
+    replayed: 1,
+    gaps: [{ reason: 'refused', identities: ['pet'] }],
+  })
+  expect([client.messages.of('owner'), client.messages.of('pet')]).toMatchObject([[{ data: { verb: 'created' } }], []])
+  await database.query('delete from pet')
+  await client.messages.next('pet', ({ data }) => data.verb === 'destroyed')
 })
