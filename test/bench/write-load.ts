@@ -30,9 +30,17 @@ async function rateOfPgbench({ connectionString, writers, seconds, rows }: Write
   const script = join(folder, 'update.sql')
   try {
     await writeFile(script, `\\set i random(1, ${rows})\nupdate bench set age = age + 1 where id = :i;\n`)
-    const options = ['--no-vacuum', '--protocol=prepared', '--jobs=1', `--client=${writers}`, `--time=${seconds}`]
+    // Its time includes connecting, though the rate does not.
+    const options = [
+      '--no-vacuum',
+      '--protocol=prepared',
+      '--jobs=1',
+      `--client=${writers}`,
+      `--time=${seconds + Math.ceil(writers / 8)}`,
+    ]
     const { stdout } = await run('pgbench', [...options, `--file=${script}`, connectionString])
     const [, rate] = /^tps = ([\d.]+)/m.exec(stdout) ?? []
+    if (rate === undefined) throw new Error(`pgbench has made no transaction:\n${stdout}`)
     return Number(rate)
   } finally {
     await rm(folder, { recursive: true })
