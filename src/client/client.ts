@@ -92,6 +92,7 @@ const changesOf = (socket: Socket, { storage }: ChangesOptions): Changes => {
 
   const enter: Partial<Record<State, () => void>> = {
     subscribing() {
+      queue = [] // of the connection before: they are replayed, or older than the lists
       if (!cursor && round > 1) gap() // what was missed since the connection before
       after(0, () => request([...entries])) // with those that are added now
     },
@@ -157,8 +158,8 @@ const changesOf = (socket: Socket, { storage }: ChangesOptions): Changes => {
     proceed('refreshing') // also without a list
   }
 
-  /** Returns whether the message is handed over here, now or later. */
-  const receive = (message: Message): boolean => {
+  /** Returns something truthy if the message is handed over here, now or later. */
+  const receive = (message: Message): unknown => {
     const [event, payload, meta] = message
     const { verb } = { ...payload }
     if (event !== KEY) {
@@ -167,7 +168,7 @@ const changesOf = (socket: Socket, { storage }: ChangesOptions): Changes => {
         takeCopy(queue, message)
         handOver(message)
       } else if (verb && queue.push(message) && state === 'live') handOverQueue()
-      return !!verb
+      return verb
     }
     const replayedTo = rank(cursor)
     const isRefetch = !isKnown([event, payload, meta ?? payload]) && verb === 'refetch'
@@ -239,8 +240,8 @@ const changesOf = (socket: Socket, { storage }: ChangesOptions): Changes => {
     live<T>(path: string, model = path.split(/\W/)[1]): LiveList<T> {
       const list: LiveList<Row> = []
       const take = (rows: unknown) => {
-        list.splice(0, list.length, ...(rows as Row[]))
-        if (!isSelection(path, rows)) list.sort((a, b) => +(a.id > b.id) || -1)
+        list.splice(0, list.length, ...([rows].flat() as Row[]))
+        if (!isSelection(path, rows)) list.sort((a, b) => ((a.id > b.id) as unknown as number) || -1)
         void call(list.onChange, list)
       }
       add(path, take, message => {

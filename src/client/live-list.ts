@@ -20,14 +20,9 @@ export const applied = (
   path: string,
   model: string | undefined,
 ): Row[] | undefined => {
-  if (event !== model)
-    return rows
-      .flatMap(Object.values)
-      .flat()
-      .some(each => each?.id === id)
-      ? undefined
-      : rows
-  if (isSelection(path, rows)) return undefined
+  const values = rows.map(Object.values).flat(2)
+  if (values.some(each => each?.id === id) || (event === model && isSelection(path, rows))) return undefined
+  if (event !== model) return rows
   const row = rows.find(each => each.id === id)
   const others = rows.filter(each => each !== row)
   if (/ated$/.test(verb)) {

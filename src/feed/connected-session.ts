@@ -97,6 +97,7 @@ export class ConnectedSession {
     this.#progress = { changes: 0, publishMs: 0 }
     await this.#applyPauses()
     const found = await this.#read()
+    if (!found) await this.#declareAltered()
     const ticks = ticksOf(this.#role)
     if (ticks) this.#observe(ticks)
     const { changes, publishMs } = this.#progress
@@ -184,6 +185,12 @@ export class ConnectedSession {
     const resumed = await pauses.refresh()
     if (resumed.length > 0) await dispatcher.declareGap('gap', ticks.position, this.#dispatchContext(), resumed)
     pauses.markNotified()
+  }
+
+  /** While nothing is published; otherwise it follows the page. */
+  async #declareAltered() {
+    const ticks = ticksOf(this.#role)
+    if (ticks) await this.#context.dispatcher.declareAltered(ticks.position, this.#dispatchContext())
   }
 
   #dispatchContext(signal: AbortSignal = this.#parts.signal): DispatchContext {

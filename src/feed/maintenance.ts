@@ -29,6 +29,8 @@ interface Subject {
   readonly position: Position | null
   /** Set for the leader. */
   readonly term: string | null
+  /** Reads, and declares what has been noticed, at once. */
+  hurry(): void
 }
 
 /** Periodic tasks of every session: verify that notifications arrive, store the position, report the node. */
@@ -68,7 +70,9 @@ export class Maintenance {
     this.#reportOutages()
     this.#repeat(STORE_MS, () => this.store())
     this.#repeat(CHECK_MS, () => this.#checkPublisher())
-    this.#repeat(LOOK_AROUND_MS, () => this.#context.dispatcher.refreshTables())
+    this.#repeat(LOOK_AROUND_MS, async () => {
+      if (await this.#context.dispatcher.refreshTables()) this.#subject.hurry()
+    })
   }
 
   /**

@@ -46,6 +46,11 @@ export class CapturedTables {
     return this.#tables.get(tableId)
   }
 
+  /** Whether {@link takeReshaped} would return any. */
+  get areReshaped(): boolean {
+    return this.#reshaped.size > 0
+  }
+
   /**
    * Identities of models with an attribute column added, dropped or altered since the last call. Their changes were
    * published without it meanwhile.

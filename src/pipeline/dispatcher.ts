@@ -50,9 +50,10 @@ export class Dispatcher {
     this.#parts.memory.clear()
   }
 
-  /** Detects altered columns early. Call periodically. */
-  async refreshTables(): Promise<void> {
+  /** Detects altered columns early. Call periodically. Returns whether {@link declareAltered} has something to tell. */
+  async refreshTables(): Promise<boolean> {
     await this.#tables.refreshIfChanged()
+    return this.#tables.areReshaped
   }
 
   /** Detects an outage of the publisher's backend while nothing is published. Call periodically. */
@@ -131,6 +132,12 @@ export class Dispatcher {
     const fields = { reason, cursor: meta.cursor, identities }
     this.#parts.logger.warn('Changes are missing: clients receive refetch', fields)
     await this.#refetch(identities, reason, meta, context)
+  }
+
+  /** Sends `refetch` for models whose columns were altered: Postgres may have rewritten all rows without firing a trigger. */
+  async declareAltered(position: Position, context: DispatchContext): Promise<void> {
+    const identities = this.#tables.takeReshaped()
+    if (identities.length > 0) await this.declareGap('gap', position, context, identities)
   }
 
   #affectedBy(identities: readonly string[]): string[] {

@@ -517,3 +517,29 @@ test('a list that is filtered, or at its limit, is handed over again after a rec
   await page.caughtUpTimes(count + 1)
   expect(lists).toEqual([2, -2, 20, 2, 20])
 })
+
+test('what waited when a connection broke is not handed over after newer lists', async () => {
+  const server = await scriptedServer()
+  server.on('/slow', socket => {
+    sendTo(socket, updated(1, 'old'), '1.1.1')
+    socket.emit('chat', 'the message has come')
+    return undefined
+  })
+  const page = openPage(open(server.port), { requests: ['/slow'] })
+  await eventOf(page.socket as never, 'chat')
+  expect(page.changes.state).toBe('subscribing')
+  server.on('/slow', () => ({ statusCode: 200, body: [] }))
+  server.cut()
+  await page.caughtUpTimes(1)
+  expect(page.gap).toMatchObject([{ reason: 'failed' }])
+  expect(page.handled).toEqual([])
+})
+
+test('a live list of the path of one record has that record', async () => {
+  const { server, page } = await livePage()
+  server.on('/user/1', () => ({ statusCode: 200, body: { id: 1, name: 'ann' } }))
+  const list = page.changes.live('/user/1')
+  await eventually(() => expect(list).toEqual([{ id: 1, name: 'ann' }]))
+  server.send('user', updated(1, 'bob'), { cursor: '1.2.3' })
+  await eventually(() => expect(list).toEqual([{ id: 1, name: 'bob' }]))
+})

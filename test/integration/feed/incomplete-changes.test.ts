@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RecordEvent } from '../../../src/publish/mapping/record-event.ts'
+import { eventually } from '../../helpers/eventually.ts'
 import { openInstalledShop, openMigratedShop, type Shop, summary } from './fixture.ts'
 
 /** A shop whose pets cannot be serialized while they are called `bad`. */
@@ -87,4 +88,17 @@ test('an attribute that is nested too deeply to send is omitted from its record'
   await feed.settled()
   const names = published.map(({ event }) => event.verb === 'created' && Object.keys(event.record).includes('name'))
   expect(names).toEqual([true, false, false])
+})
+
+test('clients refetch when a table is altered and nothing is written, as its rows may have been rewritten', async () => {
+  const { database, feed: newFeed, published } = await openInstalledShop()
+  const feed = newFeed()
+  await feed.start()
+  await database.query(`insert into pet (id, name) values (1, 'rex')`)
+  await feed.settled()
+  published.length = 0
+  await database.query(`alter table pet alter column name type varchar using name || '!'`)
+  await eventually(() => expect(summary(published)).toContain('refetch pet'), { withinMs: 15_000 })
+  await feed.settled()
+  expect(summary(published).filter(each => each === 'refetch pet')).toHaveLength(1)
 })

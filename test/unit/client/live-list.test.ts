@@ -42,6 +42,7 @@ test.each<[string, Payload, object?]>([
   ['a reference to a populated record', { verb: 'updated', id: 1, data: { owner: 9 } }, { rows: populated }],
   ['a populated member', { verb: 'addedTo', id: 1, attribute: 'pets', addedId: 9 }, { rows: populated }],
   ['a change of a populated record', { verb: 'updated', id: 7, data: {} }, { rows: populated, event: 'person' }],
+  ['a change of a populated record of the same model', { verb: 'updated', id: 7, data: {} }, { rows: populated }],
   ['a change of a populated member', { verb: 'updated', id: 8, data: {} }, { rows: populated, event: 'pet' }],
 ])('only the server knows the list after %s', (_name, payload, options) => {
   expect(after(payload, options)).toBeUndefined()
