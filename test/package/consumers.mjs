@@ -25,7 +25,8 @@ export const problem: unknown = new ChangefeedError('E_STATE', 'A problem.') sat
 const NAMES = '{ type ChangeEvent, type Changefeed, ChangefeedError, createChangefeed }'
 const USE_CLIENT = `
 declare const socket: object
-const changes: Changes = changefeed(socket, { requests: ['/user'] })
+const changes: Changes = changefeed(socket)
+changes.get('/user', list => list)
 changes.on('gap', ({ identities }) => identities.length)
 const users = changes.live<{ name: string }>('/user')
 users.onChange = ([first]) => first?.name
