@@ -31,10 +31,10 @@ const BACKOFF_MAX_MS = 100
 const BACKSTOP_MS = 1_000
 const WINDOW_MS = 100
 /**
- * Per window: 100 commits a second. Commits that notify wait for each other's flush to disk, so a storage that takes
- * some milliseconds for it allows few more: a higher limit would never be reached, and writers would stay slow.
+ * Per window: 200 commits a second. Commits that notify wait for each other's flush to disk, so a storage that takes 4 ms for
+ * it allows 250: a higher limit would never be reached, and writers would stay slow. Below it, polling would double the latency.
  */
-const WAKES_MAX = 10
+const WAKES_MAX = 20
 
 /** A listener starts by requesting the gate: transactions that are already open did not notify it. */
 export const startPolling = (now: number): PollingPolicy => ({

@@ -10,6 +10,8 @@ export interface LatencySubject {
   readonly name: string
   /** Prepares a database that has the tables of the pet shop. */
   setUp(connectionString: string): Promise<void>
+  /** Reads a log in the order of ids, and passes over changes of transactions that commit after later ones. */
+  readonly losesChanges?: boolean
   /** The code of a server, which prints `port 1234`. */
   readonly program: string
 }
@@ -80,6 +82,7 @@ const feed: LatencySubject = {
 
 const logAndNotify: LatencySubject = {
   name: 'log table and NOTIFY',
+  losesChanges: true,
   ...statements(
     'create table row_log (id bigserial primary key, relation text not null, row text not null)',
     `create function log_row() returns trigger language plpgsql as $$ begin
@@ -93,17 +96,25 @@ const logAndNotify: LatencySubject = {
     const listener = new pg.Client(process.env.URL)
     await listener.connect()
     let last = '0'
-    let reading = null
-    const read = async () => {
+    let [isNotified, isReading] = [false, false]
+    const readRest = async () => {
       for (let found = 1; found > 0; ) {
         const { rows } = await listener.query('select * from row_log where id > $1 order by id limit 500', [last])
         for (const { relation, row } of rows) publish(relation, JSON.parse(row))
         last = rows.at(-1)?.id ?? last
         found = rows.length
       }
-      reading = null
     }
-    listener.on('notification', () => (reading ??= read()))
+    listener.on('notification', async () => {
+      isNotified = true
+      if (isReading) return
+      isReading = true
+      while (isNotified) {
+        isNotified = false
+        await readRest()
+      }
+      isReading = false
+    })
     await listener.query('listen row_log')`),
 }
 

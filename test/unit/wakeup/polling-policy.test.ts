@@ -17,9 +17,9 @@ describe('transitions of each mode', () => {
   test.each([
     ['asleep, a rare wake', asleep, 10, wake, 'asleep', null],
     ['asleep, the backstop', asleep, 10, nothing, 'asleep', null],
-    ['asleep, one wake above the limit', { ...asleep, windowStart: 0, windowWakes: 10 }, 90, wake, 'polling', 'open'],
-    ['asleep, as many wakes in a longer window', { ...asleep, windowWakes: 10 }, 100, wake, 'asleep', null],
-    ['asleep, many wakes before one read', asleep, 10, { wakes: 11, found: true }, 'polling', 'open'],
+    ['asleep, one wake above the limit', { ...asleep, windowStart: 0, windowWakes: 20 }, 90, wake, 'polling', 'open'],
+    ['asleep, as many wakes in a longer window', { ...asleep, windowWakes: 20 }, 100, wake, 'asleep', null],
+    ['asleep, many wakes before one read', asleep, 10, { wakes: 21, found: true }, 'polling', 'open'],
     ['asleep, many wakes for nothing', asleep, 10, { wakes: 99, found: false }, 'asleep', null],
     ['polling, something found', polling, 9_000, { wakes: 0, found: true }, 'polling', null],
     ['polling, quiet for a moment', polling, 1_050, nothing, 'polling', null],
